@@ -1,0 +1,197 @@
+"""The words of the project as data: what is known, what is found, what is decided.
+
+All are frozen: a plan that was made does not change, and a situation can be compared, hashed
+into a record and rebuilt in a test. Nothing here computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Mode = Literal["off", "observe", "fix", "auto"]
+Level = Literal["error", "warning", "info"]
+Grade = Literal["certain", "possible", "learned"]
+Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
+Accelerator = Literal["none", "present", "unknown"]
+
+#: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
+Version = tuple[int, ...]
+
+MODES: tuple[Mode, ...] = ("off", "observe", "fix", "auto")
+STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
+
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+_NO_VERSIONS: Mapping[str, Version] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is known from: a file with its line, or a word such as ``environment``."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.file, *(str(n) for n in (self.line, self.column) if n is not None)]
+        return ":".join(parts)
+
+
+ENVIRONMENT = Place("environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user asked of autoxla: from `configure`, the environment and ``pyproject.toml``.
+
+    `keras`: ``"2"`` makes ``tf.keras`` Keras 2; ``"legacy"`` makes ``import keras`` tf_keras, too.
+    `step`: how the training step is to be executed; None leaves it to Keras and the plan.
+    """
+
+    mode: Mode = "auto"
+    keras: Literal["2", "3", "legacy"] | None = None
+    step: Step | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the program does, as far as it is known before anything loads.
+
+    `keras`: the generation that it uses, 0 for none, None for unknown.
+    `jit_compile`: what it passes to ``Model.compile``, None where it passes nothing or it is unknown.
+    `ops_override`: it calls ``itex.experimental_ops_override()`` or uses ``itex.ops``.
+    `enables_xla`: it enables XLA itself (``tf.function(jit_compile=True)``, ``set_jit``).
+    `evidence`: the place of each fact that has one, by the fact's name.
+    """
+
+    keras: Literal[0, 2, 3] | None = None
+    jit_compile: bool | None = None
+    ops_override: bool = False
+    enables_xla: bool = False
+    evidence: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A pluggable device library of TensorFlow. `version` None: a library without a distribution."""
+
+    kind: Literal["itex", "metal", "other"]
+    file: str | None = None
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Accelerators, by signs that cost nothing. `kinds`: of ``cuda``, ``rocm``, ``xpu``, ``metal``."""
+
+    accelerator: Accelerator = "unknown"
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """Where XLA's helper files for GPUs are.
+
+    `cuda_seen`: XLA finds libdevice by itself; `cuda_found`: a directory outside XLA's own list
+    that has it; the same for ROCm, whose directory XLA takes from ``ROCM_PATH``.
+    """
+
+    cuda_seen: bool = False
+    cuda_found: str | None = None
+    rocm_seen: bool = False
+    rocm_found: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KerasConfig:
+    """What ``keras.json`` says. `error` is the reason why it could not be read, if so."""
+
+    file: str
+    backend: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is known before the backends initialise.
+
+    `environment` holds the watched variables that are set. `own` names those whose value autoxla
+    set itself; all others are the user's explicit choice. `versions` maps distributions to releases.
+    `backends` are the Keras backends whose package is installed. `imported` are the watched modules
+    that are loaded already, `importing` the one whose import started this. `devices_ready` tells that
+    TensorFlow enumerated its devices, after which it no longer reads ``TF_XLA_FLAGS``.
+    """
+
+    settings: Settings = Settings()
+    environment: Mapping[str, str] = _EMPTY
+    own: frozenset[str] = frozenset()
+    versions: Mapping[str, Version] = _NO_VERSIONS
+    plugins: tuple[Plugin, ...] = ()
+    hardware: Hardware = Hardware()
+    toolchain: Toolchain = Toolchain()
+    keras_config: KerasConfig | None = None
+    backends: frozenset[str] = frozenset({"tensorflow"})
+    usage: Usage = Usage()
+    imported: frozenset[str] = frozenset()
+    importing: str | None = None
+    devices_ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable to set, or to take out of the environment when `value` is None."""
+
+    variable: str
+    value: str | None
+    previous: str | None
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that applied. `applied` tells whether its remedy is part of the plan."""
+
+    code: str
+    level: Level
+    message: str
+    remedy: str
+    place: Place = ENVIRONMENT
+    grade: Grade = "certain"
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An execution path. None where it is not decided before the program runs.
+
+    `device`: ``npd`` or ``stream-executor`` under ITEX, ``metal``, ``stock`` without a plug-in.
+    """
+
+    keras: Literal[0, 2, 3] | None = None
+    step: Step | None = None
+    device: str = "stock"
+    backend: str = "tensorflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is decided.
+
+    `jit_compile`: what ``Model.compile`` is to use where the program gives nothing explicit; None
+    leaves it to Keras. `jit_because` says why. `import_first` are modules to import before keras.
+    `alias` maps a top-level package to the one that answers for it. `guard` tells that ITEX ends
+    the process in ``compile`` or ``predict`` when ``jit_compile`` is off and XLA is not disabled.
+    """
+
+    settings: tuple[Setting, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    path: Path = Path()
+    jit_compile: bool | None = None
+    jit_because: tuple[str, ...] = ()
+    import_first: tuple[str, ...] = ()
+    alias: Mapping[str, str] = field(default_factory=dict)
+    guard: bool = False
