@@ -15,7 +15,11 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from autoxla.session import configure, explain, plan
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from autoxla.commands.explain import explain
+    from autoxla.session import configure, plan
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
@@ -36,7 +40,7 @@ def activate() -> None:
             return
         for name in WATCHED:
             finder.before_import(name, _begin)
-            finder.when_missing(name, _find_missing)
+        finder.when_missing("keras_core", _find_missing)
         atexit.register(_finish)
         if finder.mark_loaded(WATCHED):
             _begin(None)
@@ -53,13 +57,13 @@ def uninstall() -> None:
     finder.uninstall()
 
 
-def _begin(module: "object | None") -> None:
+def _begin(module: "ModuleType | None") -> None:
     from autoxla import session
 
     session.begin(getattr(module, "__name__", None), module)
 
 
-def _find_missing(name: str) -> "object | None":
+def _find_missing(name: str) -> "ModuleSpec | None":
     from autoxla import session
 
     return session.find_missing(name)
@@ -70,10 +74,14 @@ def _finish() -> None:
     from autoxla.hooks import finder
 
     bypassed = finder.bypassed(WATCHED)
-    if bypassed or "autoxla.session" in sys.modules:
+    if not bypassed and "autoxla.session" not in sys.modules:
+        return
+    try:
         from autoxla import session
 
         session.finish(bypassed)
+    except Exception as error:
+        finder.note_fault("exit", error)
 
 
 def __getattr__(name: str) -> "object":
@@ -81,10 +89,14 @@ def __getattr__(name: str) -> "object":
         import autoxla.hooks
 
         return autoxla.hooks
-    if name in ("configure", "explain", "plan"):
+    if name in ("configure", "plan"):
         from autoxla import session
 
         return getattr(session, name)
+    if name == "explain":
+        from autoxla.commands.explain import explain
+
+        return explain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

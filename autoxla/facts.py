@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 Mode = Literal["off", "observe", "fix", "auto"]
@@ -22,9 +21,6 @@ Version = tuple[int, ...]
 
 MODES: tuple[Mode, ...] = ("off", "observe", "fix", "auto")
 STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
-
-_EMPTY: Mapping[str, str] = MappingProxyType({})
-_NO_VERSIONS: Mapping[str, Version] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +122,21 @@ class Situation:
     TensorFlow enumerated its devices, after which it no longer reads ``TF_XLA_FLAGS``.
     """
 
-    settings: Settings = Settings()
-    environment: Mapping[str, str] = _EMPTY
+    settings: Settings = field(default_factory=Settings)
+    environment: Mapping[str, str] = field(default_factory=dict)
     own: frozenset[str] = frozenset()
-    versions: Mapping[str, Version] = _NO_VERSIONS
+    versions: Mapping[str, Version] = field(default_factory=dict)
     plugins: tuple[Plugin, ...] = ()
     hardware: Hardware = Hardware()
     toolchain: Toolchain = Toolchain()
     keras_config: KerasConfig | None = None
     backends: frozenset[str] = frozenset({"tensorflow"})
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     imported: frozenset[str] = frozenset()
     importing: str | None = None
     devices_ready: bool = False
+    keras_backend: str | None = None
+    flag_files: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

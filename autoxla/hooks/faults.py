@@ -12,7 +12,9 @@ def say(where: str, error: Exception, *, first: bool) -> None:
         return
     text = f"{type(error).__name__}: {error}".replace("\n", " ")
     try:
-        stream.write(f"autoxla: AX901 error {where}: {text}; the program runs on without it, AUTOXLA_DEBUG=1 says more\n")
+        stream.write(
+            f"autoxla: AX901 error {where}: {text}; the program runs on without it, AUTOXLA_DEBUG=1 says more\n"
+        )
         if debug:
             sys.excepthook(type(error), error, error.__traceback__)
     except (OSError, ValueError):

@@ -359,3 +359,8 @@ def bypassed(names: "Iterable[str]") -> "tuple[str, ...]":
 def faults() -> "list[tuple[str, Exception]]":
     """Return what went wrong in callbacks so far, oldest first, as (where, exception)."""
     return _finder.faults
+
+
+def note_fault(where: str, error: Exception) -> None:
+    """Keep a fault for the report and, the first time, say it in one line on stderr."""
+    _finder.note_fault(where, error)

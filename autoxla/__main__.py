@@ -1,0 +1,49 @@
+"""``python -m autoxla``: the launcher and the commands.
+
+Hand-parsed: argparse would cost more than starting the program, and would take options that
+are the program's.
+"""
+
+import sys
+
+from autoxla import __version__, commands
+from autoxla.launch import launcher
+
+HELP = """\
+usage: python [OPTIONS] -m autoxla PROGRAM [ARGUMENTS]
+       python -m autoxla COMMAND [ARGUMENTS]
+
+Runs PROGRAM as `python [OPTIONS] PROGRAM` does, and configures TensorFlow and Keras at their
+first import. PROGRAM is what python takes: script.py, -m MODULE, -c CODE, a directory, a zip
+file, - for standard input; options of python may stand in front of it.
+
+commands:
+  explain [SCRIPT]  show what would be configured, and why; runs nothing
+  run PROGRAM       run PROGRAM even if its name is that of a command
+
+  -h, --help        show this help
+  --version         show the version of autoxla
+
+environment:
+  AUTOXLA=off|observe|fix|auto  do nothing, only report, cure hazards, or also choose the fastest path
+  AUTOXLA_REPORT=FILE           write what was done to FILE, as JSON
+  AUTOXLA_DEBUG=1               show the traceback of a fault in autoxla
+"""
+
+
+def main(words: list[str]) -> int:
+    """Do what the words after ``python -m autoxla`` ask for; a program that is started does not return."""
+    first = words[0] if words else "--help"
+    if first in ("-h", "--help"):
+        sys.stdout.write(HELP)
+        return 0
+    if first == "--version":
+        sys.stdout.write(f"autoxla {__version__}\n")
+        return 0
+    if first in commands.MODULES:
+        return commands.run(first, words[1:])
+    return launcher.Launcher(words[1:] if first == "run" else words).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

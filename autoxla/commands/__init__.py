@@ -1,0 +1,13 @@
+"""The commands of ``python -m autoxla``: the reserved first words, each a module with a ``main``."""
+
+import importlib
+
+#: Reserved first words and the modules that answer for them. A program of that name is started
+#: with ``python -m autoxla run NAME`` or ``./NAME``.
+MODULES = {"explain": "autoxla.commands.explain"}
+
+
+def run(name: str, argv: list[str]) -> int:
+    """Run the command ``name`` of `MODULES` with the words after it; return the exit status."""
+    status: int = importlib.import_module(MODULES[name]).main(argv)
+    return status

@@ -1,0 +1,72 @@
+"""Let one top-level package answer for another: ``import keras`` gives tf_keras.
+
+Every module of the alias *is* the target's module, under a second name in ``sys.modules``; its
+``__spec__``, ``__loader__`` and ``__name__`` stay its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class AliasLoader:
+    """Executes nothing: it puts the target's module where the import system looks afterwards."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to the import system; the module that it makes is thrown away.
+
+        Giving it the target's module here would make it overwrite that module's ``__spec__``.
+        """
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Import the target and let it take the place of ``module``."""
+        sys.modules[module.__name__] = importlib.import_module(self.target)
+
+
+class AliasFinder:
+    """Finds ``alias`` and all below it as ``target`` and all below that."""
+
+    def __init__(self, alias: str, target: str) -> None:
+        self.alias = alias
+        self.target = target
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        """Return a spec that leads to the target's module, None for other names and missing targets."""
+        top, dot, rest = fullname.partition(".")
+        if top != self.alias:
+            return None
+        real = f"{self.target}{dot}{rest}"
+        return alias_spec(fullname, real)
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: there is no cache."""
+
+
+def alias_spec(name: str, target: str) -> ModuleSpec | None:
+    """Return a spec under ``name`` that gives the module ``target``, None where that does not exist."""
+    found = importlib.util.find_spec(target)
+    if found is None:
+        return None
+    is_package = found.submodule_search_locations is not None
+    return ModuleSpec(name, AliasLoader(target), origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
+
+
+def install_alias(alias: str, target: str) -> None:
+    """Put an `AliasFinder` first on ``sys.meta_path``, unless it is there."""
+    for finder in sys.meta_path:
+        if isinstance(finder, AliasFinder) and (finder.alias, finder.target) == (alias, target):
+            return
+    sys.meta_path.insert(0, AliasFinder(alias, target))  # type: ignore[arg-type]

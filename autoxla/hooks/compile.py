@@ -1,0 +1,222 @@
+"""The wrappers of ``Model.compile`` and ``Model.predict``: what the program left open follows the plan.
+
+An explicit ``jit_compile=`` stands. The value is assigned to the model after Keras' own ``compile``
+has run with the caller's own arguments, so that the signature, overrides in subclasses and the saved
+compile configuration stay as they are.
+
+Under ITEX a second duty comes first. Its guard ends the process, with status 0, in ``compile`` and
+``predict`` of a model whose ``jit_compile`` is off while XLA is not disabled. It reads
+``ITEX_DISABLE_XLA`` at each call, so it can still be turned away at the last moment.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType, ModuleType
+from typing import Any
+
+import wrapt
+
+from autoxla.facts import Finding, Place, Plan, Setting
+from autoxla.hooks import finder
+from autoxla.notice import headline, say
+from autoxla.readers import guard_disabled
+from autoxla.session import current, place_of, program
+
+DISABLE = "ITEX_DISABLE_XLA"
+
+Wrapper = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], Any]
+
+#: What was wrapped: (class, method) to the function that was there before, for `unhook`.
+_wrapped: dict[tuple[type, str], Any] = {}
+#: The models inside a wrapped call now. ITEX puts its own method over ours and calls it.
+_inside: set[int] = set()
+_announced: set[str] = set()
+
+
+def hook_keras_3(module: ModuleType) -> None:
+    """Wrap ``compile`` and ``compile_from_config`` of Keras 3's ``Trainer``."""
+    _wrap(getattr(module, "Trainer", None), "compile", _compile)
+    _wrap(getattr(module, "Trainer", None), "compile_from_config", _compile_from_config)
+
+
+def hook_keras_3_predict(module: ModuleType) -> None:
+    """Wrap ``predict`` of Keras 3's TensorFlow trainer where ITEX guards it."""
+    if current().plan.guard:
+        _wrap(getattr(module, "TensorFlowTrainer", None), "predict", _predict)
+
+
+def hook_keras_2(module: ModuleType) -> None:
+    """Wrap ``compile`` of Keras 2's ``Model``."""
+    _wrap(getattr(module, "Model", None), "compile", _compile)
+
+
+def hook_again(_: ModuleType) -> None:
+    """Be outermost again, after a plug-in put its own methods over ours while TensorFlow loaded."""
+    for name, hook in (
+        ("keras.src.trainers.trainer", hook_keras_3),
+        ("keras.src.backend.tensorflow.trainer", hook_keras_3_predict),
+    ):
+        if name in sys.modules:
+            hook(sys.modules[name])
+
+
+def unhook() -> None:
+    """Put the methods back that were wrapped, unless somebody else wrapped them since."""
+    for (owner, name), original in _wrapped.items():
+        if isinstance(vars(owner).get(name), wrapt.FunctionWrapper):
+            setattr(owner, name, original)
+    _wrapped.clear()
+
+
+def _wrap(owner: type | None, name: str, wrapper: Wrapper) -> None:
+    function = vars(owner).get(name) if owner is not None else None
+    if owner is None or function is None:
+        current().add_finding(_unknown_release(name))
+    elif getattr(function, "_self_wrapper", None) is not wrapper:
+        _wrapped.setdefault((owner, name), function)
+        setattr(owner, name, wrapt.FunctionWrapper(function, wrapper))
+
+
+def _compile(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if id(model) in _inside:
+        return wrapped(*args, **kwargs)
+    with _entered(model), _guard_turned_away(model, "compile"):
+        result = wrapped(*args, **kwargs)
+    _guarded(_reconcile, model, _requested(wrapped, args, kwargs))
+    return result
+
+
+def _compile_from_config(
+    wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Load a compiled model: the jit_compile in its file is what another machine resolved."""
+    with _entered(model), _guard_turned_away(model, "compile"):
+        result = wrapped(*args, **kwargs)
+    if getattr(model, "compiled", False):
+        _guarded(_reconcile, model, None)
+    return result
+
+
+def _predict(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if id(model) in _inside:
+        return wrapped(*args, **kwargs)
+    with _entered(model), _guard_turned_away(model, "predict"):
+        return wrapped(*args, **kwargs)
+
+
+@contextmanager
+def _entered(model: Any) -> Iterator[None]:
+    _inside.add(id(model))
+    try:
+        yield
+    finally:
+        _inside.discard(id(model))
+
+
+@contextmanager
+def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
+    """Keep ITEX's guard from ending the process during a call; for good if the model needs it.
+
+    Whether it does is known only when ``compile`` has resolved ``jit_compile``.
+    """
+    previous = os.environ.get(DISABLE)
+    if not current().plan.guard or guard_disabled(previous):
+        yield
+        return
+    place = _calling_place()
+    os.environ[DISABLE] = "1"
+    try:
+        yield
+    finally:
+        _put_back(previous)
+        if not getattr(model, "jit_compile", True):
+            _guarded(_disarm, method, previous, place)
+
+
+def _disarm(method: str, previous: str | None, place: Place) -> None:
+    session = current()
+    session.add_setting(Setting(DISABLE, "1", previous, ("AX215",)))
+    session.add_finding(
+        Finding(
+            "AX215",
+            "warning",
+            f"jit_compile is off and ITEX's XLA on: ITEX would end the process with status 0 in {method}(). "
+            "It is too late to turn its XLA off",
+            f"set {DISABLE}=1 before tensorflow is imported",
+            place,
+            applied=True,
+        )
+    )
+
+
+def _reconcile(model: Any, requested: object) -> None:
+    """Give ``model`` the plan's jit_compile where its program left that open, and note the call."""
+    session = current()
+    planned = session.plan.jit_compile
+    explicit = isinstance(requested, bool)
+    used = getattr(model, "jit_compile", None)
+    because: tuple[str, ...] = ()
+    if not explicit and planned is not None and bool(used) != planned and not _is_eager(model):
+        model.jit_compile = planned
+        used, because = model.jit_compile, session.plan.jit_because
+        _announce(session.plan)
+    asked = requested if isinstance(requested, bool | str | None) else repr(requested)
+    session.add_compile({"requested": asked, "used": used, "because": list(because)})
+
+
+def _announce(plan: Plan) -> None:
+    """Say, once, why a model does not run with the jit_compile that Keras chose for it."""
+    finding = next((f for f in plan.findings if f.code in plan.jit_because), None)
+    if finding is not None and finding.code not in _announced:
+        _announced.add(finding.code)
+        say(headline([finding], program()))
+
+
+def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
+    """Return the jit_compile that the caller passed, by name or position; None for none."""
+    return inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments.get("jit_compile")
+
+
+def _is_eager(model: Any) -> bool:
+    return bool(getattr(model, "run_eagerly", False))
+
+
+def _put_back(previous: str | None) -> None:
+    if previous is None:
+        os.environ.pop(DISABLE, None)
+    else:
+        os.environ[DISABLE] = previous
+
+
+def _guarded(function: Callable[..., None], *args: Any) -> None:
+    """Call ``function``; a fault in it must not reach the training program."""
+    try:
+        function(*args)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+        finder.note_fault("compile", error)
+
+
+def _calling_place() -> Place:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_library(frame):
+        frame = frame.f_back
+    return place_of(frame)
+
+
+def _is_library(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return name.split(".")[0] in ("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
+
+
+def _unknown_release(name: str) -> Finding:
+    return Finding(
+        "AX904",
+        "warning",
+        f"this release of Keras has no {name}() where autoxla knows it; the program runs without that hook",
+        "report the release of Keras",
+    )

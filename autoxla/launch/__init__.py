@@ -1,0 +1,1 @@
+"""Starting Python with the shim active: the launcher, ``autoxla.pth`` and the private sitecustomize."""

@@ -1,0 +1,13 @@
+"""From a situation to a plan: rules as data, and the one function that applies them.
+
+Pure: nothing here reads the environment or a file, imports a backend or has a side effect.
+
+>>> from autoxla.facts import Situation
+>>> decide(Situation()).settings
+()
+"""
+
+from autoxla.policies.decision import RULES, decide
+from autoxla.policies.rule import Rule
+
+__all__ = ["RULES", "Rule", "decide"]

@@ -1,0 +1,91 @@
+"""Which backend Keras 3 runs on."""
+
+from __future__ import annotations
+
+from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
+
+VARIABLE = "KERAS_BACKEND"
+BACKENDS = frozenset({"tensorflow", "jax", "torch", "numpy", "openvino"})
+KERAS = "Keras 3: A new multi-backend Keras, Configuring your backend"
+
+
+def _from_file(draft: Draft) -> str | None:
+    """Return the backend that keras.json names and no variable overrides."""
+    config = draft.situation.keras_config
+    return config.backend if config is not None and VARIABLE not in draft.environment else None
+
+
+def _reads_it(draft: Draft) -> bool:
+    return draft.has("keras", KERAS_3) and "keras" not in draft.situation.imported
+
+
+def _is_unknown_in_file(draft: Draft) -> bool:
+    named = _from_file(draft)
+    return _reads_it(draft) and named is not None and named not in BACKENDS
+
+
+def _breaks_tensorflow(draft: Draft) -> bool:
+    # With the switch on TensorFlow imports tf_keras, which reads no backend.
+    loads_it = draft.situation.importing in ("tensorflow", "tf_keras", None)
+    return loads_it and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
+
+
+def _tensorflow_if_loaded(draft: Draft) -> tuple[Cure, ...]:
+    return (Cure(VARIABLE, "tensorflow"),) if _breaks_tensorflow(draft) else ()
+
+
+RULES = (
+    Rule(
+        "AX405",
+        "error",
+        "ITEX with another Keras backend than TensorFlow",
+        "under ITEX every import of tensorflow with the Keras backend {backend} ends the process with "
+        "status 0, because ITEX reaches for Keras' TensorFlow backend",
+        "set KERAS_BACKEND=tensorflow, or take ITEX out of this environment",
+        "Intel Extension for TensorFlow, override of Keras 3's compile and predict",
+        lambda d: d.itex_main and not d.tensorflow_loaded and d.backend != "tensorflow",
+    ),
+    Rule(
+        "AX402",
+        "error",
+        "keras.json names an unknown backend",
+        "keras.json names the backend {backend}, which Keras 3 does not know: importing keras, and so "
+        "tensorflow, raises ValueError",
+        "set KERAS_BACKEND=tensorflow, or correct keras.json",
+        KERAS,
+        _is_unknown_in_file,
+        cures=_tensorflow_if_loaded,
+        about="keras.json",
+    ),
+    Rule(
+        "AX403",
+        "error",
+        "KERAS_BACKEND names an unknown backend",
+        "KERAS_BACKEND={KERAS_BACKEND} is no backend that Keras 3 knows: importing keras raises ValueError",
+        "set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino",
+        KERAS,
+        lambda d: _reads_it(d) and VARIABLE in d.environment and d.backend not in BACKENDS,
+    ),
+    Rule(
+        "AX401",
+        "error",
+        "The backend is not installed",
+        "the Keras backend {backend} is not installed; tf.keras then says only that Keras cannot be imported",
+        "install its package, or set KERAS_BACKEND to one that is installed",
+        KERAS,
+        lambda d: _reads_it(d) and d.backend in BACKENDS and d.backend not in d.situation.backends,
+    ),
+    Rule(
+        "AX404",
+        "warning",
+        "KERAS_BACKEND was set too late",
+        "KERAS_BACKEND={KERAS_BACKEND} has no effect: keras is imported already, with another backend",
+        "set it before the first import of keras or tensorflow",
+        KERAS,
+        lambda d: (
+            d.situation.keras_backend is not None
+            and VARIABLE in d.environment
+            and d.backend != d.situation.keras_backend
+        ),
+    ),
+)

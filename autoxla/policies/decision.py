@@ -1,0 +1,92 @@
+"""`decide`: apply the rules to a situation, in their order, and give the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from autoxla.facts import Finding, Path, Plan, Situation, Step
+from autoxla.policies import backend, installation, itex, keras_generation, xla
+from autoxla.policies.rule import Draft, Rule
+from autoxla.readers import itex_lenient
+
+#: All rules in the order in which they apply. The switch and the flags come first, because ITEX's
+#: state follows from them; within `itex` what ends the process at load comes before what ends it later.
+RULES: tuple[Rule, ...] = (
+    *keras_generation.RULES,
+    *xla.RULES,
+    *itex.RULES,
+    *backend.RULES,
+    *installation.RULES,
+)
+_WITHOUT_ITEX = tuple(rule for rule in RULES if rule not in itex.RULES)
+
+
+def decide(situation: Situation) -> Plan:
+    """Return the plan for ``situation``. In mode ``observe`` it has findings only, in ``off`` nothing."""
+    mode = situation.settings.mode
+    if mode == "off":
+        return Plan()
+    draft = Draft(situation)
+    for rule in RULES if draft.itex is not None else _WITHOUT_ITEX:
+        rule(draft)
+    _note_what_is_too_late(draft)
+    return _observed(draft) if mode == "observe" else _planned(draft)
+
+
+def _planned(draft: Draft) -> Plan:
+    return Plan(
+        settings=draft.settings(),
+        findings=tuple(draft.findings),
+        path=_path(draft),
+        jit_compile=draft.jit_compile,
+        jit_because=tuple(draft.jit_because),
+        import_first=draft.import_first,
+        alias=dict(draft.alias),
+        guard=itex.guard_on(draft),
+    )
+
+
+def _observed(draft: Draft) -> Plan:
+    findings = tuple(replace(finding, applied=False) for finding in draft.findings)
+    return Plan(findings=findings, path=_path(Draft(draft.situation)))
+
+
+def _note_what_is_too_late(draft: Draft) -> None:
+    if draft.too_late:
+        names = ", ".join(dict.fromkeys(draft.too_late))
+        draft.findings.append(
+            Finding(
+                "AX111",
+                "warning",
+                f"tensorflow was imported before autoxla: too late to set {names}",
+                "import autoxla first, or run the program with python -m autoxla",
+            )
+        )
+
+
+def _path(draft: Draft) -> Path:
+    return Path(_generation(draft), _step(draft), _device(draft), draft.backend)
+
+
+def _generation(draft: Draft) -> Literal[0, 2, 3] | None:
+    known = draft.situation.usage.keras
+    if known is not None:
+        return known
+    return 2 if draft.legacy else None
+
+
+def _step(draft: Draft) -> Step | None:
+    level = draft.flags.auto_jit
+    if level > 0:
+        return "autocluster-1" if level == 1 else "autocluster-2"
+    if draft.jit is None:
+        return None
+    return "xla" if draft.jit else "graph"
+
+
+def _device(draft: Draft) -> str:
+    if draft.itex is not None:
+        return "npd" if itex_lenient(draft.environment.get(itex.NPD), default=True) else "stream-executor"
+    kinds = {plugin.kind for plugin in draft.situation.plugins}
+    return "metal" if "metal" in kinds else "stock"

@@ -1,0 +1,146 @@
+"""Which Keras ``tf.keras`` and ``import keras`` are."""
+
+from __future__ import annotations
+
+from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
+from autoxla.readers import intended, tensorflow_bool
+
+SWITCH = "TF_USE_LEGACY_KERAS"
+GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
+LAZY_LOADER = "TensorFlow, the lazy loader of tf.keras"
+
+
+def _is_misspelt(draft: Draft) -> bool:
+    value = draft.environment.get(SWITCH)
+    return value is not None and intended(value) is not False and not tensorflow_bool(value)
+
+
+def _can_switch(draft: Draft) -> bool:
+    return draft.has("tf-keras") and draft.has("tensorflow", SWITCHABLE)
+
+
+def _normalise(draft: Draft) -> bool:
+    means_on = intended(draft.environment[SWITCH]) is True
+    return means_on and _can_switch(draft) and draft.set(SWITCH, "1", "AX103")
+
+
+def _wants_legacy(draft: Draft) -> bool:
+    return draft.situation.settings.keras in ("2", "legacy")
+
+
+def _wants_switch(draft: Draft) -> bool:
+    return _wants_legacy(draft) and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
+
+
+def _may_switch(draft: Draft) -> bool:
+    return not draft.is_explicit(SWITCH) and not draft.tensorflow_loaded
+
+
+def _wants_alias(draft: Draft) -> bool:
+    return draft.situation.settings.keras == "legacy" and draft.has("tensorflow", SWITCHABLE)
+
+
+def _can_alias(draft: Draft) -> bool:
+    return draft.legacy and draft.has("tf-keras") and not draft.situation.imported & {"keras", "tensorflow"}
+
+
+def _alias_keras(draft: Draft) -> bool:
+    draft.alias["keras"] = "tf_keras"
+    return True
+
+
+def _alias_keras_core(draft: Draft) -> bool:
+    draft.alias["keras_core"] = "keras"
+    return True
+
+
+RULES = (
+    Rule(
+        "AX103",
+        "warning",
+        "TF_USE_LEGACY_KERAS is spelt so that TensorFlow ignores it",
+        "TF_USE_LEGACY_KERAS={TF_USE_LEGACY_KERAS}: TensorFlow takes only 1, true and True for on "
+        "and ignores anything else",
+        "set TF_USE_LEGACY_KERAS=1, or 0",
+        LAZY_LOADER,
+        _is_misspelt,
+        act=_normalise,
+    ),
+    Rule(
+        "AX105",
+        "info",
+        "The settings ask for legacy Keras",
+        "keras = {keras!r} in the settings: tf.keras is to be tf_keras",
+        "set TF_USE_LEGACY_KERAS=1",
+        GUIDE,
+        lambda d: _wants_switch(d) and _can_switch(d) and _may_switch(d),
+        cures=lambda d: (Cure(SWITCH, "1"),),
+        about="keras_setting",
+    ),
+    Rule(
+        "AX106",
+        "warning",
+        "The settings ask for legacy Keras, and it cannot be had",
+        "keras = {keras!r} in the settings, but tf.keras stays Keras 3: tf_keras is not installed, or "
+        "TF_USE_LEGACY_KERAS={TF_USE_LEGACY_KERAS} was set or came too late",
+        "pip install tf-keras, and leave TF_USE_LEGACY_KERAS unset",
+        GUIDE,
+        _wants_switch,
+        about="keras_setting",
+    ),
+    Rule(
+        "AX107",
+        "info",
+        "tf.keras is Keras 2 already",
+        "keras = {keras!r} in the settings; this TensorFlow's tf.keras is Keras 2 without any switch",
+        "nothing to do",
+        LAZY_LOADER,
+        lambda d: _wants_legacy(d) and d.has("tensorflow") and not d.has("tensorflow", SWITCHABLE),
+        about="keras_setting",
+    ),
+    Rule(
+        "AX104",
+        "error",
+        "The switch is on and tf_keras is not installed",
+        "TF_USE_LEGACY_KERAS={TF_USE_LEGACY_KERAS}, but tf_keras is not installed: the first use of "
+        "tf.keras raises ImportError",
+        "pip install tf-keras, or unset TF_USE_LEGACY_KERAS",
+        LAZY_LOADER,
+        lambda d: d.legacy and d.has("tensorflow") and not d.has("tf-keras"),
+    ),
+    Rule(
+        "AX109",
+        "error",
+        "The alias keras -> tf_keras under ITEX",
+        "keras = 'legacy' in the settings makes keras an alias of tf_keras, but ITEX itself needs Keras 3 "
+        "under that name and ends the process without it; the alias is left out",
+        "write import tf_keras as keras in the program",
+        GUIDE,
+        lambda d: _wants_alias(d) and d.itex_main,
+        about="keras_setting",
+    ),
+    Rule(
+        "AX108",
+        "info",
+        "The alias keras -> tf_keras",
+        "keras = 'legacy' in the settings: import keras gives tf_keras",
+        "write import tf_keras as keras in the program to need no alias",
+        GUIDE,
+        lambda d: _wants_alias(d) and not d.itex_main and _can_alias(d),
+        act=_alias_keras,
+        about="keras_setting",
+    ),
+    Rule(
+        "AX110",
+        "info",
+        "keras_core where only Keras 3 is installed",
+        "keras_core was the preview of Keras 3 and is not installed: import keras_core gives keras",
+        "write import keras in the program",
+        "Keras 3: A new multi-backend Keras, Installation",
+        lambda d: (
+            d.situation.importing == "keras_core" and not d.has("keras-core") and d.has("keras", KERAS_3)
+        ),
+        act=_alias_keras_core,
+        about="importing",
+    ),
+)

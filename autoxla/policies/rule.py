@@ -1,0 +1,218 @@
+"""What a rule is, and the draft of a plan that rules read and change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from autoxla.facts import ENVIRONMENT, Finding, Level, Place, Plugin, Setting, Situation
+from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
+
+KERAS_3 = (3,)
+SWITCHABLE = (2, 16)  # the first TensorFlow whose tf.keras is Keras 3 unless the switch is on
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """One variable and the value that ends a hazard; None takes the variable away."""
+
+    variable: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One hazard or one choice.
+
+    `applies` tells whether it is there; `message` and `remedy` are format strings over
+    `Draft.words`. `cures` are the variables that end it, in the order in which they are to give
+    way. A `deadly` rule stands for the end of the process or silently wrong results: only then does
+    the user's explicit value give way. `act` changes the draft where variables alone cannot; it
+    returns whether it did. `about` names the fact whose place is the finding's; `source` the
+    document that the rule comes from.
+    """
+
+    code: str
+    level: Level
+    title: str
+    message: str
+    remedy: str
+    source: str
+    applies: Callable[[Draft], bool]
+    cures: Callable[[Draft], tuple[Cure, ...]] | None = None
+    act: Callable[[Draft], bool] | None = None
+    deadly: bool = False
+    about: str | None = None
+
+    def __call__(self, draft: Draft) -> None:
+        """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
+        if not self.applies(draft):
+            return
+        words = draft.words()
+        place = draft.place_of(self.about)
+        applied = self._cure(draft)
+        draft.findings.append(
+            Finding(
+                self.code,
+                self.level,
+                self.message.format_map(words),
+                self.remedy.format_map(words),
+                place,
+                applied=applied,
+            )
+        )
+
+    def _cure(self, draft: Draft) -> bool:
+        done = self.act is not None and self.act(draft)
+        if self.cures is not None:
+            done = draft.give_way(self.cures(draft), self.code, deadly=self.deadly) or done
+        return done
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making: the situation, and the environment as the plan would leave it."""
+
+    situation: Situation
+    environment: dict[str, str] = field(init=False)
+    because: dict[str, list[str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    too_late: list[str] = field(default_factory=list)
+    jit_compile: bool | None = None
+    jit_because: list[str] = field(default_factory=list)
+    import_first: tuple[str, ...] = ()
+    alias: dict[str, str] = field(default_factory=dict)
+    itex: Plugin | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.environment = dict(self.situation.environment)
+        self.itex = next((p for p in self.situation.plugins if p.kind == "itex"), None)
+
+    @property
+    def itex_main(self) -> bool:
+        """ITEX with the Keras 3 state machine: every release after 2.15, and a library without one."""
+        return self.itex is not None and (self.itex.version is None or self.itex.version[:2] > (2, 15))
+
+    @property
+    def tensorflow_loaded(self) -> bool:
+        """TensorFlow, and with it every plug-in, was imported already."""
+        return "tensorflow" in self.situation.imported
+
+    @property
+    def flags(self) -> XlaFlags:
+        """``TF_XLA_FLAGS`` as the plan would leave it."""
+        return self.parse("TF_XLA_FLAGS")
+
+    @property
+    def legacy(self) -> bool:
+        """``tf.keras`` will be tf_keras, by TensorFlow's reading of the switch."""
+        return tensorflow_bool(self.environment.get("TF_USE_LEGACY_KERAS"))
+
+    @property
+    def jit(self) -> bool | None:
+        """What ``compile`` will use if it is known: the program's explicit value, else the plan's."""
+        explicit = self.situation.usage.jit_compile
+        return self.jit_compile if explicit is None else explicit
+
+    @property
+    def backend(self) -> str:
+        """The Keras backend: the variable's, else keras.json's, else Keras' default."""
+        named = self.environment.get("KERAS_BACKEND")
+        if named is not None:
+            return named
+        config = self.situation.keras_config
+        return (config.backend if config else None) or "tensorflow"
+
+    def parse(self, variable: str) -> XlaFlags:
+        """Return the flags in ``variable``, looking into the file that it may name."""
+        text = self.environment.get(variable)
+        flags = parse_xla_flags(text)
+        files = self.situation.flag_files
+        if flags.file is None or variable not in files:
+            return flags
+        return parse_xla_flags(text, lambda _: files[variable])
+
+    def has(self, distribution: str, at_least: tuple[int, ...] = ()) -> bool:
+        """Return whether ``distribution`` is installed, in release ``at_least`` or later."""
+        version = self.situation.versions.get(distribution)
+        return version is not None and version >= at_least
+
+    def is_explicit(self, variable: str) -> bool:
+        """Return whether the user set ``variable``."""
+        return variable in self.situation.environment and variable not in self.situation.own
+
+    def give_way(self, cures: tuple[Cure, ...], code: str, *, deadly: bool) -> bool:
+        """Make the first of ``cures`` that costs the user nothing, else, if deadly, the first."""
+        chosen = next((c for c in cures if not self.is_explicit(c.variable)), None)
+        if chosen is None and deadly:
+            chosen = next(iter(cures), None)
+        return chosen is not None and self.set(chosen.variable, chosen.value, code)
+
+    def set(self, variable: str, value: str | None, code: str) -> bool:
+        """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
+        if self._is_too_late(variable):
+            self.too_late.append(variable)
+            return False
+        if value is None:
+            self.environment.pop(variable, None)
+        else:
+            self.environment[variable] = value
+        self.because.setdefault(variable, []).append(code)
+        return True
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the changes that remain, with the values from before."""
+        before = self.situation.environment
+        return tuple(
+            Setting(name, self.environment.get(name), before.get(name), tuple(codes))
+            for name, codes in self.because.items()
+            if self.environment.get(name) != before.get(name)
+        )
+
+    def place_of(self, fact: str | None) -> Place:
+        """Return where ``fact`` is known from: the program, a settings file, else the environment."""
+        if fact is None:
+            return ENVIRONMENT
+        if fact == "keras.json" and self.situation.keras_config is not None:
+            return Place(self.situation.keras_config.file)
+        usage = self.situation.usage.evidence.get(fact)
+        return usage or self.situation.settings.places.get(fact, ENVIRONMENT)
+
+    def words(self) -> Mapping[str, object]:
+        """Return what messages may name: the variables' values, ``unset`` where there is none."""
+        return _Words(self)
+
+    def flag_error(self, variable: str) -> str:
+        """Return why the flags in ``variable`` cannot be parsed."""
+        error = self.parse(variable).errors[0]
+        return f"{error.token}: {error.reason}"
+
+    def _is_too_late(self, variable: str) -> bool:
+        if variable == "TF_XLA_FLAGS":
+            at_import = self.tensorflow_loaded and bool(self.situation.plugins)
+            return at_import or self.situation.devices_ready
+        if variable == "KERAS_BACKEND":
+            return "keras" in self.situation.imported
+        return self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
+
+
+class _Words(dict[str, object]):
+    """Values for messages, looked up only when a message names them."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self._draft = draft
+
+    def __missing__(self, name: str) -> object:
+        draft, situation = self._draft, self._draft.situation
+        if name.isupper():
+            return repr(draft.environment[name]) if name in draft.environment else "unset"
+        if name.endswith("_error"):
+            return draft.flag_error(name.removesuffix("_error"))
+        return {
+            "backend": repr(draft.backend),
+            "keras": situation.settings.keras,
+            "step": situation.settings.step,
+            "cuda_found": situation.toolchain.cuda_found,
+            "rocm_found": situation.toolchain.rocm_found,
+        }[name]

@@ -1,0 +1,190 @@
+"""How the training step is executed: graph, XLA, auto-clustering; and what XLA needs on a GPU."""
+
+from __future__ import annotations
+
+from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
+from autoxla.policies.rule import Cure, Draft, Rule
+
+CPU_CLUSTERS = "tf_xla_cpu_global_jit"
+XLA_FLAGS = "XLA_FLAGS"
+CUDA_DIR = "xla_gpu_cuda_data_dir"
+FLAG_READER = "TensorFlow, flags from the environment"
+CLUSTERING = "Intel Extension for TensorFlow, Keras 3 Overview, Enable XLA through TensorFlow"
+LIBDEVICE = "XLA, search for libdevice and ptxas"
+
+
+def _errors(draft: Draft, variable: str) -> bool:
+    return bool(draft.parse(variable).errors)
+
+
+def _on_cpu_only(draft: Draft) -> bool:
+    return draft.situation.hardware.accelerator == "none"
+
+
+def _wanted_level(draft: Draft) -> str | None:
+    step = draft.situation.settings.step
+    return step[-1] if step is not None and step.startswith("autocluster") else None
+
+
+def _is_in_the_way(draft: Draft) -> bool:
+    """Return whether the user's own variables exclude the auto-clustering that the settings ask for."""
+    other_level = draft.is_explicit(FLAGS) and draft.flags.get(AUTO_JIT) not in (None, _wanted_level(draft))
+    no_npd = draft.itex_main and draft.is_explicit(NPD) and not npd(draft)
+    return other_level or no_npd or draft.flags.file is not None or bool(draft.flags.errors)
+
+
+def _clustering(draft: Draft) -> bool:
+    return _wanted_level(draft) is not None
+
+
+def _add_flags(draft: Draft) -> bool:
+    flags = draft.flags.with_flag(AUTO_JIT, _wanted_level(draft) or "0")
+    if _on_cpu_only(draft):
+        flags = flags.with_flag(CPU_CLUSTERS, "true")
+    return draft.set(FLAGS, str(flags), "AX303")
+
+
+def _set_jit(draft: Draft) -> bool:
+    draft.jit_compile = draft.situation.settings.step == "xla"
+    draft.jit_because.append("AX303")
+    return True
+
+
+def _leave_clusters_alone(draft: Draft) -> bool:
+    draft.jit_compile = False
+    draft.jit_because.append("AX305")
+    return True
+
+
+def _looks_for_cuda(draft: Draft) -> bool:
+    flags = draft.parse(XLA_FLAGS)
+    unset = flags.get(CUDA_DIR) is None and flags.file is None and not flags.errors
+    return "cuda" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.cuda_seen
+
+
+def _looks_for_rocm(draft: Draft) -> bool:
+    unset = "ROCM_PATH" not in draft.environment
+    return "rocm" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.rocm_seen
+
+
+def _append_cuda_dir(draft: Draft) -> bool:
+    """Add the directory to ``XLA_FLAGS``; what the user put there stays in it."""
+    flags = draft.parse(XLA_FLAGS)
+    found = draft.situation.toolchain.cuda_found or ""
+    return draft.set(XLA_FLAGS, str(flags.with_flag(CUDA_DIR, found)), "AX307")
+
+
+RULES = (
+    Rule(
+        "AX301",
+        "error",
+        "TF_XLA_FLAGS cannot be parsed",
+        "TF_XLA_FLAGS={TF_XLA_FLAGS} cannot be parsed: {TF_XLA_FLAGS_error}; TensorFlow ends the process "
+        "when it reads it",
+        "write --name=value, separated by spaces",
+        FLAG_READER,
+        lambda d: _errors(d, FLAGS),
+    ),
+    Rule(
+        "AX302",
+        "error",
+        "XLA_FLAGS cannot be parsed",
+        "XLA_FLAGS={XLA_FLAGS} cannot be parsed: {XLA_FLAGS_error}; XLA ends the process when it first "
+        "compiles",
+        "write --name=value, separated by spaces",
+        FLAG_READER,
+        lambda d: _errors(d, XLA_FLAGS),
+    ),
+    Rule(
+        "AX304",
+        "warning",
+        "The settings ask for auto-clustering, and the environment excludes it",
+        "step = {step!r} in the settings is left out: TF_XLA_FLAGS={TF_XLA_FLAGS} and "
+        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE={ITEX_ENABLE_NEXTPLUGGABLE_DEVICE} in the environment stand",
+        "unset the variable, or take step out of the settings",
+        CLUSTERING,
+        lambda d: _clustering(d) and _is_in_the_way(d),
+        about="step",
+    ),
+    Rule(
+        "AX303",
+        "info",
+        "The settings choose how the step is executed",
+        "step = {step!r} in the settings",
+        "set TF_XLA_FLAGS and jit_compile accordingly",
+        CLUSTERING,
+        lambda d: _clustering(d) and not _is_in_the_way(d) and d.flags.get(AUTO_JIT) != _wanted_level(d),
+        act=_add_flags,
+        about="step",
+    ),
+    Rule(
+        "AX308",
+        "info",
+        "The settings choose jit_compile",
+        "step = {step!r} in the settings",
+        "jit_compile accordingly where the program gives none",
+        "Keras 3, Model.compile",
+        lambda d: d.situation.settings.step in ("graph", "xla") and d.jit is None,
+        act=_set_jit,
+        about="step",
+    ),
+    Rule(
+        "AX305",
+        "info",
+        "Auto-clustering with Keras",
+        "TF_XLA_FLAGS={TF_XLA_FLAGS} clusters operations into XLA; Keras' own jit_compile would do so twice",
+        "jit_compile=False where the program gives none",
+        CLUSTERING,
+        lambda d: not d.itex_main and level(d) > 0 and d.jit is None and d.situation.usage.keras != 0,
+        act=_leave_clusters_alone,
+    ),
+    Rule(
+        "AX306",
+        "warning",
+        "Auto-clustering without effect",
+        "TF_XLA_FLAGS={TF_XLA_FLAGS} has no effect without an accelerator: TensorFlow clusters operations "
+        "on the CPU only with --tf_xla_cpu_global_jit",
+        "add --tf_xla_cpu_global_jit to TF_XLA_FLAGS, or take --tf_xla_auto_jit out",
+        FLAG_READER,
+        lambda d: d.itex is None and _on_cpu_only(d) and level(d) > 0 and d.flags.get(CPU_CLUSTERS) is None,
+    ),
+    Rule(
+        "AX307",
+        "info",
+        "libdevice is where XLA does not look",
+        "XLA finds libdevice in none of its own places; it is in {cuda_found}",
+        "add --xla_gpu_cuda_data_dir={cuda_found} to XLA_FLAGS",
+        LIBDEVICE,
+        lambda d: _looks_for_cuda(d) and d.situation.toolchain.cuda_found is not None,
+        act=_append_cuda_dir,
+    ),
+    Rule(
+        "AX309",
+        "warning",
+        "libdevice is missing",
+        "there is a CUDA GPU, and no libdevice anywhere: XLA fails at its first compile",
+        "pip install nvidia-cuda-nvcc, or compile(jit_compile=False)",
+        LIBDEVICE,
+        lambda d: _looks_for_cuda(d) and d.situation.toolchain.cuda_found is None,
+    ),
+    Rule(
+        "AX310",
+        "info",
+        "ROCm is where XLA does not look",
+        "XLA finds ROCm's files in none of its own places; they are in {rocm_found}",
+        "set ROCM_PATH={rocm_found}",
+        LIBDEVICE,
+        lambda d: _looks_for_rocm(d) and d.situation.toolchain.rocm_found is not None,
+        cures=lambda d: (Cure("ROCM_PATH", d.situation.toolchain.rocm_found),),
+    ),
+    Rule(
+        "AX311",
+        "warning",
+        "XLA on Metal",
+        "jit_compile=True with tensorflow-metal: XLA has no compiler for Metal, and the first step fails",
+        "take jit_compile=True out of compile()",
+        "tensorflow-metal, known limits",
+        lambda d: any(p.kind == "metal" for p in d.situation.plugins) and d.jit is True,
+        about="jit_compile",
+    ),
+)

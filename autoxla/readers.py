@@ -1,0 +1,345 @@
+"""How TensorFlow, XLA and ITEX read the values of their environment variables.
+
+Each variable has a reader of its own, and they do not agree: TensorFlow's Python code takes three
+spellings for true, ITEX's native code any case, some of its switches end the process for anything
+that they do not know. One function stands for each reader, so that a rule can ask what a value
+*does* and compare it with what a person meant by it (`intended`).
+
+The grammar of ``TF_XLA_FLAGS`` and ``XLA_FLAGS`` is that of XLA's ``parse_flags_from_env``, as it
+behaves in TensorFlow 2.15 and 2.21. Where they differ, the later one is meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from autoxla.facts import Version
+
+_TRUE = frozenset({"1", "true"})
+_FALSE = frozenset({"0", "false"})
+_MEANT_TRUE = frozenset({"1", "true", "yes", "on", "y", "t", "enable", "enabled"})
+_MEANT_FALSE = frozenset({"", "0", "false", "no", "off", "n", "f", "disable", "disabled"})
+
+# Only these four separate flags; a vertical tab or a no-break space is part of a value.
+_SPACE = " \t\r\n"
+_FLAG_NAME = re.compile(r"[a-z0-9_]+")
+_NAME = re.compile(r"[-_0-9A-Za-z]*")
+_BARE = re.compile(r"[^ \t\r\n]*")
+_PLAIN_VALUE = re.compile(r"[^ \t\r\n'\"][^ \t\r\n]*|")
+# What the number parser of the readers skips: C's isspace, which is more than the separators.
+_C_SPACE = " \t\r\n\v\f"
+_INTEGER = re.compile(r"[+-]?[0-9]{1,64}")
+_RELEASE = re.compile(r"\s*v?((?:[0-9]{1,18}\.)*[0-9]{1,18})(?![0-9])")
+
+_BOOLEANS = frozenset(
+    {
+        "tf_dump_graphs_in_tfg",
+        "tf_mlir_enable_convert_control_to_data_outputs_pass",
+        "tf_mlir_enable_merge_control_flow_pass",
+        "tf_mlir_enable_mlir_bridge",
+        "tf_mlir_enable_strict_clusters",
+        "tf_mlir_enable_tpu_variable_runtime_reformatting_pass",
+        "tf_xla_always_defer_compilation",
+        "tf_xla_async_compilation",
+        "tf_xla_check_cluster_input_numerics",
+        "tf_xla_check_cluster_output_numerics",
+        "tf_xla_clustering_debug",
+        "tf_xla_compile_on_demand",
+        "tf_xla_cpu_global_jit",
+        "tf_xla_deterministic_cluster_names",
+        "tf_xla_disable_constant_folding",
+        "tf_xla_disable_deadness_safety_checks_for_debugging",
+        "tf_xla_disable_full_embedding_pipelining",
+        "tf_xla_disable_resource_variable_safety_checks_for_debugging",
+        "tf_xla_disable_strict_signature_checks",
+        "tf_xla_enable_device_api_for_gpu",
+        "tf_xla_enable_lazy_compilation",
+        "tf_xla_enable_xla_devices",
+        "tf_xla_persistent_cache_read_only",
+        "tf_xla_print_cluster_outputs",
+        "tf_xla_sparse_core_disable_table_stacking",
+        "tf_xla_use_device_api",
+        "tf_xla_use_device_api_for_auto_jit",
+        "tf_xla_use_device_api_for_compile_on_demand",
+        "tf_xla_use_device_api_for_xla_launch",
+    }
+)
+# With their width in bits.
+_INTEGERS = {
+    "tf_xla_clustering_fuel": 64,
+    "tf_xla_embedding_parallel_iterations": 32,
+    "tf_xla_max_cluster_size": 32,
+    "tf_xla_min_cluster_size": 32,
+    "tf_xla_sparse_core_minibatch_max_division_level": 32,
+    "tf_xla_sparse_core_stacking_mem_limit_bytes": 64,
+    "tf_xla_sparse_core_stacking_table_shard_limit_bytes": 64,
+}
+_STRINGS = frozenset(
+    {
+        "tf_xla_auto_jit",
+        "tf_xla_call_module_disabled_checks",
+        "tf_xla_cluster_exclude_ops",
+        "tf_xla_ops_to_cluster",
+        "tf_xla_persistent_cache_device_types",
+        "tf_xla_persistent_cache_directory",
+        "tf_xla_persistent_cache_prefix",
+    }
+)
+
+#: Names that TensorFlow 2.15 to 2.21 all take in ``TF_XLA_FLAGS``: the only ones that may be added.
+KNOWN_TF_XLA_FLAGS: frozenset[str] = _BOOLEANS | _STRINGS | frozenset(_INTEGERS)
+
+
+def tensorflow_bool(value: str | None) -> bool:
+    """Read a switch as TensorFlow's and ITEX's Python code does: exactly ``1``, ``true`` or ``True``."""
+    return value in ("1", "true", "True")
+
+
+def itex_lenient(value: str | None, default: bool) -> bool:
+    """Read a switch as ITEX's lenient native reader does: all but ``1`` and ``true`` is false, empty too."""
+    return default if value is None else value.lower() in _TRUE
+
+
+def itex_strict(value: str | None) -> bool | Literal["abort"] | None:
+    """Read a switch as ITEX's strict native reader does; None when unset, ``"abort"`` where it aborts."""
+    if value is None:
+        return None
+    lowered = value.lower()
+    return True if lowered in _TRUE else False if lowered in _FALSE else "abort"
+
+
+def guard_disabled(value: str | None) -> bool:
+    """Tell whether ITEX's Python guard takes ``ITEX_DISABLE_XLA`` for set: all but ``0`` and ``false``."""
+    return value is not None and value not in ("0", "false")
+
+
+def intended(value: str) -> bool | None:
+    """Tell what a person means by `value`, in any case and with space around it; None when unclear."""
+    word = value.strip().lower()
+    return True if word in _MEANT_TRUE else False if word in _MEANT_FALSE else None
+
+
+def guard_sees_auto_jit(text: str | None) -> bool:
+    """Apply ITEX's test for auto-clustering, which looks at the text of ``TF_XLA_FLAGS``, not its meaning."""
+    return "--tf_xla_auto_jit=1" in (text or "").replace(" ", "")
+
+
+def parse_version(text: str) -> Version:
+    """Return the leading numbers of a release: ``2.16.0rc1+cu`` is (2, 16, 0); () where there are none."""
+    found = _RELEASE.match(text)
+    return tuple(int(part) for part in found[1].split(".")) if found else ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlagError:
+    """A part of a flags variable for which TensorFlow ends the process, and why."""
+
+    token: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class XlaFlags:
+    """The flags of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``.
+
+    `tokens` are the flags as the user wrote them, in order. `file` is the name of a file that the
+    variable names instead; `tokens` are then the file's, or empty where `opaque` tells that its
+    content is not known. `ignored` is text after the first word that is no flag: TensorFlow stops
+    there without a word. `errors` hold what ends the process, as far as the text alone tells:
+    whether a name is known depends on the release and is not judged.
+    """
+
+    tokens: tuple[str, ...]
+    file: str | None = None
+    errors: tuple[FlagError, ...] = ()
+    ignored: str = ""
+    opaque: bool = False
+
+    def get(self, name: str) -> str | None:
+        """Return the effective value of a flag, without quotes: the last wins; ``true`` for a bare flag."""
+        for token in reversed(self.tokens):
+            found, value = _split(token)
+            if found == name:
+                return "true" if value is None else value
+        return None
+
+    def inlined(self) -> XlaFlags:
+        """Return these flags written out in the variable itself, if its file's content is known.
+
+        What XLA does not read in the file, such as a comment at its end, stays there.
+        """
+        return self if self.opaque or self.file is None else replace(self, file=None, ignored="")
+
+    @property
+    def auto_jit(self) -> int:
+        """The effective level of auto-clustering: 0 for off, 1, 2 …; 0 where the process would end."""
+        general = single = 0
+        for value in self._values("tf_xla_auto_jit"):
+            level = _auto_jit_level(value)
+            if level is None:
+                return 0
+            single = level
+            # ``single-gpu(n)`` leaves the level of other graphs as it was.
+            general = general if value.startswith("single-gpu(") else level
+        return max(single, general, 0)
+
+    def with_flag(self, name: str, value: str) -> XlaFlags:
+        """Return these flags with one set in the place of its last occurrence, or appended.
+
+        Flags that come from a file are then written out in the variable itself. Where its content
+        is not known (`opaque`) nothing changes, since the file's flags would be lost.
+        """
+        if self.opaque:
+            return self
+        token = _join(name, value)
+        places = [i for i, old in enumerate(self.tokens) if _split(old)[0] == name]
+        last = places[-1] if places else len(self.tokens)
+        before = [old for i, old in enumerate(self.tokens[:last]) if i not in places]
+        tokens = (*before, token, *self.tokens[last + 1 :])
+        return replace(self.inlined(), tokens=tokens, errors=_find_errors(tokens))
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            return self.file
+        return " ".join([*self.tokens, *([self.ignored] if self.ignored else [])])
+
+    def _values(self, name: str) -> list[str]:
+        pairs = [_split(token) for token in self.tokens]
+        return [value or "" for found, value in pairs if found == name]
+
+
+def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | None = None) -> XlaFlags:
+    """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does.
+
+    `read_file` returns the text of a file, None where it cannot be opened; without it, a value that
+    names a file is not looked into (`XlaFlags.opaque`). It raises nothing of its own.
+    """
+    flags = _parse_text(text or "")
+    if flags.file is None or read_file is None:
+        return flags
+    content = read_file(flags.file)
+    if content is None:
+        error = FlagError(flags.file, "it does not begin with '--', and no file of that name can be opened")
+        return replace(flags, errors=(error,), opaque=False)
+    return replace(_scan(content), file=flags.file)
+
+
+@lru_cache(maxsize=64)
+def _parse_text(text: str) -> XlaFlags:
+    if not text:
+        return XlaFlags(())
+    if text.lstrip(_SPACE).startswith("-"):
+        return _scan(text)
+    # Any other text, space alone included, is handed to fopen as it is.
+    return XlaFlags((), file=text, opaque=True)
+
+
+def _scan(text: str) -> XlaFlags:
+    tokens: list[str] = []
+    at = _skip_space(text, 0)
+    while text.startswith("-", at):
+        token, end = _read_token(text, at)
+        tokens.append(token)
+        at = _skip_space(text, end)
+    return XlaFlags(tuple(tokens), errors=_find_errors(tokens), ignored=text[at:].rstrip(_SPACE))
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _read_token(text: str, start: int) -> tuple[str, int]:
+    """Return the flag that begins at `start` and where it ends; a quote left open is closed."""
+    end = _match_end(_NAME, text, start)
+    if text[end : end + 1] != "=" or text[end + 1 : end + 2] not in ("'", '"'):
+        end = _match_end(_BARE, text, end)
+        return text[start:end], end
+    value, after, closed = _read_quoted(text, end + 1)
+    return (text[start:after] if closed else _join(text[start:end].removeprefix("--"), value)), after
+
+
+def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _read_quoted(text: str, start: int) -> tuple[str, int, bool]:
+    """Return a quoted value, where it ends, and whether its quote was closed."""
+    quote, at, value = text[start], start + 1, []
+    while at < len(text) and text[at] != quote:
+        # A backslash is an escape in double quotes only, and not as the very last character.
+        if quote == '"' and text[at] == "\\" and at + 1 < len(text):
+            at += 1
+        value.append(text[at])
+        at += 1
+    return "".join(value), min(at + 1, len(text)), at < len(text)
+
+
+def _split(token: str) -> tuple[str | None, str | None]:
+    """Return a flag's name and value; the name is None where it can be no flag of TensorFlow's."""
+    if not token.startswith("--") or len(token) == 2:
+        return None, None
+    name, equals, value = token[2:].partition("=")
+    if not equals:
+        return name, None
+    quoted = value[:1] in ("'", '"') and _NAME.fullmatch(name)
+    return name, _read_quoted(value, 0)[0] if quoted else value
+
+
+def _join(name: str, value: str) -> str:
+    if _PLAIN_VALUE.fullmatch(value):
+        return f"--{name}={value}"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'--{name}="{escaped}"'
+
+
+def _find_errors(tokens: list[str] | tuple[str, ...]) -> tuple[FlagError, ...]:
+    reasons = [(token, _find_error(*_split(token))) for token in tokens]
+    return tuple(FlagError(token, reason) for token, reason in reasons if reason)
+
+
+def _find_error(name: str | None, value: str | None) -> str | None:
+    if name is None:
+        return "a flag is written --name=value"
+    if name == "help" or not _FLAG_NAME.fullmatch(name):
+        return "there is no flag of this name"
+    if name == "tf_xla_auto_jit":
+        return _check(value, _auto_jit_level, "a number, fusible or single-gpu(number)")
+    if name in _INTEGERS:
+        return _check(value, lambda text: _integer(text, _INTEGERS[name]), "a number")
+    if name in _BOOLEANS:
+        return _check("true" if value is None else value, _flag_bool, "true or false")
+    return "it needs a value" if name in _STRINGS and value is None else None
+
+
+def _check(value: str | None, reader: Callable[[str], object], wanted: str) -> str | None:
+    if value is None:
+        return f"it needs a value: {wanted}"
+    return f"its value is to be {wanted}" if reader(value) is None else None
+
+
+def _flag_bool(value: str) -> bool | None:
+    lowered = value.lower()
+    return True if lowered in _TRUE else False if lowered in _FALSE else None
+
+
+def _integer(text: str, bits: int = 32) -> int | None:
+    digits = text.strip(_C_SPACE)
+    if not _INTEGER.fullmatch(digits):
+        return None
+    number = int(digits)
+    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
+
+
+def _auto_jit_level(value: str) -> int | None:
+    if value == "fusible":
+        return 1
+    if value.startswith("single-gpu(") and value.endswith(")"):
+        return _integer(value[len("single-gpu(") : -1])
+    return _integer(value)

@@ -1,0 +1,352 @@
+"""The one orchestrator of a process: gather, decide, apply, register callbacks, say, report.
+
+It starts when the first watched module is about to execute. Rules are in `autoxla.policies`,
+readers in `autoxla.situation`; this module only carries their results into the process. What it
+hangs on Keras' methods is named in `METHOD_HOOKS` and loaded when its target is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from _thread import RLock
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import FrameType, ModuleType
+
+from autoxla.facts import Finding, Place, Plan, Setting, Settings, Situation, Usage
+from autoxla.hooks import finder
+from autoxla.notice import headline, say
+from autoxla.policies import decide
+from autoxla.report import write_report
+from autoxla.settings import BadSettingError, read_settings
+from autoxla.situation import gather
+from autoxla.situation.environment import APPLIED, remembered
+
+#: Module to wait for, module of ours that hooks it, function in that one.
+METHOD_HOOKS = (
+    ("keras.src.trainers.trainer", "autoxla.hooks.compile", "hook_keras_3"),
+    ("keras.src.backend.tensorflow.trainer", "autoxla.hooks.compile", "hook_keras_3_predict"),
+    ("keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
+    ("tf_keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
+    ("tensorflow", "autoxla.hooks.compile", "hook_again"),
+)
+#: Names the process that planned first; its children keep quiet and report into files of their own.
+ROOT = "AUTOXLA_ROOT"
+
+
+class Session:
+    """What one process decided and did. `plan` is empty where autoxla stands aside."""
+
+    def __init__(self) -> None:
+        self.situation: Situation | None = None
+        self.plan = Plan()
+        self.findings: list[Finding] = []
+        self.compiles: list[dict[str, object]] = []
+        self.configured: dict[str, object] = {}
+        self.began = False
+        self._lock = RLock()
+
+    def begin(self, name: str | None) -> None:
+        """Make the plan, once, because ``name`` is about to execute (None: it was loaded already)."""
+        with self._lock:
+            if not self.began:
+                self.began = True
+                self._plan(name)
+
+    def _plan(self, name: str | None) -> None:
+        try:
+            settings, usage = read_settings(program_folder(), os.environ, self.configured)
+        except BadSettingError as error:
+            say(f"{error}; the program runs without autoxla")
+            return
+        if settings.mode == "off":
+            return
+        usage = _with_import(usage, name, _importing_place())
+        self.situation = _gather(settings, usage, name)
+        self.plan = decide(self.situation)
+        self.findings = list(self.plan.findings)
+        self._apply(self.situation.environment)
+        self._announce()
+        self._register()
+        self.write_report()
+
+    def _apply(self, before: Mapping[str, str]) -> None:
+        """Set the plan's variables, and put back what a parent process set for its own program."""
+        inherited = {} if _is_worker() else remembered(os.environ)
+        wanted = {name: before.get(name) for name in inherited}
+        wanted.update({setting.variable: setting.value for setting in self.plan.settings})
+        for name, value in wanted.items():
+            _put(name, value)
+        if not _is_worker():
+            _put(APPLIED, None)
+        _remember(self.plan.settings)
+
+    def _register(self) -> None:
+        for alias, target in self.plan.alias.items():
+            from autoxla.hooks.alias import install_alias
+
+            install_alias(alias, target)
+        if self.situation is not None and self.situation.settings.mode != "observe":
+            for module, ours, function in METHOD_HOOKS:
+                finder.on_import(module, _late(ours, function))
+
+    def prepare(self, name: str, module: ModuleType) -> None:
+        """Do what the plan wants done right before ``module`` executes."""
+        target = self.plan.alias.get(name)
+        if target is not None:
+            _import_instead(name, module, target)
+        elif name == "keras" and self.plan.import_first:
+            _import_before(name, module, self.plan.import_first)
+
+    def find_missing(self, name: str) -> ModuleSpec | None:
+        """Return a spec for a watched name that nobody has, if the plan makes it an alias."""
+        self.begin(name)
+        if name not in self.plan.alias:
+            return None
+        from autoxla.hooks.alias import alias_spec
+
+        return alias_spec(name, self.plan.alias[name])
+
+    def add_finding(self, finding: Finding) -> None:
+        """Note what was found after the plan was made, and say it."""
+        if finding in self.findings:
+            return
+        self.findings.append(finding)
+        say(headline([finding], program()))
+        self.write_report()
+
+    def add_setting(self, setting: Setting) -> None:
+        """Set a variable after the plan was made, and remember it for child processes."""
+        _put(setting.variable, setting.value)
+        _remember([setting])
+        self.plan = replace(self.plan, settings=(*self.plan.settings, setting))
+
+    def add_compile(self, entry: dict[str, object]) -> None:
+        """Note one call of ``Model.compile``; the first is a checkpoint for variables set too late."""
+        self.compiles.append(entry)
+        if len(self.compiles) == 1:
+            self.check_again()
+        self.write_report()
+
+    def check_again(self) -> None:
+        """Find variables that were set after they had been read."""
+        if self.situation is None:
+            return
+        now = gather(self.situation.settings, self.situation.usage, environ=os.environ, importing=None)
+        for finding in decide(now).findings:
+            if finding.code == "AX404":
+                self.add_finding(finding)
+
+    def finish(self, bypassed: Iterable[str]) -> None:
+        """Say at exit what went past the finder, and write the report for the last time."""
+        for name in bypassed:
+            self.add_finding(_bypassed(name))
+        if self.compiles or self.plan.findings:
+            self.check_again()
+        self.write_report()
+
+    def _announce(self) -> None:
+        if _is_child():
+            return
+        _put(ROOT, str(os.getpid()))
+        changed = bool(self.plan.settings or self.plan.alias)
+        worth = [f for f in self.findings if f.level != "info" or (changed and f.applied)]
+        if worth:
+            say(headline(worth, program()))
+
+    def write_report(self) -> None:
+        """Write ``AUTOXLA_REPORT`` if it is wanted."""
+        target = os.environ.get("AUTOXLA_REPORT")
+        if target and self.situation is not None:
+            file = Path(f"{target}.{os.getpid()}" if _is_child() else target)
+            write_report(file, self.situation, self.plan, self.findings, self.compiles, finder.faults())
+
+
+_session = Session()
+
+
+def current() -> Session:
+    """Return the session of this process."""
+    return _session
+
+
+def begin(name: str | None, module: ModuleType | None) -> None:
+    """Start on the first call; then do what has to be done before ``module`` executes."""
+    _session.begin(name)
+    if name is not None and module is not None:
+        _session.prepare(name, module)
+
+
+def find_missing(name: str) -> ModuleSpec | None:
+    """See `Session.find_missing`."""
+    return _session.find_missing(name)
+
+
+def finish(bypassed: Iterable[str]) -> None:
+    """See `Session.finish`."""
+    _session.finish(bypassed)
+
+
+def configure(**settings: object) -> None:
+    """Set ``mode``, ``keras`` or ``step`` for this process, before tensorflow or keras is imported.
+
+    Takes precedence over the environment and ``pyproject.toml``, except that ``AUTOXLA=off`` stands.
+    Raises `autoxla.settings.BadSettingError` on an unknown name or value, and RuntimeError when the
+    plan was made already.
+    """
+    if _session.began:
+        raise RuntimeError("autoxla.configure() comes too late: tensorflow or keras is imported already")
+    read_settings(None, {}, settings)
+    _session.configured.update(settings)
+
+
+def plan() -> Plan:
+    """Return the plan of this process; an empty one before tensorflow or keras was imported."""
+    return _session.plan
+
+
+def program_file() -> Path | None:
+    """Return the file of the program that runs, None where there is none (``-c``, a notebook)."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(file) if isinstance(file, str) else None
+
+
+def program_folder() -> Path:
+    """Return the folder whose ``pyproject.toml`` counts.
+
+    It is the script's; where the main module is a tool of the environment (pytest, gunicorn), it
+    is the folder in which that was started.
+    """
+    file = program_file()
+    if file is None or file.resolve().is_relative_to(sys.prefix):
+        return Path.cwd()
+    return file.resolve().parent
+
+
+def program() -> str:
+    """Return the program as a word for ``python -m autoxla explain``, empty where there is none."""
+    file = program_file()
+    return "" if file is None else _short(str(file))
+
+
+def _short(file: str) -> str:
+    if file.startswith("<"):
+        return file
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def _is_child() -> bool:
+    return os.environ.get(ROOT, str(os.getpid())) != str(os.getpid())
+
+
+def _is_worker() -> bool:
+    """Return whether this process was started by multiprocessing or loky to run parts of a program."""
+    words = sys.orig_argv
+    return "--multiprocessing-fork" in words or any(
+        word.startswith("from multiprocessing.") or "loky.backend" in word for word in words
+    )
+
+
+def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situation:
+    if not _is_worker():
+        return gather(settings, usage, environ=os.environ, importing=importing)
+    # A worker of one program keeps that program's plan, which it inherited with the variables.
+    environ = {name: value for name, value in os.environ.items() if name != APPLIED}
+    situation = gather(settings, usage, environ=environ, importing=importing)
+    return replace(situation, own=frozenset(remembered(os.environ)) & frozenset(environ))
+
+
+def _remember(settings: Iterable[Setting]) -> None:
+    """Leave for child processes what was set here, so that none takes it for the user's choice."""
+    changes = {name: list(change) for name, change in remembered(os.environ).items()}
+    changes.update({setting.variable: [setting.previous, setting.value] for setting in settings})
+    if changes:
+        _put(APPLIED, json.dumps(changes))
+
+
+def _put(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    elif os.environ.get(name) != value:
+        os.environ[name] = value
+
+
+def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
+    """Add to ``usage`` what the import that is under way tells: a bare keras is a generation."""
+    evidence = {**usage.evidence}
+    if place is not None:
+        evidence.setdefault("importing", place)
+    generation = {"tf_keras": 2, "keras": 3, "keras_core": 3}.get(name or "")
+    if generation is None or usage.keras is not None:
+        return replace(usage, evidence=evidence)
+    if place is not None:
+        evidence["keras"] = place
+    return replace(usage, keras=generation, evidence=evidence)  # type: ignore[arg-type]
+
+
+def _importing_place() -> Place | None:
+    """Return the line of the program whose import statement is under way."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_machinery(frame):
+        frame = frame.f_back
+    return None if frame is None else place_of(frame)
+
+
+def place_of(frame: FrameType | None) -> Place:
+    """Return where ``frame`` is, as a program's author would name it."""
+    if frame is None:
+        return Place("program")
+    return Place(_short(frame.f_code.co_filename), frame.f_lineno)
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    ours = name == "autoxla" or name.startswith(("autoxla.", "importlib"))
+    return ours or frame.f_code.co_filename.startswith("<frozen importlib")
+
+
+def _late(module: str, function: str) -> Callable[[ModuleType], object]:
+    def call(target: ModuleType) -> object:
+        return getattr(importlib.import_module(module), function)(target)
+
+    return call
+
+
+def _import_before(name: str, module: ModuleType, first: tuple[str, ...]) -> None:
+    """Import ``first`` while ``module``, not executed yet, is out of the way.
+
+    What ``first`` imports under this name is then a whole module; the finder sees that and does not
+    execute ours a second time.
+    """
+    if any(other in sys.modules for other in first):
+        return
+    sys.modules.pop(name, None)
+    try:
+        for other in first:
+            importlib.import_module(other)
+    finally:
+        sys.modules.setdefault(name, module)
+
+
+def _import_instead(name: str, module: ModuleType, target: str) -> None:
+    sys.modules.pop(name, None)
+    try:
+        sys.modules[name] = importlib.import_module(target)
+    finally:
+        sys.modules.setdefault(name, module)
+
+
+def _bypassed(name: str) -> Finding:
+    return Finding(
+        "AX903",
+        "warning",
+        f"{name} was imported past autoxla: another finder stands in front of it, or sys.meta_path "
+        "was rewritten; nothing was checked or set",
+        "import autoxla after whatever changes sys.meta_path",
+    )

@@ -1,0 +1,107 @@
+"""Installed distributions with their releases: the watched names only, never all that are there.
+
+The standard library's reader is used, unless the program has loaded ``importlib_metadata`` already.
+Importing that package puts a finder of its own on ``sys.meta_path`` and takes the standard library's
+away, after which ``importlib.metadata`` hands out objects of another class: a program that does not
+use it must not be changed like that.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, cast
+
+from autoxla.facts import Version
+from autoxla.readers import parse_version
+
+#: Rules ask for the first name; the others are the same software under another name.
+VARIANTS: Mapping[str, tuple[str, ...]] = {
+    "tensorflow": (
+        "tensorflow-cpu",
+        "tensorflow-gpu",
+        "tensorflow-intel",
+        "tensorflow-macos",
+        "tensorflow-rocm",
+        "intel-tensorflow",
+        "tf-nightly",
+        "tf-nightly-cpu",
+    ),
+    "keras": ("keras-nightly",),
+    "tf-keras": ("tf-keras-nightly",),
+    "intel-extension-for-tensorflow": (
+        "intel-extension-for-tensorflow-weekly",
+        "intel-extension-for-tensorflow-lib",
+    ),
+}
+
+#: All names that are looked up, as their projects spell them in lower case.
+WATCHED_DISTRIBUTIONS = (
+    *(name for main, variants in VARIANTS.items() for name in (main, *variants)),
+    "jax",
+    "keras-core",
+    "numpy",
+    "openvino",
+    "protobuf",
+    "setuptools",
+    "tensorflow-estimator",
+    "tensorflow-metal",
+    "tensorflow-text",
+    "torch",
+    "wrapt",
+)
+
+_VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
+
+
+class _Distribution(Protocol):
+    def read_text(self, filename: str, /) -> str | None: ...
+
+
+class _Finder(Protocol):
+    def discover(self, *, name: str, path: list[str]) -> Iterable[_Distribution]: ...
+
+
+def find_versions(path: Sequence[str]) -> dict[str, Version]:
+    """Return the releases of the watched distributions on `path`, as ``sys.path`` is.
+
+    Where only a variant is installed (``tensorflow-cpu``), its main name has an entry, too. A
+    distribution whose metadata cannot be read is left out.
+    """
+    finder = _load_finder()
+    folders = [entry for entry in path if isinstance(entry, str)]
+    found = {name: _find_version(finder, name, folders) for name in WATCHED_DISTRIBUTIONS}
+    versions = {name: version for name, version in found.items() if version}
+    for main, variants in VARIANTS.items():
+        there = [versions[name] for name in (main, *variants) if name in versions]
+        versions.update({main: there[0]} if there else {})
+    return versions
+
+
+def _load_finder() -> _Finder:
+    loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if loaded is not None:
+        return cast(_Finder, loaded)
+    from importlib.metadata import Distribution
+
+    return cast(_Finder, Distribution)
+
+
+def _find_version(finder: _Finder, name: str, path: list[str]) -> Version:
+    """Return the release of the first distribution of that name that can be read, else ()."""
+    try:
+        return next(filter(None, map(_read_version, finder.discover(name=name, path=path))), ())
+    except (OSError, ValueError):
+        return ()
+
+
+def _read_version(distribution: _Distribution) -> Version:
+    # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
+    try:
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except (OSError, ValueError):
+        return ()
+    headers = text.partition("\n\n")[0]
+    found = _VERSION_LINE.search(headers)
+    return parse_version(found[1]) if found else ()

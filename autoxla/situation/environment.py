@@ -1,0 +1,105 @@
+"""The environment variables that matter, and the memory of those that autoxla set itself.
+
+`APPLIED` holds JSON, ``{name: [previous, value]}``. A child process inherits it together with the
+values, and so can tell what the user chose from what a parent's plan put there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+
+from autoxla.readers import parse_xla_flags
+from autoxla.situation.files import UnreadableError, is_folder, read_bytes
+
+#: The variable in which a process leaves what it set for its children.
+APPLIED = "AUTOXLA_APPLIED"
+
+#: Variables of which a rule may want to know; those that begin with `WATCHED_PREFIX` come to them.
+WATCHED_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "KERAS_BACKEND",
+    "KERAS_HOME",
+    "ONEAPI_DEVICE_SELECTOR",
+    "ROCM_PATH",
+    "ROCR_VISIBLE_DEVICES",
+    "TF_CPP_MIN_LOG_LEVEL",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
+    "TF_USE_LEGACY_KERAS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "ZE_AFFINITY_MASK",
+)
+WATCHED_PREFIX = "ITEX_"
+
+_FLAG_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")
+
+#: What a variable held before autoxla set it, and what it set; None for unset.
+Change = tuple[str | None, str | None]
+
+
+def is_watched(name: str) -> bool:
+    """Tell whether a variable belongs to the situation."""
+    return name in WATCHED_VARIABLES or name.startswith(WATCHED_PREFIX)
+
+
+def select_watched(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the watched variables that are set, sorted by name."""
+    return {name: environ[name] for name in sorted(environ) if is_watched(name)}
+
+
+def remembered(environ: Mapping[str, str]) -> dict[str, Change]:
+    """Return what autoxla set, by the memory in `environ`; what is malformed there is ignored."""
+    try:
+        memory = json.loads(environ.get(APPLIED) or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    entries = memory.items() if isinstance(memory, dict) else ()
+    return {name: (entry[0], entry[1]) for name, entry in entries if is_watched(name) and _is_change(entry)}
+
+
+def restore(environ: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the environment without what autoxla set, and the names that it had set.
+
+    A name that no longer has the value that autoxla gave it was changed by the user since, and stays.
+    """
+    view = dict(environ)
+    changes = remembered(environ)
+    own = frozenset(name for name, (_, value) in changes.items() if environ.get(name) == value)
+    for name in own:
+        previous = changes[name][0]
+        if previous is None:
+            view.pop(name, None)
+        else:
+            view[name] = previous
+    return view, own
+
+
+def read_flag_files(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the text of the files that `TF_XLA_FLAGS` and `XLA_FLAGS` name, by variable.
+
+    None stands for a file that cannot be opened. A variable is left out where it names none, or one
+    that cannot be looked into without harm: a pipe, a device, a very long file.
+    """
+    named = {name: parse_xla_flags(environ.get(name)).file for name in _FLAG_VARIABLES}
+    texts: dict[str, str | None] = {}
+    for name, file in named.items():
+        with suppress(UnreadableError):
+            texts.update({} if file is None else {name: _read_flag_file(file)})
+    return texts
+
+
+def _is_change(entry: object) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and all(isinstance(e, str | None) for e in entry)
+
+
+def _read_flag_file(file: str) -> str | None:
+    # fopen opens a folder, and XLA then reads nothing from it.
+    if is_folder(file):
+        return ""
+    content = read_bytes(file)
+    return None if content is None else content.decode("utf-8", "surrogateescape")

@@ -1,0 +1,56 @@
+"""Reading of files and folders that belong to others: bounded, and quiet about what cannot be read."""
+
+from __future__ import annotations
+
+import stat
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+#: Bytes. A configuration file that is longer is not one.
+LIMIT = 1 << 20
+
+
+class UnreadableError(Exception):
+    """A file that is there is not read, for the reason given, such as its length."""
+
+
+def read_bytes(path: str | Path) -> bytes | None:
+    """Return the content of a regular file, None where nothing can be opened.
+
+    Raises `UnreadableError` for all that may block or has more than `LIMIT` bytes. A pipe is not even
+    opened: what is read from it would be missing for its true reader.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise UnreadableError("it is not a regular file")
+        with Path(path).open("rb") as stream:
+            content = stream.read(LIMIT + 1)
+    except (OSError, ValueError):
+        return None
+    if len(content) > LIMIT:
+        raise UnreadableError(f"it has more than {LIMIT} bytes")
+    return content
+
+
+def list_names(folder: str | Path, pattern: str = "*") -> list[str]:
+    """Return the sorted names in a folder that match; none where it cannot be listed."""
+    try:
+        return sorted(entry.name for entry in Path(folder).iterdir() if fnmatchcase(entry.name, pattern))
+    except (OSError, ValueError):
+        return []
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is a regular file; False where that cannot be found out."""
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Tell whether there is a folder; False where that cannot be found out."""
+    try:
+        return stat.S_ISDIR(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,82 @@
+"""Everything that is known before the backends initialise, put together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from autoxla.facts import Settings, Situation, Usage
+from autoxla.situation.backends import find_backends, read_backend
+from autoxla.situation.distributions import find_versions
+from autoxla.situation.environment import read_flag_files, restore, select_watched
+from autoxla.situation.hardware import find_hardware
+from autoxla.situation.keras_config import read_keras_config
+from autoxla.situation.plugins import find_plugins, site_folders
+from autoxla.situation.toolchain import find_toolchain
+
+_WATCHED_MODULES = ("tensorflow", "keras", "tf_keras", "keras_core")
+_CONTEXT_MODULE = "tensorflow.python.eager.context"
+
+
+def gather(
+    settings: Settings,
+    usage: Usage,
+    *,
+    environ: Mapping[str, str],
+    importing: str | None,
+    modules: Mapping[str, object] = sys.modules,
+    path: Sequence[str] | None = None,
+    root: Path = Path("/"),
+) -> Situation:
+    """Return the situation of this process; no backend is imported, and bad content raises nothing.
+
+    What an earlier plan left in `environ` is taken back first, so that this process plans anew.
+    `importing` is the watched module that is about to execute, `path` stands for ``sys.path``, and
+    `root` is where ``dev``, ``sys``, ``opt`` and ``usr`` are.
+    """
+    folders = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
+    view, own = restore(environ)
+    versions = find_versions(folders)
+    plugins = find_plugins([*folders, *(site_folders() if path is None else ())], view, versions)
+    hardware = find_hardware(view, plugins, root=root)
+    flag_files = read_flag_files(view)
+    return Situation(
+        settings=settings,
+        environment=select_watched(view),
+        # A name that has its user's value again is no longer ours.
+        own=own.difference(view),
+        versions=versions,
+        plugins=plugins,
+        hardware=hardware,
+        toolchain=find_toolchain(
+            hardware, view, folders, versions, flag_file=flag_files.get("XLA_FLAGS"), root=root
+        ),
+        keras_config=read_keras_config(view),
+        backends=find_backends(folders, versions),
+        usage=usage,
+        imported=_list_imported(modules) - {importing},
+        importing=importing,
+        devices_ready=_are_devices_ready(modules),
+        keras_backend=read_backend(modules),
+        flag_files=flag_files,
+    )
+
+
+def _list_imported(modules: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(name for name in _WATCHED_MODULES if _look(modules.get(name), "__spec__") is not None)
+
+
+def _are_devices_ready(modules: Mapping[str, object]) -> bool:
+    """Tell whether TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``."""
+    context = _look(modules.get(_CONTEXT_MODULE), "_context")
+    signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
+    return any(sign is not None and sign is not False for sign in signs)
+
+
+def _look(owner: object, name: str) -> object:
+    """Return an attribute from an object's own dictionary: a lazy module must not load by a look."""
+    try:
+        return object.__getattribute__(owner, "__dict__").get(name)
+    except AttributeError:
+        return None

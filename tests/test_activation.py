@@ -1,0 +1,334 @@
+"""How autoxla comes into an interpreter: the import line, ``autoxla.pth``, both sitecustomize files.
+
+Each test has a virtual environment of its own, which it may damage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+PTH = CHECKOUT / "autoxla" / "launch" / "autoxla.pth"
+
+PROBE = """
+import json, sys
+modules = sorted(sys.modules)
+finders = [type(f).__name__ for f in sys.meta_path]
+custom = sys.modules.get("sitecustomize")
+spec = getattr(custom, "__spec__", None)
+print(json.dumps(dict(
+    active=finders.count("AutoxlaFinder"), first=finders[0], modules=modules, path=sys.path,
+    custom=custom and sorted(vars(custom)), file=getattr(custom, "__file__", None),
+    spec=spec and [spec.name, spec.origin, spec.cached, spec.parent, type(spec.loader).__name__],
+    loader=type(getattr(custom, "__loader__", None)).__name__,
+)))
+"""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An environment with autoxla in it, which `activation` in the environment wakes."""
+
+    root: Path
+    package: Path
+    activation: dict[str, str]
+    line: str = ""
+
+    @property
+    def site(self) -> Path:
+        return next(self.root.glob("lib/python*/site-packages"))
+
+    def run(self, *words: str, active: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run the environment's Python; without `active` as if autoxla had never been there."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "LANG": "C.UTF-8"}
+        environment |= (self.activation if active else {}) | variables
+        command = [str(self.root / "bin" / "python"), *words]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def probe(self, *options: str, active: bool = True, **variables: str) -> dict[str, object]:
+        """Return what a program sees; nothing but its own output may appear."""
+        done = self.run(*options, "-c", (self.line if active else "") + PROBE, active=active, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        seen: dict[str, object] = json.loads(done.stdout)
+        return seen
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def install_wheel(root: Path, wheel: Path) -> Installation:
+    site = next(root.glob("lib/python*/site-packages"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    return Installation(root, site / "autoxla", {"AUTOXLA_ACTIVE": "1"})
+
+
+def install_example(root: Path, wheel: Path) -> Installation:
+    installation = install_wheel(root, wheel)
+    shutil.copy(CHECKOUT / "sitecustomize_example.py", installation.site / "sitecustomize.py")
+    return Installation(root, installation.package, {})
+
+
+def copy_checkout(root: Path) -> Path:
+    package = root / "check out" / "autoxla"
+    shutil.copytree(CHECKOUT / "autoxla", package, ignore=shutil.ignore_patterns("__pycache__"))
+    return package
+
+
+def install_editable(root: Path, _wheel: Path) -> Installation:
+    """Lay out what an editable wheel contains: the path of the checkout, and ``autoxla.pth``."""
+    installation = Installation(root, copy_checkout(root), {"AUTOXLA_ACTIVE": "1"})
+    (installation.site / "_autoxla_runtime.pth").write_text(f"{installation.package.parent}\n")
+    shutil.copy(PTH, installation.site)
+    return installation
+
+
+def prepare_private(root: Path, _wheel: Path) -> Installation:
+    package = copy_checkout(root)
+    private = str(package / "launch" / "private")
+    return Installation(root, package, {"AUTOXLA_ACTIVE": "1", "PYTHONPATH": private})
+
+
+def prepare_import(root: Path, wheel: Path) -> Installation:
+    return Installation(root, install_wheel(root, wheel).package, {}, "import autoxla")
+
+
+WAYS: dict[str, Callable[[Path, Path], Installation]] = {
+    "import": prepare_import,
+    "pth": install_wheel,
+    "editable": install_editable,
+    "private": prepare_private,
+    "example": install_example,
+}
+AT_START = [name for name in WAYS if name != "import"]
+
+
+@pytest.fixture
+def installation(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Installation:
+    venv.create(tmp_path, symlinks=True)
+    return WAYS[request.param](tmp_path, wheel)
+
+
+def ways(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("installation", names or tuple(WAYS), indirect=True)
+
+
+@ways()
+def test_finder_is_there_once_and_first(installation: Installation) -> None:
+    seen = installation.probe()
+    assert (seen["active"], seen["first"]) == (1, "AutoxlaFinder")
+
+
+@ways(*AT_START)
+def test_nothing_else_is_different(installation: Installation) -> None:
+    """Without a sitecustomize of the user's, there is none, and ``sys.path`` is as it was."""
+    seen, plain = installation.probe(), installation.probe(AUTOXLA="off", active=False)
+    differing = {name for name in plain if seen[name] != plain[name]}
+    assert differing == {"active", "first", "modules"}
+    assert seen["custom"] is None
+
+
+@ways()
+def test_at_most_eight_modules_more(installation: Installation) -> None:
+    seen, plain = installation.probe(), installation.probe(AUTOXLA="off", active=False)
+    assert isinstance(seen["modules"], list)
+    assert isinstance(plain["modules"], list)
+    more = set(seen["modules"]) - set(plain["modules"])
+    assert "autoxla.hooks.finder" in more
+    assert len(more) <= 8
+
+
+@ways()
+def test_off_leaves_it_out(installation: Installation) -> None:
+    seen = installation.probe(AUTOXLA="off")
+    assert seen["active"] == 0
+    assert isinstance(seen["modules"], list)
+    assert [name for name in seen["modules"] if name.startswith("autoxla.")] == []
+
+
+@ways("pth", "editable", "private")
+@pytest.mark.parametrize("value", ["", None])
+def test_inert_without_the_marker(installation: Installation, value: str | None) -> None:
+    del installation.activation["AUTOXLA_ACTIVE"]
+    if value is not None:
+        installation.activation["AUTOXLA_ACTIVE"] = value
+    seen = installation.probe()
+    assert isinstance(seen["modules"], list)
+    assert "autoxla" not in seen["modules"]
+
+
+@ways("pth", "editable", "example")
+@pytest.mark.parametrize("option", ["-I", "-E"])
+def test_isolated_interpreters_are_active(installation: Installation, option: str) -> None:
+    assert installation.probe(option)["active"] == 1
+
+
+def remove_all_but_start(package: Path) -> None:
+    for entry in package.iterdir():
+        if entry.name != "launch":
+            (shutil.rmtree if entry.is_dir() else Path.unlink)(entry)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "removed": shutil.rmtree,
+    "no-init": remove_all_but_start,
+    "no-hooks": lambda package: shutil.rmtree(package / "hooks"),
+    "finder-raises": lambda package: (package / "hooks" / "finder.py").write_text("1 / 0"),
+    "finder-unreadable": lambda package: (package / "hooks" / "finder.py").write_bytes(b"\0\xff"),
+}
+
+
+@ways(*AT_START)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_silent_at_start(installation: Installation, damage: str) -> None:
+    DAMAGES[damage](installation.package)
+    assert installation.probe("-W", "error")["active"] == 0
+
+
+@ways("private", "example")
+def test_a_raising_package_is_silent_at_start(installation: Installation) -> None:
+    (installation.package / "__init__.py").write_text("raise RuntimeError")
+    assert installation.probe()["active"] == 0
+
+
+def add_user_files(installation: Installation, text: str = "") -> Path:
+    """Put a sitecustomize and a usercustomize that log their run behind all else on ``sys.path``."""
+    folder, log = installation.root / "user", installation.root / "log"
+    folder.mkdir()
+    for name in ("sitecustomize", "usercustomize"):
+        lines = [f"open({str(log)!r}, 'a').write(__name__ + '\\n')", "import sys", "path = list(sys.path)"]
+        (folder / f"{name}.py").write_text("\n".join([*lines, text]))
+    # Before our own in the alphabet would do as well: the folder is appended to sys.path either way.
+    (installation.site / "user.pth").write_text(f"{folder}\n")
+    settings = installation.root / "pyvenv.cfg"
+    settings.write_text(settings.read_text().replace("packages = false", "packages = true"))
+    return log
+
+
+def take(log: Path) -> list[str]:
+    lines = log.read_text().split()
+    log.unlink()
+    return lines
+
+
+@ways(*AT_START)
+def test_user_files_run_once_and_stay_in_place(installation: Installation) -> None:
+    log = add_user_files(installation)
+    seen = installation.probe()
+    assert take(log) == ["sitecustomize", "usercustomize"]
+    assert seen["active"] == 1
+    assert seen["file"] == str(installation.root / "user" / "sitecustomize.py")
+    example = installation.site / "sitecustomize.py"
+    example.unlink(missing_ok=True)
+    plain = installation.probe(active=False, AUTOXLA="off")
+    assert take(log) == ["sitecustomize", "usercustomize"]
+    assert {k for k in plain if seen[k] != plain[k]} <= {"active", "first", "modules"}
+
+
+@ways("private", "example")
+def test_user_files_run_when_off(installation: Installation) -> None:
+    log = add_user_files(installation)
+    installation.probe(AUTOXLA="off")
+    assert take(log) == ["sitecustomize", "usercustomize"]
+
+
+@ways("private", "example")
+@pytest.mark.parametrize("text", ["1 / 0", "import no_such", "raise ImportError"])
+def test_error_in_a_user_file_is_the_user_s(installation: Installation, text: str) -> None:
+    add_user_files(installation, text)
+    seen = installation.run("-c", "import sys; print('sitecustomize' in sys.modules)")
+    (installation.site / "sitecustomize.py").unlink(missing_ok=True)
+    plain = installation.run("-c", "import sys; print('sitecustomize' in sys.modules)", active=False)
+    assert (seen.returncode, seen.stdout, seen.stderr) == (plain.returncode, plain.stdout, plain.stderr)
+
+
+@ways("example")
+def test_both_files_at_once(installation: Installation) -> None:
+    """The launcher from a checkout, in an environment with the example in its site-packages."""
+    log = add_user_files(installation)
+    private = str(copy_checkout(installation.root) / "launch" / "private")
+    seen = installation.probe(AUTOXLA_ACTIVE="1", PYTHONPATH=private)
+    assert take(log) == ["sitecustomize", "usercustomize"]
+    assert seen["active"] == 1
+    assert seen["file"] == str(installation.root / "user" / "sitecustomize.py")
+
+
+@ways("example")
+def test_without_another_file_the_name_is_free(installation: Installation) -> None:
+    done = installation.run("-c", "import sitecustomize")
+    assert done.stderr.endswith("\nModuleNotFoundError: No module named 'sitecustomize'\n")
+
+
+CHILDREN = {
+    "subprocess": "import subprocess, sys; subprocess.run([sys.executable, '-c', PROBE])",
+    "isolated": "import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', PROBE])",
+    "shell": "import os, shlex, sys; os.system(shlex.join([sys.executable, '-c', PROBE]))",
+    "exec": "import os, sys; os.execv(sys.executable, [sys.executable, '-c', PROBE])",
+    "grandchild": "import subprocess, sys; code = 'import os, sys; PROBE = %r; os.execv(sys.executable,"
+    " [sys.executable, \"-c\", PROBE])' % PROBE; subprocess.run([sys.executable, '-c', code])",
+}
+METHODS = ["fork", "spawn", "forkserver"]
+
+
+@ways(*AT_START)
+@pytest.mark.parametrize("child", CHILDREN)
+def test_children_are_active(installation: Installation, child: str) -> None:
+    if child == "isolated" and "PYTHONPATH" in installation.activation:
+        pytest.skip("python -I does not read PYTHONPATH")
+    done = installation.run("-c", f"PROBE = {PROBE!r}; {CHILDREN[child]}")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["active"] == 1
+
+
+@ways("pth", "private")
+@pytest.mark.parametrize("method", METHODS)
+def test_worker_processes_are_active(installation: Installation, method: str) -> None:
+    program = installation.root / "program.py"
+    program.write_text(
+        f"import multiprocessing\ndef work(): exec({PROBE!r}, {{}})\n"
+        f"if __name__ == '__main__': multiprocessing.get_context({method!r}).Process(target=work).start()"
+    )
+    done = installation.run(str(program))
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["active"] == 1
+
+
+@ways("pth")
+def test_strange_finders_do_not_disturb(installation: Installation) -> None:
+    """Other ``.pth`` files put finders in front: an old one without `find_spec`, and one that insists on a path."""
+    finders = """
+import sys
+class Old:
+    def find_module(self, name, path=None): return None
+class Strict:
+    def find_spec(self, name, path, target=None): return None
+sys.meta_path[:0] = [Old(), Strict()]
+"""
+    (installation.site / "finders.py").write_text(finders)
+    (installation.site / "a.pth").write_text("import finders\n")
+    assert installation.probe()["active"] == 1
+
+
+def test_pth_is_one_readable_line() -> None:
+    text = PTH.read_text("ascii")
+    assert text.startswith("import os, sys; ")
+    assert text.count("\n") == 1
+    assert not {"exec", "eval", "base64", "compile", "subprocess"} & set(text.replace("(", " ").split())
