@@ -55,6 +55,10 @@ def uninstall() -> None:
     from autoxla.hooks import finder
 
     finder.uninstall()
+    for name, undo in (("compile", "unhook"), ("alias", "remove_aliases")):
+        module = sys.modules.get(f"autoxla.hooks.{name}")
+        if module is not None:
+            getattr(module, undo)()
 
 
 def _begin(module: "ModuleType | None") -> None:

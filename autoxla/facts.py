@@ -14,6 +14,7 @@ Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
 Grade = Literal["certain", "possible", "learned"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
+EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "file"]
 Accelerator = Literal["none", "present", "unknown"]
 
 #: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
@@ -51,6 +52,49 @@ class Settings:
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that the program's source says, with the place where it says so.
+
+    By `kind`, `name` and `value` are:
+
+    ``import``       the dotted module that is imported (``tensorflow.keras.layers``); value None
+    ``attribute``    a chain of attributes from a backend's module, aliases resolved
+                     (``tensorflow.keras.optimizers.legacy``); value None
+    ``call``         the same for what is called (``tensorflow.config.optimizer.set_jit``); value: the
+                     first argument where it is a constant string, number or boolean, as text
+    ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False or None (computed)
+    ``variable``     an environment variable that is assigned; value its text, None where computed
+    ``file``         ``load`` or ``save``; value the constant path of a model
+
+    `grade` is the least along the chain of imports and calls that leads there. `early` tells of a
+    ``variable`` that it is assigned before any backend can have been imported.
+    """
+
+    kind: EvidenceKind
+    name: str
+    value: str | bool | None
+    grade: Grade
+    place: Place
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a program's source, in the order in which it would execute.
+
+    `complete`: all of the program's own modules were found and read, and none of its imports is
+    computed. `known`: there was a program to read at all. `unread` are the files and modules that
+    were noted and passed over, each with the reason.
+    """
+
+    evidence: tuple[Evidence, ...] = ()
+    complete: bool = False
+    known: bool = False
+    files: tuple[str, ...] = ()
+    unread: tuple[tuple[Place, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

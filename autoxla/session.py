@@ -25,7 +25,7 @@ from autoxla.policies import decide
 from autoxla.report import write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation import gather
-from autoxla.situation.environment import APPLIED, remembered
+from autoxla.situation.environment import APPLIED, remembered, restore
 
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
@@ -259,7 +259,7 @@ def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situatio
     # A worker of one program keeps that program's plan, which it inherited with the variables.
     environ = {name: value for name, value in os.environ.items() if name != APPLIED}
     situation = gather(settings, usage, environ=environ, importing=importing)
-    return replace(situation, own=frozenset(remembered(os.environ)) & frozenset(environ))
+    return replace(situation, own=restore(os.environ)[1] & frozenset(environ))
 
 
 def _remember(settings: Iterable[Setting]) -> None:

@@ -143,7 +143,7 @@ def _tool_table(project: Path) -> dict[str, Any]:
     try:
         tool = _toml_loader()(data.decode()).get("tool", {})
     except ValueError as error:
-        raise BadSettingError(Place(str(project)), f"cannot be read: {error}") from error
+        raise BadSettingError(Place(os.path.relpath(project)), f"cannot be read: {error}") from error
     table = tool.get("autoxla", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise BadSettingError(_place_in(project, "autoxla"), "[tool] autoxla: use a table")

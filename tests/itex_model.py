@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Generation = Literal["main", "2.15"]
@@ -39,11 +39,20 @@ STATUS: Mapping[End, int] = {"flags": 1, "strict": -6, "fatal": -6, "hook": 0, "
 
 # A few of the names that TensorFlow accepts in TF_XLA_FLAGS; any other name ends the process.
 _KNOWN_FLAGS = frozenset(
-    "tf_xla_auto_jit tf_xla_cpu_global_jit tf_xla_use_device_api tf_xla_min_cluster_size "
-    "tf_xla_max_cluster_size tf_xla_clustering_debug tf_xla_async_compilation".split()
+    {
+        "tf_xla_async_compilation",
+        "tf_xla_auto_jit",
+        "tf_xla_clustering_debug",
+        "tf_xla_cpu_global_jit",
+        "tf_xla_max_cluster_size",
+        "tf_xla_min_cluster_size",
+        "tf_xla_use_device_api",
+    }
 )
 _BLANK = " \t\r\n"
-_FLAG = re.compile(r"""(-[-\w]*)(?:=(?:"((?:[^"\\]|\\.)*)"?|'([^']*)'?))|([^ \t\r\n]+)""", re.ASCII | re.DOTALL)
+_FLAG = re.compile(
+    r"""(-[-\w]*)(?:=(?:"((?:[^"\\]|\\.?)*)"?|'([^']*)'?))|([^ \t\r\n]+)""", re.ASCII | re.DOTALL
+)
 
 
 class MalformedFlagsError(ValueError):
@@ -180,7 +189,7 @@ def read(environment: Mapping[str, str]) -> Readings:
     return _read(tuple(map(environment.get, READ)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(values: tuple[str | None, ...]) -> Readings:
     get = dict(zip(READ, values, strict=True)).get
     misspelt = tuple(name for name in STRICT if not _is_strict(get(name)))
@@ -207,7 +216,7 @@ def run(environment: Mapping[str, str], program: Program, machine: Machine) -> O
     return _run(tuple(map(environment.get, READ)), program, machine)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _run(values: tuple[str | None, ...], program: Program, machine: Machine) -> Outcome:
     try:
         readings = _read(values)
@@ -223,10 +232,7 @@ def _run(values: tuple[str | None, ...], program: Program, machine: Machine) -> 
 
 def _run_main(readings: Readings, program: Program, machine: Machine) -> Outcome:
     clustering = readings.level > 0
-    if readings.legacy:
-        xla = clustering
-    else:
-        xla = clustering or not readings.disable
+    xla = clustering or not (readings.legacy or readings.disable)
     warnings = []
     if not clustering and not (readings.legacy and readings.disable):
         warnings.append("no-keras")

@@ -8,6 +8,7 @@ front of ``PYTHONPATH``.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import py_compile
@@ -65,7 +66,7 @@ print(json.dumps(dict(
     active="AutoxlaFinder" in finders,
     finders=[f for f in finders if f != "AutoxlaFinder"],
     modules=[m for m in modules if m.partition(".")[0] != "autoxla" and m != "atexit"],
-    cache=[p for p in cache if "autoxla" not in p.split(os.sep)],
+    cache=[p for p in cache if "autoxla" not in p.split(os.sep) or p.endswith("private")],
     environ={k: v for k, v in os.environ.items() if not k.startswith("AUTOXLA")},
     names=sorted(vars()), is_main=vars(main) is vars(), name=__name__, package=__package__, doc=__doc__,
     file=globals().get("__file__"), cached=globals().get("__cached__"),
@@ -253,9 +254,12 @@ def test_isolation_is_kept_where_installed(ways: dict[str, Way], programs: Path,
     compare(plain, ways["wheel"].run([*LAUNCH, options, "script.py"], programs))
 
 
-@pytest.mark.parametrize(("plain", "joined"), [((), ("-mautoxla",)), (("-OB",), ("-OBm", "autoxla"))])
-def test_joined_forms(way: Way, programs: Path, plain: tuple[str, ...], joined: tuple[str, ...]) -> None:
-    compare(way.run([*plain, "script.py"], programs), way.run([*joined, "script.py"], programs))
+OTHER_FORMS = [((), ("-mautoxla",)), (("-OB",), ("-OBm", "autoxla")), ((), LAUNCH * 2)]
+
+
+@pytest.mark.parametrize(("plain", "launch"), OTHER_FORMS, ids=["joined", "clustered", "twice"])
+def test_other_forms(way: Way, programs: Path, plain: tuple[str, ...], launch: tuple[str, ...]) -> None:
+    compare(way.run([*plain, "script.py"], programs), way.run([*launch, "script.py"], programs))
 
 
 ENVIRONMENTS = {
@@ -557,6 +561,11 @@ def test_help(way: Way, tmp_path: Path, words: tuple[str, ...]) -> None:
 def test_version(way: Way, tmp_path: Path) -> None:
     expected = Outcome(0, f"autoxla {__version__}\n".encode(), b"")
     assert way.run([*LAUNCH, "--version"], tmp_path) == expected
+
+
+@pytest.mark.parametrize("module", commands.MODULES.values(), ids=commands.MODULES)
+def test_commands_exist(module: str) -> None:
+    assert callable(importlib.import_module(module).main)
 
 
 @pytest.mark.parametrize(

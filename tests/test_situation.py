@@ -81,7 +81,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """An empty machine: nothing installed, no device."""
+    """Return a machine with nothing installed and no device."""
     return Machine(tmp_path)
 
 

@@ -64,6 +64,11 @@ def alias_spec(name: str, target: str) -> ModuleSpec | None:
     return ModuleSpec(name, AliasLoader(target), origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
 
 
+def remove_aliases() -> None:
+    """Take every `AliasFinder` off ``sys.meta_path``; modules that were imported stay."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, AliasFinder)]
+
+
 def install_alias(alias: str, target: str) -> None:
     """Put an `AliasFinder` first on ``sys.meta_path``, unless it is there."""
     for finder in sys.meta_path:

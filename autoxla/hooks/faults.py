@@ -3,19 +3,33 @@
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 
 def say(where: str, error: Exception, *, first: bool) -> None:
     """Print one line on stderr for the first fault of a process, a traceback with ``AUTOXLA_DEBUG=1``."""
     debug = bool(os.environ.get("AUTOXLA_DEBUG"))
-    stream = sys.stderr
-    if stream is None or not (first or debug):
+    if sys.stderr is None or not (first or debug):
         return
-    text = f"{type(error).__name__}: {error}".replace("\n", " ")
     try:
-        stream.write(
-            f"autoxla: AX901 error {where}: {text}; the program runs on without it, AUTOXLA_DEBUG=1 says more\n"
-        )
+        _write(sys.stderr, where, error)
         if debug:
-            sys.excepthook(type(error), error, error.__traceback__)
-    except (OSError, ValueError):
-        return  # stderr is closed or gone: there is nobody left to tell
+            _write_traceback(sys.stderr, error)
+    except Exception:  # noqa: BLE001  stderr is closed or no file, or the error has no text: nobody to tell
+        return
+
+
+def _write(stream: "TextIO", where: str, error: Exception) -> None:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    stream.write(
+        f"autoxla: AX901 error {where}: {text}; the program runs on without it, AUTOXLA_DEBUG=1 says more\n"
+    )
+
+
+def _write_traceback(stream: "TextIO", error: Exception) -> None:
+    # Not sys.excepthook: a program's own one may well end the process or report to somebody.
+    import traceback
+
+    traceback.print_exception(type(error), error, error.__traceback__, file=stream)

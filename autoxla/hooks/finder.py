@@ -7,7 +7,8 @@ until that method is called; so no foreign loader is ever seen, and ``inspect``,
 
 Known limits: a finder that somebody puts in front of this one and that finds a watched module
 hides the import from it (noticed by `AutoxlaFinder.bypassed`); a loader that offers only the
-deprecated ``load_module`` is left alone.
+deprecated ``load_module`` is left alone, and so is code that runs a module without its loader's
+``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
 
 Loaded at interpreter start, so it imports ``sys`` and ``_thread`` only: ``typing``, ``functools``
 or ``importlib.machinery`` would each cost more than all the rest.
@@ -22,20 +23,24 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
+    from typing import TypeVar
 
+    Argument = TypeVar("Argument")
+    Result = TypeVar("Result")
     Callback = Callable[[ModuleType], object]
     MissingCallback = Callable[[str], "ModuleSpec | None"]
 
 
 class Watch:
-    """The callbacks of one watched name."""
+    """The callbacks of one watched name, and how often those after its import were due."""
 
-    __slots__ = ("after", "before", "missing")
+    __slots__ = ("after", "before", "ended", "missing")
 
     def __init__(self) -> None:
-        self.before: "list[Callback]" = []
-        self.after: "list[Callback]" = []
-        self.missing: "list[MissingCallback]" = []
+        self.before: list[Callback] = []
+        self.after: list[Callback] = []
+        self.missing: list[MissingCallback] = []
+        self.ended = 0
 
 
 class AutoxlaFinder:
@@ -46,12 +51,12 @@ class AutoxlaFinder:
     """
 
     def __init__(self) -> None:
-        self.watched: "dict[str, Watch]" = {}
-        self.seen: "set[str]" = set()
-        self.faults: "list[tuple[str, Exception]]" = []
+        self.watched: dict[str, Watch] = {}
+        self.seen: set[str] = set()
+        self.faults: list[tuple[str, Exception]] = []
         # Threads search on their own: the guard is a pair, a bare name would hide the module
         # from a second thread that imports it at the same time.
-        self._searching: "set[tuple[str, int]]" = set()
+        self._searching: set[tuple[str, int]] = set()
 
     def find_spec(
         self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
@@ -59,41 +64,78 @@ class AutoxlaFinder:
         """Return the spec that the finders behind this one have for a watched name, else None."""
         if fullname not in self.watched:
             return None
-        return self._find_watched(fullname, path, target)
+        try:
+            return self._find_watched(fullname, path, target)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
 
     def invalidate_caches(self) -> None:
         """Do nothing: there is no cache. ``importlib.invalidate_caches`` calls it."""
 
     def watch(self, name: str) -> Watch:
         """Return the callbacks of ``name``, watching it from now on."""
-        return self.watched.setdefault(name, Watch())
+        if name not in self.watched:
+            self.watched[name] = Watch()
+            module = sys.modules.get(name)
+            if _is_unloaded(module):
+                self._attach(name, _spec_of(module))
+        return self.watched[name]
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
         """Return those of ``names`` that were loaded from a file without this finder's doing."""
-        return tuple(n for n in names if n not in self.seen and _is_loaded(sys.modules.get(n)))
+        modules = {name: sys.modules.get(name) for name in names if name not in self.seen}
+        return tuple(n for n, module in modules.items() if _is_file(module) and not _is_starting(module))
 
     def begin(self, name: str, module: "ModuleType") -> bool:
         """Run the callbacks due before ``module`` executes; return whether it still has to.
 
         A callback may import another package that in turn imports this one anew (it takes the
-        module out of ``sys.modules`` for that). Then ``sys.modules`` holds the module that
-        counts, the import system reads it from there, and executing ours would run its body twice.
+        module out of ``sys.modules`` for that), or put another module in its place. Then
+        ``sys.modules`` holds the module that counts, the import system reads it from there, and
+        executing ours would run its body twice.
         """
         self.seen.add(name)
-        held = sys.modules.get(name)
-        self._call("before", name, module)
-        current = sys.modules.get(name)
-        if held is not module or current is module:
-            return True
-        if current is None:
-            sys.modules[name] = module
-            return True
-        _adopt_when_lazy(name, module, current)
-        return False
+        watch = self.watched.get(name, Watch())
+        ended = watch.ended
+        registered = sys.modules.get(name) is module
+        for callback in tuple(watch.before):
+            self.call(callback, name, module)
+            if registered and sys.modules.setdefault(name, module) is not module:
+                _adopt(name, module, sys.modules[name])
+                if watch.ended == ended:
+                    self.end(name, module)
+                return False
+        return True
 
     def end(self, name: str, module: "ModuleType") -> None:
         """Run the callbacks due after ``module`` executed, with the module that replaced it if any."""
-        self._call("after", name, sys.modules.get(name, module))
+        watch = self.watched.get(name, Watch())
+        watch.ended += 1
+        for callback in tuple(watch.after):
+            self.call(callback, name, sys.modules.get(name, module))
+
+    def call(
+        self, callback: "Callable[[Argument], Result]", name: str, argument: "Argument"
+    ) -> "Result | None":
+        """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
+        try:
+            return callback(argument)
+        except Exception as error:  # noqa: BLE001  whatever it is, the import goes on
+            self.note_fault(f"callback for {name}", error)
+            return None
+
+    def note_fault(self, where: str, error: Exception) -> None:
+        """Keep a fault for the report and, the first time, say it in one line on stderr."""
+        self.faults.append((where, error))
+        try:
+            from autoxla.hooks import faults
+
+            faults.say(where, error, first=len(self.faults) == 1)
+        except Exception:  # noqa: BLE001, S110  at interpreter exit even an import can fail
+            pass
+        # Kept until the process ends, and with the traceback all that its frames refer to.
+        error.__traceback__ = error.__context__ = None
 
     def _find_watched(
         self, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
@@ -105,13 +147,10 @@ class AutoxlaFinder:
         try:
             spec = self._ask_behind(name, path, target)
             if spec is None:
-                return self._ask_missing(name)
+                spec = self._ask_missing(name)
         finally:
             self._searching.discard(key)
-        try:
-            _attach(self, spec)
-        except Exception as error:
-            self.note_fault(f"hook on {name}", error)
+        self._attach(name, spec)
         return spec
 
     def _ask_behind(
@@ -122,47 +161,41 @@ class AutoxlaFinder:
             finders = finders[finders.index(self) + 1 :]
         for finder in finders:
             find_spec = getattr(finder, "find_spec", None)
-            spec: "ModuleSpec | None" = find_spec(name, path, target) if find_spec else None
+            spec: ModuleSpec | None = (
+                find_spec(name, path, target) if find_spec else _ask_old(finder, name, path)
+            )
             if spec is not None:
                 return spec
         return None
 
     def _ask_missing(self, name: str) -> "ModuleSpec | None":
-        for callback in tuple(self.watched[name].missing):
-            try:
-                spec = callback(name)
-            except Exception as error:
-                self.note_fault(f"search for {name}", error)
-            else:
-                if spec is not None:
-                    return spec
+        for callback in tuple(self.watched.get(name, Watch()).missing):
+            spec = self.call(callback, name, name)
+            if spec is not None:
+                return spec
         return None
 
-    def _call(self, when: str, name: str, module: "ModuleType") -> None:
-        for callback in tuple(getattr(self.watched.get(name), when, ())):
-            self.call(callback, name, module)
-
-    def call(self, callback: "Callback", name: str, module: "ModuleType") -> None:
-        """Call ``callback(module)``; keep an exception from the program that imports."""
+    def _attach(self, name: str, spec: "ModuleSpec | None") -> None:
+        """Make the execution of ``spec`` call back."""
+        if spec is None:
+            return
         try:
-            callback(module)
-        except Exception as error:
-            self.note_fault(f"callback for {name}", error)
-
-    def note_fault(self, where: str, error: Exception) -> None:
-        """Keep a fault for the report and, the first time, say it in one line on stderr."""
-        self.faults.append((where, error))
-        from autoxla.hooks import faults
-
-        faults.say(where, error, first=len(self.faults) == 1)
+            loader = _inside_lazy(spec.loader)
+            if _shadow(self, spec.name, loader) or loader is not spec.loader:
+                return
+            # Seen by others as long as the module does not execute, so only where it is about to.
+            if _can_execute(spec) and _is_importing():
+                spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment]
+        except Exception as error:  # noqa: BLE001  whatever the loader is made of, the import goes on
+            self.note_fault(f"hook on {name}", error)
 
 
 class ExecShadow:
     """Stands in for ``exec_module`` on a loader instance until a pending module executes.
 
     One shadow serves all pending modules of a loader, because some loaders (``zipimporter``)
-    are shared. It pickles as the loader's own method, so that a spec which was found but not
-    yet executed pickles, too, and needs no autoxla where it is unpickled.
+    are shared. It compares and pickles as the loader's own method, so that a spec which was found
+    but not yet executed does so, too, and needs no autoxla where it is unpickled.
     """
 
     def __init__(self, finder: AutoxlaFinder, loader: "Loader") -> None:
@@ -170,29 +203,47 @@ class ExecShadow:
         self.loader = loader
         self.original = loader.exec_module
         self.own = vars(loader).get("exec_module")  # somebody else's shadow, put back afterwards
-        self.pending: "set[str]" = set()
+        self.pending: set[str] = set()
 
     def __call__(self, module: "ModuleType") -> None:
+        """Execute ``module``, between the callbacks if it is pending."""
         name = _name_of(module)
-        hooked = self.release(name)
-        if not hooked or self.finder.begin(name, module):
-            self.original(module)
-            if hooked:
+        try:
+            if not self.release(name):
+                self.original(module)
+            elif self.finder.begin(name, module):
+                self.original(module)
                 self.finder.end(name, module)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
 
     def __reduce__(self) -> "tuple[object, ...]":
         return getattr, (self.loader, "exec_module")
 
+    def __eq__(self, other: object) -> bool:
+        return _function_of(self) == _function_of(other)
+
+    def __hash__(self) -> int:
+        return hash(_function_of(self))
+
     def release(self, name: str) -> bool:
-        """Take ``name`` off the pending ones, uncover the loader after the last; was it pending?"""
-        hooked = name in self.pending
+        """Take ``name`` off the pending ones, return whether it was; after the last uncover the loader."""
+        if name not in self.pending:
+            return False
         self.pending.discard(name)
         if not self.pending and vars(self.loader).get("exec_module") is self:
-            if self.own is None:
-                del self.loader.exec_module
-            else:
-                self.loader.exec_module = self.own  # type: ignore[method-assign]
-        return hooked
+            self._uncover()
+        return True
+
+    def _uncover(self) -> None:
+        # Without a lock, which a fork could leave locked: so all of it may happen twice at once.
+        if self.own is None:
+            vars(self.loader).pop("exec_module", None)
+        else:
+            self.loader.exec_module = self.own  # type: ignore[method-assign]
+        if self.pending:  # another thread has found a module with this loader meanwhile
+            self.loader.exec_module = self  # type: ignore[method-assign]
 
 
 class ChainedLoader:
@@ -221,35 +272,45 @@ class ChainedLoader:
         module.__loader__ = loader
         if module.__spec__ is not None:
             module.__spec__.loader = loader
-        if self.finder.begin(name, module):
-            loader.exec_module(module)
-            self.finder.end(name, module)
+        try:
+            if self.finder.begin(name, module):
+                loader.exec_module(module)
+                self.finder.end(name, module)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
 
 
-def _attach(finder: AutoxlaFinder, spec: "ModuleSpec") -> None:
-    """Make the execution of ``spec`` call back to ``finder``."""
-    loader = _inside_lazy(spec.loader)
-    if loader is None or isinstance(loader, type) or not hasattr(loader, "__dict__"):
-        # Visible as long as the module does not execute, so only where it is about to.
-        if _is_importing() and (loader is None or hasattr(loader, "exec_module")):
-            spec.loader = ChainedLoader(finder, loader)  # type: ignore[assignment]
-        return
+def _shadow(finder: AutoxlaFinder, name: str, loader: "Loader | None") -> bool:
+    """Shadow ``exec_module`` of ``loader``; return False where it has none or does not allow that."""
+    if loader is None or isinstance(loader, type) or not hasattr(loader, "exec_module"):
+        return False
+    if not hasattr(loader, "__dict__"):
+        return False
     shadow = vars(loader).get("exec_module")
     if not isinstance(shadow, ExecShadow):
-        if not hasattr(loader, "exec_module"):
-            return
         shadow = ExecShadow(finder, loader)
+    shadow.pending.add(name)
+    try:
         loader.exec_module = shadow  # type: ignore[method-assign]
-    shadow.pending.add(spec.name)
+    except (AttributeError, TypeError):
+        return False
+    return True
 
 
 def _inside_lazy(loader: "Loader | None") -> "Loader | None":
     # A LazyLoader executes nothing when it is asked to; the loader inside it does, later.
     util = sys.modules.get("importlib.util")
     if util is not None and isinstance(loader, util.LazyLoader):
-        inner: "Loader" = loader.loader
+        inner: Loader = loader.loader
         return inner
     return loader
+
+
+def _can_execute(spec: "ModuleSpec") -> bool:
+    if spec.loader is None:
+        return spec.submodule_search_locations is not None
+    return hasattr(spec.loader, "exec_module")
 
 
 def _is_importing() -> bool:
@@ -257,47 +318,108 @@ def _is_importing() -> bool:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_name != "_find_spec":
         frame = frame.f_back
-    return frame.f_back is not None and frame.f_back.f_code.co_name != "find_spec"
+    return frame.f_back is not None and frame.f_back.f_code.co_name in ("_find_and_load_unlocked", "reload")
+
+
+def _ask_old(finder: object, name: str, path: "Sequence[str] | None") -> "ModuleSpec | None":
+    """Ask a finder that has only ``find_module``, as the import system does up to Python 3.11."""
+    ask = getattr(sys.modules["_frozen_importlib"], "_find_spec_legacy", None)  # PYVERSION: < 3.12
+    if ask is None or not hasattr(finder, "find_module"):
+        return None
+    spec: ModuleSpec | None = ask(finder, name, path)
+    return spec
 
 
 def _namespace_loader(module: "ModuleType") -> "Loader":
     external = sys.modules["_frozen_importlib_external"]
     kind = getattr(external, "NamespaceLoader", None) or external._NamespaceLoader  # PYVERSION: 3.10
-    loader: "Loader" = kind.__new__(kind)
+    loader: Loader = kind.__new__(kind)
     loader._path = module.__spec__.submodule_search_locations  # type: ignore[attr-defined, union-attr]
     module.__file__ = None
     return loader
 
 
-def _adopt_when_lazy(name: str, module: "ModuleType", current: "ModuleType") -> None:
-    """Let a lazily loaded ``module``, which its users hold already, become what was imported anew."""
-    if isinstance(getattr(module.__spec__, "loader_state", None), dict):
-        vars(module).update(vars(current))
+def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
+    """Fill ``module`` with what ``current``, which took its place, consists of.
+
+    Another thread may have taken it out of ``sys.modules`` before and waits for it to be imported.
+    A lazily loaded one is what its users hold, so that one stays.
+    """
+    is_lazy = isinstance(getattr(_spec_of(module), "loader_state", None), dict)
+    vars(module).update(vars(current))
+    if is_lazy:
         sys.modules[name] = module
 
 
 def _name_of(module: "ModuleType") -> str:
-    spec = getattr(module, "__spec__", None)
+    spec = _spec_of(module)
     return spec.name if spec is not None else module.__name__
 
 
-def _is_loaded(module: "object") -> bool:
-    """Return whether ``module`` was imported from somewhere; test doubles were not."""
-    spec = getattr(module, "__spec__", None)
-    return getattr(spec, "origin", None) is not None and not getattr(spec, "_initializing", False)
+def _spec_of(module: object) -> "ModuleSpec | None":
+    try:
+        # Not getattr: that makes a lazily loaded module execute.
+        spec: ModuleSpec | None = object.__getattribute__(module, "__spec__")
+    except AttributeError:
+        return None
+    return spec
 
 
-def _as_import_system(function: "Callable[..., None]") -> None:
-    """Give ``function`` the file name by which CPython knows frames to leave out of tracebacks.
+def _is_unloaded(module: object) -> bool:
+    """Return whether ``module`` will be loaded when it is first used (``importlib.util.LazyLoader``)."""
+    util = sys.modules.get("importlib.util")
+    return util is not None and issubclass(type(module), util._LazyModule)
 
-    Otherwise an exception in a watched module shows this frame and three of importlib's.
+
+def _is_starting(module: object) -> bool:
+    return bool(getattr(_spec_of(module), "_initializing", False))
+
+
+def _is_file(module: object) -> bool:
+    """Return whether the import system has executed a file for ``module``; not so for test doubles."""
+    return type(getattr(_spec_of(module), "origin", None)) is str and not _is_unloaded(module)
+
+
+def _function_of(method: object) -> object:
+    method = method.original if isinstance(method, ExecShadow) else method
+    return getattr(method, "__func__", method)
+
+
+_OWN_CODE: "set[CodeType]" = set()
+
+
+def _as_import_system(function: "Callable[..., object]") -> None:
+    """Give ``function`` the file name by which CPython knows frames to leave out.
+
+    So it does in the tracebacks of modules that raise and where warnings count ``stacklevel``.
     """
-    code: "CodeType" = function.__code__
-    function.__code__ = code.replace(co_filename="<frozen importlib._bootstrap_external>")  # type: ignore[attr-defined]
+    code: CodeType = function.__code__
+    function.__code__ = code.replace(co_filename="<frozen importlib._bootstrap_external>")
+    _OWN_CODE.add(function.__code__)
 
 
-_as_import_system(ExecShadow.__call__)
-_as_import_system(ChainedLoader.exec_module)
+def _drop_own_frames(error: BaseException) -> None:
+    """Take this module's frames off the top of the traceback of a foreign ``error``.
+
+    CPython leaves import frames out only above a module's body and for ImportError; a loader or a
+    finder may raise otherwise. PYVERSION: 3.10 does not look at this when it raises again.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code in _OWN_CODE:
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace
+
+
+for _method in (
+    AutoxlaFinder.find_spec,
+    AutoxlaFinder._find_watched,
+    AutoxlaFinder._ask_behind,
+    ExecShadow.__call__,
+    ChainedLoader.create_module,
+    ChainedLoader.exec_module,
+):
+    _as_import_system(_method)
 
 _finder = AutoxlaFinder()
 
@@ -306,14 +428,14 @@ def install() -> bool:
     """Put the finder first on ``sys.meta_path``; return False when it is there already."""
     if _finder in sys.meta_path:
         return False
-    sys.meta_path.insert(0, _finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _finder)
     return True
 
 
 def uninstall() -> None:
     """Take the finder off ``sys.meta_path`` and forget all callbacks."""
     if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(_finder)
     _finder.watched.clear()
 
 
@@ -327,7 +449,7 @@ def on_import(name: str, callback: "Callback") -> None:
     watch = _finder.watch(name)
     watch.after.append(callback)
     module = sys.modules.get(name)
-    if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
+    if module is not None and not _is_starting(module) and not _is_unloaded(module):
         _finder.call(callback, name, module)
 
 
@@ -345,8 +467,8 @@ def when_missing(name: str, callback: "MissingCallback") -> None:
 
 
 def mark_loaded(names: "Iterable[str]") -> bool:
-    """Note which of ``names`` were imported before the finder came; return whether any was."""
-    loaded = [name for name in names if _is_loaded(sys.modules.get(name))]
+    """Note which of ``names`` began to load before the finder came; return whether any did."""
+    loaded = [name for name in names if _is_file(sys.modules.get(name))]
     _finder.seen.update(loaded)
     return bool(loaded)
 

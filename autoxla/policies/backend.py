@@ -6,13 +6,14 @@ from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
 
 VARIABLE = "KERAS_BACKEND"
 BACKENDS = frozenset({"tensorflow", "jax", "torch", "numpy", "openvino"})
+OVERRIDE = "Intel Extension for TensorFlow, override of Keras 3's compile and predict"
 KERAS = "Keras 3: A new multi-backend Keras, Configuring your backend"
 
 
 def _from_file(draft: Draft) -> str | None:
     """Return the backend that keras.json names and no variable overrides."""
     config = draft.situation.keras_config
-    return config.backend if config is not None and VARIABLE not in draft.environment else None
+    return config.backend if config is not None and not draft.environment.get(VARIABLE) else None
 
 
 def _reads_it(draft: Draft) -> bool:
@@ -34,6 +35,11 @@ def _tensorflow_if_loaded(draft: Draft) -> tuple[Cure, ...]:
     return (Cure(VARIABLE, "tensorflow"),) if _breaks_tensorflow(draft) else ()
 
 
+def _is_out_of_reach(draft: Draft) -> bool:
+    """Return whether loading ITEX would reach for a TensorFlow backend that Keras does not have."""
+    return draft.itex_main and not draft.tensorflow_loaded and draft.backend != "tensorflow"
+
+
 RULES = (
     Rule(
         "AX405",
@@ -42,8 +48,18 @@ RULES = (
         "under ITEX every import of tensorflow with the Keras backend {backend} ends the process with "
         "status 0, because ITEX reaches for Keras' TensorFlow backend",
         "set KERAS_BACKEND=tensorflow, or take ITEX out of this environment",
-        "Intel Extension for TensorFlow, override of Keras 3's compile and predict",
-        lambda d: d.itex_main and not d.tensorflow_loaded and d.backend != "tensorflow",
+        OVERRIDE,
+        lambda d: _is_out_of_reach(d) and d.situation.importing != "keras",
+    ),
+    Rule(
+        "AX406",
+        "warning",
+        "ITEX in the environment of a program on another Keras backend",
+        "ITEX is installed and the Keras backend is {backend}: should anything import tensorflow, the "
+        "process ends with status 0",
+        "keep tensorflow out of this process, or take ITEX out of this environment",
+        OVERRIDE,
+        lambda d: _is_out_of_reach(d) and d.situation.importing == "keras",
     ),
     Rule(
         "AX402",
@@ -64,7 +80,7 @@ RULES = (
         "KERAS_BACKEND={KERAS_BACKEND} is no backend that Keras 3 knows: importing keras raises ValueError",
         "set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino",
         KERAS,
-        lambda d: _reads_it(d) and VARIABLE in d.environment and d.backend not in BACKENDS,
+        lambda d: _reads_it(d) and bool(d.environment.get(VARIABLE)) and d.backend not in BACKENDS,
     ),
     Rule(
         "AX401",

@@ -139,8 +139,8 @@ def _misread(draft: Draft) -> str | None:
 
 
 def _inline_file(draft: Draft) -> bool:
-    content = draft.situation.flag_files.get(FLAGS)
-    return content is not None and draft.set(FLAGS, " ".join(content.split()), "AX214")
+    flags = draft.flags
+    return not flags.opaque and not flags.errors and draft.set(FLAGS, str(flags.inlined()), "AX214")
 
 
 def _import_tensorflow_first(draft: Draft) -> bool:

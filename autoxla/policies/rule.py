@@ -116,9 +116,9 @@ class Draft:
 
     @property
     def backend(self) -> str:
-        """The Keras backend: the variable's, else keras.json's, else Keras' default."""
+        """The Keras backend: the variable's unless empty, else keras.json's, else Keras' default."""
         named = self.environment.get("KERAS_BACKEND")
-        if named is not None:
+        if named:
             return named
         config = self.situation.keras_config
         return (config.backend if config else None) or "tensorflow"

@@ -46,7 +46,7 @@ def _add_flags(draft: Draft) -> bool:
 
 def _set_jit(draft: Draft) -> bool:
     draft.jit_compile = draft.situation.settings.step == "xla"
-    draft.jit_because.append("AX303")
+    draft.jit_because.append("AX308")
     return True
 
 

@@ -1,0 +1,370 @@
+"""Every rule on its own: a situation in which it applies, one next to it in which it does not."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autoxla.facts import (
+    Finding,
+    Hardware,
+    KerasConfig,
+    Place,
+    Plan,
+    Plugin,
+    Settings,
+    Situation,
+    Toolchain,
+    Usage,
+)
+from autoxla.policies import RULES, decide
+
+VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
+WITHOUT_TF_KERAS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}
+OLD = {"tensorflow": (2, 15, 1), "keras": (2, 15, 0), "tf-keras": (2, 15, 0)}
+MAIN = (Plugin("itex", "libitex_gpu.so"),)
+WHEEL = (Plugin("itex", "libitex_cpu.so", (2, 15, 0, 3)),)
+METAL = (Plugin("metal", "libmetal_plugin.dylib", (1, 1, 0)),)
+XPU = Hardware("present", frozenset({"xpu"}))
+NO_DEVICE = Hardware("none")
+CUDA = Hardware("present", frozenset({"cuda"}))
+ROCM = Hardware("present", frozenset({"rocm"}))
+DISABLED = {"ITEX_DISABLE_XLA": "1"}
+STREAM = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
+LEVEL_1 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
+LEVEL_2 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
+LEGACY = Settings(keras="legacy")
+THEANO = KerasConfig("keras.json", "theano")
+JAX = KerasConfig("keras.json", "jax")
+
+
+def make(**known: Any) -> Situation:
+    """Return a situation with current releases, on a machine with an XPU where ITEX is there."""
+    hardware = XPU if known.get("plugins") in (MAIN, WHEEL) else Hardware("unknown")
+    return Situation(**{"versions": VERSIONS, "hardware": hardware, **known})
+
+
+def env(*parts: Mapping[str, str], **variables: str) -> dict[str, str]:
+    """Return variables put together."""
+    merged = dict(variables)
+    for part in parts:
+        merged.update(part)
+    return merged
+
+
+def keras(generation: int, **more: Any) -> Usage:
+    """Return the usage of a program with this generation of Keras."""
+    return Usage(keras=generation, **more)  # type: ignore[arg-type]
+
+
+#: Per code: where it applies, and where one fact less or another keeps it quiet.
+CASES: dict[str, tuple[Situation, Situation]] = {
+    "AX101": (
+        make(plugins=MAIN, importing="keras", usage=keras(3)),
+        make(plugins=MAIN, importing="keras", usage=keras(3), environment={"KERAS_BACKEND": "jax"}),
+    ),
+    "AX103": (
+        make(environment={"TF_USE_LEGACY_KERAS": "TRUE"}),
+        make(environment={"TF_USE_LEGACY_KERAS": "true"}),
+    ),
+    "AX104": (
+        make(environment={"TF_USE_LEGACY_KERAS": "1"}, versions=WITHOUT_TF_KERAS),
+        make(environment={"TF_USE_LEGACY_KERAS": "1"}),
+    ),
+    "AX105": (make(settings=LEGACY), make(settings=LEGACY, environment={"TF_USE_LEGACY_KERAS": "1"})),
+    "AX106": (make(settings=LEGACY, versions=WITHOUT_TF_KERAS), make(settings=LEGACY)),
+    "AX107": (make(settings=LEGACY, versions=OLD), make(versions=OLD)),
+    "AX108": (make(settings=LEGACY), make(settings=LEGACY, plugins=MAIN)),
+    "AX109": (make(settings=LEGACY, plugins=MAIN), make(settings=LEGACY, plugins=WHEEL)),
+    "AX110": (
+        make(importing="keras_core"),
+        make(importing="keras_core", versions={**VERSIONS, "keras-core": (0, 1, 7)}),
+    ),
+    "AX201": (
+        make(plugins=MAIN, environment=STREAM, usage=keras(0)),
+        make(plugins=MAIN, environment=env(STREAM, DISABLED), usage=keras(0)),
+    ),
+    "AX202": (
+        make(plugins=MAIN, usage=keras(0)),
+        make(plugins=MAIN, usage=keras(0, enables_xla=True)),
+    ),
+    "AX203": (
+        make(plugins=MAIN, usage=keras(2, jit_compile=True)),
+        make(plugins=MAIN, usage=keras(3, jit_compile=True)),
+    ),
+    "AX204": (
+        make(plugins=MAIN, environment=STREAM, usage=keras(3)),
+        make(plugins=WHEEL, environment=STREAM, usage=keras(3)),
+    ),
+    "AX205": (
+        make(plugins=MAIN, usage=keras(3, jit_compile=False)),
+        make(plugins=MAIN, usage=keras(3, jit_compile=False), environment=DISABLED),
+    ),
+    "AX206": (
+        make(plugins=MAIN, environment=env(STREAM, LEVEL_1)),
+        make(plugins=MAIN, environment=LEVEL_1),
+    ),
+    "AX207": (
+        make(plugins=MAIN, environment=env(STREAM, LEVEL_2)),
+        make(plugins=WHEEL, environment=env(STREAM, LEVEL_2)),
+    ),
+    "AX208": (
+        make(plugins=MAIN, environment=env(LEVEL_2, ITEX_OPS_OVERRIDE="1")),
+        make(plugins=MAIN, environment=env(LEVEL_1, ITEX_OPS_OVERRIDE="1")),
+    ),
+    "AX210": (
+        make(plugins=MAIN, usage=keras(3, ops_override=True)),
+        make(plugins=MAIN, usage=keras(3, ops_override=True, jit_compile=True)),
+    ),
+    "AX211": (
+        make(plugins=MAIN, usage=keras(3), hardware=NO_DEVICE),
+        make(plugins=MAIN, usage=keras(3), hardware=Hardware("unknown")),
+    ),
+    "AX212": (
+        make(plugins=MAIN, usage=keras(3), environment=LEVEL_2),
+        make(plugins=MAIN, usage=keras(3), environment=LEVEL_1),
+    ),
+    "AX213": (
+        make(plugins=WHEEL, environment={"ITEX_REMAPPER": "on"}),
+        make(plugins=WHEEL, environment={"ITEX_REMAPPER": "TRUE"}),
+    ),
+    "AX214": (
+        make(
+            plugins=MAIN, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}
+        ),
+        make(
+            plugins=WHEEL, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}
+        ),
+    ),
+    "AX216": (make(plugins=MAIN, versions=OLD), make(plugins=WHEEL, versions=OLD)),
+    "AX217": (
+        make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "yes"}),
+        make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "no"}),
+    ),
+    "AX218": (
+        make(plugins=MAIN, environment=DISABLED),
+        make(plugins=MAIN, environment=env(DISABLED, STREAM)),
+    ),
+    "AX219": (
+        make(plugins=MAIN, usage=keras(3), environment=LEVEL_1),
+        make(plugins=MAIN, usage=keras(3, jit_compile=True), environment=LEVEL_1),
+    ),
+    "AX220": (
+        make(plugins=MAIN, usage=keras(3), environment=DISABLED),
+        make(plugins=MAIN, usage=keras(2), environment=DISABLED),
+    ),
+    "AX301": (
+        make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=abc"}),
+        make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=fusible"}),
+    ),
+    "AX302": (
+        make(environment={"XLA_FLAGS": "-xla_dump_to=x"}),
+        make(environment={"XLA_FLAGS": "--xla_dump_to=x"}),
+    ),
+    "AX303": (
+        make(settings=Settings(step="autocluster-1")),
+        make(settings=Settings(step="autocluster-1"), environment=LEVEL_1),
+    ),
+    "AX304": (
+        make(settings=Settings(step="autocluster-1"), environment=LEVEL_2),
+        make(settings=Settings(step="autocluster-2"), environment=LEVEL_2),
+    ),
+    "AX305": (make(environment=LEVEL_1), make(environment=LEVEL_1, usage=keras(0))),
+    "AX306": (
+        make(environment=LEVEL_1, hardware=NO_DEVICE),
+        make(
+            environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}, hardware=NO_DEVICE
+        ),
+    ),
+    "AX307": (
+        make(hardware=CUDA, toolchain=Toolchain(cuda_found="/cuda 12")),
+        make(
+            hardware=CUDA,
+            toolchain=Toolchain(cuda_found="/cuda"),
+            environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
+        ),
+    ),
+    "AX308": (
+        make(settings=Settings(step="xla")),
+        make(settings=Settings(step="xla"), usage=keras(3, jit_compile=False)),
+    ),
+    "AX309": (make(hardware=CUDA), make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True))),
+    "AX310": (
+        make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")),
+        make(
+            hardware=ROCM,
+            toolchain=Toolchain(rocm_found="/opt/rocm"),
+            environment={"ROCM_PATH": "/opt/mine"},
+        ),
+    ),
+    "AX311": (
+        make(plugins=METAL, usage=keras(3, jit_compile=True)),
+        make(plugins=METAL, usage=keras(3)),
+    ),
+    "AX401": (make(keras_config=JAX), make(keras_config=JAX, backends=frozenset({"jax", "tensorflow"}))),
+    "AX402": (make(keras_config=THEANO), make(keras_config=THEANO, environment={"KERAS_BACKEND": "jax"})),
+    "AX403": (make(environment={"KERAS_BACKEND": "theano"}), make(environment={"KERAS_BACKEND": "jax"})),
+    "AX404": (
+        make(environment={"KERAS_BACKEND": "jax"}, keras_backend="tensorflow", imported=frozenset({"keras"})),
+        make(environment={"KERAS_BACKEND": "jax"}, keras_backend="jax", imported=frozenset({"keras"})),
+    ),
+    "AX405": (
+        make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}),
+        make(plugins=WHEEL, environment={"KERAS_BACKEND": "jax"}),
+    ),
+    "AX406": (
+        make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}, importing="keras"),
+        make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}, importing="tensorflow"),
+    ),
+    "AX501": (make(plugins=WHEEL), make(plugins=WHEEL, versions=OLD)),
+}
+
+
+def found(situation: Situation, code: str) -> list[Finding]:
+    """Return the findings with ``code`` in the plan for ``situation``."""
+    return [finding for finding in decide(situation).findings if finding.code == code]
+
+
+def values(plan: Plan) -> dict[str, str | None]:
+    """Return what the plan sets."""
+    return {setting.variable: setting.value for setting in plan.settings}
+
+
+def test_every_rule_has_its_cases() -> None:
+    assert {rule.code for rule in RULES} == set(CASES)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_rule_applies(code: str) -> None:
+    assert len(found(CASES[code][0], code)) == 1
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_rule_is_quiet(code: str) -> None:
+    assert found(CASES[code][1], code) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_a_rule_is_complete(rule: Any) -> None:
+    assert rule.title
+    assert rule.source
+    assert rule.level in ("error", "warning", "info")
+    text = found(CASES[rule.code][0], rule.code)[0]
+    assert "{" not in text.message + text.remedy
+    assert not text.message.endswith(".")
+
+
+def test_codes_are_unique() -> None:
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+def test_messages_name_only_known_words() -> None:
+    for rule in RULES:
+        names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
+        known = {"backend", "keras", "step", "cuda_found", "rocm_found"}
+        assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_observe_finds_the_same_and_does_nothing(code: str) -> None:
+    situation = CASES[code][0]
+    observed = decide(replace(situation, settings=replace(situation.settings, mode="observe")))
+    assert [f.code for f in observed.findings] == [f.code for f in decide(situation).findings]
+    assert not any(f.applied for f in observed.findings)
+    assert (observed.settings, observed.jit_compile, observed.import_first) == ((), None, ())
+    assert (dict(observed.alias), observed.guard) == ({}, False)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_off_is_empty(code: str) -> None:
+    situation = CASES[code][0]
+    assert decide(replace(situation, settings=Settings(mode="off"))) == Plan()
+
+
+def test_an_empty_situation_gives_an_empty_plan() -> None:
+    plan = decide(Situation())
+    assert (plan.settings, plan.findings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("situation", "expected"),
+    [
+        (make(settings=LEGACY), {"TF_USE_LEGACY_KERAS": "1"}),
+        (make(settings=LEGACY, environment={"TF_USE_LEGACY_KERAS": "0"}), {}),
+        (make(settings=LEGACY, versions=WITHOUT_TF_KERAS), {}),
+        (make(settings=LEGACY, versions=OLD), {}),
+        (make(environment={"TF_USE_LEGACY_KERAS": "yes"}), {"TF_USE_LEGACY_KERAS": "1"}),
+        (make(environment={"TF_USE_LEGACY_KERAS": "yes"}, versions=WITHOUT_TF_KERAS), {}),
+        (make(environment={"TF_USE_LEGACY_KERAS": "legacy"}), {}),
+        (make(settings=Settings(step="autocluster-2")), {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}),
+        (
+            make(
+                settings=Settings(step="autocluster-1"),
+                hardware=NO_DEVICE,
+                environment={"TF_XLA_FLAGS": "--tf_xla_min_cluster_size=4"},
+            ),
+            {
+                "TF_XLA_FLAGS": "--tf_xla_min_cluster_size=4 --tf_xla_auto_jit=1 "
+                "--tf_xla_cpu_global_jit=true"
+            },
+        ),
+        (make(settings=Settings(step="autocluster-1"), plugins=MAIN, environment=STREAM, usage=keras(0)), None),
+        (
+            make(
+                hardware=CUDA,
+                toolchain=Toolchain(cuda_found="/cuda 12"),
+                environment={"XLA_FLAGS": "--xla_dump_to=/d"},
+            ),
+            {"XLA_FLAGS": '--xla_dump_to=/d --xla_gpu_cuda_data_dir="/cuda 12"'},
+        ),
+        (make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")), {"ROCM_PATH": "/opt/rocm"}),
+        (make(keras_config=THEANO, importing="tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
+        (make(keras_config=THEANO, importing="keras"), {}),
+        (make(keras_config=THEANO, importing="tensorflow", environment={"TF_USE_LEGACY_KERAS": "1"}), {}),
+        (make(keras_config=THEANO, importing="tensorflow", versions={**OLD, "keras": (3, 3, 3)}), {}),
+        (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "yes"}), {"ITEX_OPS_OVERRIDE": "1"}),
+        (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "off"}), {"ITEX_OPS_OVERRIDE": "0"}),
+        (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": ""}), {"ITEX_OPS_OVERRIDE": None}),
+        (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "what"}), {"ITEX_OPS_OVERRIDE": None}),
+    ],
+)
+def test_what_a_plan_sets(situation: Situation, expected: dict[str, str | None] | None) -> None:
+    if expected is None:
+        assert "TF_XLA_FLAGS" not in values(decide(situation))
+    else:
+        assert values(decide(situation)) == expected
+
+
+def test_import_order_with_the_wheel_only_under_ops_override() -> None:
+    situation = make(plugins=WHEEL, versions=OLD, importing="keras", usage=keras(2))
+    override = replace(situation, environment={"ITEX_OPS_OVERRIDE": "1"})
+    assert decide(situation).import_first == ()
+    assert decide(override).import_first == ("tensorflow",)
+
+
+def test_what_comes_too_late_is_said_and_not_set() -> None:
+    situation = make(environment={"TF_USE_LEGACY_KERAS": "yes"}, imported=frozenset({"tensorflow"}))
+    plan = decide(situation)
+    assert plan.settings == ()
+    assert [finding.code for finding in plan.findings] == ["AX103", "AX111"]
+    assert "TF_USE_LEGACY_KERAS" in plan.findings[1].message
+
+
+def test_a_finding_names_the_line() -> None:
+    usage = Usage(keras=3, evidence={"keras": Place("train.py", 12)})
+    finding = found(make(plugins=MAIN, environment=STREAM, usage=usage), "AX204")[0]
+    assert str(finding.place) == "train.py:12"
+
+
+def test_keras_on_jax_alone_is_only_a_warning_under_itex() -> None:
+    situation = make(
+        plugins=MAIN,
+        environment={"KERAS_BACKEND": "jax"},
+        backends=frozenset({"jax", "tensorflow"}),
+        importing="keras",
+    )
+    assert [finding.level for finding in decide(situation).findings] == ["warning"]
