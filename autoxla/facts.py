@@ -160,7 +160,7 @@ class Situation:
     """All that is known before the backends initialise.
 
     `environment` holds the watched variables that are set. `own` names those whose value autoxla
-    set itself; all others are the user's explicit choice. `versions` maps distributions to releases.
+    set itself; all others are the user's explicit choice, also where autoxla put their spelling right. `versions` maps distributions to releases.
     `backends` are the Keras backends whose package is installed. `imported` are the watched modules
     that are loaded already, `importing` the one whose import started this. `devices_ready` tells that
     TensorFlow enumerated its devices, after which it no longer reads ``TF_XLA_FLAGS``.

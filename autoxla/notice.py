@@ -15,7 +15,7 @@ def headline(findings: Sequence[Finding], program: str) -> str:
     """Return one line for ``findings``, which must not be empty: the gravest, and how many more."""
     gravest = min(findings, key=lambda finding: _SEVERITY[finding.level])
     more = f" (+{len(findings) - 1} more)" if len(findings) > 1 else ""
-    done = f"autoxla did: {gravest.remedy}" if gravest.applied else gravest.remedy
+    done = f"done: {gravest.remedy}" if gravest.applied else gravest.remedy
     command = f"python -m autoxla explain {shlex.quote(program)}" if program else "python -m autoxla explain"
     return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}; {done}{more}; {command}"
 

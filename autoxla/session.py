@@ -22,6 +22,7 @@ from autoxla.facts import Finding, Place, Plan, Setting, Settings, Situation, Us
 from autoxla.hooks import finder
 from autoxla.notice import headline, say
 from autoxla.policies import decide
+from autoxla.readers import intended
 from autoxla.report import write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation import gather
@@ -259,7 +260,14 @@ def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situatio
     # A worker of one program keeps that program's plan, which it inherited with the variables.
     environ = {name: value for name, value in os.environ.items() if name != APPLIED}
     situation = gather(settings, usage, environ=environ, importing=importing)
-    return replace(situation, own=restore(os.environ)[1] & frozenset(environ))
+    unchanged = restore(os.environ)[1] & frozenset(environ)
+    # Where only a spelling was put right, the choice is the user's as before.
+    respelt = {n for n, (old, new) in remembered(os.environ).items() if old and new and _means_same(old, new)}
+    return replace(situation, own=unchanged - respelt)
+
+
+def _means_same(old: str, new: str) -> bool:
+    return intended(old) is not None and intended(old) == intended(new)
 
 
 def _remember(settings: Iterable[Setting]) -> None:

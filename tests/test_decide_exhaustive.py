@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import itex_model as itex
 from autoxla.facts import Finding, Hardware, Mode, Plan, Plugin, Setting, Settings, Situation, Usage
 from autoxla.policies import decide
+from autoxla.readers import intended
 from itex_model import BACKEND, DISABLE, FLAGS, LEGACY, NPD, OVERRIDE, Machine, Outcome, Program
 
 LEVEL_1, LEVEL_2 = "--tf_xla_auto_jit=1", "--tf_xla_auto_jit=2"
@@ -217,8 +218,10 @@ def expect(case: Case, after: Mapping[str, str]) -> Expectation:
     required, one_of = expect_rows(environment, case, after)
     if misspelt:
         required["AX213"] = True
-    allowed = {code for code, holds in match_columns(environment, case, after).items() if holds}
-    allowed |= {"AX213"} if misspelt else set()
+    allowed = match_columns(environment, case, after)
+    if misspelt:
+        # Which row asked for that value may be told as well, though the value leaves no trace of it.
+        allowed |= {"AX213"} | match_columns({**environment, OVERRIDE: "1"}, case, after)
     return Expectation(required, frozenset(one_of), frozenset(allowed))
 
 
@@ -269,15 +272,15 @@ def _can_cure_row_8(own: frozenset[str], program: Program) -> bool:
     return FLAGS in own or (OVERRIDE in own and not program.overrides_ops)
 
 
-def match_columns(environment: Mapping[str, str], case: Case, after: Mapping[str, str]) -> dict[str, bool]:
-    """Tell for each code whether its columns match, before the plan or in the midst of its cures."""
+def match_columns(environment: Mapping[str, str], case: Case, after: Mapping[str, str]) -> set[str]:
+    """Return the codes whose columns match, before the plan or in the midst of its cures."""
     readings, program = itex.read(environment), case.program
     keras, jit = program.keras, program.jit_compile
     off = 0 in (readings.level, itex.read(after).level)
     override = readings.override or program.overrides_ops
     default_xla = off and not readings.legacy and not readings.disable
     guarded = keras == 3 and not readings.python_legacy and not readings.python_disable
-    return {
+    matches = {
         "AX201": default_xla and keras == 0 and not readings.npd,
         "AX202": default_xla and keras == 0 and not program.enables_xla,
         "AX203": keras == 2 and jit is True,
@@ -291,6 +294,7 @@ def match_columns(environment: Mapping[str, str], case: Case, after: Mapping[str
         "AX212": guarded and readings.level == 2 and (jit is not True or override),
         "AX219": keras == 3 and jit is None and readings.level > 0,
     }
+    return {code for code, holds in matches.items() if holds}
 
 
 # --- the run over the product ------------------------------------------------------------------
@@ -467,6 +471,12 @@ def audit_settings(case: Case, plan: Plan, codes: set[str], ledger: Ledger) -> N
             ledger.note("settings", case, plan, f"{change.variable} lacks a reason")
 
 
+def is_respelt(change: Setting) -> bool:
+    """Return whether a change says what the value before it meant."""
+    old, new = change.previous, change.value
+    return old is not None and new is not None and intended(old) is intended(new) is not None
+
+
 def audit_fixpoint(case: Case, plan: Plan, after: Mapping[str, str], ledger: Ledger) -> None:
     """Check that the plan's result needs no further plan."""
     again = decide(settle(case, plan, after))
@@ -475,8 +485,11 @@ def audit_fixpoint(case: Case, plan: Plan, after: Mapping[str, str], ledger: Led
 
 
 def settle(case: Case, plan: Plan, after: Mapping[str, str]) -> Situation:
-    """Return the situation that the plan leads to: what it changed is autoxla's own now."""
-    own = case.situation.own | {change.variable for change in plan.settings}
+    """Return the situation that the plan leads to: what it changed is autoxla's own now.
+
+    Where it only put a spelling right, the choice is still the user's.
+    """
+    own = case.situation.own | {change.variable for change in plan.settings if not is_respelt(change)}
     return make_case(after, case.program, case.machine, own).situation
 
 
@@ -773,6 +786,7 @@ def draw_cases(draw: st.DrawFn) -> Case:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(draw_cases())
 @example(make_case({DISABLE: "", NPD: "no", FLAGS: '--tf_xla_auto_jit="2"'}, Program(), Machine()))
+@example(make_case({OVERRIDE: "yes", FLAGS: LEVEL_2}, Program(), Machine()))
 def test_any_strings_lead_to_a_fixpoint(case: Case) -> None:
     plan = decide(case.situation)
     after = apply_settings(case.situation.environment, plan.settings)

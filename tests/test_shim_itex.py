@@ -115,6 +115,13 @@ def test_the_notice_names_the_importing_line(itex: Path, tmp_path: Path) -> None
 
 
 TENSORFLOW_FIRST = "import tensorflow\nimport keras\n"
+UNSUPPORTED = """
+class Dense(keras.layers.Dense):
+    def __init__(self, units):
+        super().__init__(units)
+        self.supports_jit = False
+keras.layers.Dense = Dense
+"""
 PREDICT_ONLY = """
 import numpy as np
 model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
@@ -180,6 +187,11 @@ DEATHS: dict[str, tuple[str, dict[str, str], int]] = {
     "compile on the CPU": (TENSORFLOW_FIRST + TRAIN.format(arguments=""), {}, 0),
     "jit_compile=False": (TENSORFLOW_FIRST + TRAIN.format(arguments=", jit_compile=False"), {}, 0),
     "run_eagerly": (TENSORFLOW_FIRST + TRAIN.format(arguments=", run_eagerly=True"), {}, 0),
+    "a layer that cannot be compiled": (
+        TENSORFLOW_FIRST + UNSUPPORTED + TRAIN.format(arguments=", jit_compile=True"),
+        {},
+        0,
+    ),
     "determinism": (TENSORFLOW_FIRST + DETERMINISM + TRAIN.format(arguments=""), {}, 0),
     "predict without compile": (TENSORFLOW_FIRST + PREDICT_ONLY, {}, 0),
     "set later, then predict": (TENSORFLOW_FIRST + SET_LATER, {}, 0),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from autoxla.facts import Finding, Place, Plan, Setting, Situation
+from autoxla.facts import Finding, Plan, Setting, Situation
 from autoxla.notice import say
 from autoxla.policies import decide
 from autoxla.report import as_data
@@ -150,12 +150,8 @@ def _previous(setting: Setting) -> str:
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
-    yield f"{_place(finding.place)} {finding.code} {finding.level} {finding.message}"
+    yield f"{finding.place} {finding.code} {finding.level} {finding.message}"
     yield f"    {'done' if finding.applied else 'to do'}: {finding.remedy}"
-
-
-def _place(place: Place) -> str:
-    return f"{place}:"
 
 
 def _table(rows: Iterator[tuple[str, str]]) -> list[str]:

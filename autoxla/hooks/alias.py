@@ -74,4 +74,4 @@ def install_alias(alias: str, target: str) -> None:
     for finder in sys.meta_path:
         if isinstance(finder, AliasFinder) and (finder.alias, finder.target) == (alias, target):
             return
-    sys.meta_path.insert(0, AliasFinder(alias, target))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, AliasFinder(alias, target))

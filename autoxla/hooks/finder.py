@@ -9,6 +9,8 @@ Known limits: a finder that somebody puts in front of this one and that finds a 
 hides the import from it (noticed by `AutoxlaFinder.bypassed`); a loader that offers only the
 deprecated ``load_module`` is left alone, and so is code that runs a module without its loader's
 ``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
+Where Python 3.10 shows importlib's frames in a traceback (after ``importlib.import_module``), it
+shows one more. Under a watched module's body the stack is one frame deeper.
 
 Loaded at interpreter start, so it imports ``sys`` and ``_thread`` only: ``typing``, ``functools``
 or ``importlib.machinery`` would each cost more than all the rest.
@@ -184,7 +186,7 @@ class AutoxlaFinder:
             if _shadow(self, spec.name, loader) or loader is not spec.loader:
                 return
             # Seen by others as long as the module does not execute, so only where it is about to.
-            if _can_execute(spec) and _is_importing():
+            if _can_execute(spec) and _is_importing(name):
                 spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment]
         except Exception as error:  # noqa: BLE001  whatever the loader is made of, the import goes on
             self.note_fault(f"hook on {name}", error)
@@ -313,12 +315,18 @@ def _can_execute(spec: "ModuleSpec") -> bool:
     return hasattr(spec.loader, "exec_module")
 
 
-def _is_importing() -> bool:
-    """Return whether the search that is under way belongs to an import, not to a bare `find_spec`."""
+def _is_importing(name: str) -> bool:
+    """Return whether ``name`` is searched for an import, not for a bare `find_spec`.
+
+    Some finders in front of ours (wrapt's) make a bare search while the import system asks them.
+    """
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_name != "_find_spec":
+    while frame.f_back is not None:
+        asker = frame.f_back.f_code.co_name
+        if frame.f_code.co_name == "_find_spec" and asker in ("_find_and_load_unlocked", "reload"):
+            return bool(frame.f_locals.get("name") == name)
         frame = frame.f_back
-    return frame.f_back is not None and frame.f_back.f_code.co_name in ("_find_and_load_unlocked", "reload")
+    return False
 
 
 def _ask_old(finder: object, name: str, path: "Sequence[str] | None") -> "ModuleSpec | None":

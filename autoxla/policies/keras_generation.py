@@ -61,7 +61,7 @@ RULES = (
         "TF_USE_LEGACY_KERAS is spelt so that TensorFlow ignores it",
         "TF_USE_LEGACY_KERAS={TF_USE_LEGACY_KERAS}: TensorFlow takes only 1, true and True for on "
         "and ignores anything else",
-        "set TF_USE_LEGACY_KERAS=1, or 0",
+        "write TF_USE_LEGACY_KERAS=1 for on",
         LAZY_LOADER,
         _is_misspelt,
         act=_normalise,
@@ -124,7 +124,7 @@ RULES = (
         "info",
         "The alias keras -> tf_keras",
         "keras = 'legacy' in the settings: import keras gives tf_keras",
-        "write import tf_keras as keras in the program to need no alias",
+        "let keras be tf_keras",
         GUIDE,
         lambda d: _wants_alias(d) and not d.itex_main and _can_alias(d),
         act=_alias_keras,
@@ -135,7 +135,7 @@ RULES = (
         "info",
         "keras_core where only Keras 3 is installed",
         "keras_core was the preview of Keras 3 and is not installed: import keras_core gives keras",
-        "write import keras in the program",
+        "let keras_core be keras",
         "Keras 3: A new multi-backend Keras, Installation",
         lambda d: (
             d.situation.importing == "keras_core" and not d.has("keras-core") and d.has("keras", KERAS_3)

@@ -49,18 +49,11 @@ class Rule:
         if not self.applies(draft):
             return
         words = draft.words()
+        # Before the cure: a message names the values that the rule met.
+        message, remedy = self.message.format_map(words), self.remedy.format_map(words)
         place = draft.place_of(self.about)
         applied = self._cure(draft)
-        draft.findings.append(
-            Finding(
-                self.code,
-                self.level,
-                self.message.format_map(words),
-                self.remedy.format_map(words),
-                place,
-                applied=applied,
-            )
-        )
+        draft.findings.append(Finding(self.code, self.level, message, remedy, place, applied=applied))
 
     def _cure(self, draft: Draft) -> bool:
         done = self.act is not None and self.act(draft)
