@@ -45,12 +45,15 @@ class Settings:
     """What the user asked of autoxla: from `configure`, the environment and ``pyproject.toml``.
 
     `keras`: ``"2"`` makes ``tf.keras`` Keras 2; ``"legacy"`` makes ``import keras`` tf_keras, too.
+    `packages`: by top-level module, the Keras that a package needs: ``"2"``, ``"3"``, ``"tf_keras"``
+    (imports it itself) or ``"either"``; goes before what autoxla knows of it.
     `step`: how the training step is to be executed; None leaves it to Keras and the plan.
     """
 
     mode: Mode = "auto"
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
@@ -101,7 +104,8 @@ class Reading:
 class Usage:
     """What the program does, as far as it is known before anything loads.
 
-    `keras`: the generation that it uses, 0 for none, None for unknown.
+    `keras`: the generation that it uses, 0 for none, None for unknown or for what ``tf.keras`` is.
+    `tf_keras_api`: it goes through ``tf.keras``.
     `jit_compile`: what it passes to ``Model.compile``, None where it passes nothing or it is unknown.
     `ops_override`: it calls ``itex.experimental_ops_override()`` or uses ``itex.ops``.
     `enables_xla`: it enables XLA itself (``tf.function(jit_compile=True)``, ``set_jit``).
@@ -112,6 +116,7 @@ class Usage:
     jit_compile: bool | None = None
     ops_override: bool = False
     enables_xla: bool = False
+    tf_keras_api: bool = False
     evidence: Mapping[str, Place] = field(default_factory=dict)
 
 
@@ -176,6 +181,7 @@ class Situation:
     keras_config: KerasConfig | None = None
     backends: frozenset[str] = frozenset({"tensorflow"})
     usage: Usage = field(default_factory=Usage)
+    reading: Reading = field(default_factory=Reading)
     imported: frozenset[str] = frozenset()
     importing: str | None = None
     devices_ready: bool = False

@@ -164,7 +164,7 @@ class Session:
         """Write ``AUTOXLA_REPORT`` if it is wanted."""
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
-            file = Path(f"{target}.{os.getpid()}" if _is_child() else target)
+            file = Path(f"{target}.{os.getpid()}" if _is_child() or _is_worker() else target)
             write_report(file, self.situation, self.plan, self.findings, self.compiles, finder.faults())
 
 

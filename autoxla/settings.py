@@ -24,6 +24,7 @@ USAGE: Mapping[str, tuple[object, ...]] = {
     "ops_override": (True, False),
     "enables_xla": (True, False),
 }
+NEEDS = ("2", "3", "tf_keras", "either")
 _LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml
 
 
@@ -60,7 +61,8 @@ def read_settings(
     if environ.get("AUTOXLA") == "off":
         values["mode"] = "off"
     usage = _usage(project, table.get("usage", {}))
-    return Settings(**values, places=_renamed(places)), usage  # type: ignore[arg-type]
+    packages = _packages(project, table.get("packages", {}))
+    return Settings(**values, packages=packages, places=_renamed(places)), usage  # type: ignore[arg-type]
 
 
 def _renamed(places: Mapping[str, Place]) -> dict[str, Place]:
@@ -91,7 +93,7 @@ def _from_project(project: Path | None, table: Mapping[str, Any]) -> dict[str, t
     found = {}
     for name, value in table.items():
         place = _place_in(project, name)
-        if name == "usage":
+        if name in ("usage", "packages"):
             continue
         if name not in CHOICES:
             known = _listed(CHOICES)
@@ -119,6 +121,16 @@ def _usage(project: Path | None, table: object) -> Usage:
                 place, f"[tool.autoxla.usage] {name} = {value!r}: use one of {_listed(USAGE[name])}"
             )
     return Usage(**table, evidence={name: _place_in(project, name) for name in table})
+
+
+def _packages(project: Path | None, table: object) -> dict[str, str]:
+    if not isinstance(table, dict):
+        raise BadSettingError(_place_in(project, "packages"), "[tool.autoxla] packages: use a table")
+    for name, need in table.items():
+        if need not in NEEDS:
+            text = f"[tool.autoxla.packages] {name} = {need!r}"
+            raise BadSettingError(_place_in(project, name), f"{text}: use one of {_listed(NEEDS)}")
+    return dict(table)
 
 
 def _listed(choices: object) -> str:

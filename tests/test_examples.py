@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from programs import Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow

@@ -217,15 +217,18 @@ def test_spec_found_pickles_without_autoxla(folder: Path) -> None:
 
 
 def test_zipimporter_shared_by_many_modules(folder: Path) -> None:
-    """Found in one order, executed in another, some never; the importer is clean at the end."""
+    """Found in one order, executed in another; the importer is clean at the end."""
     write_zip(folder, {f"{name}.py": f"name = '{name}'\n" for name in "abcd"})
     code = """
 import importlib.util
 sys.path.insert(0, "lib.zip")
-specs = [importlib.util.find_spec(name) for name in "abc"]
-import d, b, c, a
-print(len({id(m.__loader__) for m in (a, b, c, d)}), [m.name for m in (a, b, c, d)])
-print("exec_module" in vars(a.__loader__))"""
+specs = {name: importlib.util.find_spec(name) for name in "abc"}
+import d
+for name in "bca":
+    module = importlib.util.module_from_spec(specs[name])
+    specs[name].loader.exec_module(module)
+    print(module.name, module.__loader__ is d.__loader__)
+print("exec_module" in vars(d.__loader__))"""
     assert compare(folder, code, ["a", "b", "c"]) == both("b", "c", "a")
 
 
@@ -336,6 +339,13 @@ from autoxla.hooks import on_import
 on_import("json", lambda module: print(module is json))
 print("next")"""
     assert run_code(code, folder).out == "True\nnext\n"
+
+
+def test_callback_for_what_is_being_imported_comes_afterwards(folder: Path) -> None:
+    body = "from autoxla.hooks import on_import\non_import(__name__, lambda module: print(module.x))\nx = 1\n"
+    write(folder, {"single.py": body})
+    outcome = run_code("from autoxla.hooks import on_import\non_import('single', id)\nimport single", folder)
+    assert (outcome.out, outcome.err) == ("1\n", "")
 
 
 def test_nothing_is_called_back_on_a_search(folder: Path) -> None:
@@ -706,12 +716,15 @@ print(finder.bypassed(names))"""
         "mock.MagicMock(spec=json)",
         "mock.create_autospec(json)",
         "None",
+        "SPECIFIED",
     ],
 )
 def test_doubles_in_sys_modules_are_not_bypasses(folder: Path, double: str) -> None:
     code = f"""
 import json, sys, types
 from unittest import mock
+SPECIFIED = types.ModuleType("single")
+SPECIFIED.__spec__ = mock.Mock(_initializing=False)
 from autoxla.hooks import finder
 sys.modules["single"] = {double}
 finder.on_import("single", lambda module: None)
@@ -758,6 +771,19 @@ class Other:
     def find_spec(self, name, path=None, target=None):
         return importlib.util.spec_from_loader(name, Loader()) if name in ("single", "second") else None
 other = Other()""",
+    # Its loaders refuse attributes.
+    "frozen": """
+import importlib.util
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Loader:
+    x: int
+    def create_module(self, spec): return None
+    def exec_module(self, module): module.x = self.x
+class Other:
+    def find_spec(self, name, path=None, target=None):
+        return importlib.util.spec_from_loader(name, Loader(1)) if name in ("single", "second") else None
+other = Other()""",
     # Its loader is a class.
     "class-loader": """
 import importlib.util
@@ -789,7 +815,7 @@ def test_finder_in_front_that_finds_nothing_does_no_harm(folder: Path) -> None:
     write(folder, {"single.py": "x = 1\n"})
     code = """
 class Front:
-    def find_spec(self, name, path=None, target=None): return None
+    def find_spec(self, name, path=None, target=None): print("asked for", name, path, target)
 sys.meta_path.insert(0, Front())
 import probe, single
 probe.show(single)"""

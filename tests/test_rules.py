@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from autoxla.facts import (
+    Evidence,
     Finding,
     Hardware,
     KerasConfig,
     Place,
     Plan,
     Plugin,
+    Reading,
     Settings,
     Situation,
     Toolchain,
@@ -61,6 +63,23 @@ def keras(generation: int, **more: Any) -> Usage:
     return Usage(keras=generation, **more)  # type: ignore[arg-type]
 
 
+def says(
+    kind: Any, name: str, value: str | bool | None = None, *, grade: Any = "certain", early: bool = False
+) -> Evidence:
+    """Return what a line of train.py says."""
+    return Evidence(kind, name, value, grade, Place("train.py", 7), early)
+
+
+def read(*evidence: Evidence) -> Reading:
+    """Return the complete reading of a program that says this."""
+    return Reading(evidence, complete=True, known=True)
+
+
+KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
+KERAS_3_USE = says("import", "keras")
+MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
+
+
 #: Per code: where it applies, and where one fact less or another keeps it quiet.
 CASES: dict[str, tuple[Situation, Situation]] = {
     "AX101": (
@@ -83,6 +102,28 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX110": (
         make(importing="keras_core"),
         make(importing="keras_core", versions={**VERSIONS, "keras-core": (0, 1, 7)}),
+    ),
+    "AX112": (make(reading=read(KERAS_2_USE)), make(reading=read(KERAS_2_USE, KERAS_3_USE))),
+    "AX113": (make(reading=read(KERAS_2_USE, KERAS_3_USE)), make(reading=read(KERAS_3_USE))),
+    "AX114": (
+        make(reading=read(MAYBE_KERAS_2), versions={**VERSIONS, "tf-agents": (0, 19)}),
+        make(reading=read(MAYBE_KERAS_2)),
+    ),
+    "AX115": (
+        make(reading=read(KERAS_2_USE), versions=WITHOUT_TF_KERAS),
+        make(reading=read(KERAS_2_USE), versions={**OLD, "keras": (3, 3)}),
+    ),
+    "AX116": (
+        make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1"))),
+        make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1", early=True))),
+    ),
+    "AX117": (
+        make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
+        make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1", grade="possible"))),
+    ),
+    "AX118": (
+        make(reading=read(says("variable", "KERAS_BACKEND", "jax"))),
+        make(reading=read(says("variable", "TF_XLA_FLAGS", "--tf_xla_auto_jit=1"))),
     ),
     "AX201": (
         make(plugins=MAIN, environment=STREAM, usage=keras(0)),
@@ -266,6 +307,7 @@ def test_messages_name_only_known_words() -> None:
     for rule in RULES:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
         known = {"backend", "keras", "step", "cuda_found", "rocm_found"}
+        known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand"}
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
 
 
@@ -326,6 +368,26 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         (make(keras_config=THEANO, importing="keras"), {}),
         (make(keras_config=THEANO, importing="tensorflow", environment={"TF_USE_LEGACY_KERAS": "1"}), {}),
         (make(keras_config=THEANO, importing="tensorflow", versions={**OLD, "keras": (3, 3, 3)}), {}),
+        (make(reading=read(KERAS_2_USE)), {"TF_USE_LEGACY_KERAS": "1"}),
+        (make(reading=read(KERAS_2_USE), environment={"TF_USE_LEGACY_KERAS": "0"}), {}),
+        (make(reading=read(KERAS_2_USE, KERAS_3_USE)), {}),
+        (make(reading=read(KERAS_2_USE), versions=WITHOUT_TF_KERAS), {}),
+        (make(reading=read(MAYBE_KERAS_2), versions={**VERSIONS, "tf-agents": (0, 19)}), {}),
+        (make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1"))), {"TF_USE_LEGACY_KERAS": "1"}),
+        (make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1"), KERAS_3_USE)), {}),
+        (make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "0"))), {}),
+        (
+            make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
+            {"ITEX_DISABLE_XLA": "1"},
+        ),
+        (
+            make(
+                plugins=MAIN,
+                reading=read(says("variable", "ITEX_DISABLE_XLA", "1")),
+                environment={"ITEX_DISABLE_XLA": "0"},
+            ),
+            {},
+        ),
         (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "yes"}), {"ITEX_OPS_OVERRIDE": "1"}),
         (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "off"}), {"ITEX_OPS_OVERRIDE": "0"}),
         (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": ""}), {"ITEX_OPS_OVERRIDE": None}),

@@ -94,10 +94,14 @@ def _compile(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwarg
 def _compile_from_config(
     wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    """Load a compiled model: the jit_compile in its file is what another machine resolved."""
+    """Load a compiled model.
+
+    The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
+    it gives way; it is never turned on.
+    """
     with _entered(model), _guard_turned_away(model, "compile"):
         result = wrapped(*args, **kwargs)
-    if getattr(model, "compiled", False):
+    if getattr(model, "compiled", False) and not current().plan.jit_compile:
         _guarded(_reconcile, model, None)
     return result
 

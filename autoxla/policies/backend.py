@@ -100,8 +100,7 @@ RULES = (
         KERAS,
         lambda d: (
             d.situation.keras_backend is not None
-            and VARIABLE in d.environment
-            and d.backend != d.situation.keras_backend
+            and d.situation.environment.get(VARIABLE, "") not in ("", d.situation.keras_backend)
         ),
     ),
 )

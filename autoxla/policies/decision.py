@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 from autoxla.facts import Finding, Path, Plan, Situation, Step
 from autoxla.policies import backend, installation, itex, keras_generation, xla
@@ -70,10 +70,8 @@ def _path(draft: Draft) -> Path:
 
 
 def _generation(draft: Draft) -> Literal[0, 2, 3] | None:
-    known = draft.situation.usage.keras
-    if known is not None:
-        return known
-    return 2 if draft.legacy else None
+    known = draft.keras
+    return cast("Literal[0, 2, 3] | None", 2 if known is None and draft.legacy else known)
 
 
 def _step(draft: Draft) -> Step | None:

@@ -80,7 +80,7 @@ def imports_keras_at_load(draft: Draft) -> bool:
 
 
 def _keras(draft: Draft) -> int | None:
-    return draft.situation.usage.keras
+    return draft.keras
 
 
 def _loading(draft: Draft) -> bool:

@@ -6,6 +6,8 @@ from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
 from autoxla.readers import intended, tensorflow_bool
 
 SWITCH = "TF_USE_LEGACY_KERAS"
+#: Read while TensorFlow is imported, and never again.
+READ_AT_IMPORT = frozenset({"TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND"})
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
 LAZY_LOADER = "TensorFlow, the lazy loader of tf.keras"
 
@@ -52,6 +54,40 @@ def _alias_keras(draft: Draft) -> bool:
 def _alias_keras_core(draft: Draft) -> bool:
     draft.alias["keras_core"] = "keras"
     return True
+
+
+def _is_demanded(draft: Draft) -> bool:
+    """Return whether the program's source needs Keras 2 as tf.keras, and nothing has settled that."""
+    open_question = not draft.legacy and draft.has("tensorflow", SWITCHABLE)
+    return open_question and draft.demand(2) is not None and not draft.is_explicit(SWITCH)
+
+
+def _late_switch(draft: Draft) -> bool:
+    """Return whether the program itself turns the switch on, behind its import of TensorFlow."""
+    values = [e.value for e in draft.late_variables() if e.name == SWITCH]
+    return bool(values) and all(isinstance(v, str) and tensorflow_bool(v) for v in values)
+
+
+def _may_hoist_switch(draft: Draft) -> bool:
+    return _can_switch(draft) and _may_switch(draft) and draft.demand(3) is None
+
+
+def _late_itex(draft: Draft) -> dict[str, str]:
+    """Return the ITEX variables that the program sets too late, each to one constant value."""
+    late = [e for e in draft.late_variables() if e.name.startswith("ITEX_")]
+    values = {e.name: {other.value for other in late if other.name == e.name} for e in late}
+    free = {name for name in values if name not in draft.situation.environment}
+    return {e.name: str(e.value) for e in late if e.name in free and len(values[e.name]) == 1}
+
+
+def _hoist_itex(draft: Draft) -> bool:
+    done = [draft.set(name, value, "AX117") for name, value in _late_itex(draft).items()]
+    draft.chosen.update(_late_itex(draft))
+    return any(done)
+
+
+def _late_without_effect(draft: Draft) -> bool:
+    return any(e.name in READ_AT_IMPORT for e in draft.late_variables())
 
 
 RULES = (
@@ -142,5 +178,87 @@ RULES = (
         ),
         act=_alias_keras_core,
         about="importing",
+    ),
+    Rule(
+        "AX113",
+        "error",
+        "Both generations of Keras are needed",
+        "{keras_2_demand}; but {keras_3_demand}: one process has only one tf.keras",
+        "use packages of one generation, or run the two in processes of their own",
+        LAZY_LOADER,
+        lambda d: _is_demanded(d) and d.demand(3) is not None,
+        about="keras_2_demand",
+    ),
+    Rule(
+        "AX115",
+        "error",
+        "Keras 2 is needed and not installed",
+        "{keras_2_demand}, but tf.keras is Keras 3 and tf_keras is not installed",
+        "pip install tf-keras",
+        LAZY_LOADER,
+        lambda d: _is_demanded(d) and d.demand(3) is None and not d.has("tf-keras"),
+        about="keras_2_demand",
+    ),
+    Rule(
+        "AX112",
+        "warning",
+        "Keras 2 is needed",
+        "{keras_2_demand}, but tf.keras is Keras 3",
+        "set TF_USE_LEGACY_KERAS=1",
+        LAZY_LOADER,
+        lambda d: _is_demanded(d) and d.demand(3) is None and d.has("tf-keras"),
+        cures=lambda d: (Cure(SWITCH, "1"),),
+        about="keras_2_demand",
+    ),
+    Rule(
+        "AX116",
+        "warning",
+        "The program turns the switch on too late",
+        "the program sets TF_USE_LEGACY_KERAS after tensorflow or keras was imported, which leaves "
+        "tf.keras half switched",
+        "set TF_USE_LEGACY_KERAS=1 before the import",
+        LAZY_LOADER,
+        lambda d: _late_switch(d) and not d.legacy and d.has("tensorflow", SWITCHABLE),
+        act=lambda d: _may_hoist_switch(d) and d.set(SWITCH, "1", "AX116"),
+        about="late:" + SWITCH,
+    ),
+    Rule(
+        "AX117",
+        "warning",
+        "The program sets ITEX's variables too late",
+        "the program sets an ITEX variable after tensorflow was imported, when ITEX has read it already",
+        "set it before the import",
+        "Intel Extension for TensorFlow, variables as read at plug-in load",
+        lambda d: d.itex is not None and bool(_late_itex(d)),
+        act=_hoist_itex,
+        about="late:ITEX_",
+    ),
+    Rule(
+        "AX118",
+        "warning",
+        "A variable is set too late",
+        "the program sets a variable after tensorflow or keras was imported, when it has been read "
+        "already; it has no effect",
+        "set it before the first import of tensorflow or keras",
+        LAZY_LOADER,
+        _late_without_effect,
+        about="late:",
+    ),
+    Rule(
+        "AX114",
+        "info",
+        "Keras 2 may be needed",
+        "{keras_2_hint}; if that line runs, tf.keras has to be Keras 2",
+        "set TF_USE_LEGACY_KERAS=1 if it does",
+        LAZY_LOADER,
+        lambda d: (
+            d.demand(2, certain=False) is not None
+            and d.demand(2) is None
+            and not d.legacy
+            and d.has("tensorflow", SWITCHABLE)
+            and not d.is_explicit(SWITCH)
+        ),
+        about="keras_2_hint",
+        grade="possible",
     ),
 )

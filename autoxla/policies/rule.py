@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from autoxla.facts import ENVIRONMENT, Finding, Level, Place, Plugin, Setting, Situation
+from autoxla.facts import ENVIRONMENT, Evidence, Finding, Grade, Level, Place, Plugin, Setting, Situation
+from autoxla.policies.usage import Demand, find_demands, first
 from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
 
 KERAS_3 = (3,)
@@ -43,6 +44,7 @@ class Rule:
     act: Callable[[Draft], bool] | None = None
     deadly: bool = False
     about: str | None = None
+    grade: Grade = "certain"
 
     def __call__(self, draft: Draft) -> None:
         """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
@@ -53,7 +55,7 @@ class Rule:
         message, remedy = self.message.format_map(words), self.remedy.format_map(words)
         place = draft.place_of(self.about)
         applied = self._cure(draft)
-        draft.findings.append(Finding(self.code, self.level, message, remedy, place, applied=applied))
+        draft.findings.append(Finding(self.code, self.level, message, remedy, place, self.grade, applied))
 
     def _cure(self, draft: Draft) -> bool:
         done = self.act is not None and self.act(draft)
@@ -75,11 +77,16 @@ class Draft:
     jit_because: list[str] = field(default_factory=list)
     import_first: tuple[str, ...] = ()
     alias: dict[str, str] = field(default_factory=dict)
+    chosen: set[str] = field(default_factory=set)  # by the program, in a line that comes too late
     itex: Plugin | None = field(init=False)
+    demands: tuple[Demand, ...] = ()
 
     def __post_init__(self) -> None:
         self.environment = dict(self.situation.environment)
         self.itex = next((p for p in self.situation.plugins if p.kind == "itex"), None)
+        if self.situation.reading.known:
+            packages = self.situation.settings.packages
+            self.demands = find_demands(self.situation.reading, self.situation.versions, packages)
 
     @property
     def itex_main(self) -> bool:
@@ -100,6 +107,14 @@ class Draft:
     def legacy(self) -> bool:
         """``tf.keras`` will be tf_keras, by TensorFlow's reading of the switch."""
         return tensorflow_bool(self.environment.get("TF_USE_LEGACY_KERAS"))
+
+    @property
+    def keras(self) -> int | None:
+        """The generation that the program uses, 0 for none; for ``tf.keras`` by the switch."""
+        usage = self.situation.usage
+        if usage.keras is not None or not usage.tf_keras_api:
+            return usage.keras
+        return 2 if self.legacy or not self.has("tensorflow", SWITCHABLE) else 3
 
     @property
     def jit(self) -> bool | None:
@@ -131,7 +146,9 @@ class Draft:
         return version is not None and version >= at_least
 
     def is_explicit(self, variable: str) -> bool:
-        """Return whether the user set ``variable``."""
+        """Return whether the user set ``variable``, or the program does."""
+        if variable in self.chosen:
+            return True
         return variable in self.situation.environment and variable not in self.situation.own
 
     def give_way(self, cures: tuple[Cure, ...], code: str, *, deadly: bool) -> bool:
@@ -162,12 +179,31 @@ class Draft:
             if self.environment.get(name) != before.get(name)
         )
 
+    def demand(self, generation: int, *, certain: bool = True) -> Demand | None:
+        """Return the first certain (or only possible) demand for a generation of Keras."""
+        return first(self.demands, generation, certain=certain)
+
+    def late_variables(self) -> tuple[Evidence, ...]:
+        """Return the program's constant assignments to variables behind its first backend import."""
+        return tuple(
+            e
+            for e in self.situation.reading.evidence
+            if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
+        )
+
     def place_of(self, fact: str | None) -> Place:
         """Return where ``fact`` is known from: the program, a settings file, else the environment."""
         if fact is None:
             return ENVIRONMENT
         if fact == "keras.json" and self.situation.keras_config is not None:
             return Place(self.situation.keras_config.file)
+        if fact.startswith("late:"):
+            late = (e.place for e in self.late_variables() if e.name.startswith(fact[5:]))
+            return next(late, ENVIRONMENT)
+        if fact in _DEMANDS:
+            generation, certain = _DEMANDS[fact]
+            demand = self.demand(generation, certain=certain)
+            return demand.place if demand is not None else ENVIRONMENT
         usage = self.situation.usage.evidence.get(fact)
         return usage or self.situation.settings.places.get(fact, ENVIRONMENT)
 
@@ -189,6 +225,14 @@ class Draft:
         return self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
 
 
+#: Names of demands for `Rule.about` and in messages: generation, and whether a certain one is meant.
+_DEMANDS: Mapping[str, tuple[int, bool]] = {
+    "keras_2_demand": (2, True),
+    "keras_2_hint": (2, False),
+    "keras_3_demand": (3, True),
+}
+
+
 class _Words(dict[str, object]):
     """Values for messages, looked up only when a message names them."""
 
@@ -200,6 +244,8 @@ class _Words(dict[str, object]):
         draft, situation = self._draft, self._draft.situation
         if name.isupper():
             return repr(draft.environment[name]) if name in draft.environment else "unset"
+        if name in _DEMANDS:
+            return _told(draft.demand(_DEMANDS[name][0], certain=_DEMANDS[name][1]))
         if name.endswith("_error"):
             return draft.flag_error(name.removesuffix("_error"))
         return {
@@ -209,3 +255,7 @@ class _Words(dict[str, object]):
             "cuda_found": situation.toolchain.cuda_found,
             "rocm_found": situation.toolchain.rocm_found,
         }[name]
+
+
+def _told(demand: Demand | None) -> str:
+    return "" if demand is None else f"{demand.place}: {demand.why}"

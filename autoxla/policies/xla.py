@@ -135,7 +135,7 @@ RULES = (
         "TF_XLA_FLAGS={TF_XLA_FLAGS} clusters operations into XLA; Keras' own jit_compile would do so twice",
         "jit_compile=False where the program gives none",
         CLUSTERING,
-        lambda d: not d.itex_main and level(d) > 0 and d.jit is None and d.situation.usage.keras != 0,
+        lambda d: not d.itex_main and level(d) > 0 and d.jit is None and d.keras != 0,
         act=_leave_clusters_alone,
     ),
     Rule(
@@ -160,12 +160,14 @@ RULES = (
     ),
     Rule(
         "AX309",
-        "warning",
+        "info",
         "libdevice is missing",
-        "there is a CUDA GPU, and no libdevice anywhere: XLA fails at its first compile",
+        "there is a CUDA GPU, and no libdevice anywhere: if TensorFlow uses the GPU, XLA fails at its "
+        "first compile",
         "pip install nvidia-cuda-nvcc, or compile(jit_compile=False)",
         LIBDEVICE,
         lambda d: _looks_for_cuda(d) and d.situation.toolchain.cuda_found is None,
+        grade="possible",
     ),
     Rule(
         "AX310",

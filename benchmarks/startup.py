@@ -1,0 +1,136 @@
+"""What autoxla adds to the start of an interpreter, beside other tools that begin there.
+
+``python -m benchmarks.startup [--rounds 25] [--json FILE]`` makes environments of its own in a
+temporary folder: the wheel of this checkout, wrapt and coverage each in another one, so that
+nobody's ``.pth`` file is read by the rest. The bare start is an environment with nothing in it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from benchmarks import interleave, read_arguments, show, summarise, write_json
+
+CHECKOUT = Path(__file__).parents[1]
+SITECUSTOMIZE = CHECKOUT / "sitecustomize_example.py"
+
+
+@dataclass(frozen=True)
+class Start:
+    """One way to start an interpreter: of which environment, with what to run, with which variables."""
+
+    python: Path
+    code: str = "pass"
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, code: str) -> str:
+        """Run ``code`` and return what it prints; `CalledProcessError` if it fails."""
+        environment = {"PATH": os.environ.get("PATH", ""), **self.variables}
+        command = [str(self.python), "-c", code]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    def time(self) -> float:
+        """Return the milliseconds from the start of the process to its end."""
+        begin = time.perf_counter()
+        self.run(self.code)
+        return (time.perf_counter() - begin) * 1000
+
+    def modules(self) -> set[str]:
+        """Return the names of the modules that are loaded afterwards."""
+        return set(self.run(f"{self.code}\nimport sys; print(*sys.modules)").split())
+
+    def version(self, distribution: str) -> str:
+        """Return the version of a distribution in this environment."""
+        code = f"from importlib.metadata import version; print(version({distribution!r}))"
+        return self.run(code).strip()
+
+
+def main() -> None:
+    """Build the environments, measure, print a table, keep the raw figures."""
+    arguments = read_arguments("Measure interpreter start with autoxla and beside it.")
+    with tempfile.TemporaryDirectory() as folder:
+        starts = make_starts(Path(folder))
+        added = {name: len(start.modules() - starts["bare"].modules()) for name, start in starts.items()}
+        measured = interleave({name: start.time for name, start in starts.items()}, arguments.rounds)
+        versions = find_versions(starts)
+    summary = {name: row | {"modules": added[name]} for name, row in summarise(measured).items()}
+    show(summary, "ms")
+    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary, "measured": measured}
+    write_json(arguments.json, data, versions)
+
+
+def make_starts(folder: Path) -> dict[str, Start]:
+    """Return the ways to start that are compared, the bare one first."""
+    wheel = build_wheel(folder)
+    make = partial(make_environment, folder)
+    bare, shim = make("bare"), make("shim", wheel)
+    wrapt, coverage = make("wrapt", "wrapt"), make("coverage", "coverage")
+    (folder / "coveragerc").write_text(f"[run]\ndata_file = {folder / 'data'}\n", encoding="utf-8")
+    starts = {
+        "bare": Start(bare),
+        "import autoxla": Start(shim, "import autoxla"),
+        "autoxla.pth, active": Start(shim, variables={"AUTOXLA_ACTIVE": "1"}),
+        "autoxla.pth, inactive": Start(shim),
+        "import autoxla, AUTOXLA=off": Start(shim, "import autoxla", {"AUTOXLA": "off"}),
+    }
+    if SITECUSTOMIZE.exists():
+        starts["sitecustomize_example.py"] = Start(make_customized(folder, wheel))
+    return starts | {
+        "import wrapt": Start(wrapt, "import wrapt"),
+        "coverage .pth, inactive": Start(coverage),
+        "coverage .pth, active": Start(
+            coverage, variables={"COVERAGE_PROCESS_START": str(folder / "coveragerc")}
+        ),
+    }
+
+
+def find_versions(starts: Mapping[str, Start]) -> dict[str, str]:
+    """Return the versions of what was measured."""
+    return {
+        "autoxla-runtime": starts["import autoxla"].version("autoxla-runtime"),
+        "wrapt": starts["import wrapt"].version("wrapt"),
+        "coverage": starts["coverage .pth, inactive"].version("coverage"),
+    }
+
+
+def build_wheel(folder: Path) -> str:
+    """Build the wheel of this checkout in ``folder`` and return its file."""
+    pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(CHECKOUT))
+    return str(next(folder.glob("*.whl")))
+
+
+def make_environment(folder: Path, name: str, *requirements: str) -> Path:
+    """Return the Python of a new environment that has ``requirements`` and nothing else."""
+    venv.create(folder / name, symlinks=os.name != "nt")
+    binaries = "Scripts" if os.name == "nt" else "bin"
+    python = folder / name / binaries / Path(sys.executable).name
+    if requirements:
+        pip("--python", str(python), "install", "--no-deps", *requirements)
+    return python
+
+
+def make_customized(folder: Path, wheel: str) -> Path:
+    """Return the Python of an environment with the example as its ``sitecustomize.py``."""
+    python = make_environment(folder, "customized", wheel)
+    place = Start(python).run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    shutil.copy(SITECUSTOMIZE, Path(place) / "sitecustomize.py")
+    return python
+
+
+def pip(*words: str) -> None:
+    """Run pip of this interpreter quietly; `CalledProcessError` if it fails."""
+    subprocess.run([sys.executable, "-m", "pip", "--quiet", *words], check=True)
+
+
+if __name__ == "__main__":
+    main()
