@@ -164,11 +164,15 @@ class KerasConfig:
 class Situation:
     """All that is known before the backends initialise.
 
-    `environment` holds the watched variables that are set. `own` names those whose value autoxla
-    set itself; all others are the user's explicit choice, also where autoxla put their spelling right. `versions` maps distributions to releases.
-    `backends` are the Keras backends whose package is installed. `imported` are the watched modules
-    that are loaded already, `importing` the one whose import started this. `devices_ready` tells that
-    TensorFlow enumerated its devices, after which it no longer reads ``TF_XLA_FLAGS``.
+    `environment` holds the watched variables that are set. `own` names those whose value autoxla set
+    itself; all others are the user's explicit choice, also where autoxla put their spelling right.
+    `versions` maps distributions to releases. `backends` are the Keras backends whose package is
+    installed. `imported` are the watched modules that are loaded already, `importing` the one whose
+    import started this. `devices_ready` tells that TensorFlow enumerated its devices, after which it
+    no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
+    already. `read_values` are the values that variables had when that was imported which reads them
+    once. `flag_files` holds, by variable, the text of the file that ``TF_XLA_FLAGS`` or ``XLA_FLAGS``
+    names instead of flags, None where it cannot be read.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -186,6 +190,7 @@ class Situation:
     importing: str | None = None
     devices_ready: bool = False
     keras_backend: str | None = None
+    read_values: Mapping[str, str | None] = field(default_factory=dict)
     flag_files: Mapping[str, str | None] = field(default_factory=dict)
 
 

@@ -75,6 +75,7 @@ def read(*evidence: Evidence) -> Reading:
     return Reading(evidence, complete=True, known=True)
 
 
+STRATEGY = says("call", "tensorflow.distribute.MirroredStrategy")
 KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
 KERAS_3_USE = says("import", "keras")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
@@ -125,6 +126,32 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(says("variable", "KERAS_BACKEND", "jax"))),
         make(reading=read(says("variable", "TF_XLA_FLAGS", "--tf_xla_auto_jit=1"))),
     ),
+    "AX119": (
+        make(environment={"TF_USE_LEGACY_KERAS": "1"}, read_values={"TF_USE_LEGACY_KERAS": None}),
+        make(environment={"TF_USE_LEGACY_KERAS": "0"}, read_values={"TF_USE_LEGACY_KERAS": None}),
+    ),
+    "AX191": (
+        make(reading=read(says("import", "keras.engine.topology"))),
+        make(reading=read(says("import", "keras.engineering"))),
+    ),
+    "AX193": (
+        make(reading=read(says("import", "keras"), says("import", "tf_keras"))),
+        make(reading=read(says("import", "keras"), says("import", "tf_keras", grade="possible"))),
+    ),
+    "AX194": (
+        make(
+            reading=read(says("import", "torch"), says("import", "transformers")),
+            versions={**VERSIONS, "transformers": (4, 57)},
+        ),
+        make(
+            reading=read(says("import", "torch"), says("import", "transformers")),
+            versions={**VERSIONS, "transformers": (5, 0)},
+        ),
+    ),
+    "AX312": (
+        make(usage=keras(3, jit_compile=True), reading=read(STRATEGY)),
+        make(usage=keras(3), reading=read(STRATEGY)),
+    ),
     "AX201": (
         make(plugins=MAIN, environment=STREAM, usage=keras(0)),
         make(plugins=MAIN, environment=env(STREAM, DISABLED), usage=keras(0)),
@@ -174,12 +201,8 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(plugins=WHEEL, environment={"ITEX_REMAPPER": "TRUE"}),
     ),
     "AX214": (
-        make(
-            plugins=MAIN, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}
-        ),
-        make(
-            plugins=WHEEL, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}
-        ),
+        make(plugins=MAIN, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
+        make(plugins=WHEEL, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
     ),
     "AX216": (make(plugins=MAIN, versions=OLD), make(plugins=WHEEL, versions=OLD)),
     "AX217": (
@@ -217,9 +240,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX305": (make(environment=LEVEL_1), make(environment=LEVEL_1, usage=keras(0))),
     "AX306": (
         make(environment=LEVEL_1, hardware=NO_DEVICE),
-        make(
-            environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}, hardware=NO_DEVICE
-        ),
+        make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}, hardware=NO_DEVICE),
     ),
     "AX307": (
         make(hardware=CUDA, toolchain=Toolchain(cuda_found="/cuda 12")),
@@ -349,12 +370,12 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
                 hardware=NO_DEVICE,
                 environment={"TF_XLA_FLAGS": "--tf_xla_min_cluster_size=4"},
             ),
-            {
-                "TF_XLA_FLAGS": "--tf_xla_min_cluster_size=4 --tf_xla_auto_jit=1 "
-                "--tf_xla_cpu_global_jit=true"
-            },
+            {"TF_XLA_FLAGS": "--tf_xla_min_cluster_size=4 --tf_xla_auto_jit=1 --tf_xla_cpu_global_jit=true"},
         ),
-        (make(settings=Settings(step="autocluster-1"), plugins=MAIN, environment=STREAM, usage=keras(0)), None),
+        (
+            make(settings=Settings(step="autocluster-1"), plugins=MAIN, environment=STREAM, usage=keras(0)),
+            None,
+        ),
         (
             make(
                 hardware=CUDA,

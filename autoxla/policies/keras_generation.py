@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from autoxla.facts import EvidenceKind, Place
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
 from autoxla.readers import intended, tensorflow_bool
 
 SWITCH = "TF_USE_LEGACY_KERAS"
+#: Private modules that programs for Keras 2 import.
+PRIVATE = (
+    "keras.engine",
+    "keras.utils.generic_utils",
+    "keras.backend.tensorflow_backend",
+    "tensorflow.python.keras",
+)
 #: Read while TensorFlow is imported, and never again.
 READ_AT_IMPORT = frozenset({"TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND"})
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -84,6 +94,39 @@ def _hoist_itex(draft: Draft) -> bool:
     done = [draft.set(name, value, "AX117") for name, value in _late_itex(draft).items()]
     draft.chosen.update(_late_itex(draft))
     return any(done)
+
+
+def _late_place(*names: str) -> Callable[[Draft], Place | None]:
+    def find(draft: Draft) -> Place | None:
+        return next((e.place for e in draft.late_variables() if e.name.startswith(names)), None)
+
+    return find
+
+
+def _place(kind: EvidenceKind, *names: str, certain: bool = True) -> Callable[[Draft], Place | None]:
+    def find(draft: Draft) -> Place | None:
+        evidence = draft.says(kind, *names, certain=certain)
+        return None if evidence is None else evidence.place
+
+    return find
+
+
+def _mixes(draft: Draft) -> bool:
+    both = draft.says("import", "keras") and draft.says("import", "tf_keras")
+    return both is not None and draft.has("keras", KERAS_3)
+
+
+def _is_half_switched(draft: Draft) -> bool:
+    then = draft.situation.read_values
+    return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
+
+
+def _has_tensorflow_for_nothing(draft: Draft) -> bool:
+    """Return whether the program uses transformers with PyTorch and never names TensorFlow."""
+    torch_only = draft.says("import", "transformers") and draft.says("import", "torch")
+    old = not draft.has("transformers", (5,)) and draft.has("transformers")
+    names_it = draft.says("import", "tensorflow", "keras", "tf_keras", certain=False)
+    return bool(torch_only) and old and names_it is None and draft.has("keras", KERAS_3)
 
 
 def _late_without_effect(draft: Draft) -> bool:
@@ -220,7 +263,7 @@ RULES = (
         LAZY_LOADER,
         lambda d: _late_switch(d) and not d.legacy and d.has("tensorflow", SWITCHABLE),
         act=lambda d: _may_hoist_switch(d) and d.set(SWITCH, "1", "AX116"),
-        about="late:" + SWITCH,
+        about=_late_place(SWITCH),
     ),
     Rule(
         "AX117",
@@ -231,7 +274,7 @@ RULES = (
         "Intel Extension for TensorFlow, variables as read at plug-in load",
         lambda d: d.itex is not None and bool(_late_itex(d)),
         act=_hoist_itex,
-        about="late:ITEX_",
+        about=_late_place("ITEX_"),
     ),
     Rule(
         "AX118",
@@ -242,7 +285,7 @@ RULES = (
         "set it before the first import of tensorflow or keras",
         LAZY_LOADER,
         _late_without_effect,
-        about="late:",
+        about=_late_place(*READ_AT_IMPORT),
     ),
     Rule(
         "AX114",
@@ -260,5 +303,47 @@ RULES = (
         ),
         about="keras_2_hint",
         grade="possible",
+    ),
+    Rule(
+        "AX119",
+        "warning",
+        "The switch was changed after TensorFlow had read it",
+        "TF_USE_LEGACY_KERAS={TF_USE_LEGACY_KERAS} now, which it was not when tensorflow was imported: "
+        "tf.keras, from tensorflow.keras import … and tf.optimizers may be of different generations",
+        "set it before the import, and leave it",
+        LAZY_LOADER,
+        _is_half_switched,
+    ),
+    Rule(
+        "AX191",
+        "warning",
+        "A private module of another release",
+        "this module is private and gone or changed in Keras 3; tensorflow.python.keras is a third "
+        "generation, whose objects fit neither of the others",
+        "import the public name from keras or tf_keras",
+        "Keras 3, public API",
+        lambda d: d.says("import", *PRIVATE) is not None and d.has("keras", KERAS_3),
+        about=_place("import", *PRIVATE),
+    ),
+    Rule(
+        "AX193",
+        "info",
+        "Two generations of Keras in one program",
+        "the program imports keras and tf_keras: layers, optimizers and metrics of one do not work in "
+        "models of the other, some without an error",
+        "use one of them for what belongs to one model",
+        LAZY_LOADER,
+        _mixes,
+        about=_place("import", "tf_keras"),
+    ),
+    Rule(
+        "AX194",
+        "info",
+        "transformers with PyTorch beside TensorFlow",
+        "the program uses PyTorch; transformers still looks for TensorFlow, and stumbles over Keras 3",
+        "set USE_TF=0",
+        "Hugging Face transformers, import utilities",
+        _has_tensorflow_for_nothing,
+        about=_place("import", "transformers"),
     ),
 )

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from autoxla.facts import ENVIRONMENT, Evidence, Finding, Grade, Level, Place, Plugin, Setting, Situation
-from autoxla.policies.usage import Demand, find_demands, first
+from autoxla.facts import (
+    ENVIRONMENT,
+    Evidence,
+    EvidenceKind,
+    Finding,
+    Grade,
+    Level,
+    Place,
+    Plugin,
+    Setting,
+    Situation,
+)
+from autoxla.policies.usage import Demand, find_demands, first, is_below
 from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
 
 KERAS_3 = (3,)
@@ -29,8 +40,8 @@ class Rule:
     `Draft.words`. `cures` are the variables that end it, in the order in which they are to give
     way. A `deadly` rule stands for the end of the process or silently wrong results: only then does
     the user's explicit value give way. `act` changes the draft where variables alone cannot; it
-    returns whether it did. `about` names the fact whose place is the finding's; `source` the
-    document that the rule comes from.
+    returns whether it did. `about` names the fact whose place is the finding's, or finds that place;
+    `source` is the document that the rule comes from.
     """
 
     code: str
@@ -43,7 +54,7 @@ class Rule:
     cures: Callable[[Draft], tuple[Cure, ...]] | None = None
     act: Callable[[Draft], bool] | None = None
     deadly: bool = False
-    about: str | None = None
+    about: str | Callable[[Draft], Place | None] | None = None
     grade: Grade = "certain"
 
     def __call__(self, draft: Draft) -> None:
@@ -183,6 +194,14 @@ class Draft:
         """Return the first certain (or only possible) demand for a generation of Keras."""
         return first(self.demands, generation, certain=certain)
 
+    def says(self, kind: EvidenceKind, *names: str, certain: bool = True) -> Evidence | None:
+        """Return the first thing the program says of ``names`` or what is below them."""
+        for evidence in self.situation.reading.evidence:
+            is_meant = evidence.kind == kind and any(is_below(evidence.name, name) for name in names)
+            if is_meant and (evidence.grade == "certain" or not certain):
+                return evidence
+        return None
+
     def late_variables(self) -> tuple[Evidence, ...]:
         """Return the program's constant assignments to variables behind its first backend import."""
         return tuple(
@@ -191,15 +210,14 @@ class Draft:
             if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
         )
 
-    def place_of(self, fact: str | None) -> Place:
+    def place_of(self, fact: str | Callable[[Draft], Place | None] | None) -> Place:
         """Return where ``fact`` is known from: the program, a settings file, else the environment."""
         if fact is None:
             return ENVIRONMENT
+        if callable(fact):
+            return fact(self) or ENVIRONMENT
         if fact == "keras.json" and self.situation.keras_config is not None:
             return Place(self.situation.keras_config.file)
-        if fact.startswith("late:"):
-            late = (e.place for e in self.late_variables() if e.name.startswith(fact[5:]))
-            return next(late, ENVIRONMENT)
         if fact in _DEMANDS:
             generation, certain = _DEMANDS[fact]
             demand = self.demand(generation, certain=certain)

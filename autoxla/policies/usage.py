@@ -28,12 +28,16 @@ KERAS_3_ONLY = (
     "tensorflow.keras.Variable",
 )
 #: Packages that never import Keras, so that a program with them can be one without Keras.
-KERAS_FREE = frozenset(
-    "absl attr attrs certifi cv2 dateutil fsspec google grpc h5py joblib jsonschema lxml matplotlib ml_dtypes "
-    "networkx numba numexpr numpy opt_einsum packaging pandas PIL pkg_resources pluggy polars psutil pyarrow "
-    "pydantic pytest pytz requests rich scipy seaborn setuptools six skimage sklearn statsmodels sympy "
-    "tabulate tensorboard tqdm typing_extensions urllib3 wrapt yaml".split()
-)
+# fmt: off
+KERAS_FREE = frozenset((
+    "absl", "attr", "attrs", "certifi", "cv2", "dateutil", "fsspec", "google", "grpc", "h5py",
+    "joblib", "jsonschema", "lxml", "matplotlib", "ml_dtypes", "networkx", "numba", "numexpr",
+    "numpy", "opt_einsum", "packaging", "pandas", "PIL", "pkg_resources", "pluggy", "polars",
+    "psutil", "pyarrow", "pydantic", "pytest", "pytz", "requests", "rich", "scipy", "seaborn",
+    "setuptools", "six", "skimage", "sklearn", "statsmodels", "sympy", "tabulate", "tensorboard",
+    "tqdm", "typing_extensions", "urllib3", "wrapt", "yaml",
+))
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ def summarise(reading: Reading, versions: Mapping[str, Version], declared: Usage
     places: dict[str, Place] = {}
     read = Usage(
         keras=_generation(reading, versions, places),
-        tf_keras_api=any(_is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute")),
+        tf_keras_api=any(
+            is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute")
+        ),
         jit_compile=_jit_compile(reading, places),
         ops_override=_overrides_ops(reading, places),
         enables_xla=any(_enables_xla(e) for e in reading.evidence),
@@ -77,7 +83,7 @@ def _demands(
     for evidence in reading.evidence:
         if evidence.kind not in ("import", "attribute"):
             continue
-        if any(_is_below(evidence.name, name) for name in LEGACY_ONLY):
+        if any(is_below(evidence.name, name) for name in LEGACY_ONLY):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
@@ -86,19 +92,21 @@ def _demands(
 def _imported(
     evidence: Evidence, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
-    if _is_below(evidence.name, "keras"):
+    if is_below(evidence.name, "keras"):
         yield Demand(3, evidence.grade, evidence.place, "import keras is Keras 3, whatever tf.keras is")
         return
     need, why = _need(evidence.name, versions, own_packages)
     if need in ("2", "3"):
         generation: Literal[2, 3] = 2 if need == "2" else 3
-        yield Demand(generation, evidence.grade, evidence.place, f"{evidence.name} needs Keras {need} ({why})")
+        yield Demand(
+            generation, evidence.grade, evidence.place, f"{evidence.name} needs Keras {need} ({why})"
+        )
 
 
 def _need(
     module: str, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> tuple[str | None, str]:
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     if top in own_packages:
         return own_packages[top], "by [tool.autoxla.packages]"
     package: Package | None = find_package(module, versions)
@@ -112,9 +120,9 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
     """
     if any(_is_keras_3_only(evidence) for evidence in reading.evidence):
         return
-    through = [e for e in reading.evidence if _is_below(e.name, "tensorflow.keras") and e.kind != "file"]
+    through = [e for e in reading.evidence if is_below(e.name, "tensorflow.keras") and e.kind != "file"]
     for evidence in reading.evidence:
-        if evidence.kind == "import" and _is_below(evidence.name, "tf_keras"):
+        if evidence.kind == "import" and is_below(evidence.name, "tf_keras"):
             beside = next((e for e in through if e.place.file == evidence.place.file), None)
             if beside is not None:
                 both_certain = evidence.grade == beside.grade == "certain"
@@ -125,15 +133,15 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
 def _is_keras_3_only(evidence: Evidence) -> bool:
     if evidence.kind == "file":
         return isinstance(evidence.value, str) and evidence.value.endswith(".keras")
-    return any(_is_below(evidence.name, name) for name in KERAS_3_ONLY)
+    return any(is_below(evidence.name, name) for name in KERAS_3_ONLY)
 
 
 def _generation(
     reading: Reading, versions: Mapping[str, Version], places: dict[str, Place]
 ) -> Literal[0, 2, 3] | None:
     imports = _certain(reading, "import")
-    bare = next((e for e in imports if _is_below(e.name, "keras")), None)
-    legacy = next((e for e in imports if _is_below(e.name, "tf_keras")), None)
+    bare = next((e for e in imports if is_below(e.name, "keras")), None)
+    legacy = next((e for e in imports if is_below(e.name, "tf_keras")), None)
     for evidence, generation in ((bare, 3), (legacy, 2)):
         if evidence is not None:
             places["keras"] = evidence.place
@@ -152,7 +160,12 @@ def _has_no_keras(reading: Reading) -> bool:
 def _is_keras_free(name: str) -> bool:
     top, *rest = name.split(".")
     if top == "tensorflow":
-        return "keras" not in rest and rest[:1] not in (["estimator"], ["losses"], ["optimizers"], ["metrics"])
+        return "keras" not in rest and rest[:1] not in (
+            ["estimator"],
+            ["losses"],
+            ["optimizers"],
+            ["metrics"],
+        )
     return top in KERAS_FREE or top == ITEX
 
 
@@ -166,10 +179,14 @@ def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
     return given[0].value
 
 
+def _uses_tf_keras_api(reading: Reading) -> bool:
+    return any(is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute"))
+
+
 def _overrides_ops(reading: Reading, places: dict[str, Place]) -> bool:
     names = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
     for evidence in _certain(reading, "call", "attribute", "import"):
-        if any(_is_below(evidence.name, name) for name in names):
+        if any(is_below(evidence.name, name) for name in names):
             places["ops_override"] = evidence.place
             return True
     return False
@@ -186,7 +203,8 @@ def _certain(reading: Reading, *kinds: str) -> list[Evidence]:
     return [e for e in reading.evidence if e.grade == "certain" and e.kind in kinds]
 
 
-def _is_below(name: str, top: str) -> bool:
+def is_below(name: str, top: str) -> bool:
+    """Return whether the dotted ``name`` is ``top`` or something in it."""
     return name == top or name.startswith(top + ".")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoxla.facts import Place
 from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
 from autoxla.policies.rule import Cure, Draft, Rule
 
@@ -72,6 +73,11 @@ def _append_cuda_dir(draft: Draft) -> bool:
     flags = draft.parse(XLA_FLAGS)
     found = draft.situation.toolchain.cuda_found or ""
     return draft.set(XLA_FLAGS, str(flags.with_flag(CUDA_DIR, found)), "AX307")
+
+
+def _strategy(draft: Draft) -> Place | None:
+    call = draft.says("call", "tensorflow.distribute", certain=False)
+    return None if call is None else call.place
 
 
 RULES = (
@@ -178,6 +184,16 @@ RULES = (
         LIBDEVICE,
         lambda d: _looks_for_rocm(d) and d.situation.toolchain.rocm_found is not None,
         cures=lambda d: (Cure("ROCM_PATH", d.situation.toolchain.rocm_found),),
+    ),
+    Rule(
+        "AX312",
+        "warning",
+        "XLA under a distribution strategy",
+        "jit_compile=True in a program that uses a tf.distribute strategy: XLA fails there on most devices",
+        "leave jit_compile out, which is off under a strategy",
+        "Keras 3, resolution of jit_compile",
+        lambda d: d.situation.usage.jit_compile is True and _strategy(d) is not None,
+        about=_strategy,
     ),
     Rule(
         "AX311",
