@@ -18,7 +18,9 @@ first import. PROGRAM is what python takes: script.py, -m MODULE, -c CODE, a dir
 file, - for standard input; options of python may stand in front of it.
 
 commands:
+  check PATH...     find hazards in programs without running them
   explain [SCRIPT]  show what would be configured, and why; runs nothing
+  migrate PATH...   edit programs from one generation of Keras to the other
   run PROGRAM       run PROGRAM even if its name is that of a command
 
   -h, --help        show this help

@@ -47,6 +47,7 @@ class Settings:
     `keras`: ``"2"`` makes ``tf.keras`` Keras 2; ``"legacy"`` makes ``import keras`` tf_keras, too.
     `packages`: by top-level module, the Keras that a package needs: ``"2"``, ``"3"``, ``"tf_keras"``
     (imports it itself) or ``"either"``; goes before what autoxla knows of it.
+    `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
     `step`: how the training step is to be executed; None leaves it to Keras and the plan.
     """
 
@@ -54,6 +55,8 @@ class Settings:
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
 
 
@@ -206,7 +209,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that applied. `applied` tells whether its remedy is part of the plan."""
+    """A rule that applied.
+
+    `applied` tells whether its remedy is part of the plan, `about` names the module by which
+    something that is only possible becomes certain.
+    """
 
     code: str
     level: Level
@@ -215,6 +222,7 @@ class Finding:
     place: Place = ENVIRONMENT
     grade: Grade = "certain"
     applied: bool = False
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def as_data(
         "mode": situation.settings.mode,
         "settings": [asdict(setting) for setting in plan.settings],
         "path": asdict(plan.path),
-        "findings": [_finding(finding) for finding in findings],
+        "findings": [finding_data(finding) for finding in findings],
         "compile": list(compiles),
         "trials": [],
         "errors": [f"{where}: {type(error).__name__}: {error}" for where, error in faults],
@@ -45,7 +45,9 @@ def write_report(
     temporary.replace(file)
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def finding_data(finding: Finding) -> dict[str, object]:
+    """Return a finding as JSON has it."""
     data = asdict(finding)
     place = data.pop("place")
+    del data["about"]
     return {**data, "file": place["file"], "line": place["line"], "column": place["column"]}

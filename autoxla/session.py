@@ -14,18 +14,24 @@ import sys
 from _thread import RLock
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from autoxla.facts import Finding, Place, Plan, Setting, Settings, Situation, Usage
+from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
 from autoxla.hooks import finder
+from autoxla.learned import learn, recall
 from autoxla.notice import headline, say
+from autoxla.places import cache_folder
 from autoxla.policies import decide
+from autoxla.policies.packages import PACKAGES
+from autoxla.policies.usage import summarise
 from autoxla.readers import intended
 from autoxla.report import write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation import gather
+from autoxla.situation.distributions import look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
 
 #: Module to wait for, module of ours that hooks it, function in that one.
@@ -50,6 +56,8 @@ class Session:
         self.compiles: list[dict[str, object]] = []
         self.configured: dict[str, object] = {}
         self.began = False
+        self.read_values: dict[str, str | None] = {}
+        self.imports: list[str] = []
         self._lock = RLock()
 
     def begin(self, name: str | None) -> None:
@@ -67,11 +75,14 @@ class Session:
             return
         if settings.mode == "off":
             return
-        usage = _with_import(usage, name, _importing_place())
-        self.situation = _gather(settings, usage, name)
+        place = _importing_place()
+        situation = add_reading(_gather(settings, usage, name), _read_program())
+        self.situation = replace(situation, usage=_with_import(situation.usage, name, place))
         self.plan = decide(self.situation)
         self.findings = list(self.plan.findings)
         self._apply(self.situation.environment)
+        if name != "keras_core" and "tensorflow" not in self.situation.imported:
+            self.read_values["TF_USE_LEGACY_KERAS"] = os.environ.get("TF_USE_LEGACY_KERAS")
         self._announce()
         self._register()
         self.write_report()
@@ -95,6 +106,9 @@ class Session:
         if self.situation is not None and self.situation.settings.mode != "observe":
             for module, ours, function in METHOD_HOOKS:
                 finder.on_import(module, _late(ours, function))
+        for finding in self.plan.findings:
+            if finding.code == "AX114" and finding.about:
+                finder.before_import(finding.about, partial(self._now_certain, finding))
 
     def prepare(self, name: str, module: ModuleType) -> None:
         """Do what the plan wants done right before ``module`` executes."""
@@ -121,6 +135,10 @@ class Session:
         say(headline([finding], program()))
         self.write_report()
 
+    def _now_certain(self, finding: Finding, _: ModuleType) -> None:
+        """Say what was only possible, now that its line runs."""
+        self.add_finding(replace(finding, level="warning", grade="certain"))
+
     def add_setting(self, setting: Setting) -> None:
         """Set a variable after the plan was made, and remember it for child processes."""
         _put(setting.variable, setting.value)
@@ -139,16 +157,23 @@ class Session:
         if self.situation is None:
             return
         now = gather(self.situation.settings, self.situation.usage, environ=os.environ, importing=None)
-        for finding in decide(now).findings:
-            if finding.code == "AX404":
+        # What the plan set is not put back in this view: it is what TensorFlow read.
+        environment = {**now.environment, **self._set_values(os.environ)}
+        for finding in decide(replace(now, environment=environment, read_values=self.read_values)).findings:
+            if finding.code in ("AX404", "AX119"):
                 self.add_finding(finding)
+
+    def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:
+        names = [setting.variable for setting in self.plan.settings]
+        return {name: environ[name] for name in names if name in environ}
 
     def finish(self, bypassed: Iterable[str]) -> None:
         """Say at exit what went past the finder, and write the report for the last time."""
         for name in bypassed:
             self.add_finding(_bypassed(name))
-        if self.compiles or self.plan.findings:
-            self.check_again()
+        if self.situation is not None and self.situation.settings.mode != "observe":
+            learn(self.situation.reading, self.imports, self.compiles, _learned_folder())
+        self.check_again()
         self.write_report()
 
     def _announce(self) -> None:
@@ -171,6 +196,15 @@ class Session:
 _session = Session()
 
 
+def add_reading(situation: Situation, reading: Reading) -> Situation:
+    """Return ``situation`` with what the program's source says, and the packages that it names."""
+    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
+    distributions = {p.distribution for p in PACKAGES if p.module.split(".")[0] in tops}
+    versions = {**situation.versions, **look_up(sorted(distributions), sys.path)}
+    usage = summarise(reading, versions, situation.usage)
+    return replace(situation, versions=versions, reading=reading, usage=usage)
+
+
 def current() -> Session:
     """Return the session of this process."""
     return _session
@@ -178,6 +212,8 @@ def current() -> Session:
 
 def begin(name: str | None, module: ModuleType | None) -> None:
     """Start on the first call; then do what has to be done before ``module`` executes."""
+    if name is not None and not _is_within_backend():
+        _session.imports.append(name)
     _session.begin(name)
     if name is not None and module is not None:
         _session.prepare(name, module)
@@ -270,6 +306,20 @@ def _means_same(old: str, new: str) -> bool:
     return intended(old) is not None and intended(old) == intended(new)
 
 
+def _read_program() -> Reading:
+    from autoxla.lookahead import find_program, read_program
+
+    found = find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
+    if found is None:
+        return Reading()
+    reading = read_program(found, cache=cache_folder(os.environ) / "lookahead")
+    return recall(reading, _learned_folder())
+
+
+def _learned_folder() -> Path:
+    return cache_folder(os.environ) / "learned"
+
+
 def _remember(settings: Iterable[Setting]) -> None:
     """Leave for child processes what was set here, so that none takes it for the user's choice."""
     changes = {name: list(change) for name, change in remembered(os.environ).items()}
@@ -311,6 +361,15 @@ def place_of(frame: FrameType | None) -> Place:
     if frame is None:
         return Place("program")
     return Place(_short(frame.f_code.co_filename), frame.f_lineno)
+
+
+def _is_within_backend() -> bool:
+    """Return whether a backend's own code, not the program, has the import statement under way."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_machinery(frame):
+        frame = frame.f_back
+    name = "" if frame is None else frame.f_globals.get("__name__", "")
+    return name.split(".")[0] in ("tensorflow", "keras", "tf_keras")
 
 
 def _is_machinery(frame: FrameType) -> bool:

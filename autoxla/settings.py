@@ -61,8 +61,12 @@ def read_settings(
     if environ.get("AUTOXLA") == "off":
         values["mode"] = "off"
     usage = _usage(project, table.get("usage", {}))
-    packages = _packages(project, table.get("packages", {}))
-    return Settings(**values, packages=packages, places=_renamed(places)), usage  # type: ignore[arg-type]
+    more = {
+        "packages": _packages(project, table.get("packages", {})),
+        "select": _codes(project, "select", table.get("select", [])),
+        "ignore": _codes(project, "ignore", table.get("ignore", [])),
+    }
+    return Settings(**values, **more, places=_renamed(places)), usage  # type: ignore[arg-type]
 
 
 def _renamed(places: Mapping[str, Place]) -> dict[str, Place]:
@@ -93,7 +97,7 @@ def _from_project(project: Path | None, table: Mapping[str, Any]) -> dict[str, t
     found = {}
     for name, value in table.items():
         place = _place_in(project, name)
-        if name in ("usage", "packages"):
+        if name in ("usage", "packages", "select", "ignore"):
             continue
         if name not in CHOICES:
             known = _listed(CHOICES)
@@ -131,6 +135,14 @@ def _packages(project: Path | None, table: object) -> dict[str, str]:
             text = f"[tool.autoxla.packages] {name} = {need!r}"
             raise BadSettingError(_place_in(project, name), f"{text}: use one of {_listed(NEEDS)}")
     return dict(table)
+
+
+def _codes(project: Path | None, name: str, value: object) -> tuple[str, ...]:
+    """Return codes or their beginnings (``AX2``) as they stand in ``select`` or ``ignore``."""
+    words = value if isinstance(value, list) else [value]
+    if all(isinstance(word, str) and word.startswith("AX") for word in words):
+        return tuple(words)
+    raise BadSettingError(_place_in(project, name), f"[tool.autoxla] {name} = {value!r}: use a list of codes")
 
 
 def _listed(choices: object) -> str:

@@ -37,7 +37,11 @@ class Start:
         """Run ``code`` and return what it prints; `CalledProcessError` if it fails."""
         environment = {"PATH": os.environ.get("PATH", ""), **self.variables}
         command = [str(self.python), "-c", code]
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        # ``-c`` puts the current folder first on the path, so it must not be the checkout.
+        done = subprocess.run(
+            command, cwd=self.python.parent, env=environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout
 
     def time(self) -> float:
         """Return the milliseconds from the start of the process to its end."""

@@ -40,7 +40,9 @@ class Outcome:
 def clean_environment(**variables: str) -> dict[str, str]:
     """Return this process's environment without any watched variable, plus ``variables``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return {**kept, "PYTHONPATH": str(HOME), "TF_CPP_MIN_LOG_LEVEL": "2", **variables}
+    # No cache but the one that a test asks for: what one program taught must not reach another.
+    own = {"PYTHONPATH": str(HOME), "TF_CPP_MIN_LOG_LEVEL": "2", "AUTOXLA_CACHE": os.devnull}
+    return {**kept, **own, **variables}
 
 
 def run(

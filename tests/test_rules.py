@@ -252,7 +252,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     ),
     "AX308": (
         make(settings=Settings(step="xla")),
-        make(settings=Settings(step="xla"), usage=keras(3, jit_compile=False)),
+        make(settings=Settings(step="autocluster-1"), usage=keras(3, jit_compile=False)),
     ),
     "AX309": (make(hardware=CUDA), make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True))),
     "AX310": (

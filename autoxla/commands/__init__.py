@@ -4,7 +4,11 @@ import importlib
 
 #: Reserved first words and the modules that answer for them. A program of that name is started
 #: with ``python -m autoxla run NAME`` or ``./NAME``.
-MODULES = {"explain": "autoxla.commands.explain"}
+MODULES = {
+    "check": "autoxla.commands.check",
+    "explain": "autoxla.commands.explain",
+    "migrate": "autoxla.commands.migrate",
+}
 
 
 def run(name: str, argv: list[str]) -> int:

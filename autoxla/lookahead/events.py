@@ -49,7 +49,7 @@ class Items(NamedTuple):
 
 
 #: What an expression stands for; None where only running would tell.
-Value: TypeAlias = Const | Ref | Result | Table | Items | None  # type: ignore[misc]
+Value: TypeAlias = Const | Ref | Result | Table | Items | None
 
 
 class Import(NamedTuple):
@@ -187,4 +187,4 @@ def roots(event: Event) -> Iterable[str]:
     """Return the names without which an event says nothing."""
     if isinstance(event, (Use, Call, Store)):
         return (event.ref.root,)
-    return (event.name,) if isinstance(event, Bind) else ()
+    return (event.name,) if isinstance(event, Bind) and not isinstance(event.value, Const) else ()

@@ -111,8 +111,6 @@ _BY_MODULE: Mapping[str, tuple[Package, ...]] = {
     package.module: tuple(other for other in PACKAGES if other.module == package.module)
     for package in PACKAGES
 }
-#: Distributions whose release a situation has to know.
-DISTRIBUTIONS = tuple(dict.fromkeys(package.distribution for package in PACKAGES))
 
 
 def find_package(module: str, versions: Mapping[str, Version]) -> Package | None:

@@ -65,8 +65,11 @@ class Rule:
         # Before the cure: a message names the values that the rule met.
         message, remedy = self.message.format_map(words), self.remedy.format_map(words)
         place = draft.place_of(self.about)
+        module = draft.module_of(self.about)
         applied = self._cure(draft)
-        draft.findings.append(Finding(self.code, self.level, message, remedy, place, self.grade, applied))
+        draft.findings.append(
+            Finding(self.code, self.level, message, remedy, place, self.grade, applied, module)
+        )
 
     def _cure(self, draft: Draft) -> bool:
         done = self.act is not None and self.act(draft)
@@ -224,6 +227,14 @@ class Draft:
             return demand.place if demand is not None else ENVIRONMENT
         usage = self.situation.usage.evidence.get(fact)
         return usage or self.situation.settings.places.get(fact, ENVIRONMENT)
+
+    def module_of(self, fact: object) -> str | None:
+        """Return the module whose import brings a demand, None where ``fact`` is something else."""
+        if not isinstance(fact, str) or fact not in _DEMANDS:
+            return None
+        generation, certain = _DEMANDS[fact]
+        demand = self.demand(generation, certain=certain)
+        return (demand.module or None) if demand is not None else None
 
     def words(self) -> Mapping[str, object]:
         """Return what messages may name: the variables' values, ``unset`` where there is none."""

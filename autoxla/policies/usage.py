@@ -42,12 +42,16 @@ KERAS_FREE = frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A Keras generation that something in the program needs, and why."""
+    """A Keras generation that something in the program needs, and why.
+
+    `module` is the import that brings it, empty where it is not an import.
+    """
 
     generation: Literal[2, 3]
     grade: Grade
     place: Place
     why: str
+    module: str
 
 
 def summarise(reading: Reading, versions: Mapping[str, Version], declared: Usage) -> Usage:
@@ -84,7 +88,7 @@ def _demands(
         if evidence.kind not in ("import", "attribute"):
             continue
         if any(is_below(evidence.name, name) for name in LEGACY_ONLY):
-            yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only")
+            yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
 
@@ -93,14 +97,14 @@ def _imported(
     evidence: Evidence, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
     if is_below(evidence.name, "keras"):
-        yield Demand(3, evidence.grade, evidence.place, "import keras is Keras 3, whatever tf.keras is")
+        why = "import keras is Keras 3, whatever tf.keras is"
+        yield Demand(3, evidence.grade, evidence.place, why, "keras")
         return
     need, why = _need(evidence.name, versions, own_packages)
     if need in ("2", "3"):
         generation: Literal[2, 3] = 2 if need == "2" else 3
-        yield Demand(
-            generation, evidence.grade, evidence.place, f"{evidence.name} needs Keras {need} ({why})"
-        )
+        told = f"{evidence.name} needs Keras {need} ({why})"
+        yield Demand(generation, evidence.grade, evidence.place, told, evidence.name)
 
 
 def _need(
@@ -127,7 +131,7 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
             if beside is not None:
                 both_certain = evidence.grade == beside.grade == "certain"
                 why = f"tf_keras here and tf.keras in line {beside.place.line} are two generations of Keras"
-                yield Demand(2, "certain" if both_certain else "possible", evidence.place, why)
+                yield Demand(2, "certain" if both_certain else "possible", evidence.place, why, "tf_keras")
 
 
 def _is_keras_3_only(evidence: Evidence) -> bool:
@@ -172,11 +176,14 @@ def _is_keras_free(name: str) -> bool:
 def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
     """Return the one value that every ``compile`` of the program gets; None where they differ."""
     given = [e for e in reading.evidence if e.kind == "jit_compile" and e.name != "function"]
-    certain = [e for e in given if e.grade == "certain"]
-    if not certain or len({e.value for e in given}) > 1 or not isinstance(given[0].value, bool):
+    certain = [e for e in given if e.grade in ("certain", "learned")]
+    # A computed value (None) stands for what a run has learned.
+    values = {e.value for e in given} - ({None} if any(e.grade == "learned" for e in given) else set())
+    sure = next((e for e in certain if isinstance(e.value, bool)), None)
+    if sure is None or len(values) != 1:
         return None
-    places["jit_compile"] = certain[0].place
-    return given[0].value
+    places["jit_compile"] = sure.place
+    return bool(sure.value)
 
 
 def _uses_tf_keras_api(reading: Reading) -> bool:
@@ -200,7 +207,8 @@ def _enables_xla(evidence: Evidence) -> bool:
 
 
 def _certain(reading: Reading, *kinds: str) -> list[Evidence]:
-    return [e for e in reading.evidence if e.grade == "certain" and e.kind in kinds]
+    # What the very same program did in an earlier run is as good as what its source says.
+    return [e for e in reading.evidence if e.grade in ("certain", "learned") and e.kind in kinds]
 
 
 def is_below(name: str, top: str) -> bool:

@@ -130,7 +130,7 @@ RULES = (
         "step = {step!r} in the settings",
         "jit_compile accordingly where the program gives none",
         "Keras 3, Model.compile",
-        lambda d: d.situation.settings.step in ("graph", "xla") and d.jit is None,
+        lambda d: d.situation.settings.step in ("graph", "xla"),
         act=_set_jit,
         about="step",
     ),

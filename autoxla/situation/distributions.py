@@ -69,14 +69,19 @@ def find_versions(path: Sequence[str]) -> dict[str, Version]:
     Where only a variant is installed (``tensorflow-cpu``), its main name has an entry, too. A
     distribution whose metadata cannot be read is left out.
     """
-    finder = _load_finder()
-    folders = [entry for entry in path if isinstance(entry, str)]
-    found = {name: _find_version(finder, name, folders) for name in WATCHED_DISTRIBUTIONS}
-    versions = {name: version for name, version in found.items() if version}
+    versions = look_up(WATCHED_DISTRIBUTIONS, path)
     for main, variants in VARIANTS.items():
         there = [versions[name] for name in (main, *variants) if name in versions]
         versions.update({main: there[0]} if there else {})
     return versions
+
+
+def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
+    """Return the releases of those of `names` that are installed on `path`, as ``sys.path`` is."""
+    finder = _load_finder()
+    folders = [entry for entry in path if isinstance(entry, str)]
+    found = {name: _find_version(finder, name, folders) for name in names}
+    return {name: version for name, version in found.items() if version}
 
 
 def _load_finder() -> _Finder:

@@ -1,0 +1,145 @@
+"""``python -m autoxla check PATH…``: find hazards in programs without running them.
+
+Reads files, folders and notebooks, and tells what would go wrong with them in this environment. Each
+file counts as a program of its own. Prints ``path:line:col CODE level message``; with ``--format
+json`` or ``github`` the same for machines. ``# autoxla: ignore[AX101]`` at the end of a line silences
+what is found there, ``select`` and ``ignore`` in ``[tool.autoxla]`` choose codes.
+
+Exit status: 0 where there is no finding of level error, 1 where there is, 2 on bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autoxla.commands.programs import gather_for, line_of, with_reading
+from autoxla.facts import ENVIRONMENT, Finding, Place, Reading, Settings, Situation
+from autoxla.lookahead import read_paths
+from autoxla.notice import say
+from autoxla.policies import decide
+from autoxla.report import finding_data
+from autoxla.settings import BadSettingError
+
+_IGNORE = re.compile(r"#\s*autoxla:\s*ignore(?:\[(?P<codes>[\w\s,]*)\])?", re.IGNORECASE)
+_GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
+
+
+def main(argv: list[str]) -> int:
+    """Check what ``argv`` names; return the exit status."""
+    options = _parse(argv)
+    missing = [path for path in options.paths if not path.exists()]
+    if missing:
+        say(f"AX902 error {missing[0]}: there is no such file or folder")
+        return 2
+    try:
+        situation = gather_for(_folder_of(options.paths[0]))
+    except BadSettingError as error:
+        say(str(error))
+        return 2
+    settings = _with_options(situation.settings, options)
+    findings = list(_select(check(options.paths, situation), settings))
+    _print(findings, options.format)
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def check(paths: Sequence[Path], situation: Situation) -> Iterator[Finding]:
+    """Yield the findings of all programs below ``paths``; what is about no program only once."""
+    seen: set[Finding] = set()
+    for reading in read_paths(paths).values():
+        for finding in (*_unread(reading), *_findings(reading, situation)):
+            if finding.place != ENVIRONMENT:
+                yield finding
+            elif finding not in seen:
+                seen.add(finding)
+                yield finding
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m autoxla check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m autoxla check --ignore AX1 src train.py",
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or notebook")
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text")
+    parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="only these, as AX101,AX2")
+    parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="all but these")
+    return parser.parse_args(argv)
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    codes = tuple(code.strip().upper() for code in text.split(","))
+    if all(code.startswith("AX") for code in codes):
+        return codes
+    raise argparse.ArgumentTypeError(f"{text!r}: codes begin with AX")
+
+
+def _folder_of(path: Path) -> Path:
+    path = path.resolve()
+    return path if path.is_dir() else path.parent
+
+
+def _with_options(settings: Settings, options: argparse.Namespace) -> Settings:
+    return replace(
+        settings, select=options.select or settings.select, ignore=(*settings.ignore, *options.ignore)
+    )
+
+
+def _findings(reading: Reading, situation: Situation) -> Iterable[Finding]:
+    # A file that says nothing of Keras or TensorFlow is no program of ours.
+    return decide(with_reading(situation, reading)).findings if reading.evidence else ()
+
+
+def _unread(reading: Reading) -> Iterator[Finding]:
+    for place, reason in reading.unread:
+        yield Finding("AX905", "info", f"not read: {reason}", "nothing was checked there", place)
+
+
+def _select(findings: Iterable[Finding], settings: Settings) -> Iterator[Finding]:
+    for finding in findings:
+        chosen = not settings.select or finding.code.startswith(settings.select)
+        if chosen and not finding.code.startswith(settings.ignore or ("-",)) and not _is_silenced(finding):
+            yield finding
+
+
+def _is_silenced(finding: Finding) -> bool:
+    comment = _IGNORE.search(line_of(finding.place))
+    if comment is None:
+        return False
+    codes = comment["codes"]
+    return codes is None or finding.code in [code.strip().upper() for code in codes.split(",")]
+
+
+def _print(findings: Sequence[Finding], style: str) -> None:
+    if style == "json":
+        print(json.dumps([finding_data(finding) for finding in findings], indent=2))
+        return
+    write = _github if style == "github" else _text
+    sys.stdout.writelines(f"{write(finding)}\n" for finding in findings)
+
+
+def _text(finding: Finding) -> str:
+    return f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}"
+
+
+def _github(finding: Finding) -> str:
+    place: Place = finding.place
+    where = [] if place == ENVIRONMENT else [f"file={_escape(place.file, ',:')}"]
+    where += [f"line={place.line}"] if place.line else []
+    where += [f"col={place.column}"] if place.column else []
+    text = _escape(f"{finding.message}; {finding.remedy}")
+    return f"::{_GITHUB_LEVELS[finding.level]} {','.join([*where, f'title={finding.code}'])}::{text}"
+
+
+def _escape(text: str, also: str = "") -> str:
+    for character in "%\r\n" + also:
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

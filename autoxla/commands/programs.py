@@ -1,0 +1,65 @@
+"""The situation and the plan of programs that do not run: for the commands that only look."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from autoxla.facts import Evidence, Place, Reading, Situation
+from autoxla.policies.usage import is_below
+from autoxla.session import add_reading
+from autoxla.settings import read_settings
+from autoxla.situation import gather
+from autoxla.situation.environment import is_watched
+
+#: Top-level modules whose first import starts the work in a running program.
+_STARTERS = ("tensorflow", "keras", "tf_keras", "keras_core")
+
+
+def gather_for(folder: Path) -> Situation:
+    """Return the situation in which programs in ``folder`` would start, nothing known of them yet.
+
+    Raises `autoxla.settings.BadSettingError`.
+    """
+    settings, declared = read_settings(folder, os.environ)
+    return gather(settings, declared, environ=os.environ, importing=None)
+
+
+def with_reading(situation: Situation, reading: Reading) -> Situation:
+    """Return ``situation`` for the program that was read.
+
+    What the program certainly assigns to a variable before its first import of a backend is the
+    user's choice as if it stood in the environment.
+    """
+    situation = add_reading(situation, reading)
+    starter, usage = _first_import(reading), situation.usage
+    if starter is not None:
+        usage = replace(usage, evidence={"importing": starter.place, **usage.evidence})
+    return replace(
+        situation,
+        usage=usage,
+        environment={**situation.environment, **_early_variables(reading)},
+        importing=None if starter is None else starter.name.split(".")[0],
+    )
+
+
+def _first_import(reading: Reading) -> Evidence | None:
+    certain = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
+    return next((e for e in certain if any(is_below(e.name, name) for name in _STARTERS)), None)
+
+
+def _early_variables(reading: Reading) -> dict[str, str]:
+    early = (e for e in reading.evidence if e.kind == "variable" and e.early and e.grade == "certain")
+    return {e.name: e.value for e in early if isinstance(e.value, str) and is_watched(e.name)}
+
+
+def line_of(place: Place) -> str:
+    """Return the text of the line that ``place`` names, empty where there is none."""
+    if place.line is None:
+        return ""
+    try:
+        lines = Path(place.file).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return lines[place.line - 1] if 0 < place.line <= len(lines) else ""

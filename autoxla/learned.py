@@ -1,0 +1,77 @@
+"""What a run taught of its program that reading the source had not told.
+
+A dynamic import, a ``jit_compile`` out of a configuration file: the next run of the same program, with
+the same content, starts with that knowledge. A changed program has forgotten it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autoxla.facts import Evidence, Place, Reading
+from autoxla.records import read_record, write_record
+
+WATCHED = ("tensorflow", "keras", "tf_keras", "keras_core")
+_LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
+
+
+def recall(reading: Reading, folder: Path) -> Reading:
+    """Return ``reading`` with what earlier runs of this very program taught."""
+    key = _key(reading)
+    record = read_record(folder, key) if key is not None else None
+    if record is None:
+        return reading
+    return replace(reading, evidence=(*reading.evidence, *_evidence(record)))
+
+
+def learn(
+    reading: Reading, imports: Iterable[str], compiles: Sequence[Mapping[str, object]], folder: Path
+) -> None:
+    """Keep what the run showed beyond ``reading``. Raises OSError where ``folder`` cannot be written.
+
+    ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
+    entries.
+    """
+    key = _key(reading)
+    known = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
+    new = [name for name in imports if name not in known]
+    jit = _new_jit(reading, compiles)
+    if key is not None and (new or jit is not None):
+        write_record(folder, key, {"imports": new, "jit_compile": jit})
+
+
+def _new_jit(reading: Reading, compiles: Sequence[Mapping[str, object]]) -> bool | None:
+    """Return the one explicit value that every compile of the run got, if the source had not told."""
+    asked = {entry.get("requested") for entry in compiles}
+    told = any(e.kind == "jit_compile" and e.value in asked for e in reading.evidence)
+    value = next(iter(asked)) if len(asked) == 1 else None
+    return value if isinstance(value, bool) and not told else None
+
+
+def _evidence(record: Mapping[str, object]) -> list[Evidence]:
+    place = Place("an earlier run")
+    imports, jit = record.get("imports"), record.get("jit_compile")
+    names = [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
+    found = [Evidence("import", name, None, "learned", place) for name in names]
+    if isinstance(jit, bool):
+        found.append(Evidence("jit_compile", "compile", jit, "learned", place))
+    return found
+
+
+def _key(reading: Reading) -> str | None:
+    """Return a hash over the paths and contents of the program's files, None where one is missing."""
+    if not reading.files:
+        return None
+    digest = hashlib.sha256()
+    for file in reading.files:
+        try:
+            with Path(file).open("rb") as stream:
+                content = stream.read(_LARGEST)
+        except OSError:
+            return None
+        digest.update(b"%d %s %d\0" % (len(file), file.encode("utf-8", "surrogateescape"), len(content)))
+        digest.update(content)
+    return digest.hexdigest()[:32]

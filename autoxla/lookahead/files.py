@@ -1,0 +1,201 @@
+"""Finding and reading the program's own files, and noting what was looked at, for the cache."""
+
+# ruff: noqa: PTH100, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import NamedTuple
+
+#: Bytes. What is longer is data that happens to be Python.
+LIMIT = 4 << 20
+#: What a look at a path found: kind, length in bytes and time of change in ns; None: nothing.
+Signature = tuple[str, int, int] | None
+
+_SITE = frozenset({"site-packages", "dist-packages"})
+_COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
+
+
+class UnreadError(Exception):
+    """A file or module is passed over, for the reason given."""
+
+
+class Location(NamedTuple):
+    """Where a module is. `kind` ``compiled``: there is no source; ``namespace``: a bare folder."""
+
+    kind: str
+    path: str
+    archive: str | None = None
+
+
+class Looker:
+    """Looks at paths once each. `seen` holds what was there; a later look finds the same or not."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Signature] = {}
+
+    def look(self, path: str) -> Signature:
+        """Return what is at `path`: a file (``f``), a folder (``d``), something else (``?``), None."""
+        if path not in self.seen:
+            self.seen[path] = look(path)
+        return self.seen[path]
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether there is something that is no folder; it may be unreadable yet."""
+        found = self.look(path)
+        return found is not None and found[0] != "d"
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether there is a folder."""
+        found = self.look(path)
+        return found is not None and found[0] == "d"
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadError`.
+
+        A pipe is not even opened: what is read from it would be missing for its true reader.
+        """
+        found = self.look(path)
+        if found is None:
+            raise UnreadError("it is not there")
+        if found[0] != "f":
+            raise UnreadError("it is not a regular file")
+        if found[1] > LIMIT:
+            raise UnreadError(f"it has more than {LIMIT} bytes")
+        try:
+            # Without buffering or text layers: there may be thousands of files.
+            descriptor = os.open(
+                path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            )
+            with open(descriptor, "rb", buffering=0) as stream:
+                return stream.read(LIMIT + 1) or b""
+        except OSError as error:
+            raise UnreadError(f"it cannot be read: {error.strerror}") from error
+
+
+def look(path: str) -> Signature:
+    """Return the signature of what is at `path`; None where nothing is, or it cannot be looked at."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISDIR(found.st_mode):
+        return ("d", 0, 0)
+    return ("f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns)
+
+
+def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
+    """Return the folders of `path` (as ``sys.path``) from which the program's own modules come.
+
+    The program's folder is the first. Installed packages and the standard library are not among them.
+    """
+    library = os.path.dirname(os.__file__)
+    folders = [os.path.abspath(folder)]
+    for entry in path:
+        absolute = os.path.abspath(entry) if isinstance(entry, str) and entry else ""
+        # The standard library is itself a folder, another with ``lib-dynload``, and a zip.
+        installed = not _SITE.isdisjoint(Path(absolute).parts) or absolute.startswith(library)
+        if absolute and not installed and not absolute.endswith(".zip"):
+            folders.append(absolute)
+    return list(dict.fromkeys(folders))
+
+
+class Finder:
+    """Finds modules by their dotted names in folders, or in one zip that is the program."""
+
+    def __init__(self, looker: Looker, folders: list[str], archive: Archive | None = None) -> None:
+        self._looker, self.folders, self._archive = looker, folders, archive
+        self._found: dict[str, Location | None] = {}
+
+    def add_folder(self, folder: str) -> None:
+        """Search `folder`, too, as after ``sys.path.append``."""
+        if folder not in self.folders:
+            self.folders.append(folder)
+            self._found = {name: place for name, place in self._found.items() if place is not None}
+
+    def find(self, module: str) -> Location | None:
+        """Return where one of the program's own modules is; None for all others."""
+        if module not in self._found:
+            self._found[module] = self._find(module)
+        return self._found[module]
+
+    def _find(self, module: str) -> Location | None:
+        package, _, name = module.rpartition(".")
+        if not package:
+            return self._find_top(name)
+        parent = self.find(package)
+        if parent is None or parent.kind not in ("package", "namespace"):
+            return None
+        folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
+        if parent.archive is not None:
+            return self._archive.find(f"{folder}/{name}") if self._archive else None
+        return self._find_in(folder, name) or self._find_compiled(folder, name)
+
+    def _find_top(self, name: str) -> Location | None:
+        if self._archive is not None:
+            found = self._archive.find(name)
+            if found is not None:
+                return found
+        bare = None
+        for folder in self.folders:
+            found = self._find_in(folder, name)
+            if found is not None and found.kind != "namespace":
+                return found
+            bare = bare or found
+        return bare
+
+    def _find_in(self, folder: str, name: str) -> Location | None:
+        base = os.path.join(folder, name)
+        is_folder = self._looker.is_folder(base)
+        if is_folder and self._looker.is_file(package := os.path.join(base, "__init__.py")):
+            return Location("package", package)
+        if self._looker.is_file(file := f"{base}.py"):
+            return Location("module", file)
+        return Location("namespace", base) if is_folder else None
+
+    def _find_compiled(self, folder: str, name: str) -> Location | None:
+        files = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
+        return next((Location("compiled", file) for file in files if self._looker.is_file(file)), None)
+
+
+class Archive:
+    """A zip with a program in it. Raises `UnreadError` where it is none."""
+
+    def __init__(self, looker: Looker, path: str) -> None:
+        self.path = path
+        import zipfile  # costs more than all else here, and is rarely needed
+
+        found = looker.look(path)
+        if found is None or found[0] != "f":
+            raise UnreadError("it is not a regular file")
+        self._errors = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except self._errors as error:
+            raise UnreadError(f"it is no zip: {error}") from error
+        self._names = frozenset(self._zip.namelist())
+
+    def find(self, base: str) -> Location | None:
+        """Return where the module below `base`, a path without suffix, is."""
+        if f"{base}/__init__.py" in self._names:
+            return Location("package", f"{base}/__init__.py", self.path)
+        if f"{base}.py" in self._names:
+            return Location("module", f"{base}.py", self.path)
+        if any(name.startswith(f"{base}/") for name in self._names):
+            return Location("namespace", base, self.path)
+        return None
+
+    def read(self, name: str) -> bytes:
+        """Return a member of at most `LIMIT` bytes; raises `UnreadError`."""
+        try:
+            if self._zip.getinfo(name).file_size > LIMIT:
+                raise UnreadError(f"it has more than {LIMIT} bytes")
+            with self._zip.open(name) as stream:
+                return stream.read(LIMIT + 1)
+        # Decompression raises errors of its own, and NotImplementedError or RuntimeError.
+        except self._errors as error:
+            raise UnreadError(f"it cannot be read: {error}") from error

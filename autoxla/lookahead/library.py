@@ -1,0 +1,209 @@
+"""The modules of one program: found, parsed once, and handed to the follower."""
+
+# ruff: noqa: PTH100, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+from autoxla.facts import Place, Reading
+from autoxla.lookahead.events import Unit
+from autoxla.lookahead.files import Archive, Finder, Location, Looker, Signature, UnreadError
+from autoxla.lookahead.following import Follower, Module, is_tracked
+from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.program import Program
+from autoxla.lookahead.skipping import read_leaf
+from autoxla.lookahead.syntax import FOLLOWED, SYNTAX_ERRORS, parse, read_units
+
+
+class ProgramReader:
+    """Reads one program. `alone`: its imports are not followed.
+
+    `folders` are those with its own modules, `path` is all of ``sys.path``. `seen` tells afterwards
+    what was looked at on disk.
+    """
+
+    def __init__(
+        self, program: Program, folders: list[str], path: Sequence[str], *, cwd: str, alone: bool = False
+    ) -> None:
+        self._program, self._alone, self._cwd = program, alone, cwd
+        self._looker = Looker()
+        self.seen: dict[str, Signature] = self._looker.seen
+        self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
+        self._finder = Finder(self._looker, folders)
+        self._archive: Archive | None = None
+        self._modules: dict[str, Module | None] = {}
+        self._files: list[str] = []
+        self._unread: list[tuple[Place, str]] = []
+
+    def read(self) -> Reading:
+        """Return the reading; one that is not `known` where there is no such program."""
+        follower = Follower(self, each=self._alone)
+        try:
+            main, before = self._main()
+        except UnreadError as error:
+            return Reading(unread=((Place(self._label(self._program.target)), str(error)),))
+        evidence = follower.follow(main, before)
+        unread = (*self._unread, *follower.unread)
+        complete = not unread
+        return Reading(evidence, complete, True, tuple(self._files), unread)
+
+    def forget(self) -> None:
+        """Let go of all modules, whose scopes refer to each other."""
+        for module in self._modules.values():
+            if module is not None:
+                module.scope.names.clear()
+        self._modules.clear()
+
+    # The main module
+
+    def _main(self) -> tuple[Module, list[Module]]:
+        program = self._program
+        if program.kind == "code":
+            units = self._parse(program.target, "<string>", main=True, place=None)
+            return Module("__main__", None, units), []
+        if program.kind == "module":
+            return self._main_of_module(program.target)
+        if program.kind == "directory":
+            return self._main_of_directory(program.target), []
+        location = Location("module", os.path.abspath(program.target))
+        package = self._package_beside(location.path) if self._alone else None
+        return Module("__main__", package, self._units(location, main=True)), []
+
+    def _main_of_module(self, name: str) -> tuple[Module, list[Module]]:
+        location = self._finder.find(name)
+        if location is not None and location.kind in ("package", "namespace"):
+            name = f"{name}.__main__"
+            location = self._finder.find(name)
+        if location is None or location.kind == "compiled":
+            raise UnreadError("no module of that name has source here")
+        parts = name.split(".")[:-1]
+        loaded = (self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+        before = [module for module in loaded if module is not None]
+        return Module("__main__", ".".join(parts), self._units(location, main=True)), before
+
+    def _main_of_directory(self, target: str) -> Module:
+        path = os.path.abspath(target)
+        if self._looker.is_folder(path):
+            location = Location("module", os.path.join(path, "__main__.py"))
+        else:
+            self._archive = Archive(self._looker, path)
+            self._finder = Finder(self._looker, self._finder.folders, self._archive)
+            found = self._archive.find("__main__")
+            if found is None:
+                raise UnreadError("there is no __main__.py in it")
+            location = found
+        return Module("__main__", "", self._units(location, main=True))
+
+    def _package_beside(self, file: str) -> str:
+        """Return the package that a file is in, by the folders above it."""
+        folder = os.path.relpath(os.path.dirname(file), self._program.folder)
+        return "" if folder == "." else folder.replace(os.sep, ".")
+
+    # The library that the follower asks
+
+    def load(self, module: str) -> Module | None:
+        """Return one of the program's own modules, parsed; None for all others."""
+        if module not in self._modules:
+            self._modules[module] = self._load(module) if self._is_own(module) else None
+        return self._modules[module]
+
+    def add_folder(self, folder: str) -> None:
+        """Search `folder` for modules, too; a relative one is below the working directory."""
+        self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
+        self._modules = {name: module for name, module in self._modules.items() if module is not None}
+
+    def _load(self, module: str) -> Module | None:
+        location = self._finder.find(module)
+        if location is None:
+            return None
+        name = module if location.kind in ("package", "namespace") else module.rpartition(".")[0]
+        if self._alone:
+            self._note(self._label(self._program.target), f"module {module} is read by itself only")
+            return Module(module, name, ())
+        try:
+            return Module(module, name, self._units(location, main=False))
+        except UnreadError as error:
+            self._note(self._label(location.path), str(error))
+            return Module(module, name, ())
+
+    def _is_own(self, module: str) -> bool:
+        top = module.partition(".")[0]
+        if top in sys.builtin_module_names or top in ("autoxla", "__main__", ""):
+            return False
+        location = self._finder.find(top)
+        if location is None:
+            return False
+        # Any installed package goes before a folder that is none.
+        return location.kind != "namespace" or not self._is_installed(top)
+
+    def _is_installed(self, name: str) -> bool:
+        if name in sys.stdlib_module_names or is_tracked(name):
+            return True
+        bases = (os.path.join(folder, name) for folder in self._installed)
+        return any(
+            self._looker.is_file(os.path.join(base, "__init__.py")) or self._looker.is_file(f"{base}.py")
+            for base in bases
+        )
+
+    # Files
+
+    def _units(self, location: Location, *, main: bool) -> tuple[Unit, ...]:
+        """Return the units of a module's file; raises `UnreadError`, syntax errors are noted."""
+        if location.kind == "namespace":
+            return ()
+        if location.kind == "compiled":
+            raise UnreadError("it is compiled")
+        if location.archive is not None and self._archive is not None:
+            data = self._archive.read(location.path)
+            path = os.path.join(location.archive, location.path)
+        else:
+            path = location.path
+            data = self._looker.read(path)
+        label = self._label(path)
+        self._files.append(label)
+        if main and self._program.kind == "notebook":
+            return tuple(self._cells(data, label, path))
+        if not main:
+            leaf = read_leaf(data, label, self._matters)
+            if leaf is not None:
+                return (leaf,)
+        return self._parse(data, label, main=main, place=path)
+
+    def _cells(self, data: bytes, label: str, path: str) -> Iterator[Unit]:
+        try:
+            cells = read_cells(data)
+        except NotANotebookError as error:
+            self._note(label, f"it is no notebook: {error}")
+            return
+        for number, text in cells:
+            yield from self._parse(text, f"{label}:cell {number}", main=True, place=path)
+
+    def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Unit, ...]:
+        try:
+            tree = parse(data, label)
+            unit = read_units(tree, data, label, main=main, matters=self._matters, place=place)
+        except SYNTAX_ERRORS as error:
+            line = error.lineno if isinstance(error, SyntaxError) else None
+            self._unread.append((Place(label, line), f"it cannot be parsed: {_reason(error)}"))
+            return ()
+        return (unit,)
+
+    def _matters(self, module: str, level: int) -> bool:
+        top = module.partition(".")[0]
+        return bool(level) or top in FOLLOWED or is_tracked(module) or (not self._alone and self._is_own(top))
+
+    def _label(self, path: str) -> str:
+        inside = self._cwd and path.startswith(self._cwd + os.sep)
+        return path[len(self._cwd) + 1 :] if inside else path
+
+    def _note(self, label: str, reason: str) -> None:
+        if (note := (Place(label), reason)) not in self._unread:
+            self._unread.append(note)
+
+
+def _reason(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return text or type(error).__name__

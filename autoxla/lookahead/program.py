@@ -1,0 +1,113 @@
+"""What is to be read, and which program it is that runs in this process."""
+
+# ruff: noqa: PTH100, PTH118, PTH120 - `Path` has nothing that makes a path absolute and leaves links
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program: `target` is a path, the name of a module, or the code itself.
+
+    `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
+    folder or a zip with a ``__main__.py``.
+    """
+
+    kind: Literal["script", "module", "code", "directory", "notebook"]
+    target: str
+    folder: Path
+
+
+def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
+    """Return the program that runs, None where it is not known: typed in, from a pipe, or a tool's.
+
+    `main` is the main module, also before it executes; `argv` and `orig_argv` are those of `sys`.
+    """
+    kind, value = _read_command(orig_argv)
+    if kind == "c":
+        return None if value is None else Program("code", value, Path.cwd())
+    file = getattr(main, "__file__", None)
+    spec = getattr(main, "__spec__", None)
+    if kind == "m" and value:
+        named = _main_of(getattr(spec, "name", None)) or value
+        return _own(Program("module", named, Path.cwd()), file)
+    if not isinstance(file, str):
+        # Before it executes, the main module has no file yet: the command line does.
+        file = value if kind == "file" else None
+    if file is None or file.startswith("<"):
+        return None
+    return _own(_from_path(file, argv), file)
+
+
+def _from_path(file: str, argv: Sequence[str]) -> Program:
+    path = Path(os.path.abspath(file))
+    given = Path(os.path.abspath(argv[0])) if argv and argv[0] else path
+    container = path if path.name != "__main__.py" else given
+    if container.is_dir() or (container.is_file() and container.suffix in (".zip", ".pyz")):
+        return Program("directory", str(container), container)
+    if path.suffix == ".ipynb":
+        return Program("notebook", str(path), path.parent)
+    return Program("script", str(path), Path(os.path.realpath(path)).parent)
+
+
+def _main_of(name: str | None) -> str | None:
+    return None if name is None else name.removesuffix(".__main__")
+
+
+def _own(program: Program, file: str | None) -> Program | None:
+    """Return `program` unless it is a tool of the environment, whose source is not the user's.
+
+    Tools start programs in ways of their own (pytest, gunicorn, a console script); what they run is
+    not found yet.
+    """
+    place = file
+    if place is not None and _is_installed(place):
+        return None
+    return program
+
+
+def _is_installed(file: str) -> bool:
+    path = Path(os.path.abspath(file))
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return True
+    folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}
+    library = os.path.dirname(os.__file__)
+    return str(path.parent) in folders or path.is_relative_to(library)
+
+
+def _read_command(orig_argv: Sequence[str]) -> tuple[str, str | None]:
+    """Return ``c``, ``m``, ``file`` or ``none``, with the code, module or file on the command line."""
+    words = iter(orig_argv[1:])
+    for word in words:
+        if word == "-" or not word:
+            return "none", None
+        if not word.startswith("-"):
+            return "file", word
+        if word.startswith("--"):
+            if word == "--check-hash-based-pycs":
+                next(words, None)
+            continue
+        found = _read_letters(word[1:], words)
+        if found is not None:
+            return found
+    return "none", None
+
+
+def _read_letters(letters: str, words: Iterator[str]) -> tuple[str, str | None] | None:
+    for at, letter in enumerate(letters):
+        if letter in "cm":
+            return letter, letters[at + 1 :] or next(words, None)
+        if letter in "WX":
+            if not letters[at + 1 :]:
+                next(words, None)
+            return None
+    return None

@@ -1,0 +1,125 @@
+"""Reading of whole programs, and of all files below some paths."""
+
+# ruff: noqa: PTH100, PTH109, PTH118 - strings, since pathlib costs more than all that is done with the paths
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from autoxla.facts import Reading
+from autoxla.lookahead.files import look, own_folders
+from autoxla.lookahead.program import Program
+from autoxla.lookahead.store import Store
+
+#: Folders that hold no source of the user's.
+SKIPPED_FOLDERS = frozenset(
+    {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
+)
+
+
+def read_program(
+    program: Program, *, path: Sequence[str] | None = None, cache: Path | None = None
+) -> Reading:
+    """Return what the source of `program` and of its own modules says; nothing is imported or executed.
+
+    `path` stands for ``sys.path``; its folders of installed packages are not entered. In `cache`
+    readings are kept for the next time. In each file an attribute or call is evidence at the first
+    place only. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
+    """
+    entries = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
+    folders = own_folders(program.folder, entries)
+    if cache is None:
+        return _read(program, folders, entries)[0]
+    key: list[object] = [program.kind, program.target, _cwd(), folders, entries, list(sys.version_info[:3])]
+    store = Store(cache, key)
+    known = store.load()
+    if known is not None:
+        return known
+    reading, seen = _read(program, folders, entries)
+    store.save(reading, seen)
+    return reading
+
+
+def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
+    """Return a reading of every ``.py`` and ``.ipynb`` file at or below `paths`, each by itself.
+
+    Each file is read as if it were the program; its imports are not followed. Hidden folders,
+    virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
+    Every place is evidence.
+    """
+    files = dict.fromkeys(file for path in paths for file in _find_files(path))
+    with _undisturbed():
+        return {file: _read_alone(file) for file in files}
+
+
+def _read(
+    program: Program, folders: list[str], path: Sequence[str]
+) -> tuple[Reading, dict[str, tuple[str, int, int] | None]]:
+    from autoxla.lookahead.library import ProgramReader
+
+    with _undisturbed():
+        reader = ProgramReader(program, folders, path, cwd=_cwd())
+        reading, seen = reader.read(), reader.seen
+        # Before the collector is back: it would visit all that was read.
+        reader.forget()
+        return reading, seen
+
+
+def _read_alone(file: Path) -> Reading:
+    from autoxla.lookahead.library import ProgramReader
+
+    kind = "notebook" if file.suffix == ".ipynb" else "script"
+    program = Program(kind, str(file), _top_of(file))  # type: ignore[arg-type]
+    return ProgramReader(program, own_folders(program.folder, ()), (), cwd=_cwd(), alone=True).read()
+
+
+def _top_of(file: Path) -> Path:
+    """Return the folder in which the package that `file` is in, if any, is found."""
+    folder = Path(os.path.abspath(file)).parent
+    while (folder / "__init__.py").exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _find_files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for folder, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not _is_skipped(Path(folder, name)))
+        for name in sorted(files):
+            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _is_skipped(folder: Path) -> bool:
+    name = folder.name
+    hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
+    return hidden or look(os.path.join(folder, "pyvenv.cfg")) is not None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep warnings about the program's syntax back, and the collector from visiting each tree."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""

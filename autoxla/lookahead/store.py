@@ -1,0 +1,148 @@
+"""Readings kept on disk, one small file a program, valid as long as all that was looked at is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
+from autoxla.lookahead.files import Signature, look
+
+#: Changes with the meaning of what is stored, or of what is read.
+FORMAT = 1
+#: How many programs are remembered, and how long one entry may be in bytes.
+MOST_ENTRIES = 64
+LARGEST_ENTRY = 8 << 20
+# A file may change again without a new time within this many ns.
+_RACE = 2_000_000_000
+_GRADES: Mapping[str, Grade] = {"certain": "certain", "possible": "possible"}
+_KINDS: tuple[EvidenceKind, ...] = ("import", "attribute", "call", "jit_compile", "variable", "file")
+
+
+class Store:
+    """The entry of one program, told by `key`, in `folder`."""
+
+    def __init__(self, folder: Path, key: list[object]) -> None:
+        self._key = [FORMAT, *key]
+        name = zlib.crc32(json.dumps(self._key).encode())
+        self._folder, self._file = folder, folder / f"reading-{name:08x}.json"
+
+    def load(self) -> Reading | None:
+        """Return what was read the last time, None where it is not there, damaged or out of date."""
+        try:
+            with self._file.open("rb") as stream:
+                data = stream.read(LARGEST_ENTRY + 1)
+            entry = json.loads(data)
+            if entry["key"] != self._key or not _is_unchanged(entry["seen"]):
+                return None
+            return _from_data(entry["reading"])
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
+
+    def save(self, reading: Reading, seen: Mapping[str, Signature]) -> None:
+        """Keep `reading`, unless a file is so new that its next change could go unseen.
+
+        What cannot be written is not: the next run reads again.
+        """
+        now = time.time_ns()
+        if any(found is not None and now - found[2] < _RACE for found in seen.values()):
+            return
+        entry = {"key": self._key, "seen": seen, "reading": _to_data(reading)}
+        data = json.dumps(entry, separators=(",", ":")).encode()
+        if len(data) > LARGEST_ENTRY:
+            return
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(data)
+            self._forget_oldest()
+
+    def _write(self, data: bytes) -> None:
+        # One name a process, and never one that is there already: another's link is not followed.
+        part = self._file.with_suffix(f".{os.getpid()}.part")
+        try:
+            with part.open("xb") as stream:
+                stream.write(data)
+            part.replace(self._file)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _forget_oldest(self) -> None:
+        entries = [(file.stat().st_mtime_ns, file) for file in self._folder.glob("reading-*")]
+        for _, file in sorted(entries)[:-MOST_ENTRIES]:
+            file.unlink(missing_ok=True)
+
+
+def _is_unchanged(seen: dict[str, list[Any] | None]) -> bool:
+    for path, before in seen.items():
+        now = look(path)
+        if (None if now is None else list(now)) != before:
+            return False
+    return True
+
+
+def _to_data(reading: Reading) -> dict[str, object]:
+    files = {file: at for at, file in enumerate(dict.fromkeys(e.place.file for e in reading.evidence))}
+    evidence = reading.evidence
+    return {
+        "places": list(files),
+        "kind": [_KINDS.index(e.kind) for e in evidence],
+        "name": [e.name for e in evidence],
+        "value": [e.value for e in evidence],
+        "grade": [e.grade for e in evidence],
+        "early": [e.early for e in evidence],
+        "file": [files[e.place.file] for e in evidence],
+        "line": [e.place.line for e in evidence],
+        "column": [e.place.column for e in evidence],
+        "complete": reading.complete,
+        "known": reading.known,
+        "files": reading.files,
+        "unread": [[place.file, place.line, place.column, reason] for place, reason in reading.unread],
+    }
+
+
+def _from_data(data: Mapping[str, Any]) -> Reading:
+    # By columns, since checks of a whole column cost next to nothing.
+    files = _column(data, "places", str)
+    places = map(
+        Place,
+        [files[at] for at in _column(data, "file", int)],
+        _column(data, "line", int, type(None)),
+        _column(data, "column", int, type(None)),
+    )
+    evidence = map(
+        Evidence,
+        [_KINDS[at] for at in _column(data, "kind", int)],
+        _column(data, "name", str),
+        _column(data, "value", str, bool, type(None)),
+        [_GRADES[grade] for grade in _column(data, "grade", str)],
+        places,
+        _column(data, "early", bool),
+    )
+    return Reading(
+        evidence=tuple(evidence),
+        complete=data["complete"] is True,
+        known=data["known"] is True,
+        files=tuple(_column(data, "files", str)),
+        unread=tuple(_unread(row) for row in data["unread"]),
+    )
+
+
+def _unread(row: list[Any]) -> tuple[Place, str]:
+    file, line, column, reason = row
+    if {type(file), type(reason)} != {str} or not {type(line), type(column)} <= {int, type(None)}:
+        raise TypeError
+    return Place(file, line, column), reason
+
+
+def _column(data: Mapping[str, Any], name: str, *types: type) -> list[Any]:
+    """Return a column whose values are all of `types`; raises TypeError on any other."""
+    column = data[name]
+    if type(column) is not list or not set(map(type, column)) <= set(types):
+        raise TypeError
+    return column

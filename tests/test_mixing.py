@@ -1,0 +1,431 @@
+"""Two generations of Keras in one process, and the wrappers and hooks that tell of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from programs import Outcome, run_code
+
+pytestmark = pytest.mark.tensorflow
+
+HAS_NOTES = sys.version_info >= (3, 11)
+REGISTER = "import autoxla; from autoxla.hooks import guards; guards.register()\n"
+NOTHING = "#\n"
+START = """
+import numpy as np
+import tensorflow as tf
+import keras
+import tf_keras
+
+x, y = np.random.rand(8, 4).astype("float32"), np.ones((8, 1), "float32")
+
+def train(model, *inner, **options):
+    model.compile("sgd", "mse", **options)
+    before = [[w.numpy() for w in layer.weights] for layer in inner]
+    model.fit(x, y, verbose=0)
+    after = [[w.numpy() for w in layer.weights] for layer in inner]
+    same = all((a == b).all() for old, new in zip(before, after) for a, b in zip(old, new))
+    print(type(model).__name__, "unchanged" if same else "trained", len(model.trainable_variables))
+
+class Holder(keras.Model):
+    def __init__(self, *layers):
+        super().__init__()
+        self.inner = list(layers)
+    def call(self, x):
+        for layer in self.inner:
+            x = layer(x)
+        return x
+"""
+
+
+def run_both(code: str, folder: Path, **variables: str) -> tuple[Outcome, Outcome]:
+    """Run ``code`` without autoxla and with the guards."""
+    return run_code(NOTHING + code, folder, **variables), run_code(REGISTER + code, folder, **variables)
+
+
+def notices_of(code: str, folder: Path, **variables: str) -> list[str]:
+    plain, guarded = run_both(START + code, folder, **variables)
+    assert (plain.status, guarded.status) == (0, 0), guarded.err
+    assert guarded.out == plain.out
+    return [line for line in guarded.notices if line.startswith(("autoxla: AX13", "autoxla: AX9"))]
+
+
+# --- What goes wrong without an error
+
+#: Code, program, what its line says. The first word printed on stdout proves that nothing was trained.
+SILENT = {
+    "layer in an attribute, built by the first step": (
+        "AX131",
+        "layer = tf_keras.layers.Dense(1)\ntrain(Holder(layer), layer)",
+        [
+            "__main__.Holder of Keras 3",
+            "tf_keras.src.layers.core.dense.Dense",
+            "Holder.inner[0]",
+            " 2 trainable",
+        ],
+    ),
+    "layer that was built before": (
+        "AX131",
+        "layer = tf_keras.layers.Dense(1)\nlayer.build((None, 4))\ntrain(Holder(layer), layer)",
+        ["tf_keras.src.layers.core.dense.Dense", "Holder.inner[0]"],
+    ),
+    "model of tf_keras in a model of Keras 3": (
+        "AX131",
+        "inner = tf_keras.Sequential([tf_keras.layers.Dense(1)])\ntrain(Holder(inner), inner)",
+        ["tf_keras.src.engine.sequential.Sequential", "Holder.inner[0]"],
+    ),
+    "layer in a layer": (
+        "AX131",
+        "class Own(keras.layers.Layer):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.parts = {'a': tf_keras.layers.Dense(1)}\n"
+        "    def call(self, x): return self.parts['a'](x)\n"
+        "own = Own()\n"
+        "train(keras.Sequential([keras.Input((4,)), own]), own.parts['a'])",
+        ["Sequential._layers[1].parts['a']"],
+    ),
+    "layer in the function of a Lambda": (
+        "AX131",
+        "layer = tf_keras.layers.Dense(1)\n"
+        "train(keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda t: layer(t))]), layer)",
+        ["Sequential._layers[1].function"],
+    ),
+    "layer of TensorFlow's private copy": (
+        "AX131",
+        "from tensorflow.python.keras.layers import Dense\nlayer = Dense(1)\ntrain(Holder(layer), layer)",
+        ["TensorFlow's private Keras", "tensorflow.python.keras is imported at program.py:"],
+    ),
+    "run eagerly": (
+        "AX131",
+        "layer = tf_keras.layers.Dense(1)\ntrain(Holder(layer), layer, run_eagerly=True)",
+        ["Holder.inner[0]"],
+    ),
+    "Keras 3 layer on an Input of tf_keras": (
+        "AX132",
+        "i = tf_keras.Input((4,))\n"
+        "layer = keras.layers.Dense(1)\n"
+        "train(tf_keras.Model(i, tf_keras.layers.Dense(1)(layer(i))), layer)",
+        ["tf_keras.src.engine.functional.Functional", "dense/bias", "keras.src.backend", "tf.nn.bias_add"],
+    ),
+    "Keras 3 model on an Input of tf_keras, inside another": (
+        "AX132",
+        "i = tf_keras.Input((4,))\n"
+        "layer = keras.Sequential([keras.layers.Dense(1)])\n"
+        "train(tf_keras.Sequential([tf_keras.Model(i, layer(i)), tf_keras.layers.Dense(1)]), layer)",
+        ["tf_keras.src.engine.sequential.Sequential"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_silent_mixture_is_told(tmp_path: Path, name: str) -> None:
+    code, program, words = SILENT[name]
+    plain, guarded = run_both(START + program, tmp_path)
+    assert guarded.out == plain.out
+    assert " unchanged " in plain.out
+    lines = [line for line in guarded.notices if line.startswith("autoxla: AX1")]
+    assert [line.split()[1:3] for line in lines] == [[code, "warning"]]
+    for word in [
+        *words,
+        "keras is imported at program.py:5",
+        "take all of the model's parts from one package",
+    ]:
+        assert word in lines[0]
+
+
+def test_observe_tells_of_mixtures_and_leaves_errors_alone(tmp_path: Path) -> None:
+    program = "layer = tf_keras.layers.Dense(1)\ntrain(Holder(layer), layer)\n"
+    caught = (
+        "try: keras.Sequential([layer])\nexcept ValueError as e: print(getattr(e, '__notes__', 'none'))\n"
+    )
+    uncaught = "keras.Sequential([layer])"
+    outcome = run_code(REGISTER + START + program + caught + uncaught, tmp_path, AUTOXLA="observe")
+    told = [line.split()[1] for line in outcome.notices]
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[-1] == "none"
+    assert told == ["AX131", "AX130"]
+    assert outcome.err.splitlines()[-1].startswith("autoxla: AX130 ")
+
+
+def test_a_line_that_trains_many_models_says_it_once(tmp_path: Path) -> None:
+    program = "for _ in range(3): train(Holder(tf_keras.layers.Dense(1), tf_keras.layers.Dense(1)))"
+    lines = notices_of(program, tmp_path)
+    assert len(lines) == 1
+    assert "and 1 more like it" in lines[0]
+
+
+# --- What works with two generations, and must stay silent
+
+WORKING = {
+    "two models, one in each": """
+train(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]))
+train(tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(1)]))
+""",
+    "losses, metrics, callbacks, initialisers, regularisers": """
+dense = keras.layers.Dense(1, kernel_initializer=tf_keras.initializers.Ones(),
+                           kernel_regularizer=tf_keras.regularizers.L2())
+model = keras.Sequential([keras.Input((4,)), dense])
+model.compile("sgd", tf_keras.losses.MeanSquaredError(), metrics=[tf_keras.metrics.MeanAbsoluteError()])
+model.fit(x, y, verbose=0, callbacks=[tf_keras.callbacks.EarlyStopping(monitor="loss")])
+legacy = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(1)])
+legacy.compile("sgd", keras.losses.MeanSquaredError())
+legacy.fit(x, y, verbose=0)
+print(len(model.trainable_variables), len(legacy.trainable_variables))
+""",
+    "a layer without weights": """
+train(Holder(tf_keras.layers.Rescaling(0.5), tf_keras.layers.Dropout(0.0), keras.layers.Dense(1)))
+""",
+    "a normalisation that does not train": """
+norm = tf_keras.layers.Normalization(mean=0.5, variance=1.0)
+train(Holder(norm, keras.layers.Dense(1)))
+""",
+    "a frozen extractor": """
+inner = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3)])
+inner.trainable = False
+train(Holder(inner, keras.layers.Dense(1)))
+frozen = tf_keras.layers.Dense(3)
+frozen.build((None, 4))
+frozen.trainable = False
+inputs = keras.Input((4,))
+train(keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Lambda(lambda t: frozen(t))(inputs))))
+""",
+    "a model that trains its parts itself": """
+class Own(Holder):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((self(x) - y) ** 2)
+        inner = self.inner[0].trainable_variables
+        for variable, gradient in zip(inner, tape.gradient(loss, inner)):
+            variable.assign_sub(0.01 * gradient)
+        return {"loss": loss}
+layer = tf_keras.layers.Dense(1)
+layer.build((None, 4))
+train(Own(layer), layer)
+""",
+    "TensorFlow's operations in a model of tf_keras": """
+i = tf_keras.Input((4,))
+scale = tf.Variable(2.0)
+train(tf_keras.Model(i, tf_keras.layers.Dense(1)(tf.nn.relu(i) * scale + tf.ones(4))))
+""",
+    "the private copy in tf_keras, which trains it": """
+from tensorflow.python.keras.layers import Dense
+class Legacy(tf_keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.inner = Dense(1)
+    def call(self, x): return self.inner(x)
+train(Legacy())
+""",
+    "a model with odd attributes": """
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+model.odd = [model, tf_keras, tf_keras.layers.Dense, [[]], {1: x}, lambda: None]
+model.odd.append(model.odd)
+train(model)
+train(model)
+""",
+}
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_a_working_mixture_is_silent(tmp_path: Path, name: str) -> None:
+    assert notices_of(WORKING[name], tmp_path) == []
+
+
+# --- The wrappers
+
+LOOK = """
+import copy, inspect, pickle, traceback
+import numpy as np, {keras} as keras
+
+def look(thing):
+    print(thing.__name__, thing.__qualname__, thing.__module__, inspect.signature(thing), thing.__doc__ and thing.__doc__[:80])
+    print(inspect.isfunction(thing), inspect.ismethod(thing), inspect.getsourcelines(thing)[1])
+
+model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+for thing in (keras.Model.fit, keras.Sequential.add, keras.models.load_model, keras.models.save_model, model.fit, model.add):
+    look(thing)
+for thing in (keras.models.load_model, keras.Model.fit, keras.Sequential.add):
+    print(pickle.loads(pickle.dumps(thing)) is thing, copy.deepcopy(thing) is thing, copy.copy(thing) is thing)
+print(pickle.loads(pickle.dumps(model.fit)).__self__.name == model.name, copy.deepcopy(model.add).__name__)
+print(keras.models.load_model is keras.saving.load_model, model.fit == model.fit, keras.Model.fit is keras.Sequential.fit)
+model.compile("sgd", "mse")
+x, y = np.zeros((8, 4), "float32"), np.zeros((8, 1), "float32")
+print(model.fit(x, y, verbose=0).history, model.add(keras.layers.Dense(2)), len(model.layers))
+model.save("m.keras")
+print(keras.models.save_model(model, "n.keras"), keras.models.load_model("n.keras").count_params())
+
+class Own(keras.Sequential):
+    def fit(self, *args, **options):
+        return "own", super().fit(*args, **options).history
+    def add(self, layer, **options):
+        super().add(layer, **options)
+own = Own()
+own.add(keras.layers.Dense(1))
+own.compile("sgd", "mse")
+print(own.fit(x, y, verbose=0))
+
+def show(call):
+    try:
+        call()
+    except Exception as error:
+        print(type(error), error.args if len(error.args) < 3 else "", error.__cause__, error.__suppress_context__)
+        print([(f.filename, f.lineno, f.name) for f in traceback.extract_tb(error.__traceback__)])
+
+show(lambda: keras.models.load_model("nowhere"))
+show(lambda: model.save("x.unknown/"))
+show(lambda: model.add("no layer"))
+show(lambda: model.fit(x[:4], y, verbose=0))
+show(lambda: model.fit(nonsense=1))
+"""
+
+
+@pytest.mark.parametrize("keras", ["keras", "tf_keras"])
+@pytest.mark.skipif(not HAS_NOTES, reason="a bare raise keeps the wrapper's frame up to Python 3.10")
+def test_a_wrapped_method_looks_and_works_as_before(tmp_path: Path, keras: str) -> None:
+    """Signature, documentation, copies, results, errors with their tracebacks: all of it printed."""
+    plain, guarded = run_both(LOOK.format(keras=keras), tmp_path)
+    assert plain.status == 0, plain.err
+    assert guarded.out.splitlines() == plain.out.splitlines()
+    assert guarded.notices == []
+
+
+NOTED = """
+import keras
+try:
+    keras.models.load_model("nowhere")
+except ValueError as error:
+    kept = error
+    print(error.__notes__)
+for again in range(2):
+    try:
+        keras.Sequential([]).add(Thrower()) if again else keras.models.load_model("nowhere")
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.skipif(not HAS_NOTES, reason="exceptions have no notes up to Python 3.10")
+def test_a_note_is_added_once_where_errors_are_caught(tmp_path: Path) -> None:
+    program = """
+import keras, tf_keras
+from autoxla.hooks import guards
+layer = tf_keras.layers.Dense(1)
+class Outer(keras.Sequential):
+    def add(self, layer, rebuild=True):
+        try:
+            super().add(layer, rebuild)
+        except ValueError as error:
+            guards.add_note(error)
+            raise RuntimeError("outer") from error
+try:
+    keras.Sequential([layer])
+except ValueError as error:
+    guards.add_note(error)
+    print([note.split()[1] for note in error.__notes__])
+try:
+    Outer([layer])
+except RuntimeError as error:
+    guards.add_note(error)
+    print(hasattr(error, "__notes__"), [note.split()[1] for note in error.__cause__.__notes__])
+"""
+    outcome = run_code(REGISTER + program, tmp_path)
+    assert outcome.out.splitlines() == ["['AX130']", "False ['AX130']"]
+    assert outcome.notices == []
+
+
+# --- What nobody caught
+
+HOOKS = """
+import sys, threading, keras, tf_keras
+mine = []
+def main_hook(kind, error, trace):
+    mine.append((kind is type(error), trace is error.__traceback__))
+    print("main", mine, flush=True)
+    if {chain}: sys.__excepthook__(kind, error, trace)
+def thread_hook(args):
+    print("thread", args.exc_type.__name__, flush=True)
+    threading.__excepthook__(args)
+"""
+FAIL = """
+def fail(): keras.Sequential([keras.layers.TimeDistributed(tf_keras.layers.Dense(1))])
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+SET = "sys.excepthook, threading.excepthook = main_hook, thread_hook\n"
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["hooks set before", "hooks set afterwards"])
+def test_the_programs_own_hooks_are_called(tmp_path: Path, before: bool) -> None:
+    setting = [SET, REGISTER] if before else [REGISTER, SET]
+    outcome = run_code(HOOKS.format(chain=True) + "".join(setting) + FAIL, tmp_path)
+    assert outcome.status == 1
+    assert outcome.out.splitlines() == ["thread ValueError", "main [(True, True)]"]
+    assert outcome.err.count("autoxla: AX137 ") == (2 if before else 0)
+
+
+def test_the_default_hooks_show_the_note_and_nothing_else(tmp_path: Path) -> None:
+    start = "import sys, threading, keras, tf_keras\n"
+    plain, guarded = run_both(start + FAIL, tmp_path)
+    shown = [line for line in guarded.err.splitlines() if not line.startswith("autoxla: AX137 ")]
+    assert guarded.err.count("autoxla: AX137 ") == 2
+    assert [line for line in shown if "0x" not in line] == [
+        line for line in plain.err.splitlines() if "0x" not in line
+    ]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["raise KeyboardInterrupt", "raise SystemExit(3)", "raise ValueError('mine')", "raise Odd()"],
+)
+def test_other_errors_are_shown_as_before(tmp_path: Path, ending: str) -> None:
+    program = f"""
+class Odd(ValueError):
+    __notes__ = 3
+    def __str__(self): raise RuntimeError("no text")
+{ending}
+"""
+    plain, guarded = run_both(program, tmp_path)
+    assert (guarded.status, guarded.out, guarded.err) == (plain.status, plain.out, plain.err)
+
+
+def test_unhooking_leaves_nothing_behind(tmp_path: Path) -> None:
+    program = """
+import sys, threading
+import keras, tf_keras
+loaded = keras.models.load_model
+print(type(keras.Sequential.add).__name__, sys.excepthook is sys.__excepthook__)
+guards.unhook()
+print(type(keras.Sequential.add).__name__, type(tf_keras.Model.fit).__name__)
+print(sys.excepthook is sys.__excepthook__, threading.excepthook is threading.__excepthook__)
+try:
+    loaded("nowhere")
+except ValueError as error:
+    print(hasattr(error, "__notes__"))
+"""
+    outcome = run_code(REGISTER + program, tmp_path)
+    assert outcome.out.splitlines() == ["GuardedFunction False", "function function", "True True", "False"]
+
+
+def test_a_fault_of_ours_is_one_line(tmp_path: Path) -> None:
+    """Both the search for mixtures and the search for notes break; the program trains and fails as before."""
+    breaking = """
+import autoxla.hooks.guards
+def broken(*_): raise RuntimeError("broken")
+guards.find_foreign = guards.find_note = broken
+layer = tf_keras.layers.Dense(1)
+train(Holder(layer), layer)
+keras.Sequential([layer])
+"""
+    plain = run_code(NOTHING + START + breaking.replace("guards.find_foreign = guards.find_note =", "unused ="),
+                     tmp_path, AUTOXLA="off")  # fmt: skip
+    guarded = run_code(REGISTER + START + breaking, tmp_path)
+    assert (guarded.status, guarded.out) == (plain.status, plain.out)
+    assert [line.split()[1] for line in guarded.notices] == ["AX901"]
+    assert "ValueError: Only instances of `keras.Layer`" in guarded.err.splitlines()[-1]
