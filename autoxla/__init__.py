@@ -15,17 +15,41 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
     from autoxla.commands.explain import explain
+    from autoxla.hooks.finder import AutoxlaFinder
     from autoxla.session import configure, plan
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
 
 #: The top-level modules whose import starts the work.
-WATCHED = ("tensorflow", "keras", "tf_keras", "keras_core")
+WATCHED = frozenset({"tensorflow", "keras", "tf_keras", "keras_core"})
+
+
+class DormantFinder:
+    """Stands on ``sys.meta_path`` for `autoxla.hooks.AutoxlaFinder` until a watched name is searched for.
+
+    So interpreter start loads this one module. Loading ``autoxla.hooks`` wakes it, too.
+    """
+
+    def find_spec(
+        self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        """Return None for other names; for a watched one what the real finder, now in place, finds."""
+        if fullname not in WATCHED:
+            return None
+        finder = wake()
+        return None if finder is None else finder.find_spec(fullname, path, target)
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: there is no cache. ``importlib.invalidate_caches`` calls it."""
+
+
+_dormant = DormantFinder()
 
 
 def activate() -> None:
@@ -33,21 +57,31 @@ def activate() -> None:
 
     Nothing escapes from here and nothing is printed: it may run during interpreter start.
     """
+    sys.meta_path.insert(0, _dormant)
+    atexit.register(_finish)
+    if WATCHED.isdisjoint(sys.modules):
+        return
+    real = wake()
+    if real is not None:
+        from autoxla.hooks import finder
+
+        if finder.mark_loaded(WATCHED):
+            real.call(_begin, "a module that was there first", None)
+
+
+def wake() -> "AutoxlaFinder | None":
+    """Put the real finder in the dormant one's place; return it, None when it cannot be had."""
     try:
         from autoxla.hooks import finder
 
-        if not finder.install():
-            return
-        for name in WATCHED:
-            finder.before_import(name, _begin)
-        finder.when_missing("keras_core", _find_missing)
-        atexit.register(_finish)
-        if finder.mark_loaded(WATCHED):
-            _begin(None)
-    except Exception:
-        # Silent: this may be interpreter start, where a word on stderr breaks other programs.
-        if os.environ.get("AUTOXLA_DEBUG"):
-            sys.excepthook(*sys.exc_info())
+        if _dormant in sys.meta_path:
+            real = finder.install(sys.meta_path.index(_dormant))
+            sys.meta_path.remove(_dormant)
+            _register(real)
+        return finder.current()
+    except Exception as error:  # noqa: BLE001 - a broken autoxla must not break the import
+        _give_up(error)
+        return None
 
 
 def uninstall() -> None:
@@ -59,6 +93,20 @@ def uninstall() -> None:
         module = sys.modules.get(f"autoxla.hooks.{name}")
         if module is not None:
             getattr(module, undo)()
+
+
+def _register(finder: "AutoxlaFinder") -> None:
+    for name in WATCHED:
+        finder.watch(name).before.append(_begin)
+    finder.watch("keras_core").missing.append(_find_missing)
+
+
+def _give_up(error: Exception) -> None:
+    # Silent: this may be interpreter start, where a word on stderr breaks other programs.
+    if _dormant in sys.meta_path:
+        sys.meta_path.remove(_dormant)
+    if os.environ.get("AUTOXLA_DEBUG"):
+        sys.__excepthook__(type(error), error, error.__traceback__)
 
 
 def _begin(module: "ModuleType | None") -> None:
@@ -75,17 +123,19 @@ def _find_missing(name: str) -> "ModuleSpec | None":
 
 def _finish() -> None:
     # A process that never met a watched module has nothing to report and loads nothing now.
-    from autoxla.hooks import finder
-
-    bypassed = finder.bypassed(WATCHED)
-    if not bypassed and "autoxla.session" not in sys.modules:
+    if WATCHED.isdisjoint(sys.modules) and "autoxla.session" not in sys.modules:
+        return
+    real = wake()
+    if real is None:
         return
     try:
-        from autoxla import session
+        bypassed = real.bypassed(WATCHED)
+        if bypassed or "autoxla.session" in sys.modules:
+            from autoxla import session
 
-        session.finish(bypassed)
-    except Exception as error:
-        finder.note_fault("exit", error)
+            session.finish(bypassed)
+    except Exception as error:  # noqa: BLE001 - nothing of ours may spoil the exit
+        real.note_fault("exit", error)
 
 
 def __getattr__(name: str) -> "object":

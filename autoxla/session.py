@@ -42,6 +42,8 @@ METHOD_HOOKS = (
     ("tf_keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
 )
+#: What is looked for again while the program runs, and what says the same already.
+_SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 
@@ -160,7 +162,7 @@ class Session:
         # What the plan set is not put back in this view: it is what TensorFlow read.
         environment = {**now.environment, **self._set_values(os.environ)}
         for finding in decide(replace(now, environment=environment, read_values=self.read_values)).findings:
-            if finding.code in ("AX404", "AX119"):
+            if finding.code in _SEEN_LATER and not _SEEN_LATER[finding.code] & {f.code for f in self.findings}:
                 self.add_finding(finding)
 
     def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:

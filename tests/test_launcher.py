@@ -63,8 +63,8 @@ def describe_stream(stream):
 STREAM = "closed", "encoding", "errors", "line_buffering", "write_through"
 finders = [getattr(f, "__name__", type(f).__name__) for f in sys.meta_path]
 print(json.dumps(dict(
-    active="AutoxlaFinder" in finders,
-    finders=[f for f in finders if f != "AutoxlaFinder"],
+    active="DormantFinder" in finders,
+    finders=[f for f in finders if f != "DormantFinder"],
     modules=[m for m in modules if m.partition(".")[0] != "autoxla" and m != "atexit"],
     cache=[p for p in cache if "autoxla" not in p.split(os.sep) or p.endswith("private")],
     environ={k: v for k, v in os.environ.items() if not k.startswith("AUTOXLA")},

@@ -243,7 +243,7 @@ def test_a_backend_set_too_late(tmp_path: Path) -> None:
     code = """
 import autoxla
 import keras, os
-os.environ["KERAS_BACKEND"] = "jax"
+os.environ["_".join(["KERAS", "BACKEND"])] = "jax"
 model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
 model.compile("sgd", "mse")
 """

@@ -1,4 +1,4 @@
-"""``python -m autoxla migrate --to legacy|keras3 [--write] PATH…``: move source from one Keras generation to the other.
+"""``python -m autoxla migrate --to legacy|keras3 [--write] PATH…``: move source to one Keras generation.
 
 ``--to legacy`` makes ``import keras``, ``from tensorflow import keras``, ``tf.keras.X`` … use tf_keras,
 ``--to keras3`` makes all of them, and tf_keras, use Keras 3. PATH is a file, a notebook or a folder.
@@ -19,8 +19,10 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 USAGE = "usage: python -m autoxla migrate --to legacy|keras3 [--write] PATH..."
 _BOM = b"\xef\xbb\xbf"
+#: Room for Python's own limits on nesting: bytes, and calls.
+_STACK = 512 << 20
+_DEPTH = 50_000
 _WORTH = re.compile(rb"keras|tensorflow")
 _SUFFIXES = (".ipynb", ".py", ".pyi", ".pyw")
 _SKIPPED = ("__pycache__", "build", "dist", "node_modules", "site-packages")
@@ -83,9 +88,25 @@ def main(argv: list[str]) -> int:
         say("AX902 error migrate: it needs libcst: pip install 'autoxla-runtime[migrate]'")
         return 2
     tally = Tally()
+    _run_deep(lambda: _process_all(request, tally))
+    return _finish(tally, request)
+
+
+def _run_deep(work: Callable[[], None]) -> None:
+    """Do ``work`` in a thread with room for deeply nested source, over which libcst recurs."""
+    limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK)
+    sys.setrecursionlimit(max(limit, _DEPTH))
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(work).result()
+    finally:
+        threading.stack_size(size)
+        sys.setrecursionlimit(limit)
+
+
+def _process_all(request: Request, tally: Tally) -> None:
     for file in _files(request.paths, tally):
         _process(file, request, tally)
-    return _finish(tally, request)
 
 
 def _parse(argv: list[str]) -> Request | str:
@@ -236,16 +257,14 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _migrate_module(file: Path, text: str, target: Generation) -> Result | tuple[str, str]:
-    import libcst
-
     from autoxla.commands.migration.decision import decide
+    from autoxla.commands.migration.reading import SourceError
     from autoxla.commands.migration.text import apply_edits
 
     try:
         decision = decide(text, target)
-    except libcst.ParserSyntaxError as error:
-        message = f"line {error.raw_line}, column {error.raw_column + 1}: {error.message}"
-        raise _FileError(f"it is no Python: {message}") from None
+    except SourceError as error:
+        raise _FileError(f"it is no Python: {error}") from None
     except RecursionError:
         raise _FileError("it is nested too deeply") from None
     if decision.refusals or not decision.edits:

@@ -6,6 +6,9 @@
 Only the finder is loaded with this package; the wrappers load when their target does.
 """
 
+import autoxla
 from autoxla.hooks.finder import AutoxlaFinder, before_import, on_import, uninstall
 
 __all__ = ["AutoxlaFinder", "before_import", "on_import", "uninstall"]
+
+autoxla.wake()

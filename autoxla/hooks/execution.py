@@ -103,9 +103,10 @@ def has_begun(module: object) -> bool:
     return type(getattr(_spec_of(module), "origin", None)) is str and not _is_unloaded(module)
 
 
-def is_loaded(module: object) -> bool:
-    """Return whether the import system has executed a file for ``module``."""
-    return has_begun(module) and not _is_starting(module)
+def is_loaded(module: object, name: str) -> bool:
+    """Return whether the import system has executed a file for ``module`` as ``name``; an alias it has not."""
+    as_named = getattr(_spec_of(module), "name", None) == name
+    return as_named and has_begun(module) and not _is_starting(module)
 
 
 def is_yet_to_end(module: object) -> bool:
@@ -219,7 +220,9 @@ def _ask_behind(
 
 
 def _ask_missing(finder: AutoxlaFinder, name: str) -> "ModuleSpec | None":
-    for callback in tuple(finder.watched.get(name, Watch()).missing):
+    missing = tuple(finder.watched.get(name, Watch()).missing)
+    # A bare search is a question whether the module is there, which it is not.
+    for callback in missing if _is_importing(name) else ():
         spec = finder.call(callback, name, name)
         if spec is not None:
             return spec

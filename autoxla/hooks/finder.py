@@ -87,7 +87,7 @@ class AutoxlaFinder:
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
         """Return those of ``names`` that were loaded from a file without this finder's doing."""
         present = [name for name in names if name not in self.seen and name in sys.modules]
-        return tuple(name for name in present if _load_execution().is_loaded(sys.modules[name]))
+        return tuple(name for name in present if _load_execution().is_loaded(sys.modules[name], name))
 
     def call(
         self, callback: "Callable[[Argument], Result]", name: str, argument: "Argument"
@@ -133,12 +133,16 @@ AutoxlaFinder.find_spec.__code__ = AutoxlaFinder.find_spec.__code__.replace(
 _finder = AutoxlaFinder()
 
 
-def install() -> bool:
-    """Put the finder first on ``sys.meta_path``; return False when it is there already."""
-    if _finder in sys.meta_path:
-        return False
-    sys.meta_path.insert(0, _finder)
-    return True
+def install(index: int = 0) -> AutoxlaFinder:
+    """Put the finder on ``sys.meta_path`` unless it is there; return it."""
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(index, _finder)
+    return _finder
+
+
+def current() -> AutoxlaFinder:
+    """Return the finder of this process."""
+    return _finder
 
 
 def uninstall() -> None:

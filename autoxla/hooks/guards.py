@@ -151,6 +151,10 @@ class GuardedFunction(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, un
 
     __bound_function_wrapper__ = _BoundGuardedFunction
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        # wrapt's gives a new object for each ``Model.fit``, so that none is itself.
+        return self if instance is None else super().__get__(instance, owner)
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> str:
         return str(self.__qualname__)
 
@@ -178,6 +182,8 @@ def _call(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapp
 
 
 def _fit(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if model is None and args:
+        model = args[0]  # Model.fit(model, …)
     if check_mixing(model):
         _watch_first_step(model)
     try:
@@ -226,12 +232,17 @@ def text_of(note: Note) -> str:
 def _noted(error: BaseException) -> tuple[BaseException, Note] | None:
     """Return the exception in the chain of ``error`` that is known, with its note; None if it has one."""
     for link in _chain(error):
-        if any(str(text).startswith(PREFIX) for text in getattr(link, "__notes__", ())):
+        if _has_note(link):
             return None
         note = find_note(link)
         if note is not None:
             return link, note
     return None
+
+
+def _has_note(error: BaseException) -> bool:
+    notes = getattr(error, "__notes__", ())
+    return isinstance(notes, (list, tuple)) and any(str(note).startswith(PREFIX) for note in notes)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

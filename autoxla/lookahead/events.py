@@ -5,7 +5,6 @@ Syntax is read without knowledge of other files; names are resolved when the eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -181,10 +180,3 @@ class Unit:
     events: list[Event] = field(default_factory=list)
     lazy: Literal["no", "generator", "coroutine"] = "no"
     visited: int = 0
-
-
-def roots(event: Event) -> Iterable[str]:
-    """Return the names without which an event says nothing."""
-    if isinstance(event, (Use, Call, Store)):
-        return (event.ref.root,)
-    return (event.name,) if isinstance(event, Bind) and not isinstance(event.value, Const) else ()

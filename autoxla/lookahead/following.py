@@ -167,6 +167,9 @@ class Library(Protocol):
     def load(self, module: str) -> Module | None:
         """Return a module, whose units may have been followed already."""
 
+    def loaded(self, module: str) -> Module | None:
+        """Return a module if it was loaded already."""
+
     def add_folder(self, folder: str) -> None:
         """Search `folder`, too, from now on."""
 
@@ -374,7 +377,7 @@ class Follower:
         elif isinstance(target, Own):
             inner = target.module.scope.names.get(name)
             if inner is None:
-                submodule = self._library.load(f"{target.module.name}.{name}")
+                submodule = self._library.loaded(f"{target.module.name}.{name}")
                 inner = () if submodule is None else (Binding(Own(submodule)),)
             for found in inner:
                 yield Binding(found.target, binding.certain and found.certain)
@@ -415,6 +418,8 @@ class Follower:
                 inner = None
             if inner is not None:
                 return inner
+        if event.ref.rest and not found:
+            self._forget_changed(frame, event)
         self._note_jit_function(frame, event, found)
         return None
 
@@ -524,7 +529,7 @@ class Follower:
             event,
             "variable",
             str(name.value) if name is not None else "*",
-            text if isinstance(text, str) else None,
+            text if isinstance(text, str) and name is not None else None,
             certain=certain and name is not None and isinstance(text, str),
             early=not self._backend_seen and not self._deferred,
         )
@@ -554,14 +559,20 @@ class Follower:
     def _store(self, frame: Frame, event: ev.Store) -> None:
         for target, certain in self._resolve(frame, event.ref):
             if not isinstance(target, Outside):
-                continue
-            if target.name == "os.environ":
+                self._forget_changed(frame, event)
+            elif target.name == "os.environ":
                 if event.key is None and isinstance(event.value, (Table, Ref)):
                     self._update(frame, event, [event.value], certain)
                 else:
                     self._add_variable(frame, event, event.key, event.value, certain)
             elif target.name == "sys.path":
                 self._add_folder(frame, event, event.value)
+
+    def _forget_changed(self, frame: Frame, event: ev.Store | ev.Call) -> None:
+        """Make a literal unknown that was changed in place."""
+        name = event.ref.root
+        if any(isinstance(b.target, (Const, Table, Items)) for b in frame.scope.get(name)):
+            self._set_all(frame, event, name, ())
 
     def _jit(self, frame: Frame, event: ev.Jit) -> None:
         self._add_jit(frame, event, event.way, event.value)

@@ -110,6 +110,10 @@ class ProgramReader:
             self._modules[module] = self._load(module) if self._is_own(module) else None
         return self._modules[module]
 
+    def loaded(self, module: str) -> Module | None:
+        """Return one of the program's own modules if something imports it."""
+        return self._modules.get(module)
+
     def add_folder(self, folder: str) -> None:
         """Search `folder` for modules, too; a relative one is below the working directory."""
         self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
@@ -184,7 +188,10 @@ class ProgramReader:
     def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Unit, ...]:
         try:
             tree = parse(data, label)
-            unit = read_units(tree, data, label, main=main, matters=self._matters, place=place)
+            # The cells of a notebook have their names in common.
+            shared = isinstance(data, str) and place is not None
+            matters = self._matters
+            unit = read_units(tree, data, label, main=main, matters=matters, place=place, shared=shared)
         except SYNTAX_ERRORS as error:
             line = error.lineno if isinstance(error, SyntaxError) else None
             self._unread.append((Place(label, line), f"it cannot be parsed: {_reason(error)}"))

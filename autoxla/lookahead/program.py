@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -33,7 +34,7 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
     """
     kind, value = _read_command(orig_argv)
     if kind == "c":
-        return None if value is None else Program("code", value, Path.cwd())
+        return None if value is None or _is_worker(value) else Program("code", value, Path.cwd())
     file = getattr(main, "__file__", None)
     spec = getattr(main, "__spec__", None)
     if kind == "m" and value:
@@ -58,6 +59,11 @@ def _from_path(file: str, argv: Sequence[str]) -> Program:
     return Program("script", str(path), Path(os.path.realpath(path)).parent)
 
 
+def _is_worker(code: str) -> bool:
+    """Tell whether this is how multiprocessing or loky start a process for parts of a program."""
+    return code.startswith("from multiprocessing.") or "loky.backend" in code
+
+
 def _main_of(name: str | None) -> str | None:
     return None if name is None else name.removesuffix(".__main__")
 
@@ -69,9 +75,13 @@ def _own(program: Program, file: str | None) -> Program | None:
     not found yet.
     """
     place = file
-    if place is not None and _is_installed(place):
-        return None
-    return program
+    if program.kind == "module" and place is None:
+        # Before it executes; looking for more than the top would import it.
+        spec = PathFinder.find_spec(program.target.partition(".")[0])
+        place = spec.origin if spec is not None else None
+        if spec is None and program.target in sys.stdlib_module_names:
+            return None
+    return None if place is not None and _is_installed(place) else program
 
 
 def _is_installed(file: str) -> bool:

@@ -10,7 +10,9 @@ from autoxla.lookahead.syntax import WORDS
 
 # In any case and as parts of words: constants (``USE_JIT``) are imported from such files.
 _INTEREST = re.compile(
-    rb"\b(?:" + "|".join(sorted(WORDS - {"yield"})).encode() + rb")\b|tensorflow|TYPE_CHECKING|\brunpy\b"
+    rb"\b(?:"
+    + "|".join(sorted(WORDS - {"compile", "import", "yield"})).encode()
+    + rb")\b|tensorflow|TYPE_CHECKING|\brunpy\b"
     rb"|TF_|tf_|XLA|xla|ITEX|itex|KERAS|[Kk]eras|JIT|[Jj]it|\basyncio\b|\bcoding\b"
 )
 _IMPORT = rb"[ \t]+([\w.]+)(?:[ \t]+as[ \t]+(\w+))?[ \t]*(?=\r?$|#)"

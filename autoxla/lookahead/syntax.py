@@ -23,15 +23,19 @@ SYNTAX_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowE
 WORDS = frozenset(
     (
         *(
+            "SystemExit",
+            "__all__",
             "__file__",
             "__import__",
             "_exit",
             "abort",
             "environ",
+            "compile",
             "eval",
             "exec",
             "exit",
             "experimental_compile",
+            "import",
         ),
         *("get_ipython", "getattr", "import_module", "jit_compile", "load_model", "putenv", "quit"),
         *("run_module", "run_path", "save", "save_model", "seed", "sys", "unsetenv", "yield"),
@@ -65,15 +69,20 @@ def read_units(
     main: bool,
     matters: Callable[[str, int], bool],
     place: str | None = None,
+    shared: bool = False,
 ) -> Unit:
     """Return what the module does, as a unit with the units of its functions and classes within.
 
     `file` is shown in places, `place` is where ``__file__`` lies. `matters` tells of a dotted module
-    and its level (0 for absolute) whether what is imported from it is to be followed.
+    and its level (0 for absolute) whether what is imported from it is to be followed. `shared` tells
+    that names come from elsewhere, too.
     """
     names = _Names(matters)
     names.collect(tree.body)
     names.close()
+    # What ``:=`` binds shows in expressions only.
+    names.all |= shared
+    names.all |= ":=" in data if isinstance(data, str) else b":=" in data
     lines = None if names.all else find_lines(data, names.words)
     return _Scanner(file, place, names, lines, main=main).read(tree)
 
@@ -84,7 +93,7 @@ def find_lines(data: bytes | str, words: Iterable[str]) -> list[int] | None:
     listed = sorted(words)
     if _OTHER_CODING.match(source) or not all(word.isascii() for word in listed):
         return None
-    if b":=" in source or (b"\r" in source and _OTHER_LINES.search(source)):
+    if b"\r" in source and _OTHER_LINES.search(source):
         return None
     wanted = frozenset(" ".join(listed).encode().split())
     identifiers = _IDENTIFIER.findall
@@ -97,7 +106,7 @@ class _Names:
 
     def __init__(self, matters: Callable[[str, int], bool]) -> None:
         self.matters = matters
-        self.known: set[str] = set(_OWN_NAMES)
+        self.known: set[str] = {*_OWN_NAMES, "__all__"}
         self.words: set[str] = set(WORDS)
         self.typing: set[str] = {"TYPE_CHECKING"}
         self.all = False
@@ -169,6 +178,11 @@ class _Names:
             return
         if isinstance(value, ast.Constant):
             self._assign_constant(targets, value.value)
+        elif isinstance(value, ast.Dict):
+            keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
+            # Environment variables are written in capitals.
+            if any(isinstance(key, str) and key.isupper() for key in keys):
+                self._keep(targets)
         elif isinstance(value, (ast.Name, ast.Attribute, ast.Tuple, ast.List, ast.Call)):
             sources = frozenset(_root_names(value))
             if sources:
@@ -176,9 +190,12 @@ class _Names:
 
     def _assign_constant(self, targets: Sequence[ast.expr], value: object) -> None:
         if isinstance(value, (str, bool)):
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
-            self.known.update(names)
-            self.words.update(names)
+            self._keep(targets)
+
+    def _keep(self, targets: Sequence[ast.expr]) -> None:
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        self.known.update(names)
+        self.words.update(names)
 
     def _collect_inside(self, statement: ast.stmt) -> None:
         in_class = isinstance(statement, ast.ClassDef)
@@ -242,7 +259,6 @@ class _Scanner:
 
     def read(self, tree: ast.Module) -> Unit:
         self._block(tree.body)
-        self._keep_known(self._unit)
         return self._unit
 
     # Statements return what they may have done to the rest of their block.
@@ -328,7 +344,6 @@ class _Scanner:
         outer = (self._unit, self._flow, self._hidden, self._globals)
         self._unit, self._flow, self._hidden, self._globals = unit, 0, frozenset(), set()
         self._block(body)
-        self._keep_known(unit)
         self._unit, self._flow, self._hidden, self._globals = outer
 
     def _if(self, node: ast.If) -> int:
@@ -444,13 +459,8 @@ class _Scanner:
         ref = self._reference(node.target)
         if isinstance(node.target, ast.Subscript):
             self._assign_to(node.target, None)
-        elif ref is not None and ref.rest:
+        elif ref is not None and self._knows(ref):
             self._add(ev.Store(*self._at(node), ref, None, self._value(node.value)))
-        elif ref is not None:
-            # ``environ |= {…}`` changes the object and leaves the name where it is.
-            self._add(ev.Store(*self._at(node), ref, None, self._value(node.value)))
-            if not isinstance(node.op, (ast.BitOr, ast.Add)):
-                self._bind(node, ref.root, None)
 
     def _expression_statement(self, node: ast.Expr) -> None:
         self._walk(node.value)
@@ -487,7 +497,7 @@ class _Scanner:
             owner = owner and Ref(owner.root, (*owner.rest, target.attr))
         if owner is None:
             self._walk(target.value)
-        elif owner.root not in self._hidden:
+        elif self._knows(owner):
             self._add(ev.Store(*self._at(target), owner, key, given))
 
     # Expressions
@@ -520,7 +530,7 @@ class _Scanner:
         ref = self._reference(node)
         if ref is None:
             self._walk(node.value)
-        elif ref.root not in self._hidden:
+        elif self._knows(ref):
             self._add(ev.Use(*self._at(node), ref))
 
     def _call(self, node: ast.Call) -> None:
@@ -529,7 +539,7 @@ class _Scanner:
         name = function.attr if isinstance(function, ast.Attribute) else _name_of(function) or ""
         got = self._reference(node)
         if got is not None:
-            if got.root not in self._hidden:
+            if self._knows(got):
                 self._add(ev.Use(*self._at(node), got))
             return
         ref = self._reference(function)
@@ -538,7 +548,7 @@ class _Scanner:
         self._arguments(node, runs=name in _RUNNERS)
         self._note_jit(node, name)
         self._note_file(node, name, ref)
-        if ref is not None and ref.root not in self._hidden:
+        if ref is not None and self._knows(ref):
             self._note_call(node, ref, AWAITED if awaited else 0)
         elif ref is None and name in ("magic", "run_line_magic"):
             self._note_magic(node)
@@ -752,16 +762,16 @@ class _Scanner:
         return GLOBAL if name in self._globals else 0
 
     def _bind(self, node: ast.stmt | ast.expr, name: str, value: Value) -> None:
-        self._add(ev.Bind(*self._at(node, name), name, value))
+        # Folders are told to ``sys.path`` by names of any kind.
+        if self._names.all or name in self._names.known or isinstance(value, Const):
+            self._add(ev.Bind(*self._at(node, name), name, value))
+
+    def _knows(self, ref: Ref) -> bool:
+        """Tell whether what is said about a name may come to something."""
+        return ref.root not in self._hidden and (self._names.all or ref.root in self._names.known)
 
     def _add(self, event: Event) -> None:
         self._unit.events.append(event)
-
-    def _keep_known(self, unit: Unit) -> None:
-        """Drop what is about names that come to nothing here."""
-        if not self._names.all:
-            known = self._names.known
-            unit.events[:] = [e for e in unit.events if known.issuperset(ev.roots(e))]
 
 
 def _computed(node: ast.expr) -> Const | None:

@@ -12,11 +12,13 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from autoxla.commands.migration.names import OTHER, PUBLIC, Generation, exists_in, missing_in
-from autoxla.commands.migration.reading import NOTHING, Alias, Chain, Reading, Statement, Text
-from autoxla.commands.migration.text import Edit, Refusal, apply_edits
+from autoxla.commands.migration.reading import NOTHING, Alias, Chain, Reading, SourceError, Statement, Text
+from autoxla.commands.migration.text import Edit, OverlapError, Refusal, apply_edits
+from autoxla.policies.packages import PACKAGES
 
 PACKAGE: dict[Generation, str] = {"legacy": "tf_keras", "keras3": "keras"}
 SPOKEN: dict[Generation, str] = {"legacy": "tf_keras", "keras3": "Keras 3"}
@@ -28,23 +30,24 @@ _EVALUATORS = ("compile", "eval", "exec")
 _EDITABLE = re.compile(r"[\w\s.\\]+")
 _WATCHED = ("keras", "tensorflow", "tf_keras")
 _TRUE = ("1", "true", "True")
+#: Libraries of which only a part holds Keras objects; None: their objects do not meet the program's.
+_PARTLY = {
+    "tensorflow_hub": "tensorflow_hub.KerasLayer",
+    "tensorflow_probability": "tensorflow_probability.layers",
+    "transformers": None,
+}
+
+
+def _libraries(*needs: str) -> frozenset[str]:
+    """Return the modules whose newest release has one of the ``needs``."""
+    found = {package.module for package in PACKAGES if package.before is None and package.need in needs}
+    return frozenset(name for name in (_PARTLY.get(module, module) for module in found) if name)
+
+
 #: Libraries whose objects are of one generation and do not mix with the other's.
-_BOUND_TO: dict[Generation, tuple[str, ...]] = {
-    "keras3": ("autokeras", "keras_hub", "keras_rs", "keras_tuner", "scikeras"),
-    "legacy": (
-        "larq",
-        "official",
-        "tensorflow_addons",
-        "tensorflow_decision_forests",
-        "tensorflow_gnn",
-        "tensorflow_hub.KerasLayer",
-        "tensorflow_lattice",
-        "tensorflow_model_optimization",
-        "tensorflow_models",
-        "tensorflow_probability.layers",
-        "tensorflow_recommenders",
-        "tf_agents",
-    ),
+_BOUND_TO: dict[Generation, frozenset[str]] = {
+    "keras3": _libraries("3"),
+    "legacy": _libraries("2", "tf_keras"),
 }
 
 
@@ -89,20 +92,23 @@ def classify(dotted: str) -> Keras | None:
 
 
 def decide(text: str, target: Generation) -> Decision:
-    """Return what to do with the module ``text`` to bring it to ``target``.
-
-    Raises:
-        libcst.ParserSyntaxError: the text is no Python.
-    """
+    """Return what to do with the module ``text`` to bring it to ``target``. Raises `SourceError`."""
     decision = _Module(text, target).decide()
     if decision.refusals or not decision.edits:
         return decision
-    return decision if _is_settled(apply_edits(text, decision.edits), target) else _unsettled(text, decision)
+    try:
+        settled = _is_settled(apply_edits(text, decision.edits), target)
+    except OverlapError:
+        settled = False
+    return decision if settled else _unsettled(text, decision)
 
 
 def _is_settled(text: str, target: Generation) -> bool:
     """Tell whether nothing is left to do: an edit that does not come out so is a mistake of ours."""
-    again = _Module(text, target).decide()
+    try:
+        again = _Module(text, target).decide()
+    except SourceError:
+        return False
     return not again.edits and not again.refusals
 
 
@@ -218,7 +224,7 @@ class _Module:
             self._edit_from_tensorflow(aliases)
 
     def _is_movable(self, alias: Alias) -> bool:
-        """Tell whether an import is of the wrong generation; refuse it where the other lacks what it names."""
+        """Tell whether an import is of the wrong generation; refuse what the other one lacks."""
         found = classify(alias.path)
         if found is None or found.kind == self.package:
             return False
@@ -363,11 +369,11 @@ class _Module:
         bindings = self.reading.bindings(chain.scope, chain.root)
         key = (id(bindings[0].scope), chain.root)
         if None in origins:
-            if key not in told and self._is_base(chain, origins):
+            if key not in told and self._is_base(origins):
                 self._refuse(chain.start, "AX122", f"`{chain.root}` is bound to something else, too")
             told.add(key)
-        elif self._is_sound(chain, origins, found):
-            use = self._use(chain, origins, found)
+        elif self._is_sound(chain, found):
+            use = self._use(chain, found)
             if use and not self._becomes_import(chain, use):
                 groups.setdefault(key, []).append(use)
 
@@ -380,7 +386,7 @@ class _Module:
         ]
         return [(origin, found) for origin, found in pairs if found]
 
-    def _is_base(self, chain: Chain, origins: Iterable[str | None]) -> bool:
+    def _is_base(self, origins: Iterable[str | None]) -> bool:
         """Tell whether the root stands for TensorFlow or a Keras package that is to be changed."""
         for origin in origins:
             found = classify(origin) if origin else None
@@ -392,15 +398,13 @@ class _Module:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
         names = (chain.root, *chain.attributes)
         looks = [
-            first
-            for first, second in zip(names, names[1:], strict=False)
-            if first in ("tf", "tensorflow") and second == "keras"
+            first for first, second in pairwise(names) if first in ("tf", "tensorflow") and second == "keras"
         ]
         known = origins and all(origin and not origin.startswith(".") for origin in origins)
         if looks and not (known and names[0] == looks[0]):
             self._refuse(chain.start, "AX122", f"it cannot be told where `{looks[0]}` comes from")
 
-    def _is_sound(self, chain: Chain, origins: frozenset[str | None], found: list[tuple[str, Keras]]) -> bool:
+    def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
         if chain.stored and not chain.attributes:
             return True
         if any(each.kind == self.package for _, each in found):
@@ -414,9 +418,7 @@ class _Module:
             return False
         return self._has(keras, chain.start)
 
-    def _use(
-        self, chain: Chain, origins: frozenset[str | None], found: list[tuple[str, Keras]]
-    ) -> _Use | None:
+    def _use(self, chain: Chain, found: list[tuple[str, Keras]]) -> _Use | None:
         origin, keras = found[0]
         if origin in _ROOTS:
             last = keras.length - len(origin.split("."))

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-import libcst as cst
-
 from autoxla.commands.migration.decision import Decision, decide
 from autoxla.commands.migration.names import Generation
+from autoxla.commands.migration.reading import SourceError, check_syntax
 from autoxla.commands.migration.text import Edit, Refusal, apply_edits
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -27,7 +26,7 @@ _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[^#'\"]*\?\s*$)")
 _PYTHON_CELLS = re.compile(r"%%(time|timeit|capture|prun)\b")
 _SHELL = re.compile(
-    r"\s*(\w+\s*=\s*)?(!|%%?(sx|sh|bash|pip|conda|mamba|uv|cd|env|set_env|html|javascript|latex|markdown|writefile .*\.md)\b)"
+    r"\s*(\w+\s*=\s*)?(!|%%?(bash|cd|conda|env|html|latex|mamba|markdown|pip|set_env|sh|sx|uv)\b)"
 )
 _KERAS = re.compile(r"\b(tf_)?keras\b")
 
@@ -87,8 +86,7 @@ class NotebookChange:
 def migrate_notebook(text: str, target: Generation) -> NotebookChange:
     """Return what to do with the notebook whose JSON is ``text``.
 
-    Raises:
-        NotebookError: it is no notebook of format 4, or a cell is no Python.
+    Raises `NotebookError` where it is none of format 4 or a cell is no Python.
     """
     masked = [_mask(cell) for cell in _code_cells(text)]
     joined, starts = _join(masked)
@@ -215,37 +213,37 @@ def _mask(cell: Cell) -> Masked:
     source = cell.source
     if source.startswith("%%") and not _PYTHON_CELLS.match(source):
         return Masked(cell, None, {})
-    if _parses(source):
-        return Masked(cell, source, {})
+    lines = _LINES.findall(source)
     held: dict[str, str] = {}
-    text = "".join(_hold(_LINES.findall(source), held, cell.number))
-    try:
-        cst.parse_module(text)
-    except cst.ParserSyntaxError as error:
-        raise NotebookError(f"cell {cell.number}, line {error.raw_line}: {error.message}") from None
-    return Masked(cell, text, held)
+    while True:
+        try:
+            check_syntax("".join(lines))
+            return Masked(cell, "".join(lines), held)
+        except SourceError as error:
+            at = _find_magic(lines, error.line, held)
+            if at is None:
+                raise NotebookError(f"cell {cell.number}, {error}") from None
+        _hold(lines, at, held, cell.number)
 
 
-def _parses(source: str) -> bool:
-    try:
-        cst.parse_module(source)
-    except cst.ParserSyntaxError:
-        return False
-    return True
+def _find_magic(lines: list[str], line: int, held: dict[str, str]) -> int | None:
+    """Return the index of the line of IPython's that makes Python fail at ``line``, the last before it."""
+    for at in range(min(line, len(lines)) - 1, -1, -1):
+        if lines[at].strip() not in held and _MAGIC.match(lines[at]):
+            return at
+    return None
 
 
-def _hold(lines: list[str], held: dict[str, str], number: int) -> Iterator[str]:
-    continued = False
-    for line in lines:
-        if not continued and not _MAGIC.match(line):
-            yield line
-            continue
+def _hold(lines: list[str], at: int, held: dict[str, str], number: int) -> None:
+    """Put a name in the place of a line, and of those that continue it."""
+    continued = True
+    while continued and at < len(lines):
+        body = lines[at].rstrip("\n")
         mark = f"autoxla_held_{number}_{len(held)}_"
-        body = line.rstrip("\n")
-        indentation = body[: len(body) - len(body.lstrip())]
         held[mark] = body.lstrip()
-        yield indentation + mark + line[len(body) :]
+        lines[at] = body[: len(body) - len(body.lstrip())] + mark + lines[at][len(body) :]
         continued = body.endswith("\\")
+        at += 1
 
 
 def _join(masked: list[Masked]) -> tuple[str, list[int]]:

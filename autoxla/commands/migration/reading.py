@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,16 +89,20 @@ class Text:
     assigned: str | bool | None
 
 
-class Reading:
-    """A module's imports, chains and strings, in the order of the text.
+class SourceError(ValueError):
+    """The text is no Python. `line` counts from 1."""
 
-    Raises:
-        libcst.ParserSyntaxError: the text is no Python.
-    """
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Reading:
+    """A module's imports, chains and strings, in the order of the text. Raises `SourceError`."""
 
     def __init__(self, text: str) -> None:
         self.lines = Lines(text)
-        wrapper = metadata.MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
+        wrapper = metadata.MetadataWrapper(_parse(text), unsafe_skip_copy=True)
         self._scopes: Any = wrapper.resolve(metadata.ScopeProvider)
         self._positions: Any = wrapper.resolve(metadata.PositionProvider)
         self._parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
@@ -280,7 +285,7 @@ class Reading:
         return Text(value, self._start(node), tuple(calls), modules, self._is_annotation(node), assigned)
 
     def _assigned_value(self, node: Any) -> str | bool | None:
-        """Return what the variable ``node`` names is set to: True where computed, None where it is not set."""
+        """Return what the variable ``node`` is set to: True where it is computed, None where it is not set."""
         parent = self._parents[node]
         if isinstance(parent, cst.DictElement) and parent.key is node:
             return _constant(parent.value)
@@ -307,10 +312,10 @@ class Reading:
     def _origins(self, scope: Any, name: str, seen: frozenset[int]) -> frozenset[str | None]:
         found: set[str | None] = set()
         for binding in self.bindings(scope, name):
-            found |= self._origins_of(binding, name, seen)
+            found |= self._origins_of(binding, seen)
         return frozenset(found)
 
-    def _origins_of(self, binding: Any, name: str, seen: frozenset[int]) -> frozenset[str | None]:
+    def _origins_of(self, binding: Any, seen: frozenset[int]) -> frozenset[str | None]:
         if id(binding) in seen:
             return frozenset()
         if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
@@ -342,6 +347,30 @@ class Reading:
         if isinstance(target, (cst.AnnAssign, cst.NamedExpr)) and target.target is node:
             return target.value
         return None
+
+
+def check_syntax(text: str) -> None:
+    """Raise `SourceError` where Python would refuse the text.
+
+    libcst's parser tells no line for some errors, and ends the process on what is nested too deeply,
+    for which Python's own has a limit.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
+    except SyntaxError as error:
+        raise SourceError(error.lineno or 1, f"line {error.lineno or 1}: {error.msg}") from None
+    except (ValueError, MemoryError, RecursionError) as error:
+        raise SourceError(1, str(error) or "it is nested too deeply") from None
+
+
+def _parse(text: str) -> cst.Module:
+    check_syntax(text)
+    try:
+        return cst.parse_module(text)
+    except cst.ParserSyntaxError as error:
+        raise SourceError(error.raw_line, error.message) from None
 
 
 def _walk(node: Any) -> Iterator[Any]:

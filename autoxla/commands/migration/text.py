@@ -32,6 +32,10 @@ class Refusal:
     message: str
 
 
+class OverlapError(ValueError):
+    """Two edits want the same characters."""
+
+
 class Lines:
     """The lines of a text, as Python's tokeniser counts them."""
 
@@ -76,16 +80,12 @@ class Lines:
 
 
 def apply_edits(text: str, edits: Iterable[Edit]) -> str:
-    """Return ``text`` with ``edits`` made; those at one place in their order.
-
-    Raises:
-        ValueError: two edits overlap.
-    """
+    """Return ``text`` with ``edits`` made, those at one place in their order. Raises `OverlapError`."""
     parts: list[str] = []
     at = 0
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         if edit.start < at:
-            raise ValueError(f"edits overlap at character {edit.start}")
+            raise OverlapError(f"edits overlap at character {edit.start}")
         parts += [text[at : edit.start], edit.text]
         at = edit.end
     return "".join([*parts, text[at:]])

@@ -1,0 +1,922 @@
+"""What is read from a program's source: each grade, each spelling, each way for a program to be there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoxla.facts import Evidence, Reading
+from autoxla.lookahead import Program, find_program, read_paths, read_program
+from autoxla.lookahead.store import MOST_ENTRIES
+
+
+def lay(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write `files`, all at one time long ago."""
+    before = 1_600_000_000_000_000_000  # ns
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+        os.utime(file, ns=(before, before))
+
+
+def read(folder: Path, files: Mapping[str, str | bytes] | str, cache: Path | None = None) -> Reading:
+    """Read the program ``main.py`` among `files` in `folder`."""
+    lay(folder, {"main.py": files} if isinstance(files, str) else files)
+    return read_program(Program("script", str(folder / "main.py"), folder), path=[], cache=cache)
+
+
+def told(reading: Reading, *kinds: str) -> set[str]:
+    """Return evidence in brief: ``certain import keras``, ``possible variable A=1 early``."""
+    return {brief(e) for e in reading.evidence if not kinds or e.kind in kinds}
+
+
+def brief(evidence: Evidence) -> str:
+    value = "" if evidence.value is None else f"={evidence.value}"
+    return f"{evidence.grade} {evidence.kind} {evidence.name}{value}{' early' * evidence.early}"
+
+
+GRADES = {
+    "module level": ("import keras", "certain"),
+    "try": ("try:\n    import keras\nexcept ImportError:\n    pass", "certain"),
+    "try, else": ("try:\n    pass\nexcept OSError:\n    pass\nelse:\n    import keras", "certain"),
+    "except": ("try:\n    import jax\nexcept ImportError:\n    import keras", "possible"),
+    "finally": ("try:\n    pass\nfinally:\n    import keras", "certain"),
+    "with": ("with open('x') as f:\n    import keras", "certain"),
+    "if": ("if x:\n    import keras", "possible"),
+    "elif": ("if x:\n    pass\nelif y:\n    import keras", "possible"),
+    "else": ("if x:\n    pass\nelse:\n    import keras", "possible"),
+    "for": ("for x in y:\n    import keras", "possible"),
+    "while": ("while x:\n    import keras", "possible"),
+    "match": ("match x:\n    case 1:\n        import keras", "possible"),
+    "if True": ("if True:\n    import keras", "certain"),
+    "if 0": ("if 0:\n    import keras", None),
+    "if False, else": ("if False:\n    pass\nelse:\n    import keras", "certain"),
+    "TYPE_CHECKING": ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras", None),
+    "typing.TYPE_CHECKING": ("import typing as t\nif t.TYPE_CHECKING:\n    import keras", None),
+    "TYPE_CHECKING as": ("from typing import TYPE_CHECKING as TC\nif TC and x:\n    import keras", None),
+    "TYPE_CHECKING or": ("if TYPE_CHECKING or x:\n    import keras", "possible"),
+    "TYPE_CHECKING, else": ("if TYPE_CHECKING:\n    pass\nelse:\n    import keras", "certain"),
+    "not TYPE_CHECKING": ("if not TYPE_CHECKING:\n    import keras", "certain"),
+    "main": ("if __name__ == '__main__':\n    import keras", "certain"),
+    "main, turned": ("if '__main__' == __name__:\n    import keras", "certain"),
+    "main and": ("if __name__ == '__main__' and x:\n    import keras", "possible"),
+    "not main": ("if __name__ != '__main__':\n    import keras", None),
+    "never called": ("def f():\n    import keras", "possible"),
+    "called": ("def f():\n    import keras\nf()", "certain"),
+    "called before it is there": ("f()\ndef f():\n    import keras", "possible"),
+    "called twice": ("def f():\n    import keras\nif x:\n    f()\nf()", "certain"),
+    "called under if": ("def f():\n    import keras\nif x:\n    f()", "possible"),
+    "called in an expression": ("def f():\n    import keras\nx and f()", "possible"),
+    "called in a choice": ("def f():\n    import keras\ny = f() if x else 0", "possible"),
+    "called in a comprehension": ("def f(x):\n    import keras\n[f(x) for x in y]", "possible"),
+    "called in a lambda": ("def f():\n    import keras\ng = lambda: f()", "possible"),
+    "called first in a comprehension": ("def f():\n    import keras\n[x for x in f()]", "certain"),
+    "called through sys.exit": ("import sys\ndef f():\n    import keras\nsys.exit(f())", "certain"),
+    "called through a call": ("def f():\n    g()\ndef g():\n    import keras\nf()", "certain"),
+    "called by itself": ("def f():\n    import keras\n    f()\nf()", "certain"),
+    "decorated": ("@d\ndef f():\n    import keras\nf()", "possible"),
+    "one of two": ("def f():\n    import keras\nif x:\n    f = g\nf()", "possible"),
+    "under another name": ("def f():\n    import keras\ng = f\ng()", "certain"),
+    "parameter of that name": ("def f():\n    import keras\ndef g(f):\n    f()\ng(1)", "possible"),
+    "generator": ("def f():\n    import keras\n    yield\nf()", "possible"),
+    "coroutine": ("async def f():\n    import keras\nf()", "possible"),
+    "asyncio.run": ("import asyncio\nasync def f():\n    import keras\nasyncio.run(f())", "certain"),
+    "awaited": (
+        "import asyncio\nasync def g():\n    import keras\nasync def f():\n    await g()\nasyncio.run(f())",
+        "certain",
+    ),
+    "absl": ("from absl import app\ndef main(argv):\n    import keras\napp.run(main)", "certain"),
+    "method": ("class C:\n    def f(self):\n        import keras\nC().f()", "possible"),
+    "class body": ("class C:\n    import keras", "certain"),
+    "after sys.exit": ("import sys\nsys.exit()\nimport keras", "possible"),
+    "after a possible sys.exit": ("import sys\nif x:\n    sys.exit()\nimport keras", "possible"),
+    "after exit by another name": ("from sys import exit as bye\nif x:\n    bye()\nimport keras", "possible"),
+    "after os._exit in a function": ("import os\ndef f():\n    os._exit(1)\nf()\nimport keras", "possible"),
+    "after an exit that is not called": ("import sys\ndef f():\n    sys.exit(1)\nimport keras", "certain"),
+    "after exit upon an error": (
+        "try:\n    import jax\nexcept ImportError:\n    exit(1)\nimport keras",
+        "certain",
+    ),
+    "after raise": ("if x:\n    raise ValueError\nimport keras", "possible"),
+    "after raise SystemExit": (
+        "def f():\n    if x:\n        raise SystemExit\nf()\nimport keras",
+        "possible",
+    ),
+    "after a caught raise": ("try:\n    raise OSError\nexcept OSError:\n    pass\nimport keras", "certain"),
+    "after return": ("def f():\n    if x:\n        return\n    import keras\nf()", "possible"),
+    "after return in a loop": (
+        "def f():\n    for x in y:\n        return\n    import keras\nf()",
+        "possible",
+    ),
+    "after break": ("for x in y:\n    break\nimport keras", "certain"),
+    "import_module": ("import importlib\nimportlib.import_module('keras')", "certain"),
+    "import_module by name": ("from importlib import import_module as i\ni('keras')", "certain"),
+    "__import__": ("__import__('keras')", "certain"),
+}
+
+
+@pytest.mark.parametrize("name", GRADES)
+def test_grade(name: str, tmp_path: Path) -> None:
+    code, grade = GRADES[name]
+    found = {e.grade for e in read(tmp_path, code).evidence if e.kind == "import" and e.name == "keras"}
+    assert found == ({grade} if grade else set())
+
+
+SPELLINGS = [
+    ("import tensorflow.keras.layers as L\nL.Dense(1)", "attribute tensorflow.keras.layers.Dense"),
+    ("import tensorflow.keras.layers\ntensorflow.keras.x", "attribute tensorflow.keras.x"),
+    ("from tensorflow import keras as K\nK.a.b", "attribute tensorflow.keras.a.b"),
+    ("from tensorflow.python.keras import x", "import tensorflow.python.keras"),
+    ("from tensorflow.python.keras import x", "attribute tensorflow.python.keras.x"),
+    ("import tf_keras as keras\nkeras.Model", "attribute tf_keras.Model"),
+    ("import keras_core\nkeras_core.ops.add(1, 2)", "attribute keras_core.ops.add"),
+    ("from keras.engine import topology", "import keras.engine"),
+    ("import tensorflow\ntf = tensorflow\ntf.keras", "attribute tensorflow.keras"),
+    ("import tensorflow as tf\nK: object = tf.keras\nK.x", "attribute tensorflow.keras.x"),
+    ("import tensorflow as tf\nK, z = tf.keras, 1\nK.x", "attribute tensorflow.keras.x"),
+    ("import tensorflow as tf\nif (K := tf.keras):\n    pass\nK.x", "attribute tensorflow.keras.x"),
+    ("import tensorflow as tf\nK = (\n    tf\n    .keras\n)\nK.x", "attribute tensorflow.keras.x"),
+    ("import tensorflow as tf\ngetattr(tf, 'keras').x", "attribute tensorflow.keras.x"),
+    ("import tensorflow as tf\nK = getattr(tf, 'keras', None)\nK.x", "attribute tensorflow.keras.x"),
+    (
+        "import importlib\nK = importlib.import_module('tensorflow.keras')\nK.x",
+        "attribute tensorflow.keras.x",
+    ),
+    ("tf = __import__('tensorflow.keras')\ntf.x", "attribute tensorflow.x"),
+    (
+        "from tensorflow import keras\nkeras.optimizers.legacy.SGD()",
+        "attribute tensorflow.keras.optimizers.legacy.SGD",
+    ),
+    ("import tensorflow.compat.v1 as tf\ntf.keras.x()", "attribute tensorflow.compat.v1.keras.x"),
+    ("import tensorflow as tf\ndef f(x: tf.keras.Model): pass", "attribute tensorflow.keras.Model"),
+    ("def f():\n    global tf\n    import tensorflow as tf\nf()\ntf.keras", "attribute tensorflow.keras"),
+    ("import tensorflow as tf\nclass C(tf.keras.Model):\n    y = tf.x", "attribute tensorflow.x"),
+    ("import tensorflow as tf\nf'{tf.keras.x}'", "attribute tensorflow.keras.x"),
+    ("import torch.nn.functional as F", "import torch.nn.functional"),
+    ("from sklearn.svm import SVC, LinearSVC", "import sklearn.svm"),
+    ("m.compile('adam', jit_compile=True)", "jit_compile compile=True"),
+    ("J = False\nm.compile(jit_compile=J)", "jit_compile compile=False"),
+    ("m.compile(jit_compile='auto')", "jit_compile compile=auto"),
+    ("m.jit_compile = True", "jit_compile attribute=True"),
+    ("import tensorflow as tf\n@tf.function(jit_compile=True)\ndef f(): pass", "jit_compile function=True"),
+    ("import tensorflow as tf\ng = tf.function(f, jit_compile=True)", "jit_compile function=True"),
+    (
+        "from tensorflow import function as jit\n@jit(jit_compile=True)\ndef f(): pass",
+        "jit_compile function=True",
+    ),
+    (
+        "import tensorflow as tf, functools\n@functools.partial(tf.function, jit_compile=True)\ndef f(): pass",
+        "jit_compile function=True",
+    ),
+    (
+        "import intel_extension_for_tensorflow as itex\nitex.experimental_ops_override()",
+        "call intel_extension_for_tensorflow.experimental_ops_override",
+    ),
+    (
+        "import intel_extension_for_tensorflow as itex\nitex.ops.gelu(1)",
+        "attribute intel_extension_for_tensorflow.ops.gelu",
+    ),
+    (
+        "import tensorflow as tf\ntf.config.optimizer.set_jit('autoclustering')",
+        "call tensorflow.config.optimizer.set_jit=autoclustering",
+    ),
+    (
+        "import tensorflow as tf\ntf.config.optimizer.set_jit(True)",
+        "call tensorflow.config.optimizer.set_jit=True",
+    ),
+    (
+        "import tensorflow as tf\nwith tf.distribute.MirroredStrategy().scope(): pass",
+        "call tensorflow.distribute.MirroredStrategy",
+    ),
+    (
+        "import tensorflow as tf\ntf.config.experimental.enable_op_determinism()",
+        "call tensorflow.config.experimental.enable_op_determinism",
+    ),
+    ("import keras\nkeras.config.set_backend('jax')", "call keras.config.set_backend=jax"),
+    ("import keras\nkeras.utils.set_random_seed(1)", "call keras.utils.set_random_seed=1"),
+    ("import tensorflow as tf\ntf.random.set_seed(2)", "call tensorflow.random.set_seed=2"),
+    ("import numpy as np\nnp.random.seed(3)", "call numpy.random.seed=3"),
+    ("import random\nrandom.seed(4)", "call random.seed=4"),
+    ("import keras\nkeras.models.load_model('a/b.h5')", "file load=a/b.h5"),
+    ("from keras.models import load_model\nP = 'm.keras'\nload_model(P)", "file load=m.keras"),
+    ("model.save('m.keras')", "file save=m.keras"),
+    ("model.save(filepath='m')", "file save=m"),
+    ("import keras\nkeras.saving.save_model(m, 'm.h5')", "file save=m.h5"),
+]
+
+
+@pytest.mark.parametrize(("code", "wanted"), SPELLINGS)
+def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
+    assert f"certain {wanted}" in told(read(tmp_path, code))
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        ("m.compile(jit_compile=flag())", "jit_compile compile"),
+        ("m.compile(**options)", "jit_compile compile"),
+        ("J = False\nif x:\n    J = True\nm.compile(jit_compile=J)", "jit_compile compile"),
+        ("import os\nos.environ['A'] = x()", "variable A early"),
+        ("import os\nos.environ.pop('A', None)", "variable A early"),
+        ("import os\nos.environ[x] = '1'", "variable * early"),
+        ("import os\nos.environ['A'] += ' --b'", "variable A early"),
+        ("import os\nN = 'A'\nN += 'B'\nos.environ[N] = '1'", "variable * early"),
+        ("import os\nV = {'A': '1'}\nV['B'] = '2'\nos.environ.update(V)", "variable * early"),
+        ("import os\nV = {'A': '1'}\nV.pop('A')\nos.environ.update(V)", "variable * early"),
+        (
+            "try:\n    import tf_keras as k\nexcept ImportError:\n    import keras as k\nk.x",
+            "attribute keras.x",
+        ),
+        (
+            "try:\n    import tf_keras as k\nexcept ImportError:\n    import keras as k\nk.x",
+            "attribute tf_keras.x",
+        ),
+        ("if x:\n    import keras\nelse:\n    import tf_keras as keras\nkeras.x", "attribute keras.x"),
+        ("from tensorflow import *\nkeras.x", "attribute tensorflow.keras.x"),
+    ],
+)
+def test_what_is_computed_is_possible(code: str, wanted: str, tmp_path: Path) -> None:
+    assert f"possible {wanted}" in told(read(tmp_path, code))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras as k\nk = 1\nk.x",
+        "import keras as k\ndef f(k):\n    k.x",
+        "import keras as k\ndef f():\n    k = 1\n    k.x\nf()",
+        "import keras as k\n(lambda k: k.x)(1)",
+        "import keras as k\n[k.x for k in y]",
+        "import keras as k\nfor k in y:\n    pass\nk = 1\nk.x",
+        "import keras\n'keras.x'  # keras.x",
+        "import re\nre.compile('x', **y)\nre.compile('keras')",
+        "x.save('picture.png')",
+        "import numpy as np\nnp.save('x', y)",
+        "V = {'A': '1'}\nV.pop('A')\nN = 'A'\nN += 'B'",
+    ],
+)
+def test_no_evidence(code: str, tmp_path: Path) -> None:
+    other = {"certain import keras", "certain import numpy", "possible jit_compile compile"}
+    assert told(read(tmp_path, code)) - other == set()
+
+
+VARIABLES = [
+    "import os\nos.environ['A'] = '1'",
+    "import os as o\no.environ['A'] = '1'",
+    "from os import environ\nenviron['A'] = '1'",
+    "from os import environ as e\ne['A'] = '1'",
+    "import os\ne = os.environ\ne['A'] = '1'",
+    "import os\nN = 'A'\nos.environ[N] = str(1)",
+    "import os\nos.environ.setdefault('A', '1')",
+    "import os\nos.putenv('A', '1')",
+    "import os\nos.environ.update({'A': '1'})",
+    "import os\nos.environ.update(A='1')",
+    "import os\nos.environ.update(dict(A='1'))",
+    "import os\nV = {'A': '1'}\nos.environ.update(V)",
+    "import os\nos.environ |= {'A': '1'}",
+    "get_ipython().run_line_magic('env', 'A=1')",
+    "get_ipython().magic('env A=1')",
+]
+
+
+@pytest.mark.parametrize("code", VARIABLES)
+def test_variable(code: str, tmp_path: Path) -> None:
+    assert told(read(tmp_path, code)) == {"certain variable A=1 early"}
+    late = f"try:\n    import tensorflow\nexcept ImportError:\n    pass\n{code}"
+    assert told(read(tmp_path, late), "variable") == {"certain variable A=1"}
+
+
+def test_early_is_before_any_backend_can_have_been_imported(tmp_path: Path) -> None:
+    files = {
+        "main.py": "import os, helper\nos.environ['A'] = '1'\n",
+        "helper.py": "try:\n    import x\nexcept ImportError:\n    from transformers import y\n",
+    }
+    assert "certain variable A=1" in told(read(tmp_path, files))
+    later = "import os\ndef f():\n    os.environ['A'] = '1'\nimport keras\n"
+    assert "possible variable A=1" in told(read(tmp_path, later))
+
+
+PACKAGES: dict[str, tuple[dict[str, str], set[str]]] = {
+    "levels": (
+        {
+            "main.py": "import a.b.c\n",
+            "a/__init__.py": "import keras",
+            "a/b/__init__.py": "from . import d",
+            "a/b/c.py": "from ..e import x",
+            "a/b/d.py": "import tf_keras",
+            "a/e.py": "import torch",
+        },
+        {"certain import keras", "certain import tf_keras", "certain import torch"},
+    ),
+    "not main": ({"main.py": "import a", "a.py": "if __name__ == '__main__':\n    import keras"}, set()),
+    "least of the chain": (
+        {"main.py": "if x:\n    import a", "a.py": "import b", "b.py": "import keras"},
+        {"possible import keras"},
+    ),
+    "possible, then certain": (
+        {
+            "main.py": "try:\n    x\nexcept E:\n    import a\nimport b",
+            "b.py": "import a",
+            "a.py": "import keras",
+        },
+        {"certain import keras"},
+    ),
+    "imported in a function": (
+        {
+            "main.py": "from a import run\nrun()",
+            "a.py": "def run():\n    from b import c\n    c()",
+            "b.py": "def c():\n    import keras\ndef d():\n    import tf_keras\n",
+        },
+        {"certain import keras", "possible import tf_keras"},
+    ),
+    "called through its module": (
+        {"main.py": "import a.b\na.b.run()", "a/__init__.py": "", "a/b.py": "def run():\n    import keras"},
+        {"certain import keras"},
+    ),
+    "alias from another module": (
+        {"main.py": "from compat import K\nK.layers", "compat.py": "from tensorflow import keras as K"},
+        {
+            "certain import tensorflow",
+            "certain attribute tensorflow.keras",
+            "certain attribute tensorflow.keras.layers",
+        },
+    ),
+    "alias by way of a module": (
+        {
+            "main.py": "import a\na.b.tf.x",
+            "a/__init__.py": "from . import b",
+            "a/b.py": "import tensorflow as tf",
+        },
+        {"certain import tensorflow", "certain attribute tensorflow.x"},
+    ),
+    "star": (
+        {"main.py": "from a import *\nk.x\n_k.y", "a.py": "import keras as k, keras as _k"},
+        {"certain import keras", "certain attribute keras.x"},
+    ),
+    "star with __all__": (
+        {"main.py": "from a import *\nk.x\n_k.y", "a.py": "import keras as k, keras as _k\n__all__ = ['_k']"},
+        {"certain import keras", "certain attribute keras.y"},
+    ),
+    "cycle": (
+        {
+            "main.py": "import a",
+            "a.py": "import b\nimport keras",
+            "b.py": "import a\nfrom a import x\nimport torch",
+        },
+        {"certain import keras", "certain import torch"},
+    ),
+    "constant from a leaf": (
+        {
+            "main.py": "import os\nfrom names import TF_NAME\nos.environ[TF_NAME] = '1'",
+            "names.py": "TF_NAME = 'A'",
+        },
+        {"certain variable A=1 early"},
+    ),
+    "leaf": (
+        {
+            "main.py": "import a",
+            "a.py": "'''\nimport x\n'''\nimport torch as t, jax\nfrom scipy import y  # z",
+        },
+        {"certain import torch", "certain import jax", "certain import scipy"},
+    ),
+    "shadowing": ({"main.py": "import keras", "keras.py": "import torch"}, {"certain import torch"}),
+    "namespace of a backend's name": (
+        {"main.py": "import keras.layers", "keras/notes.py": "import torch"},
+        {"certain import keras.layers"},
+    ),
+    "namespace": ({"main.py": "import a.b.c", "a/b/c.py": "import keras"}, {"certain import keras"}),
+    "sys.path": (
+        {
+            "main.py": "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parent / 'lib'))\nimport a",
+            "lib/a.py": "import keras",
+        },
+        {"certain import keras"},
+    ),
+    "sys.path, os.path": (
+        {
+            "main.py": "import os, sys\nR = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib')\n"
+            "sys.path.insert(0, R)\nimport a",
+            "lib/a.py": "import keras",
+        },
+        {"certain import keras"},
+    ),
+    "own module by import_module": (
+        {
+            "main.py": "from importlib import import_module\nimport_module('p.a')",
+            "p/__init__.py": "",
+            "p/a.py": "from importlib import import_module\nimport_module('.b', __package__)",
+            "p/b.py": "import keras",
+        },
+        {"certain import keras"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_imports_are_followed(name: str, tmp_path: Path) -> None:
+    files, wanted = PACKAGES[name]
+    reading = read(tmp_path, files)
+    assert told(reading) == wanted
+    assert reading.complete, reading.unread
+
+
+def test_evidence_comes_in_order_of_execution(tmp_path: Path) -> None:
+    files = {
+        "main.py": "import a\nimport d\ndef f():\n    import e\nimport g\nf()\n",
+        "a.py": "import b\nfrom c import x\n",
+        "b.py": "import first\n",
+        "c.py": "import second\nif 1: import os\n",
+    }
+    assert [e.name for e in read(tmp_path, files).evidence] == ["first", "second", "d", "g", "e"]
+
+
+def test_places_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reading = read(tmp_path, {"main.py": "import p\n", "p/__init__.py": "\nif x:\n    import keras\n"})
+    assert [str(e.place) for e in reading.evidence] == [f"p{os.sep}__init__.py:3:5"]
+    assert reading.files == ("main.py", f"p{os.sep}__init__.py")
+
+
+def test_installed_packages_are_not_entered(tmp_path: Path) -> None:
+    lay(tmp_path, {"site-packages/lib.py": "import keras", "src/own.py": "import tf_keras"})
+    lay(tmp_path, {"app/main.py": "import lib, own"})
+    path = [str(tmp_path / "site-packages"), str(tmp_path / "src")]
+    program = Program("script", str(tmp_path / "app" / "main.py"), tmp_path / "app")
+    assert told(read_program(program, path=path)) == {"certain import lib", "certain import tf_keras"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import importlib\nimportlib.import_module(name)",
+        "__import__('a' + b)",
+        "exec(x)",
+        "y = eval(x)",
+        "import runpy\nrunpy.run_path('x')",
+        "import sys\nsys.path.append(x)",
+        "import sys\nsys.path += [x]",
+        "import sys\nsys.path = x",
+        "import sys\nsys.path[0] = x",
+        "from . import a",
+        "import p.missing",
+        "def f():\n    exec(x)",
+        "get_ipython().run_line_magic('run', 'x.py')",
+    ],
+)
+def test_what_cannot_be_followed_is_incomplete(code: str, tmp_path: Path) -> None:
+    reading = read(tmp_path, {"main.py": code, "p/__init__.py": ""})
+    assert reading.known
+    assert not reading.complete
+    assert [note for _, note in reading.unread]
+
+
+BROKEN: dict[str, bytes] = {
+    "syntax": b"import keras\ndef",
+    "null": b"import keras\n\0",
+    "binary": bytes(range(256)) * 8,
+    "unknown coding": b"# coding: no-such\nimport keras\n",
+    "not utf-8": b"x = '\xff'\nimport keras\n",
+    "huge": b"import keras\n" + b"#" * (4 << 20),
+    "deep parentheses": b"import keras\nx = " + b"(" * 5000,
+    "deep expression": b"import keras\nx = " + b"-" * 50_000 + b"1",
+    "deep attributes": b"import keras\nx = f(keras)" + b".a()" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_unreadable_file_is_noted_and_passed_over(name: str, tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"main.py": "import broken\nimport tf_keras\n"}
+    files["broken.py"] = BROKEN[name]
+    reading = read(tmp_path, files)
+    assert "certain import tf_keras" in told(reading)
+    assert not reading.complete
+    assert [Path(place.file).name for place, _ in reading.unread] == ["broken.py"]
+
+
+def test_a_broken_program_is_known_and_incomplete(tmp_path: Path) -> None:
+    reading = read(tmp_path, "def\n")
+    assert (reading.known, reading.complete) == (True, False)
+    assert reading.unread[0][0].line == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    reading = read(tmp_path, "import pipe\nimport keras\n")
+    assert told(reading) == {"certain import keras"}
+    assert "not a regular file" in reading.unread[0][1]
+
+
+def test_a_compiled_module_is_noted(tmp_path: Path) -> None:
+    reading = read(
+        tmp_path, {"main.py": "from p import fast", "p/__init__.py": "", "p/fast.abi3.so": b"\x7fELF"}
+    )
+    if sys.platform == "linux":
+        assert [note for _, note in reading.unread] == ["it is compiled"]
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "latin-1", "cp1252", "utf-8"])
+def test_encodings(coding: str, tmp_path: Path) -> None:
+    name = coding.removesuffix("-sig")
+    code = f"# -*- coding: {name} -*-\nx = 'é'\nimport keras\nkeras.ops\n"
+    reading = read(tmp_path, {"main.py": code.encode(coding)})
+    assert told(reading) == {"certain import keras", "certain attribute keras.ops"}
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends(end: str, tmp_path: Path) -> None:
+    reading = read(tmp_path, {"main.py": end.join(["import keras", "x = 1", "keras.ops", ""]).encode()})
+    assert [e.place.line for e in reading.evidence] == [1, 3]
+
+
+def cell(text: str, kind: str = "code") -> dict[str, object]:
+    return {"cell_type": kind, "source": text.splitlines(keepends=True)}
+
+
+def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        cell("import nothing", "markdown"),
+        cell("%env TF_USE_LEGACY_KERAS=1\n%load_ext x\n!pip install keras \\\n  tf_keras\nfiles = !ls"),
+        cell("%%bash\nimport torch"),
+        cell("%%time\nimport tensorflow as tf\n?tf"),
+        cell("def f(:"),
+        cell("x = 5 % 3\nif x:\n    %matplotlib inline\ntf.keras\n"),
+    ]
+    lay(tmp_path, {"n.ipynb": json.dumps({"cells": cells})})
+    reading = read_program(Program("notebook", "n.ipynb", tmp_path), path=[])
+    assert [(brief(e), str(e.place)) for e in reading.evidence] == [
+        ("certain variable TF_USE_LEGACY_KERAS=1 early", "n.ipynb:cell 1:1:1"),
+        ("certain import tensorflow", "n.ipynb:cell 3:2:1"),
+        ("certain attribute tensorflow.keras", "n.ipynb:cell 5:4:1"),
+    ]
+    assert [str(place) for place, _ in reading.unread] == ["n.ipynb:cell 4:1"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"cells": 1}', '{"cells": [{"cell_type": "code"}]}', "[" * 9999]
+)
+def test_no_notebook(text: str, tmp_path: Path) -> None:
+    lay(tmp_path, {"n.ipynb": text})
+    reading = read_program(Program("notebook", str(tmp_path / "n.ipynb"), tmp_path), path=[])
+    assert reading.evidence == ()
+    assert len(reading.unread) == 1
+
+
+def test_module_directory_zip_and_code(tmp_path: Path) -> None:
+    lay(tmp_path, {"p/__init__.py": "import first", "p/__main__.py": "from .a import run\nrun()"})
+    lay(tmp_path, {"p/a.py": "def run():\n    import keras"})
+    wanted = {"certain import first", "certain import keras"}
+    assert told(read_program(Program("module", "p", tmp_path), path=[])) == wanted
+    assert told(read_program(Program("module", "p.__main__", tmp_path), path=[])) == wanted
+    lay(tmp_path, {"app/__main__.py": "import p.a\np.a.run()"})
+    shutil.copytree(tmp_path / "p", tmp_path / "app" / "p")
+    folder = tmp_path / "app"
+    assert told(read_program(Program("directory", str(folder), folder), path=[])) == wanted
+    archive = Path(shutil.make_archive(str(tmp_path / "app"), "zip", folder))
+    reading = read_program(Program("directory", str(archive), archive), path=[])
+    assert told(reading) == wanted
+    assert reading.evidence[0].place.file.endswith(os.path.join("app.zip", "p/__init__.py"))  # noqa: PTH118
+    code = Program("code", "import p.a\np.a.run()", tmp_path)
+    assert told(read_program(code, path=[])) == wanted
+
+
+@pytest.mark.parametrize("kind", ["script", "module", "directory", "notebook"])
+def test_a_program_that_is_not_there_is_unknown(kind: str, tmp_path: Path) -> None:
+    program = Program(kind, str(tmp_path / "none"), tmp_path)  # type: ignore[arg-type]
+    reading = read_program(program, path=[], cache=tmp_path / "cache")
+    assert (reading.known, reading.complete, reading.evidence) == (False, False, ())
+    assert reading.unread
+
+
+def test_damaged_zip(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("__main__.py", "import broken\nimport keras\n")
+        archive.writestr("broken.py", "import torch\n" * 50)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    at = data.index(b"import torch")
+    data[at : at + 6] = b"export"
+    lay(tmp_path, {"a.zip": bytes(data)})
+    reading = read_program(Program("directory", str(tmp_path / "a.zip"), tmp_path / "a.zip"), path=[])
+    assert told(reading) == {"certain import keras"}
+    assert len(reading.unread) == 1
+
+
+FIND = [
+    (["python", "-c", "x"], None, ("code", "x")),
+    (["python", "-cx"], None, ("code", "x")),
+    (["python", "-Bc", "x"], None, ("code", "x")),
+    (["python", "-W", "ignore", "-m", "p.q", "x.py"], "p/q.py", ("module", "p.q")),
+    (["python", "-X", "dev", "-Om", "p.q"], None, ("module", "p.q")),
+    (["python", "s.py", "-c", "x"], "s.py", ("script", "s.py")),
+    (["python", "-u", "s.py"], None, ("script", "s.py")),
+    (["python", "d"], "d/__main__.py", ("directory", "d")),
+    (["python", "n.ipynb"], "n.ipynb", ("notebook", "n.ipynb")),
+    (["python"], None, None),
+    (["python", "-"], None, None),
+    (["python", "-i"], "<stdin>", None),
+    (["python", "-c", "from multiprocessing.spawn import spawn_main; spawn_main()"], None, None),
+    (["python", "-m", "pytest"], pytest.__file__, None),
+    (["python", "-m", "pytest"], None, None),
+    (["python", "-m", "timeit"], None, None),
+    (["python", str(Path(sys.prefix, "bin", "tool"))], str(Path(sys.prefix, "bin", "tool")), None),
+]
+
+
+@pytest.mark.parametrize(("words", "file", "wanted"), FIND)
+def test_find_program(
+    words: list[str],
+    file: str | None,
+    wanted: tuple[str, str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, {"d/__main__.py": "", "p/q.py": "", "s.py": "", "n.ipynb": ""})
+    main = ModuleType("__main__")
+    if file is not None:
+        main.__file__ = file
+    given = words[1:] or [""]
+    found = find_program(main, given[-1:] if "d" in given else given, words)
+    if wanted is None:
+        assert found is None
+        return
+    assert found is not None
+    target = str(tmp_path / wanted[1]) if wanted[0] not in ("code", "module") else wanted[1]
+    assert (found.kind, found.target) == (wanted[0], target)
+    assert found.folder == (tmp_path / "d" if wanted[0] == "directory" else tmp_path)
+
+
+SEEN_FROM_INSIDE = """
+import sys
+sys.path.insert(0, {home!r})
+from autoxla.lookahead import find_program
+found = find_program(sys.modules["__main__"], sys.argv, sys.orig_argv)
+print(found.kind, found.target)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["main.py", "-m", "x"], "script"),
+        (["-m", "p.main"], "module"),
+        (["d"], "directory"),
+        (["d.zip"], "directory"),
+    ],
+)
+def test_find_program_in_a_true_process(words: list[str], kind: str, tmp_path: Path) -> None:
+    import autoxla
+
+    code = SEEN_FROM_INSIDE.format(home=str(Path(autoxla.__file__).parent.parent))
+    lay(tmp_path, dict.fromkeys(("main.py", "p/main.py", "d/__main__.py"), code))
+    shutil.make_archive(str(tmp_path / "d"), "zip", tmp_path / "d")
+    done = subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    target = "p.main" if kind == "module" else str(tmp_path / words[0])
+    assert done.stdout.split() == [kind, target], done.stderr
+
+
+def test_read_paths(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {
+            "a.py": "import keras\nkeras.x\nkeras.x\nif __name__ == '__main__':\n    import torch\n",
+            "p/__init__.py": "",
+            "p/b.py": "from . import c\nfrom .c import d\nimport p.c\nimport tf_keras\n",
+            "p/c.py": "import jax",
+            "n.ipynb": json.dumps({"cells": [cell("import keras")]}),
+            "bad.py": "def",
+            ".hidden/x.py": "",
+            "env/pyvenv.cfg": "",
+            "env/x.py": "",
+            "build/x.py": "",
+            "__pycache__/x.py": "",
+            "notes.txt": "import keras",
+        },
+    )
+    readings = read_paths([tmp_path, tmp_path / "a.py"])
+    names = [file.relative_to(tmp_path).as_posix() for file in readings]
+    assert names == ["a.py", "bad.py", "n.ipynb", "p/__init__.py", "p/b.py", "p/c.py"]
+    assert [e.place.line for e in readings[tmp_path / "a.py"].evidence] == [1, 2, 3, 5]
+    assert told(readings[tmp_path / "p/b.py"]) == {"certain import tf_keras"}
+    assert not readings[tmp_path / "p/b.py"].complete
+    assert readings[tmp_path / "a.py"].complete
+
+
+# The cache
+
+TREE = {
+    "main.py": "import p\nimport q\n",
+    "p/__init__.py": "import keras\nkeras.x",
+    "q.py": "import os\nexec(y)",
+}
+
+
+def changes(folder: Path) -> Mapping[str, str]:
+    return {file.name: file.read_text(encoding="utf-8") for file in (folder / "cache").iterdir()}
+
+
+def test_what_is_kept_equals_what_was_read(tmp_path: Path) -> None:
+    cold = read(tmp_path, TREE, tmp_path / "cache")
+    assert len(changes(tmp_path)) == 1
+    assert read(tmp_path, TREE, tmp_path / "cache") == cold == read(tmp_path, TREE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p/__init__.py", "import torch"),
+        ("q/__init__.py", "import torch"),
+        ("keras.py", "import torch"),
+        ("main.py", "import torch"),
+    ],
+)
+def test_a_change_is_seen(name: str, content: str, tmp_path: Path) -> None:
+    read(tmp_path, TREE, tmp_path / "cache")
+    reading = read(tmp_path, {**TREE, name: content}, tmp_path / "cache")
+    assert "certain import torch" in told(reading)
+    assert reading == read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[])
+
+
+def test_a_file_that_is_just_being_changed_is_not_kept(tmp_path: Path) -> None:
+    lay(tmp_path, TREE)
+    (tmp_path / "q.py").write_text("import keras", encoding="utf-8")
+    read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[], cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{}", "[]", "null", '{"key": 1}', "\0", "cut", "types", "rows", "deep"]
+)
+def test_a_damaged_entry_is_not_believed(damage: str, tmp_path: Path) -> None:
+    cold = read(tmp_path, TREE, tmp_path / "cache")
+    entry = next((tmp_path / "cache").iterdir())
+    text = entry.read_text(encoding="utf-8")
+    data = json.loads(text)
+    if damage == "types":
+        data["reading"]["line"][0] = "1"
+    elif damage == "rows":
+        data["reading"]["kind"][0] = 99
+    changed = {"cut": text[:-9], "types": json.dumps(data), "rows": json.dumps(data), "deep": "[" * 99_999}
+    entry.write_text(changed.get(damage, damage), encoding="utf-8")
+    assert read(tmp_path, TREE, tmp_path / "cache") == cold
+    assert entry.read_text(encoding="utf-8") == text
+
+
+def test_the_cache_is_bounded_and_may_be_unwritable(tmp_path: Path) -> None:
+    for number in range(MOST_ENTRIES + 5):
+        program = Program("code", f"import a{number}", tmp_path)
+        read_program(program, path=[], cache=tmp_path / "cache")
+    assert len(changes(tmp_path)) == MOST_ENTRIES
+    lay(tmp_path, {"file": ""})
+    assert told(read(tmp_path, TREE, tmp_path / "file")) == told(read(tmp_path, TREE))
+
+
+# Properties
+
+NAMES = st.sampled_from(["tf", "keras", "os", "K", "f", "x", "model", "sys", "importlib"])
+ATTRIBUTES = st.sampled_from(
+    ["keras", "layers", "environ", "compile", "save", "exit", "path", "optimizers", "legacy"]
+)
+MODULES = st.sampled_from(
+    ["tensorflow", "keras", "tf_keras", "os", "sys", "tensorflow.keras", "torch", "importlib"]
+)
+TEXTS = st.sampled_from(["'keras'", "'a.h5'", "True", "None", "1", "'TF_USE_LEGACY_KERAS'", "f'{tf.x}'"])
+
+
+def expressions() -> st.SearchStrategy[str]:
+    def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.one_of(
+            st.builds("({}).{}".format, inner, ATTRIBUTES),
+            st.builds("({})({}, jit_compile={})".format, inner, inner, inner),
+            st.builds("getattr({}, {})".format, inner, TEXTS),
+            st.builds("({})[{}]".format, inner, inner),
+            st.builds("({} if {} else {})".format, inner, inner, inner),
+            st.builds("[{} for x in {}]".format, inner, inner),
+            st.builds("(lambda tf: {})".format, inner),
+            st.builds("({} and {})".format, inner, inner),
+            st.builds("(K := {})".format, inner),
+            st.builds("importlib.import_module({})".format, inner),
+        )
+
+    chains = st.builds("{}.{}.{}".format, NAMES, ATTRIBUTES, ATTRIBUTES)
+    return st.recursive(st.one_of(NAMES, TEXTS, chains), extend, max_leaves=5)
+
+
+def blocks() -> st.SearchStrategy[str]:
+    values = expressions()
+    simple = st.one_of(
+        st.builds("import {} as {}".format, MODULES, NAMES),
+        st.builds("from {} import keras as {}".format, MODULES, NAMES),
+        st.builds("{} = {}".format, NAMES, values),
+        st.builds("{}.jit_compile = {}".format, NAMES, values),
+        st.builds("os.environ[{}] = {}".format, values, values),
+        st.builds("{}()".format, NAMES),
+        values,
+        st.sampled_from(["raise x", "sys.exit()", "pass", "from torch import *", "del x"]),
+    )
+
+    def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        body = inner.map(lambda text: textwrap.indent(text, "    "))
+        return st.one_of(
+            st.builds("{}\n{}".format, inner, inner),
+            st.builds("if {}:\n{}\nelse:\n{}".format, values, body, body),
+            st.builds("for {} in {}:\n{}".format, NAMES, values, body),
+            st.builds("try:\n{}\nexcept {}:\n{}\nfinally:\n{}".format, body, values, body, body),
+            st.builds("def {}({}=1):\n{}".format, NAMES, NAMES, body),
+            st.builds("class {}:\n{}".format, NAMES, body),
+            st.builds("with {} as {}:\n{}".format, values, NAMES, body),
+        )
+
+    return st.recursive(simple, extend, max_leaves=12)
+
+
+def read_code(code: str) -> Reading:
+    return read_program(Program("code", code, Path("nowhere")), path=[])
+
+
+@settings(max_examples=300, deadline=None)
+@given(blocks())
+def test_reading_is_independent_of_formatting(code: str) -> None:
+    tree = ast.parse(code)
+    bare = read_code(ast.unparse(tree))
+    commented = read_code("# keras\n\n" + code.replace("\n", "  # tf\n") + "\n")
+    original = read_code(code)
+    assert [brief(e) for e in bare.evidence] == [brief(e) for e in commented.evidence]
+    assert [brief(e) for e in original.evidence] == [brief(e) for e in commented.evidence]
+    assert (bare.complete, len(bare.unread)) == (original.complete, len(original.unread))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.binary(), blocks().map(str.encode), st.text().map(lambda t: t.encode(errors="replace"))))
+def test_any_bytes_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    for reading in (
+        read(folder, {"main.py": "import other\nimport keras\n", "other.py": data}),
+        read(folder, {"main.py": data}),
+    ):
+        assert reading.known
+    notebook = Program("notebook", str(folder / "main.py"), folder)
+    archive = Program("directory", str(folder / "main.py"), folder / "main.py")
+    assert not read_program(notebook, path=[]).complete or b"cells" in data
+    assert not read_program(archive, path=[]).known
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.sampled_from(["main", "a", "b", "c"]), blocks(), min_size=2), st.data())
+def test_several_modules(
+    tmp_path_factory: pytest.TempPathFactory, modules: dict[str, str], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("several")
+    heads = st.lists(st.sampled_from(["import a", "from b import *", "from c import f, K", "import main"]))
+    files = {f"{name}.py": "\n".join([*data.draw(heads), code]) for name, code in modules.items()}
+    lone = {"main.py": "import a, b, c"}
+    cold = read(folder, lone | files, folder / "cache")
+    assert read(folder, lone | files, folder / "cache") == cold
+    assert {e.grade for e in cold.evidence} <= {"certain", "possible"}
+
+
+def test_chains_of_any_length(tmp_path: Path) -> None:
+    files = {f"m{n}.py": f"import m{n + 1}\n" for n in range(1500)}
+    calls = "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(1500))
+    files |= {
+        "main.py": f"import m0\n{calls}\ndef f1500():\n    import tf_keras\nf0()",
+        "m1500.py": "import keras",
+    }
+    assert told(read(tmp_path, files)) == {"certain import keras", "certain import tf_keras"}
+
+
+def test_nothing_is_imported_executed_or_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    files = {
+        "main.py": "import p, json.tool, this\nprint('\\d')\nopen('made', 'w')\nimport keras, tensorflow\n",
+        "p/__init__.py": "import sys\nsys.exit(print('run'))\n",
+    }
+    lay(tmp_path, files)
+    before = set(sys.modules)
+    filters = [*warnings.filters]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reading = read(tmp_path, files)
+    assert reading.complete
+    new = {name.partition(".")[0] for name in set(sys.modules) - before}
+    assert new <= set(sys.stdlib_module_names) - {"this"} | {"autoxla"}
+    assert [*warnings.filters] == filters
+    assert not list(tmp_path.glob("**/made"))
+    assert capfd.readouterr() == ("", "")
