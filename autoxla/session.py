@@ -13,6 +13,7 @@ import os
 import sys
 from _thread import RLock
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.machinery import ModuleSpec
@@ -165,6 +166,13 @@ class Session:
             if finding.code in _SEEN_LATER and not _SEEN_LATER[finding.code] & {f.code for f in self.findings}:
                 self.add_finding(finding)
 
+    def _learn(self) -> None:
+        if self.situation is None or self.situation.settings.mode == "observe":
+            return
+        # A cache that cannot be written is lost, and nothing else.
+        with suppress(OSError):
+            learn(self.situation.reading, self.imports, self.compiles, _learned_folder())
+
     def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:
         names = [setting.variable for setting in self.plan.settings]
         return {name: environ[name] for name in names if name in environ}
@@ -173,8 +181,7 @@ class Session:
         """Say at exit what went past the finder, and write the report for the last time."""
         for name in bypassed:
             self.add_finding(_bypassed(name))
-        if self.situation is not None and self.situation.settings.mode != "observe":
-            learn(self.situation.reading, self.imports, self.compiles, _learned_folder())
+        self._learn()
         self.check_again()
         self.write_report()
 

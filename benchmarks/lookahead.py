@@ -135,7 +135,7 @@ def main() -> None:
             rounds = max(1, arguments.rounds // 5) if size >= LARGE else arguments.rounds
             measured |= interleave(make_variants(Path(folder, str(size)), size), rounds)
     summary = summarise(measured)
-    show(summary, "ms")
+    show({name: {key: row[key] for key in ("min", "median")} for name, row in summary.items()}, "ms")
     data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary, "measured": measured}
     write_json(arguments.json, data, {"python": platform.python_version()})
 

@@ -163,6 +163,7 @@ SPELLINGS = [
         "attribute tensorflow.keras.optimizers.legacy.SGD",
     ),
     ("import tensorflow.compat.v1 as tf\ntf.keras.x()", "attribute tensorflow.compat.v1.keras.x"),
+    ("try:\n    import keras as k\nexcept ImportError:\n    k = None\nk.x", "attribute keras.x"),
     ("import tensorflow as tf\ndef f(x: tf.keras.Model): pass", "attribute tensorflow.keras.Model"),
     ("def f():\n    global tf\n    import tensorflow as tf\nf()\ntf.keras", "attribute tensorflow.keras"),
     ("import tensorflow as tf\nclass C(tf.keras.Model):\n    y = tf.x", "attribute tensorflow.x"),
@@ -180,7 +181,7 @@ SPELLINGS = [
         "jit_compile function=True",
     ),
     (
-        "import tensorflow as tf, functools\n@functools.partial(tf.function, jit_compile=True)\ndef f(): pass",
+        "import tensorflow as tf, functools as t\n@t.partial(tf.function, jit_compile=True)\ndef f(): pass",
         "jit_compile function=True",
     ),
     (
@@ -230,6 +231,7 @@ def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
     [
         ("m.compile(jit_compile=flag())", "jit_compile compile"),
         ("m.compile(**options)", "jit_compile compile"),
+        ("try:\n    J = f()\nexcept E:\n    J = True\nm.compile(jit_compile=J)", "jit_compile compile"),
         ("J = False\nif x:\n    J = True\nm.compile(jit_compile=J)", "jit_compile compile"),
         ("import os\nos.environ['A'] = x()", "variable A early"),
         ("import os\nos.environ.pop('A', None)", "variable A early"),
@@ -402,7 +404,8 @@ PACKAGES: dict[str, tuple[dict[str, str], set[str]]] = {
     "namespace": ({"main.py": "import a.b.c", "a/b/c.py": "import keras"}, {"certain import keras"}),
     "sys.path": (
         {
-            "main.py": "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parent / 'lib'))\nimport a",
+            "main.py": "import sys\nfrom pathlib import Path\nR = Path(__file__).parent / 'lib'\n"
+            "sys.path.append(str(R))\nimport a",
             "lib/a.py": "import keras",
         },
         {"certain import keras"},

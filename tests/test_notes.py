@@ -196,9 +196,9 @@ TOLD = [
     ("AX161", AttributeError("`tf.compat.v1.keras` is not available with Keras 3. Keras 3 has no support for "
       "TF 1 APIs.")),
     ("AX172", RuntimeError("Failed to import transformers.models.bert.modeling_tf_bert because of the "
-      "following error (look up to see its traceback):\nYour currently installed version of Keras is Keras 3, but "
-      "this is not yet supported in Transformers. Please install the backwards-compatible tf-keras package with "
-      "`pip install tf-keras`.")),
+      "following error (look up to see its traceback):\nYour currently installed version of Keras is Keras "
+      "3, but this is not yet supported in Transformers. Please install the backwards-compatible tf-keras "
+      "package with `pip install tf-keras`.")),
     ("AX173", ValueError("You have tensorflow 2.17.0 and this requires tf-keras package. Please run `pip "
       "install tf-keras` or downgrade your tensorflow.")),
     ("AX175", ModuleNotFoundError("No module named 'tf_keras'")),

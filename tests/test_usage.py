@@ -119,12 +119,24 @@ TF_KERAS = says("import", "tf_keras")
     [
         ([says("attribute", "tensorflow.keras.optimizers.legacy.Adam")], VERSIONS, [(2, "certain")]),
         ([says("import", "tensorflow.compat.v1.keras.layers")], VERSIONS, [(2, "certain")]),
+        ([says("import", "tensorflow.compat.v1.keras")], VERSIONS, []),
+        ([says("attribute", "tensorflow.compat.v1.keras.layers.Dense")], VERSIONS, []),
+        ([says("attribute", "tensorflow.compat.v1.keras.backend.set_session")], VERSIONS, [(2, "certain")]),
         ([says("import", "keras.layers")], VERSIONS, [(3, "certain")]),
         ([says("import", "keras", grade="possible")], VERSIONS, [(3, "possible")]),
         ([TF_KERAS], VERSIONS, []),
         ([TF_KERAS, says("attribute", "tensorflow.keras.layers")], VERSIONS, [(2, "certain")]),
         ([TF_KERAS, says("attribute", "tensorflow.keras.layers", file="other.py")], VERSIONS, []),
-        ([TF_KERAS, says("attribute", "tensorflow.keras.ops.mean")], VERSIONS, []),
+        ([TF_KERAS, says("attribute", "tensorflow.keras.utils.to_categorical")], VERSIONS, []),
+        (
+            [
+                TF_KERAS,
+                says("attribute", "tensorflow.keras.layers"),
+                says("attribute", "tensorflow.keras.ops.mean"),
+            ],
+            VERSIONS,
+            [],
+        ),
         (
             [TF_KERAS, says("attribute", "tensorflow.keras.layers"), says("file", "save", "model.keras")],
             VERSIONS,

@@ -264,7 +264,7 @@ def _migrate_module(file: Path, text: str, target: Generation) -> Result | tuple
     try:
         decision = decide(text, target)
     except SourceError as error:
-        raise _FileError(f"it is no Python: {error}") from None
+        raise _FileError(f"it cannot be read as Python: {error}") from None
     except RecursionError:
         raise _FileError("it is nested too deeply") from None
     if decision.refusals or not decision.edits:

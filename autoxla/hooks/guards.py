@@ -3,20 +3,21 @@
 `register` wraps ``fit``, ``Sequential.add`` and the saving functions of every Keras that is imported,
 and chains ``sys.excepthook`` and ``threading.excepthook`` for the errors that no wrapper sees. A
 wrapper adds a note to an exception on its way out; type, arguments and traceback stay as they are,
-without a frame of ours (up to Python 3.10 the frame remains, and the note is a line on stderr that only
-an uncaught exception gets: a program that handles its errors shall not hear of them).
+without a frame of ours. Up to Python 3.10 the frame remains, and exceptions have no notes: there the note
+is a line on stderr that only an uncaught exception gets, for a program that handles its errors shall not
+hear of them. (Without its C extension wrapt leaves a frame of its own.)
 
 `check_mixing` looks for what goes wrong without any error. In mode ``observe`` that is all there is,
 next to the line for an uncaught exception.
 
-Known limit: a Keras 3 layer without bias called on a ``tf_keras.Input`` leaves a plain tensor in the
-model, which nothing tells from a constant that belongs there.
+Known limits: a Keras 3 layer without bias called on a ``tf_keras.Input`` leaves a plain tensor in the
+model, which nothing tells from a constant that belongs there. Layers of TensorFlow's private Keras are
+looked for only where two of the other generations are loaded.
 """
 
 from __future__ import annotations
 
 import ast
-import copy
 import linecache
 import os
 import sys
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType, TracebackType
+from types import FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, SupportsIndex
 
 import wrapt
@@ -59,20 +60,15 @@ GENERATIONS = {
     "tensorflow.python.keras.engine.base_layer": "TensorFlow's private Keras",
     "keras_core.src.layers.layer": "Keras Core",
 }
-#: Modules of which two are loaded if a program can mix generations; plain TensorFlow loads only one.
-_SIGNS = (
-    "keras.src.layers.layer",
-    "tf_keras.src.engine.base_layer",
-    "tensorflow.python.keras.layers.core",
-    "keras_core.src.layers.layer",
-)
+#: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
+_SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
 
 #: What was wrapped: (class or module, name) to the function that was there before, for `unhook`.
 _wrapped: dict[tuple[Any, str], Any] = {}
 #: Models that were looked at when all of their parts were built.
 _settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-#: A line that trains many models says it once.
-_said: set[tuple[str, Place]] = set()
+#: What was said, and for which line: one that trains many models of one make says it once.
+_said: set[tuple[Place, tuple[str, ...]]] = set()
 #: Models whose next training step is shadowed.
 _watching: set[int] = set()
 
@@ -133,27 +129,15 @@ HOOKS = (
 # --- Wrapping
 
 
-class _BoundGuardedFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A bound method that copies and pickles as the one inside does, which wrapt's refuses."""
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        return self.__wrapped__.__reduce_ex__(protocol)
-
-    def __copy__(self) -> Any:
-        return copy.copy(self.__wrapped__)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return copy.deepcopy(self.__wrapped__, memo)
-
-
 class GuardedFunction(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A wrapped function that copies and pickles as functions do: itself, by its name."""
+    """A wrapped function that binds, copies and pickles as functions do.
 
-    __bound_function_wrapper__ = _BoundGuardedFunction
+    wrapt's own makes an object of its own kind of each ``Model.fit`` and ``model.fit``: none is itself,
+    none can be pickled, copied or kept as a ``weakref.WeakMethod``.
+    """
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        # wrapt's gives a new object for each ``Model.fit``, so that none is itself.
-        return self if instance is None else super().__get__(instance, owner)
+        return self if instance is None else MethodType(self, instance)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str:
         return str(self.__qualname__)
@@ -181,11 +165,10 @@ def _call(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapp
         raise
 
 
-def _fit(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    if model is None and args:
-        model = args[0]  # Model.fit(model, …)
+def _fit(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    model = args[0] if args else None
     if check_mixing(model):
-        _watch_first_step(model)
+        _guarded(_watch_first_step, model)
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
@@ -194,7 +177,14 @@ def _fit(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: M
         _leave_no_frame(error)
         raise
     finally:
-        _stop_watching(model)
+        _guarded(_stop_watching, model)
+
+
+def _guarded(function: Callable[[Any], None], model: Any) -> None:
+    try:
+        function(model)
+    except Exception as error:  # noqa: BLE001 - a model may be made of anything
+        finder.note_fault("search for mixed generations", error)
 
 
 def _leave_no_frame(error: BaseException) -> None:
@@ -308,7 +298,11 @@ def _prepare(error: BaseException | None) -> str | None:
     if HAS_NOTES and not _is_observing():
         add_note(error)
         return None
-    found = _noted(error)
+    try:
+        found = _noted(error)
+    except Exception as fault:  # noqa: BLE001 - the user's error is what counts
+        finder.note_fault("exception note", fault)
+        return None
     return None if found is None else text_of(found[1]).removeprefix(PREFIX)
 
 
@@ -322,9 +316,14 @@ def _say_line(line: str | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """A part of another generation in a model. `parts` are class names, `families` their packages."""
+    """A part of another generation in a model.
+
+    `families` are the generations of the two, see `GENERATIONS`; `key` tells it from other mixtures,
+    but not from the same one in another model of the same make.
+    """
 
     code: str
+    key: tuple[str, ...]
     message: str
     remedy: str
     families: tuple[str, ...]
@@ -488,7 +487,7 @@ def _lost(model: Any, layer: Any, path: str) -> Mixture:
         f"{_named(model)} holds {_named(layer)} as {path}: Keras 3 trains and saves none of its "
         f"{_trainable(layer)} trainable weights"
     )
-    return Mixture("AX131", message, _remedy(families), families)
+    return Mixture("AX131", (_class(model), _class(layer), path), message, _remedy(families), families)
 
 
 def _loose(model: Any, layer: Any, variable: Any) -> Mixture:
@@ -499,7 +498,7 @@ def _loose(model: Any, layer: Any, variable: Any) -> Mixture:
         f"{layer.name}: a Keras 3 layer was called on a Keras 2 Input; its weights are neither trained nor "
         "saved"
     )
-    return Mixture("AX132", message, _remedy(families), families)
+    return Mixture("AX132", (_class(model),), message, _remedy(families), families)
 
 
 def _families(*things: Any) -> tuple[str, ...]:
@@ -521,11 +520,10 @@ def _remedy(families: Iterable[str]) -> str:
 
 
 def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
-    place = _calling_place()
-    if not mixtures or (mixtures[0].code, place) in _said:
+    first, place = next(iter(mixtures), None), _calling_place()
+    if first is None or (place, first.key) in _said:
         return
-    first = mixtures[0]
-    _said.add((first.code, place))
+    _said.add((place, first.key))
     lines = importing_lines(first.families, _files(model, place))
     more = f", and {len(mixtures) - 1} more like it" if len(mixtures) > 1 else ""
     message = f"{first.message}{more}" + (f" ({lines})" if lines else "")
@@ -612,7 +610,7 @@ def _watch_first_step(model: Any) -> None:
 
     def train_step(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        _stop_watching(model)
+        _guarded(_stop_watching, model)
         check_mixing(model)
         return result
 

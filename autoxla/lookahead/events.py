@@ -82,7 +82,10 @@ class Use(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Something is called by a name. A keyword None stands for ``**``."""
+    """Something is called by a name, with the arguments that may say something.
+
+    A keyword None stands for ``**``.
+    """
 
     line: int
     column: int

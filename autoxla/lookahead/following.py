@@ -199,7 +199,7 @@ class Follower:
         at = 0
         while at < len(self._functions):
             function = self._functions[at]
-            if not function.unit.visited:
+            if self._needs(function.unit, False):
                 self._run(self._frame_of(function, False, False))
             at += 1
         self._functions.clear()
@@ -226,7 +226,7 @@ class Follower:
         return frame
 
     def _needs(self, unit: Unit, certain: bool) -> bool:
-        return unit.visited < (2 if certain else 1)
+        return bool(unit.events) and unit.visited < (2 if certain else 1)
 
     # Imports
 
@@ -366,6 +366,9 @@ class Follower:
 
     def _resolve(self, frame: Frame, ref: Ref) -> list[Binding]:
         found = list(frame.scope.get(ref.root))
+        if len(found) == 1 and isinstance(found[0].target, Outside):
+            # By far the most frequent case.
+            return [Binding(Outside(".".join((found[0].target.name, *ref.rest))), found[0].certain)]
         for name in ref.rest:
             found = [inner for binding in found for inner in self._attribute(binding, name)][:_MOST_BINDINGS]
         return found
@@ -387,6 +390,10 @@ class Follower:
 
     def _set_all(self, frame: Frame, event: ev.Event, name: str, bindings: Bindings) -> None:
         scope = frame.module.scope if event.flow & GLOBAL else frame.scope
+        # ``except ImportError: tf = None``: whatever is used of the name later is the module's.
+        nothing = all(b.target == Const(None) for b in bindings)
+        if event.flow & HANDLER and nothing and _are_modules(scope.names.get(name, ())):
+            return
         scope.set(name, bindings, certain=not event.flow & POSSIBLE)
 
     def _define(self, frame: Frame, event: ev.Define) -> None:
@@ -578,7 +585,7 @@ class Follower:
         self._add_jit(frame, event, event.way, event.value)
 
     def _note_jit_function(self, frame: Frame, event: ev.Call, found: list[Binding]) -> None:
-        given = [v for k, v in event.keywords if k in ("jit_compile", "experimental_compile")]
+        given = [value for name, value in event.keywords if name in ("jit_compile", "experimental_compile")]
         if not given:
             return
         # ``functools.partial(tf.function, jit_compile=True)`` is one, too.
@@ -665,6 +672,10 @@ class Follower:
         note = (self._place(frame, event), reason)
         if note not in self.unread:
             self.unread.append(note)
+
+
+def _are_modules(bindings: Bindings) -> bool:
+    return bool(bindings) and all(isinstance(b.target, (Outside, Own, Function)) for b in bindings)
 
 
 def _switch(value: object) -> str | bool | None:

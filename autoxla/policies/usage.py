@@ -10,11 +10,20 @@ from autoxla.facts import Evidence, Grade, Place, Reading, Usage, Version
 from autoxla.policies.packages import Package, find_package
 
 ITEX = "intel_extension_for_tensorflow"
-LEGACY_ONLY = ("tensorflow.keras.optimizers.legacy", "tensorflow.compat.v1.keras")
+V1 = "tensorflow.compat.v1.keras"
+LEGACY_ONLY = (
+    "tensorflow.keras.optimizers.legacy",
+    f"{V1}.backend.get_session",
+    f"{V1}.backend.set_session",
+    f"{V1}.layers.CuDNNGRU",
+    f"{V1}.layers.CuDNNLSTM",
+    f"{V1}.layers.DenseFeatures",
+)
 #: What ``tf.keras`` has as Keras 3 only: a program that uses it dies under the switch.
 KERAS_3_ONLY = (
     "tensorflow.keras.ops",
     "tensorflow.keras.version",
+    "tensorflow.keras.__version__",
     "tensorflow.keras.random",
     "tensorflow.keras.distribution",
     "tensorflow.keras.quantizers",
@@ -26,6 +35,11 @@ KERAS_3_ONLY = (
     "tensorflow.keras.Operation",
     "tensorflow.keras.Function",
     "tensorflow.keras.Variable",
+)
+#: What ``tf.keras`` has that does not work in tf_keras' models, nor with tf_keras' objects in it.
+MEETING = tuple(
+    f"tensorflow.keras.{name}"
+    for name in ("layers", "models", "Model", "Sequential", "Input", "optimizers", "applications")
 )
 #: Packages that never import Keras, so that a program with them can be one without Keras.
 # fmt: off
@@ -87,10 +101,16 @@ def _demands(
     for evidence in reading.evidence:
         if evidence.kind not in ("import", "attribute"):
             continue
-        if any(is_below(evidence.name, name) for name in LEGACY_ONLY):
+        if _is_legacy_only(evidence):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
+
+
+def _is_legacy_only(evidence: Evidence) -> bool:
+    # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
+    is_v1_module = evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
+    return is_v1_module or any(is_below(evidence.name, name) for name in LEGACY_ONLY)
 
 
 def _imported(
@@ -124,7 +144,8 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
     """
     if any(_is_keras_3_only(evidence) for evidence in reading.evidence):
         return
-    through = [e for e in reading.evidence if is_below(e.name, "tensorflow.keras") and e.kind != "file"]
+    used = [e for e in reading.evidence if e.kind in ("import", "attribute", "call")]
+    through = [e for e in used if any(is_below(e.name, name) for name in MEETING)]
     for evidence in reading.evidence:
         if evidence.kind == "import" and is_below(evidence.name, "tf_keras"):
             beside = next((e for e in through if e.place.file == evidence.place.file), None)

@@ -153,7 +153,7 @@ class _Module:
             self._refuse_text(text)
         if self.edits or self.refusals:
             self._refuse_libraries()
-        edits = sorted(set(self.edits), key=lambda edit: (edit.start, edit.end))
+        edits = sorted(dict.fromkeys(self.edits), key=lambda edit: (edit.start, edit.end))
         return Decision(tuple(edits), tuple(sorted(set(self.refusals), key=_place)))
 
     # What there is
@@ -422,16 +422,17 @@ class _Module:
         origin, keras = found[0]
         if origin in _ROOTS:
             last = keras.length - len(origin.split("."))
-            return self._checked(_Use(chain, chain.start, chain.ends[last]))
+            return self._checked(_Use(chain, chain.start, chain.ends[last]), last)
         aliases = self._aliases_at(chain.scope, chain.root)
         if any(self._is_renamed(alias) for alias in aliases):
             return _Use(chain, chain.start, chain.ends[0])
         return None
 
-    def _checked(self, use: _Use) -> _Use | None:
-        if _EDITABLE.fullmatch(self.text, use.start, use.end):
+    def _checked(self, use: _Use, attributes: int) -> _Use | None:
+        plain = _EDITABLE.fullmatch(self.text, use.start, use.end)
+        if plain and plain[0].count(".") == attributes:
             return use
-        self._refuse(use.start, "AX129", "brackets or a comment stand inside the name")
+        self._refuse(use.start, "AX129", "brackets, a comment or getattr stand inside the name")
         return None
 
     def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
@@ -473,7 +474,7 @@ class _Module:
         aliases = [alias for alias, _ in self.packages if self._is_renamed(alias)]
         offset = min([alias.start for alias in aliases])
         problem = self._find_clash("keras", aliases[0].statement.scope, uses, offset)
-        exported = [text.start for text in self.reading.texts if text.value == "tf_keras"]
+        exported = [text.start for text in self.reading.texts if text.exported and text.value == "tf_keras"]
         if "tf_keras" in self.reading.global_names:
             problem = "`tf_keras` is declared global"
         if problem:

@@ -25,8 +25,10 @@ _LITERAL = re.compile(r"[-+.\w]+")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[^#'\"]*\?\s*$)")
 _PYTHON_CELLS = re.compile(r"%%(time|timeit|capture|prun)\b")
-_SHELL = re.compile(
-    r"\s*(\w+\s*=\s*)?(!|%%?(bash|cd|conda|env|html|latex|mamba|markdown|pip|set_env|sh|sx|uv)\b)"
+#: Shell commands, other languages, and help: ``name?``.
+_HARMLESS = re.compile(
+    r"\s*(\w+\s*=\s*)?(!|\?|[^%].*\?\s*\Z"
+    r"|%%?(bash|cd|conda|env|html|latex|mamba|markdown|pip|set_env|sh|sx|uv)\b)"
 )
 _KERAS = re.compile(r"\b(tf_)?keras\b")
 
@@ -229,19 +231,20 @@ def _mask(cell: Cell) -> Masked:
 def _find_magic(lines: list[str], line: int, held: dict[str, str]) -> int | None:
     """Return the index of the line of IPython's that makes Python fail at ``line``, the last before it."""
     for at in range(min(line, len(lines)) - 1, -1, -1):
-        if lines[at].strip() not in held and _MAGIC.match(lines[at]):
+        if lines[at].rstrip("\n") not in held and _MAGIC.match(lines[at]):
             return at
     return None
 
 
 def _hold(lines: list[str], at: int, held: dict[str, str], number: int) -> None:
     """Put a name in the place of a line, and of those that continue it."""
+    lead = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
     continued = True
     while continued and at < len(lines):
         body = lines[at].rstrip("\n")
-        mark = f"autoxla_held_{number}_{len(held)}_"
-        held[mark] = body.lstrip()
-        lines[at] = body[: len(body) - len(body.lstrip())] + mark + lines[at][len(body) :]
+        mark = f"{lead}autoxla_held_{number}_{len(held)}_"
+        held[mark] = body
+        lines[at] = mark + lines[at][len(body) :]
         continued = body.endswith("\\")
         at += 1
 
@@ -285,7 +288,7 @@ def _held_refusals(masked: list[Masked], decision: Decision) -> Iterator[tuple[i
     for each in masked:
         whole = each.cell.source if each.text is None else ""
         for line in [whole, *each.held.values()]:
-            if _KERAS.search(line) and not _SHELL.match(line):
+            if _KERAS.search(line) and not _HARMLESS.match(line):
                 at = each.cell.source.find(line)
                 number = each.cell.source.count("\n", 0, at) + 1
                 yield each.cell.number, Refusal(number, 1, "AX129", "a magic command holds code with Keras")

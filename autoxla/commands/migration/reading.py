@@ -65,6 +65,7 @@ class Alias:
 class Chain:
     """A name with the attributes taken from it. `ends` are where root and attributes end.
 
+    A name taken by ``getattr(root, "name")`` has no end of its own, but the root's once more.
     `stored`: it is assigned to or deleted. `quoted`: it stands in a string that is an annotation.
     """
 
@@ -79,18 +80,24 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Text:
-    """A string constant or the constant part of an f-string. `calls` are the functions it is handed to."""
+    """A string constant or the constant part of an f-string.
+
+    `calls` are the functions it is handed to. `modules`: it is looked up in ``sys.modules``. `exported`:
+    it stands in ``__all__``. `annotation`: it is one. `assigned`: what the environment variable that it
+    names is set to, True where that is computed, None where it names none.
+    """
 
     value: str
     start: int
     calls: tuple[str, ...]
     modules: bool
+    exported: bool
     annotation: bool
     assigned: str | bool | None
 
 
 class SourceError(ValueError):
-    """The text is no Python. `line` counts from 1."""
+    """The text cannot be read as Python. `line` counts from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -230,8 +237,20 @@ class Reading:
             top = parent
             attributes.append(parent.attr.value)
             ends.append(self._end(parent.attr))
+        attributes += self._got_attribute(top)
+        ends += ends[:1] * (len(attributes) + 1 - len(ends))
         stored = self._is_stored(top)
         return Chain(node.value, tuple(attributes), self._start(node), tuple(ends), self._scope(node), stored)
+
+    def _got_attribute(self, node: Any) -> list[str]:
+        """Return the name in ``getattr(node, "name")``; with a default it need not be there."""
+        argument = self._parents[node]
+        call = self._parents[argument] if isinstance(argument, cst.Arg) else None
+        if not isinstance(call, cst.Call) or _last_name(call.func) != "getattr" or len(call.args) != 2:
+            return []
+        name = call.args[1].value
+        found = _evaluated(name) if isinstance(name, cst.SimpleString) else None
+        return [found] if found and call.args[0] is argument else []
 
     def _is_stored(self, node: Any) -> bool:
         parent = self._parents[node]
@@ -274,18 +293,21 @@ class Reading:
 
     def _text(self, node: Any, value: str) -> Text:
         calls: list[str] = []
-        modules = False
+        modules = exported = False
         for parent, child in self._ancestors(node):
+            exported = exported or _is_export(parent)
             if isinstance(parent, (cst.BaseStatement, cst.BaseSmallStatement, cst.Lambda)):
                 break
             if isinstance(parent, cst.Call) and child is not parent.func:
                 calls.append(_last_name(parent.func))
             modules = modules or _is_in_modules(parent)
         assigned = self._assigned_value(node)
-        return Text(value, self._start(node), tuple(calls), modules, self._is_annotation(node), assigned)
+        return Text(
+            value, self._start(node), tuple(calls), modules, exported, self._is_annotation(node), assigned
+        )
 
     def _assigned_value(self, node: Any) -> str | bool | None:
-        """Return what the variable ``node`` is set to: True where it is computed, None where it is not set."""
+        """Return what the variable ``node`` is set to: True where computed, None where it is not set."""
         parent = self._parents[node]
         if isinstance(parent, cst.DictElement) and parent.key is node:
             return _constant(parent.value)
@@ -368,9 +390,12 @@ def check_syntax(text: str) -> None:
 def _parse(text: str) -> cst.Module:
     check_syntax(text)
     try:
-        return cst.parse_module(text)
+        module = cst.parse_module(text)
     except cst.ParserSyntaxError as error:
         raise SourceError(error.raw_line, error.message) from None
+    if module.code != text:
+        raise SourceError(1, "libcst would not give it back to the letter")
+    return module
 
 
 def _walk(node: Any) -> Iterator[Any]:
@@ -448,6 +473,13 @@ def _evaluated(node: Any) -> str | None:
 
 def _constant(node: Any) -> str | bool:
     return (_evaluated(node) if isinstance(node, cst.SimpleString) else None) or True
+
+
+def _is_export(node: Any) -> bool:
+    """Tell an assignment to ``__all__``."""
+    if isinstance(node, cst.Assign):
+        return any(_last_name(part.target) == "__all__" for part in node.targets)
+    return isinstance(node, (cst.AnnAssign, cst.AugAssign)) and _last_name(node.target) == "__all__"
 
 
 def _is_in_modules(node: Any) -> bool:
