@@ -89,7 +89,7 @@ def uninstall() -> None:
     from autoxla.hooks import finder
 
     finder.uninstall()
-    for name, undo in (("compile", "unhook"), ("alias", "remove_aliases")):
+    for name, undo in (("compile", "unhook"), ("guards", "unhook"), ("alias", "remove_aliases")):
         module = sys.modules.get(f"autoxla.hooks.{name}")
         if module is not None:
             getattr(module, undo)()

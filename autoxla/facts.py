@@ -71,12 +71,14 @@ class Evidence:
                      (``tensorflow.keras.optimizers.legacy``); value None
     ``call``         the same for what is called (``tensorflow.config.optimizer.set_jit``); value: the
                      first argument where it is a constant string, number or boolean, as text
-    ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False or None (computed)
+    ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False, the text ``auto`` or
+                     ``None``, or None (computed)
     ``variable``     an environment variable that is assigned; value its text, None where computed
     ``file``         ``load`` or ``save``; value the constant path of a model
 
     `grade` is the least along the chain of imports and calls that leads there. `early` tells of a
-    ``variable`` that it is assigned before any backend can have been imported.
+    ``variable`` that it is assigned before any backend can have been imported, `caught` that the
+    program goes on where this is missing (``try: … except ImportError:``).
     """
 
     kind: EvidenceKind
@@ -85,6 +87,7 @@ class Evidence:
     grade: Grade
     place: Place
     early: bool = False
+    caught: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,8 @@ class Session:
             from autoxla.hooks.alias import install_alias
 
             install_alias(alias, target)
+        # In front of the import, since that itself may be what fails.
+        importlib.import_module("autoxla.hooks.guards").register()
         if self.situation is not None and self.situation.settings.mode != "observe":
             for module, ours, function in METHOD_HOOKS:
                 finder.on_import(module, _late(ours, function))
@@ -162,8 +164,10 @@ class Session:
         now = gather(self.situation.settings, self.situation.usage, environ=os.environ, importing=None)
         # What the plan set is not put back in this view: it is what TensorFlow read.
         environment = {**now.environment, **self._set_values(os.environ)}
-        for finding in decide(replace(now, environment=environment, read_values=self.read_values)).findings:
-            if finding.code in _SEEN_LATER and not _SEEN_LATER[finding.code] & {f.code for f in self.findings}:
+        now = replace(now, environment=environment, read_values=self.read_values)
+        said = {finding.code for finding in self.findings}
+        for finding in decide(now).findings:
+            if finding.code in _SEEN_LATER and not said & _SEEN_LATER[finding.code]:
                 self.add_finding(finding)
 
     def _learn(self) -> None:

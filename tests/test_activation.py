@@ -212,7 +212,9 @@ def test_damage_is_silent_at_start(installation: Installation, damage: str) -> N
 def test_damage_lets_watched_imports_pass(installation: Installation, damage: str) -> None:
     DAMAGES[damage](installation.package)
     (installation.site / "keras.py").write_text("value = 3")
-    code = "import keras, sys; print(keras.value, 'DormantFinder' in [type(f).__name__ for f in sys.meta_path])"
+    code = (
+        "import keras, sys; print(keras.value, 'DormantFinder' in [type(f).__name__ for f in sys.meta_path])"
+    )
     done = installation.run("-W", "error", "-c", code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "3 False\n", "")
 

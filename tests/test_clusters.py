@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from programs import HOME, Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow

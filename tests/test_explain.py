@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import plugin_double
 import pytest
+
+import plugin_double
 from programs import HOME, Outcome, clean_environment, run
 
 
@@ -80,7 +81,9 @@ def test_malformed_flags_are_status_2(tmp_path: Path) -> None:
 
 def test_the_folder_of_the_script_counts(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "pyproject.toml").write_text('[tool.autoxla]\nmode = "observe"\n', encoding="utf-8")
+    (tmp_path / "project" / "pyproject.toml").write_text(
+        '[tool.autoxla]\nmode = "observe"\n', encoding="utf-8"
+    )
     (tmp_path / "project" / "train.py").write_text("", encoding="utf-8")
     assert "mode observe" in explain(tmp_path, "project/train.py").out
     assert "mode auto" in explain(tmp_path).out

@@ -34,6 +34,7 @@ LAYERS = {
     "autoxla.hooks.compile": 4,
     "autoxla.hooks.guards": 4,
     "autoxla.hooks.notes": 4,
+    "autoxla.hooks.wrapping": 4,
     "autoxla.launch": 4,
     "autoxla.commands": 4,
     "autoxla.__main__": 4,

@@ -923,3 +923,29 @@ def test_nothing_is_imported_executed_or_said(tmp_path: Path, capfd: pytest.Capt
     assert [*warnings.filters] == filters
     assert not list(tmp_path.glob("**/made"))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("handler", "caught"),
+    [
+        ("except ImportError", True),
+        ("except (ValueError, ModuleNotFoundError)", True),
+        ("except AttributeError as error", True),
+        ("except", True),
+        ("except ValueError", False),
+        ("finally", False),
+    ],
+)
+def test_what_the_program_can_do_without(handler: str, caught: bool, tmp_path: Path) -> None:
+    code = f"try:\n    import tf_keras\n{handler}:\n    pass\nimport keras\n"
+    program = Program("code", code, tmp_path)
+    assert [(e.name, e.caught, e.grade) for e in read_program(program).evidence] == [
+        ("tf_keras", caught, "certain"),
+        ("keras", False, "certain"),
+    ]
+
+
+def test_used_again_outside_it_is_needed(tmp_path: Path) -> None:
+    code = "try:\n    import tf_keras\nexcept ImportError:\n    pass\nimport tf_keras\n"
+    evidence = read_program(Program("code", code, tmp_path)).evidence
+    assert [e.caught for e in evidence] == [True, False]

@@ -744,6 +744,15 @@ def test_a_notebook_written_in_any_layout_stays_in_it(indent: int | None) -> Non
     assert change.text == notebook(*moved, indent=indent)
 
 
+def test_an_indented_cell_is_what_ipython_makes_of_it() -> None:
+    cell = ["  import tensorflow as tf\n", "  !ls\n", "  tf.keras.Model"]
+    moved = ["  import tensorflow as tf\n", "  import keras\n", "  !ls\n", "  keras.Model"]
+    change = migrate_notebook(notebook(cell, "\nls data\n"), "keras3")
+    assert change.text == notebook(moved, "\nls data\n")
+    refusals = migrate_notebook(notebook("import keras", "  keras.ops.add\n"), "legacy").refusals
+    assert [(number, refusal.line) for number, refusal in refusals] == [(3, 1)]
+
+
 def test_a_notebook_of_another_language_is_none_of_ours() -> None:
     text = notebook("import keras", language_info={"name": "julia"})
     assert migrate_notebook(text, "legacy").text == text

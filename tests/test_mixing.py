@@ -471,7 +471,7 @@ except ValueError as error:
     print(hasattr(error, "__notes__"))
 """
     outcome = run_code(REGISTER + program, tmp_path)
-    assert outcome.out.splitlines() == ["GuardedFunction False", "function function", "True True", "False"]
+    assert outcome.out.splitlines() == ["WrappedFunction False", "function function", "True True", "False"]
 
 
 def test_a_fault_of_ours_is_one_line(tmp_path: Path) -> None:

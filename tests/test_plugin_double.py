@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from plugin_double import (
     COMPILE_MESSAGE,
     FATAL_MESSAGE,

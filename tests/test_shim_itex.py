@@ -9,8 +9,9 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import plugin_double
 import pytest
+
+import plugin_double
 from programs import HOME, Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow
@@ -76,13 +77,11 @@ def itex(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_under_itex(
-    itex: Path, folder: Path, code: str, *, active: bool, words: tuple[str, ...] = (), **variables: str
-) -> Outcome:
+def run_under_itex(itex: Path, folder: Path, code: str, *, active: bool, **variables: str) -> Outcome:
     """Run ``code`` with the plug-in, activated by an import line where ``active``."""
     (folder / "program.py").write_text(("import autoxla\n" if active else "") + code, encoding="utf-8")
     path = plugin_double.environment(itex, HOME)
-    return run([*words, "program.py"], folder, clean_environment(**path, **variables))
+    return run(["program.py"], folder, clean_environment(**path, **variables))
 
 
 def test_keras_first_dies_without_autoxla(itex: Path, tmp_path: Path) -> None:

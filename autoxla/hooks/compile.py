@@ -19,20 +19,17 @@ from contextlib import contextmanager
 from types import FrameType, ModuleType
 from typing import Any
 
-import wrapt
-
 from autoxla.facts import Finding, Place, Plan, Setting
 from autoxla.hooks import finder
+from autoxla.hooks.guards import add_note, check_mixing
+from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
 from autoxla.notice import headline, say
 from autoxla.readers import guard_disabled
 from autoxla.session import current, place_of, program
 
 DISABLE = "ITEX_DISABLE_XLA"
 
-Wrapper = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], Any]
-
-#: What was wrapped: (class, method) to the function that was there before, for `unhook`.
-_wrapped: dict[tuple[type, str], Any] = {}
+_wrapped: Wrapped = {}
 #: The models inside a wrapped call now. ITEX puts its own method over ours and calls it.
 _inside: set[int] = set()
 _announced: set[str] = set()
@@ -40,19 +37,19 @@ _announced: set[str] = set()
 
 def hook_keras_3(module: ModuleType) -> None:
     """Wrap ``compile`` and ``compile_from_config`` of Keras 3's ``Trainer``."""
-    _wrap(getattr(module, "Trainer", None), "compile", _compile)
-    _wrap(getattr(module, "Trainer", None), "compile_from_config", _compile_from_config)
+    _hook(getattr(module, "Trainer", None), "compile", _compile)
+    _hook(getattr(module, "Trainer", None), "compile_from_config", _compile_from_config)
 
 
 def hook_keras_3_predict(module: ModuleType) -> None:
     """Wrap ``predict`` of Keras 3's TensorFlow trainer where ITEX guards it."""
     if current().plan.guard:
-        _wrap(getattr(module, "TensorFlowTrainer", None), "predict", _predict)
+        _hook(getattr(module, "TensorFlowTrainer", None), "predict", _predict)
 
 
 def hook_keras_2(module: ModuleType) -> None:
     """Wrap ``compile`` of Keras 2's ``Model``."""
-    _wrap(getattr(module, "Model", None), "compile", _compile)
+    _hook(getattr(module, "Model", None), "compile", _compile)
 
 
 def hook_again(_: ModuleType) -> None:
@@ -67,38 +64,39 @@ def hook_again(_: ModuleType) -> None:
 
 def unhook() -> None:
     """Put the methods back that were wrapped, unless somebody else wrapped them since."""
-    for (owner, name), original in _wrapped.items():
-        if isinstance(vars(owner).get(name), wrapt.FunctionWrapper):
-            setattr(owner, name, original)
-    _wrapped.clear()
+    unwrap(_wrapped)
 
 
-def _wrap(owner: type | None, name: str, wrapper: Wrapper) -> None:
-    function = vars(owner).get(name) if owner is not None else None
-    if owner is None or function is None:
+def _hook(owner: type | None, name: str, wrapper: Wrapper) -> None:
+    if not wrap(owner, name, wrapper, _wrapped):
         current().add_finding(_unknown_release(name))
-    elif getattr(function, "_self_wrapper", None) is not wrapper:
-        _wrapped.setdefault((owner, name), function)
-        setattr(owner, name, wrapt.FunctionWrapper(function, wrapper))
 
 
-def _compile(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    model = args[0] if args else None
     if id(model) in _inside:
         return wrapped(*args, **kwargs)
-    with _entered(model), _guard_turned_away(model, "compile"):
-        result = wrapped(*args, **kwargs)
+    try:
+        with _entered(model), _guard_turned_away(model, "compile"):
+            result = wrapped(*args, **kwargs)
+    except Exception as error:
+        add_note(error)
+        leave_no_frame(error)
+        raise
     _guarded(_reconcile, model, _requested(wrapped, args, kwargs))
+    check_mixing(model)
     return result
 
 
 def _compile_from_config(
-    wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     """Load a compiled model.
 
     The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
     it gives way; it is never turned on.
     """
+    model = args[0] if args else None
     with _entered(model), _guard_turned_away(model, "compile"):
         result = wrapped(*args, **kwargs)
     if getattr(model, "compiled", False) and not current().plan.jit_compile:
@@ -106,7 +104,8 @@ def _compile_from_config(
     return result
 
 
-def _predict(wrapped: Callable[..., Any], model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _predict(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    model = args[0] if args else None
     if id(model) in _inside:
         return wrapped(*args, **kwargs)
     with _entered(model), _guard_turned_away(model, "predict"):

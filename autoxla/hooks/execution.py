@@ -104,7 +104,7 @@ def has_begun(module: object) -> bool:
 
 
 def is_loaded(module: object, name: str) -> bool:
-    """Return whether the import system has executed a file for ``module`` as ``name``; an alias it has not."""
+    """Return whether the import system has executed a file for ``module`` as ``name``, no alias."""
     as_named = getattr(_spec_of(module), "name", None) == name
     return as_named and has_begun(module) and not _is_starting(module)
 

@@ -28,19 +28,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from types import FrameType, FunctionType, MethodType, ModuleType, TracebackType
-from typing import Any, SupportsIndex
-
-import wrapt
+from types import FrameType, FunctionType, ModuleType, TracebackType
+from typing import Any
 
 from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.notes import Note, find_note
+from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.notice import say
 from autoxla.readers import tensorflow_bool
 from autoxla.session import current, place_of
-
-Wrapper = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], Any]
 
 #: What `Exception.add_note` puts in front of every note of ours.
 PREFIX = "autoxla: "
@@ -64,7 +61,7 @@ GENERATIONS = {
 _SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
 
 #: What was wrapped: (class or module, name) to the function that was there before, for `unhook`.
-_wrapped: dict[tuple[Any, str], Any] = {}
+_wrapped: Wrapped = {}
 #: Models that were looked at when all of their parts were built.
 _settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 #: What was said, and for which line: one that trains many models of one make says it once.
@@ -85,10 +82,7 @@ def register() -> None:
 
 def unhook() -> None:
     """Put everything back that was wrapped or chained, unless somebody else wrapped it since."""
-    for (owner, name), original in _wrapped.items():
-        if isinstance(vars(owner).get(name), GuardedFunction):
-            setattr(owner, name, original)
-    _wrapped.clear()  # what other modules imported from these stays wrapped, and is off from now on
+    unwrap(_wrapped)
     remove_excepthook()
 
 
@@ -96,20 +90,20 @@ def hook_trainer(module: ModuleType) -> None:
     """Wrap ``fit`` of the class that trains: a backend's ``…Trainer`` in Keras 3, ``Model`` in Keras 2."""
     for owner in list(vars(module).values()):
         if isinstance(owner, type) and owner.__module__ == module.__name__ and "fit" in vars(owner):
-            _wrap(owner, "fit", _fit)
+            wrap(owner, "fit", _fit, _wrapped)
 
 
 def hook_sequential(module: ModuleType) -> None:
     """Wrap ``Sequential.add``."""
     if not _is_observing():
-        _wrap(getattr(module, "Sequential", None), "add", _call)
+        wrap(getattr(module, "Sequential", None), "add", _call, _wrapped)
 
 
 def hook_saving(module: ModuleType) -> None:
     """Wrap the functions that load and save, before other modules import them from ``module``."""
     for name in _SAVING:
         if not _is_observing():
-            _wrap(module, name, _call)
+            wrap(module, name, _call, _wrapped)
 
 
 HOOKS = (
@@ -129,39 +123,12 @@ HOOKS = (
 # --- Wrapping
 
 
-class GuardedFunction(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A wrapped function that binds, copies and pickles as functions do.
-
-    wrapt's own makes an object of its own kind of each ``Model.fit`` and ``model.fit``: none is itself,
-    none can be pickled, copied or kept as a ``weakref.WeakMethod``.
-    """
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> str:
-        return str(self.__qualname__)
-
-    def __copy__(self) -> GuardedFunction:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> GuardedFunction:
-        return self
-
-
-def _wrap(owner: Any, name: str, wrapper: Wrapper) -> None:
-    function: Any = vars(owner).get(name) if owner is not None else None
-    if callable(function) and not isinstance(function, GuardedFunction):
-        _wrapped[owner, name] = function
-        setattr(owner, name, GuardedFunction(function, wrapper, lambda: (owner, name) in _wrapped))
-
-
 def _call(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
         add_note(error)
-        _leave_no_frame(error)
+        leave_no_frame(error)
         raise
 
 
@@ -174,7 +141,7 @@ def _fit(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mappi
     except Exception as error:
         if not _is_observing():
             add_note(error)
-        _leave_no_frame(error)
+        leave_no_frame(error)
         raise
     finally:
         _guarded(_stop_watching, model)
@@ -185,12 +152,6 @@ def _guarded(function: Callable[[Any], None], model: Any) -> None:
         function(model)
     except Exception as error:  # noqa: BLE001 - a model may be made of anything
         finder.note_fault("search for mixed generations", error)
-
-
-def _leave_no_frame(error: BaseException) -> None:
-    """Take the wrapper's frame off. PYVERSION: 3.10 does not look at this when it raises again."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
 
 
 def _is_observing() -> bool:

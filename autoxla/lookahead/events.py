@@ -13,6 +13,7 @@ POSSIBLE = 1  # under a condition, or after something that may have ended the un
 HANDLER = 2  # in an ``except``: runs only after an error, which grades leave out of account
 GLOBAL = 4  # binds a name that is declared global
 AWAITED = 8  # the coroutine that is called runs here
+CAUGHT = 16  # in a ``try`` that goes on where an import or an attribute is missing
 
 
 class Const(NamedTuple):

@@ -15,6 +15,7 @@ from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.lookahead import events as ev
 from autoxla.lookahead.events import (
     AWAITED,
+    CAUGHT,
     GLOBAL,
     HANDLER,
     POSSIBLE,
@@ -653,13 +654,15 @@ class Follower:
         if self._each or kind not in ("attribute", "call"):
             key = (*key, event.line, event.column)
         known = self._evidence.get(key)
-        if known is not None and (known.grade == "certain" or not certain) and known.early <= early:
+        caught = bool(event.flow & CAUGHT)
+        is_graded = known is not None and (known.grade == "certain" or not certain)
+        if known is not None and is_graded and known.early <= early and known.caught <= caught:
             return
         if known is not None:
-            early = early and known.early
+            early, caught = early and known.early, caught and known.caught
             certain = certain or known.grade == "certain"
         grade: Literal["certain", "possible"] = "certain" if certain else "possible"
-        self._evidence[key] = Evidence(kind, name, value, grade, self._place(frame, event), early)
+        self._evidence[key] = Evidence(kind, name, value, grade, self._place(frame, event), early, caught)
 
     def _place(self, frame: Frame, event: ev.Event) -> Place:
         key = (frame.unit.file, event.line, event.column)

@@ -96,6 +96,7 @@ def _to_data(reading: Reading) -> dict[str, object]:
         "value": [e.value for e in evidence],
         "grade": [e.grade for e in evidence],
         "early": [e.early for e in evidence],
+        "caught": [e.caught for e in evidence],
         "file": [files[e.place.file] for e in evidence],
         "line": [e.place.line for e in evidence],
         "column": [e.place.column for e in evidence],
@@ -123,6 +124,7 @@ def _from_data(data: Mapping[str, Any]) -> Reading:
         [_GRADES[grade] for grade in _column(data, "grade", str)],
         places,
         _column(data, "early", bool),
+        _column(data, "caught", bool),
     )
     return Reading(
         evidence=tuple(evidence),

@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, cast
 
 from autoxla.lookahead import events as ev
-from autoxla.lookahead.events import AWAITED, GLOBAL, HANDLER, POSSIBLE, Const, Event, Ref, Unit, Value
+from autoxla.lookahead.events import (
+    AWAITED,
+    CAUGHT,
+    GLOBAL,
+    HANDLER,
+    POSSIBLE,
+    Const,
+    Event,
+    Ref,
+    Unit,
+    Value,
+)
 from autoxla.lookahead.paths import evaluate_path
 
 #: What parsing or walking of a file may raise, whatever is in it.
@@ -57,6 +68,7 @@ _OTHER_CODING = re.compile(rb"(?:.*\n)?.*coding[:=][ \t]*(?!utf-?8|ascii|latin|i
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_MISSING = frozenset({"ImportError", "ModuleNotFoundError", "AttributeError", "Exception", "BaseException"})
 _TRIES: tuple[type, ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 
 
@@ -397,7 +409,8 @@ class _Scanner:
         return self._block(node.body)
 
     def _try(self, node: ast.Try) -> int:
-        ended = self._block(node.body)
+        caught = any(_catches_missing(handler) for handler in node.handlers)
+        ended = self._under(caught, node.body, CAUGHT)
         if node.handlers:
             ended &= ~_RAISE
         for handler in node.handlers:
@@ -839,3 +852,11 @@ _EXPRESSIONS: dict[type, Callable[..., None]] = {
     ast.Yield: _Scanner._yield,
     ast.YieldFrom: _Scanner._yield,
 }
+
+
+def _catches_missing(handler: ast.ExceptHandler) -> bool:
+    """Tell whether a handler goes on where an import or an attribute is missing."""
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(_name_of(kind) in _MISSING for kind in kinds)

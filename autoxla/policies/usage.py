@@ -99,12 +99,17 @@ def _demands(
     reading: Reading, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
     for evidence in reading.evidence:
-        if evidence.kind not in ("import", "attribute"):
+        if evidence.kind not in ("import", "attribute") or _is_dispensable(evidence):
             continue
         if _is_legacy_only(evidence):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
+
+
+def _is_dispensable(evidence: Evidence) -> bool:
+    """Return whether the program goes on without this; what it falls back on is no such thing."""
+    return evidence.caught and not is_below(evidence.name, "keras")
 
 
 def _is_legacy_only(evidence: Evidence) -> bool:
@@ -147,7 +152,7 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
     used = [e for e in reading.evidence if e.kind in ("import", "attribute", "call")]
     through = [e for e in used if any(is_below(e.name, name) for name in MEETING)]
     for evidence in reading.evidence:
-        if evidence.kind == "import" and is_below(evidence.name, "tf_keras"):
+        if evidence.kind == "import" and not evidence.caught and is_below(evidence.name, "tf_keras"):
             beside = next((e for e in through if e.place.file == evidence.place.file), None)
             if beside is not None:
                 both_certain = evidence.grade == beside.grade == "certain"
@@ -178,7 +183,7 @@ def _generation(
 def _has_no_keras(reading: Reading) -> bool:
     if not reading.complete:
         return False
-    names = [e.name for e in reading.evidence if e.kind in ("import", "attribute", "call")]
+    names = [e.name for e in reading.evidence if e.kind in ("import", "attribute")]
     return all(_is_keras_free(name) for name in names)
 
 

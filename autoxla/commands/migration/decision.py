@@ -15,40 +15,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from autoxla.commands.migration.kinds import BOUND_TO, PACKAGE, ROOTS, SPOKEN, Keras, classify
 from autoxla.commands.migration.names import OTHER, PUBLIC, Generation, exists_in, missing_in
 from autoxla.commands.migration.reading import NOTHING, Alias, Chain, Reading, SourceError, Statement, Text
 from autoxla.commands.migration.text import Edit, OverlapError, Refusal, apply_edits
-from autoxla.policies.packages import PACKAGES
 
-PACKAGE: dict[Generation, str] = {"legacy": "tf_keras", "keras3": "keras"}
-SPOKEN: dict[Generation, str] = {"legacy": "tf_keras", "keras3": "Keras 3"}
-#: TensorFlow's other names for parts of ``tf.keras``.
-_PARTS = ("initializers", "losses", "metrics", "optimizers")
-_ROOTS = ("tensorflow", "tensorflow.compat", "tensorflow.compat.v2")
 _IMPORTERS = ("__import__", "find_spec", "import_module", "importorskip", "patch", "reload")
 _EVALUATORS = ("compile", "eval", "exec")
 _EDITABLE = re.compile(r"[\w\s.\\]+")
 _WATCHED = ("keras", "tensorflow", "tf_keras")
 _TRUE = ("1", "true", "True")
-#: Libraries of which only a part holds Keras objects; None: their objects do not meet the program's.
-_PARTLY = {
-    "tensorflow_hub": "tensorflow_hub.KerasLayer",
-    "tensorflow_probability": "tensorflow_probability.layers",
-    "transformers": None,
-}
-
-
-def _libraries(*needs: str) -> frozenset[str]:
-    """Return the modules whose newest release has one of the ``needs``."""
-    found = {package.module for package in PACKAGES if package.before is None and package.need in needs}
-    return frozenset(name for name in (_PARTLY.get(module, module) for module in found) if name)
-
-
-#: Libraries whose objects are of one generation and do not mix with the other's.
-_BOUND_TO: dict[Generation, frozenset[str]] = {
-    "keras3": _libraries("3"),
-    "legacy": _libraries("2", "tf_keras"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,38 +33,6 @@ class Decision:
 
     edits: tuple[Edit, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Keras:
-    """A dotted path as a part of Keras.
-
-    `kind`: ``keras``, ``tf_keras``, ``tensorflow`` (for tf.keras), or ``v1`` and ``private`` for what
-    no public package has. `length` counts the words that name the package, `path` is what follows.
-    """
-
-    kind: str
-    length: int
-    path: str
-
-
-def classify(dotted: str) -> Keras | None:
-    """Return which part of Keras ``dotted`` is, None for what is not Keras."""
-    words = dotted.split(".")
-    if words[0] in ("keras", "tf_keras"):
-        return Keras(words[0], 1, ".".join(words[1:]))
-    if words[0] != "tensorflow" or len(words) == 1:
-        return None
-    skip = 3 if words[1:3] == ["compat", "v2"] else 1
-    if words[skip : skip + 1] == ["keras"]:
-        return Keras("tensorflow", skip + 1, ".".join(words[skip + 1 :]))
-    if words[skip : skip + 1] and words[skip] in _PARTS:
-        return Keras("tensorflow", skip, ".".join(words[skip:]))
-    if words[1:4] == ["compat", "v1", "keras"]:
-        return Keras("v1", 4, ".".join(words[4:]))
-    if "keras" in words[2:4] and words[1] in ("python", "contrib", "_api"):
-        return Keras("private", 0, ".".join(words[1:]))
-    return None
 
 
 def decide(text: str, target: Generation) -> Decision:
@@ -218,7 +162,7 @@ class _Module:
         aliases = [alias for alias in self.reading.aliases if alias.statement is statement]
         if aliases[0].module is None:
             self._edit_plain_import(aliases)
-        elif classify(aliases[0].module) or aliases[0].module not in _ROOTS:
+        elif classify(aliases[0].module) or aliases[0].module not in ROOTS:
             self._edit_from_keras(aliases)
         else:
             self._edit_from_tensorflow(aliases)
@@ -390,7 +334,7 @@ class _Module:
         """Tell whether the root stands for TensorFlow or a Keras package that is to be changed."""
         for origin in origins:
             found = classify(origin) if origin else None
-            if origin in _ROOTS or (found and not found.path and found.kind != self.package):
+            if origin in ROOTS or (found and not found.path and found.kind != self.package):
                 return True
         return False
 
@@ -413,14 +357,14 @@ class _Module:
         own = classify(origin)
         if own and self._find_problem(own):
             return False  # told where it was bound
-        if chain.stored and not keras.path and origin in _ROOTS:
+        if chain.stored and not keras.path and origin in ROOTS:
             self._refuse(chain.start, "AX122", f"`{chain.root}.keras` is assigned to")
             return False
         return self._has(keras, chain.start)
 
     def _use(self, chain: Chain, found: list[tuple[str, Keras]]) -> _Use | None:
         origin, keras = found[0]
-        if origin in _ROOTS:
+        if origin in ROOTS:
             last = keras.length - len(origin.split("."))
             return self._checked(_Use(chain, chain.start, chain.ends[last]), last)
         aliases = self._aliases_at(chain.scope, chain.root)
@@ -631,7 +575,7 @@ class _Module:
                     self._refuse_library(chain.start, library)
 
     def _library(self, dotted: str) -> str | None:
-        bound = _BOUND_TO[OTHER[self.target]]
+        bound = BOUND_TO[OTHER[self.target]]
         return next((name for name in bound if f"{dotted}.".startswith(f"{name}.")), None)
 
     def _refuse_library(self, offset: int, library: str) -> None:

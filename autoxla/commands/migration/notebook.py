@@ -23,7 +23,8 @@ from autoxla.commands.migration.text import Edit, Refusal, apply_edits
 _SPACE = re.compile(r"[ \t\r\n]*")
 _LITERAL = re.compile(r"[-+.\w]+")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
-_MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[^#'\"]*\?\s*$)")
+#: Only asked of lines that Python refuses.
+_MAGIC = re.compile(r"(?:cat|cd|cp|ls|mkdir|mv|pwd|rm)\b|\s*([%!?]|[\w.]+\s*=\s*[%!]|[^#'\"]*\?\s*$)")
 _PYTHON_CELLS = re.compile(r"%%(time|timeit|capture|prun)\b")
 #: Shell commands, other languages, and help: ``name?``.
 _HARMLESS = re.compile(
@@ -63,11 +64,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A cell's text with IPython's lines held back. `text` is None where the whole cell is not Python."""
+    """A cell's text with IPython's lines held back. `text` is None where the whole cell is not Python.
+
+    `lead` stands before it where all of the cell is indented, which IPython takes back.
+    """
 
     cell: Cell
     text: str | None
     held: dict[str, str]
+    lead: str = ""
 
     def unmask(self, text: str) -> str:
         """Return ``text`` with the lines that were held back."""
@@ -217,14 +222,16 @@ def _mask(cell: Cell) -> Masked:
         return Masked(cell, None, {})
     lines = _LINES.findall(source)
     held: dict[str, str] = {}
+    lead = "if 1:\n" if source.lstrip("\n")[:1] in (" ", "\t") else ""
     while True:
         try:
-            check_syntax("".join(lines))
-            return Masked(cell, "".join(lines), held)
+            check_syntax(lead + "".join(lines))
+            return Masked(cell, "".join(lines), held, lead)
         except SourceError as error:
-            at = _find_magic(lines, error.line, held)
+            line = error.line - bool(lead)
+            at = _find_magic(lines, line, held)
             if at is None:
-                raise NotebookError(f"cell {cell.number}, {error}") from None
+                raise NotebookError(f"cell {cell.number}, line {line}: {error.reason}") from None
         _hold(lines, at, held, cell.number)
 
 
@@ -254,8 +261,8 @@ def _join(masked: list[Masked]) -> tuple[str, list[int]]:
     starts: list[int] = []
     length = 0
     for each in masked:
-        starts.append(length)
-        parts.append("" if each.text is None else each.text + "\n")
+        starts.append(length + len(each.lead))
+        parts.append("" if each.text is None else f"{each.lead}{each.text}\n")
         length += len(parts[-1])
     return "".join(parts), starts
 

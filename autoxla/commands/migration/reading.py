@@ -99,9 +99,10 @@ class Text:
 class SourceError(ValueError):
     """The text cannot be read as Python. `line` counts from 1."""
 
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
         self.line = line
+        self.reason = reason
 
 
 class Reading:
@@ -382,7 +383,7 @@ def check_syntax(text: str) -> None:
             warnings.simplefilter("ignore")
             compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
     except SyntaxError as error:
-        raise SourceError(error.lineno or 1, f"line {error.lineno or 1}: {error.msg}") from None
+        raise SourceError(error.lineno or 1, error.msg) from None
     except (ValueError, MemoryError, RecursionError) as error:
         raise SourceError(1, str(error) or "it is nested too deeply") from None
 

@@ -1,0 +1,66 @@
+"""Wrapping a function of a class or module so that nothing but its behaviour tells.
+
+wrapt keeps name, documentation, signature and ``isinstance``; what it lacks for methods is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
+from typing import Any, SupportsIndex
+
+import wrapt
+
+#: Called with the wrapped function, None, and the arguments, of which a method's first is the object.
+Wrapper = Callable[[Callable[..., Any], None, Sequence[Any], Mapping[str, Any]], Any]
+#: What was wrapped: (class or module, name) to the function that was there before.
+Wrapped = dict[tuple[Any, str], Any]
+
+
+class WrappedFunction(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A wrapped function that binds, copies and pickles as functions do.
+
+    wrapt's own makes an object of its own kind of each ``Model.fit`` and ``model.fit``: none is itself,
+    none can be pickled, copied or kept as a ``weakref.WeakMethod``.
+    """
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str:
+        return str(self.__qualname__)
+
+    def __copy__(self) -> WrappedFunction:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WrappedFunction:
+        return self
+
+
+def wrap(owner: Any, name: str, wrapper: Wrapper, kept: Wrapped) -> bool:
+    """Wrap ``name`` of ``owner``, once; return False where there is no such function.
+
+    ``kept`` gets what was there before, for `unwrap`. Where somebody else has wrapped ours since, the
+    result is wrapped again and ours is outermost.
+    """
+    function: Any = vars(owner).get(name) if owner is not None else None
+    if not callable(function):
+        return False
+    if not isinstance(function, WrappedFunction):
+        kept.setdefault((owner, name), function)
+        setattr(owner, name, WrappedFunction(function, wrapper, lambda: (owner, name) in kept))
+    return True
+
+
+def unwrap(kept: Wrapped) -> None:
+    """Put everything in ``kept`` back that nobody else wrapped since; the rest does nothing from now on."""
+    for (owner, name), original in kept.items():
+        if isinstance(vars(owner).get(name), WrappedFunction):
+            setattr(owner, name, original)
+    kept.clear()
+
+
+def leave_no_frame(error: BaseException) -> None:
+    """Take a wrapper's frame off. PYVERSION: 3.10 does not look at this when it raises again."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
