@@ -1,0 +1,140 @@
+"""``python -m autoxla check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from programs import Outcome, clean_environment, run
+
+CONFLICT = """\
+import tensorflow as tf
+import keras
+adam = tf.keras.optimizers.legacy.Adam(0.1)
+"""
+
+
+def check(folder: Path, *words: str, **variables: str) -> Outcome:
+    return run(["-m", "autoxla", "check", *words], folder, clean_environment(**variables))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "clean.py").write_text("import tensorflow as tf\nprint(tf.keras.layers)\n", encoding="utf-8")
+    (tmp_path / "train.py").write_text(CONFLICT, encoding="utf-8")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "old.py").write_text("from keras.engine import topology\n", encoding="utf-8")
+    return tmp_path
+
+
+def codes(outcome: Outcome) -> list[str]:
+    return [line.split()[1] for line in outcome.out.splitlines()]
+
+
+def test_findings_have_their_place(project: Path) -> None:
+    outcome = check(project, "train.py")
+    assert outcome.status == 1
+    assert outcome.out.startswith("train.py:3:8 AX113 error train.py:3:8: tensorflow.keras.optimizers.legacy")
+    assert "train.py:2:1" in outcome.out
+
+
+def test_a_folder_is_read_as_a_whole(project: Path) -> None:
+    assert sorted(codes(check(project, "."))) == ["AX113", "AX191"]
+
+
+def test_without_an_error_the_status_is_0(project: Path) -> None:
+    outcome = check(project, "package", "clean.py")
+    assert (outcome.status, codes(outcome)) == (0, ["AX191"])
+
+
+def test_json(project: Path) -> None:
+    data = json.loads(check(project, "--format", "json", "train.py").out)
+    assert [(f["code"], f["level"], f["file"], f["line"]) for f in data] == [
+        ("AX113", "error", "train.py", 3)
+    ]
+
+
+def test_github(project: Path) -> None:
+    outcome = check(project, "--format", "github", "train.py")
+    assert outcome.out.startswith("::error file=train.py,line=3,col=8,title=AX113::")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--select", "AX191"], ["AX191"]),
+        (["--ignore", "AX191"], ["AX113"]),
+        (["--ignore", "AX1"], []),
+        (["--select", "AX1", "--ignore", "AX113"], ["AX191"]),
+    ],
+)
+def test_select_and_ignore(words: list[str], expected: list[str], project: Path) -> None:
+    assert codes(check(project, *words, ".")) == expected
+
+
+def test_settings_of_the_project(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.autoxla]\nignore = ["AX113"]\n', encoding="utf-8")
+    assert codes(check(project, ".")) == ["AX191"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "silent"),
+    [
+        ("# autoxla: ignore", True),
+        ("# autoxla: ignore[AX113]", True),
+        ("# autoxla: ignore[AX101, ax113]", True),
+        ("# autoxla: ignore[AX101]", False),
+        ("# autoxla", False),
+    ],
+)
+def test_a_comment_silences_its_line(comment: str, silent: bool, project: Path) -> None:
+    (project / "train.py").write_text(CONFLICT.rstrip() + f"  {comment}\n", encoding="utf-8")
+    assert (codes(check(project, "train.py")) == []) is silent
+
+
+def test_an_early_variable_of_the_program_counts(project: Path) -> None:
+    head = "import os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\n"
+    code = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam(0.1)\n"
+    (project / "train.py").write_text(code, encoding="utf-8")
+    assert codes(check(project, "train.py")) == ["AX112"]
+    (project / "train.py").write_text(head + code, encoding="utf-8")
+    assert codes(check(project, "train.py")) == []
+
+
+def test_a_notebook(project: Path) -> None:
+    cells = [{"cell_type": "code", "source": "%matplotlib inline\nfrom keras.engine import topology"}]
+    (project / "book.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert check(project, "book.ipynb").out.startswith("book.ipynb:cell 1:2:")
+
+
+def test_what_cannot_be_read_is_noted(project: Path) -> None:
+    (project / "broken.py").write_text("import tensorflow as\n", encoding="utf-8")
+    outcome = check(project, "broken.py", "clean.py")
+    assert (outcome.status, codes(outcome)) == (0, ["AX905"])
+
+
+def test_the_environment_is_said_once(project: Path) -> None:
+    outcome = check(project, "clean.py", "package", TF_XLA_FLAGS="--tf_xla_auto_jit=abc")
+    assert codes(outcome).count("AX301") == 1
+
+
+@pytest.mark.parametrize("words", [["missing.py"], [], ["--format", "xml", "."], ["--select", "E1", "."]])
+def test_bad_usage_is_status_2(words: list[str], project: Path) -> None:
+    assert check(project, *words).status == 2
+
+
+def test_a_bad_setting_is_status_2(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.autoxla]\nignore = [1]\n", encoding="utf-8")
+    outcome = check(project, ".")
+    assert outcome.status == 2
+    assert "AX902 error pyproject.toml:2:" in outcome.notices[0]
+
+
+def test_nothing_of_a_backend_is_imported(project: Path) -> None:
+    code = (
+        "import sys\nfrom autoxla.commands.check import main\nmain(['.'])\n"
+        "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
+    )
+    assert run(["-c", code], project).out.splitlines()[-1] == "[]"
