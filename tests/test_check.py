@@ -138,3 +138,9 @@ def test_nothing_of_a_backend_is_imported(project: Path) -> None:
         "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
     )
     assert run(["-c", code], project).out.splitlines()[-1] == "[]"
+
+
+def test_a_variable_of_the_program_has_its_line(project: Path) -> None:
+    code = "import os\nos.environ['KERAS_BACKEND'] = 'theano'\nimport keras\n"
+    (project / "train.py").write_text(code, encoding="utf-8")
+    assert check(project, "train.py").out.startswith("train.py:2:1 AX403 error")

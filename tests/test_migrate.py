@@ -673,6 +673,13 @@ def test_nothing_that_is_read_is_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
+    write(tmp_path, a__py="import keras\n" + "keras.Model\n" * 9)
+    closed = "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1)"
+    done = migrate(tmp_path, "--to", "legacy", "a.py", before=closed)
+    assert (done.status, done.err) == (1, "")
+
+
 def test_without_libcst(tmp_path: Path) -> None:
     write(tmp_path, a__py="import keras\n")
     done = migrate(tmp_path, "--to", "legacy", "a.py", before="import sys; sys.modules['libcst'] = None")

@@ -134,6 +134,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(says("import", "keras.engine.topology"))),
         make(reading=read(says("import", "keras.engineering"))),
     ),
+    "AX192": (
+        make(reading=read(says("attribute", "tensorflow.estimator.DNNClassifier"))),
+        make(reading=read(says("attribute", "tensorflow.estimator.DNNClassifier")), versions=OLD),
+    ),
     "AX193": (
         make(reading=read(says("import", "keras"), says("import", "tf_keras"))),
         make(reading=read(says("import", "keras"), says("import", "tf_keras", grade="possible"))),

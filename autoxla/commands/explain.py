@@ -7,19 +7,20 @@ where a setting, a flag variable or the script's name is bad.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from autoxla.commands.programs import gather_for, read_script, with_reading
 from autoxla.facts import Finding, Plan, Setting, Situation
 from autoxla.notice import say
 from autoxla.policies import decide
 from autoxla.report import as_data
-from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation import gather
+from autoxla.settings import BadSettingError
 
 USAGE = "usage: python -m autoxla explain [--json] [SCRIPT]"
+#: What the facts of a usage are called.
+_FACTS = {"keras": "Keras generation", "ops_override": "ITEX ops override", "enables_xla": "enables XLA"}
 #: Findings that stand for bad input of the user's.
 BAD_INPUT = ("AX301", "AX302")
 
@@ -58,9 +59,9 @@ def explain() -> str:
 
 
 def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
-    folder = Path.cwd() if script is None else script.resolve().parent
-    settings, usage = read_settings(folder, os.environ)
-    situation = gather(settings, usage, environ=os.environ, importing=None)
+    situation = gather_for(Path.cwd() if script is None else script.resolve().parent)
+    if script is not None:
+        situation = with_reading(situation, read_script(script))
     return situation, decide(situation)
 
 
@@ -109,6 +110,19 @@ def _situation_rows(situation: Situation) -> Iterator[tuple[str, str]]:
         yield situation.keras_config.file, f"backend {situation.keras_config.backend or 'not named'}"
     for name, value in sorted(situation.environment.items()):
         yield name, repr(value)
+    yield from _program_rows(situation)
+
+
+def _program_rows(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Yield what the program's source says, each fact with its line."""
+    reading, usage = situation.reading, situation.usage
+    if not reading.known:
+        return
+    whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
+    yield "program", f"{len(reading.files)} file(s) read, {whole}"
+    for name, place in usage.evidence.items():
+        if name != "importing":
+            yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
 
 
 def _accelerator(situation: Situation) -> str:

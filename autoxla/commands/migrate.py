@@ -88,7 +88,13 @@ def main(argv: list[str]) -> int:
         say("AX902 error migrate: it needs libcst: pip install 'autoxla-runtime[migrate]'")
         return 2
     tally = Tally()
-    _run_deep(lambda: _process_all(request, tally))
+    try:
+        _run_deep(lambda: _process_all(request, tally))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return _finish(tally, request)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from zipfile import is_zipfile
 
 from autoxla.facts import Evidence, Place, Reading, Situation
+from autoxla.lookahead import Program, read_program
+from autoxla.places import cache_folder
 from autoxla.policies.usage import is_below
 from autoxla.session import add_reading
 from autoxla.settings import read_settings
@@ -24,6 +27,18 @@ def gather_for(folder: Path) -> Situation:
     """
     settings, declared = read_settings(folder, os.environ)
     return gather(settings, declared, environ=os.environ, importing=None)
+
+
+def read_script(script: Path) -> Reading:
+    """Return what the source of ``script`` says: a file, a notebook, a folder or a zip file."""
+    path = script.absolute()
+    if path.is_dir() or is_zipfile(path):
+        program = Program("directory", str(path), path)
+    elif path.suffix == ".ipynb":
+        program = Program("notebook", str(path), path.parent)
+    else:
+        program = Program("script", str(path), path.resolve().parent)
+    return read_program(program, cache=cache_folder(os.environ) / "lookahead")
 
 
 def with_reading(situation: Situation, reading: Reading) -> Situation:

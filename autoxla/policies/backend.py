@@ -50,6 +50,7 @@ RULES = (
         "set KERAS_BACKEND=tensorflow, or take ITEX out of this environment",
         OVERRIDE,
         lambda d: _is_out_of_reach(d) and d.situation.importing != "keras",
+        about="KERAS_BACKEND",
     ),
     Rule(
         "AX406",
@@ -60,6 +61,7 @@ RULES = (
         "keep tensorflow out of this process, or take ITEX out of this environment",
         OVERRIDE,
         lambda d: _is_out_of_reach(d) and d.situation.importing == "keras",
+        about="KERAS_BACKEND",
     ),
     Rule(
         "AX402",
@@ -81,6 +83,7 @@ RULES = (
         "set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino",
         KERAS,
         lambda d: _reads_it(d) and bool(d.environment.get(VARIABLE)) and d.backend not in BACKENDS,
+        about="KERAS_BACKEND",
     ),
     Rule(
         "AX401",
@@ -90,6 +93,7 @@ RULES = (
         "install its package, or set KERAS_BACKEND to one that is installed",
         KERAS,
         lambda d: _reads_it(d) and d.backend in BACKENDS and d.backend not in d.situation.backends,
+        about="KERAS_BACKEND",
     ),
     Rule(
         "AX404",
@@ -102,5 +106,6 @@ RULES = (
             d.situation.keras_backend is not None
             and d.situation.environment.get(VARIABLE, "") not in ("", d.situation.keras_backend)
         ),
+        about="KERAS_BACKEND",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autoxla.facts import EvidenceKind, Place
+from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
 from autoxla.readers import intended, tensorflow_bool
 
@@ -116,6 +116,16 @@ def _mixes(draft: Draft) -> bool:
     return both is not None and draft.has("keras", KERAS_3)
 
 
+def _tensorflow_1(draft: Draft) -> Evidence | None:
+    names = ("tensorflow.estimator", "tensorflow.contrib")
+    return draft.says("attribute", *names) or draft.says("import", *names)
+
+
+def _tensorflow_1_place(draft: Draft) -> Place | None:
+    evidence = _tensorflow_1(draft)
+    return None if evidence is None else evidence.place
+
+
 def _is_half_switched(draft: Draft) -> bool:
     then = draft.situation.read_values
     return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
@@ -144,6 +154,7 @@ RULES = (
         LAZY_LOADER,
         _is_misspelt,
         act=_normalise,
+        about="TF_USE_LEGACY_KERAS",
     ),
     Rule(
         "AX105",
@@ -186,6 +197,7 @@ RULES = (
         "pip install tf-keras, or unset TF_USE_LEGACY_KERAS",
         LAZY_LOADER,
         lambda d: d.legacy and d.has("tensorflow") and not d.has("tf-keras"),
+        about="TF_USE_LEGACY_KERAS",
     ),
     Rule(
         "AX109",
@@ -324,6 +336,16 @@ RULES = (
         "Keras 3, public API",
         lambda d: d.says("import", *PRIVATE) is not None and d.has("keras", KERAS_3),
         about=_place("import", *PRIVATE),
+    ),
+    Rule(
+        "AX192",
+        "warning",
+        "An API of TensorFlow 1",
+        "tf.estimator went with TensorFlow 2.16, and tf.contrib with 2.0: its first use raises an error",
+        "rewrite it with Keras, or stay with an older TensorFlow",
+        "TensorFlow, release notes of 2.0 and 2.16",
+        lambda d: _tensorflow_1(d) is not None and d.has("tensorflow", SWITCHABLE),
+        about=_tensorflow_1_place,
     ),
     Rule(
         "AX193",

@@ -40,8 +40,8 @@ class Rule:
     `Draft.words`. `cures` are the variables that end it, in the order in which they are to give
     way. A `deadly` rule stands for the end of the process or silently wrong results: only then does
     the user's explicit value give way. `act` changes the draft where variables alone cannot; it
-    returns whether it did. `about` names the fact whose place is the finding's, or finds that place;
-    `source` is the document that the rule comes from.
+    returns whether it did. `about` names the fact or variable whose place is the finding's, or finds
+    that place; `source` is the document that the rule comes from.
     """
 
     code: str
@@ -219,6 +219,9 @@ class Draft:
             return ENVIRONMENT
         if callable(fact):
             return fact(self) or ENVIRONMENT
+        if fact.isupper():
+            assigned = self.says("variable", fact)
+            return assigned.place if assigned is not None and assigned.early else ENVIRONMENT
         if fact == "keras.json" and self.situation.keras_config is not None:
             return Place(self.situation.keras_config.file)
         if fact in _DEMANDS:

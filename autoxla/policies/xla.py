@@ -90,6 +90,7 @@ RULES = (
         "write --name=value, separated by spaces",
         FLAG_READER,
         lambda d: _errors(d, FLAGS),
+        about=FLAGS,
     ),
     Rule(
         "AX302",
@@ -100,6 +101,7 @@ RULES = (
         "write --name=value, separated by spaces",
         FLAG_READER,
         lambda d: _errors(d, XLA_FLAGS),
+        about=XLA_FLAGS,
     ),
     Rule(
         "AX304",
