@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import Outcome, clean_environment, run
+from programs import HOME, Outcome, clean_environment, run
 
 CONFLICT = """\
 import tensorflow as tf
@@ -16,12 +16,22 @@ adam = tf.keras.optimizers.legacy.Adam(0.1)
 """
 
 
+def install(site: Path, **versions: str) -> None:
+    """Make ``site`` a folder in which these releases are installed, as far as their metadata says."""
+    for name, version in versions.items():
+        metadata = site / f"{name}-{version}.dist-info" / "METADATA"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")
+
+
 def check(folder: Path, *words: str, **variables: str) -> Outcome:
-    return run(["-m", "autoxla", "check", *words], folder, clean_environment(**variables))
+    path = f"{folder / 'site'}:{HOME}"
+    return run(["-m", "autoxla", "check", *words], folder, clean_environment(PYTHONPATH=path, **variables))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    install(tmp_path / "site", tensorflow="2.21.0", keras="3.15.1", tf_keras="2.21.0")
     (tmp_path / "clean.py").write_text("import tensorflow as tf\nprint(tf.keras.layers)\n", encoding="utf-8")
     (tmp_path / "train.py").write_text(CONFLICT, encoding="utf-8")
     (tmp_path / "package").mkdir()

@@ -564,11 +564,11 @@ def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(tmp_path, {"n.ipynb": json.dumps({"cells": cells})})
     reading = read_program(Program("notebook", "n.ipynb", tmp_path), path=[])
     assert [(brief(e), str(e.place)) for e in reading.evidence] == [
-        ("certain variable TF_USE_LEGACY_KERAS=1 early", "n.ipynb:cell 1:1:1"),
-        ("certain import tensorflow", "n.ipynb:cell 3:2:1"),
-        ("certain attribute tensorflow.keras", "n.ipynb:cell 5:4:1"),
+        ("certain variable TF_USE_LEGACY_KERAS=1 early", "n.ipynb:cell 2:1:1"),
+        ("certain import tensorflow", "n.ipynb:cell 4:2:1"),
+        ("certain attribute tensorflow.keras", "n.ipynb:cell 6:4:1"),
     ]
-    assert [str(place) for place, _ in reading.unread] == ["n.ipynb:cell 4:1"]
+    assert [str(place) for place, _ in reading.unread] == ["n.ipynb:cell 5:1"]
 
 
 @pytest.mark.parametrize(

@@ -619,12 +619,12 @@ def test_what_cannot_be_read_is_named_and_others_are_done(
     assert (tmp_path / "good.py").read_bytes().startswith(b"import tf_keras as keras\n")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write all")
-def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+def test_a_read_only_file_is_replaced_only_by_who_may_write_it(tmp_path: Path) -> None:
     write(tmp_path, a__py="import keras\n")
     (tmp_path / "a.py").chmod(0o444)
-    assert main(["--to", "legacy", "--write", str(tmp_path)]) == 2
-    assert (tmp_path / "a.py").read_text() == "import keras\n"
+    may_write = os.access(tmp_path / "a.py", os.W_OK)  # root may
+    assert main(["--to", "legacy", "--write", str(tmp_path)]) == (0 if may_write else 2)
+    assert ("tf_keras" in (tmp_path / "a.py").read_text()) is may_write
 
 
 def test_folders_that_are_not_the_programs_are_passed_over(tmp_path: Path) -> None:

@@ -17,17 +17,17 @@ class NotANotebookError(ValueError):
 
 
 def read_cells(data: bytes) -> list[tuple[int, str]]:
-    """Return the code cells that run Python, with their numbers among the code cells from 1.
+    """Return the code cells that run Python, with their numbers among all cells from 1.
 
     Raises `NotANotebookError`.
     """
     try:
         content = json.loads(data)
         cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        texts = [_text(cell) for cell in cells if cell["cell_type"] == "code"]
+        texts = [(at, _text(cell)) for at, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise NotANotebookError(str(error)) from error
-    plain = ((number, _without_magics(text)) for number, text in enumerate(texts, 1))
+    plain = ((number, _without_magics(text)) for number, text in texts)
     return [(number, text) for number, text in plain if text is not None]
 
 
