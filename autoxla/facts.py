@@ -177,7 +177,8 @@ class Situation:
     import started this. `devices_ready` tells that TensorFlow enumerated its devices, after which it
     no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
     already. `read_values` are the values that variables had when that was imported which reads them
-    once. `flag_files` holds, by variable, the text of the file that ``TF_XLA_FLAGS`` or ``XLA_FLAGS``
+    once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
+    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file that ``TF_XLA_FLAGS`` or ``XLA_FLAGS``
     names instead of flags, None where it cannot be read.
     """
 
@@ -197,6 +198,7 @@ class Situation:
     devices_ready: bool = False
     keras_backend: str | None = None
     read_values: Mapping[str, str | None] = field(default_factory=dict)
+    requiring_keras_2: frozenset[str] = frozenset()
     flag_files: Mapping[str, str | None] = field(default_factory=dict)
 
 

@@ -27,12 +27,12 @@ from autoxla.notice import headline, say
 from autoxla.places import cache_folder
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
-from autoxla.policies.usage import summarise
+from autoxla.policies.usage import KERAS_FREE, summarise
 from autoxla.readers import intended
 from autoxla.report import write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation import gather
-from autoxla.situation.distributions import look_up
+from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
 
 #: Module to wait for, module of ours that hooks it, function in that one.
@@ -43,8 +43,12 @@ METHOD_HOOKS = (
     ("tf_keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
 )
+#: What TensorFlow imports at the first use of ``tf.keras``.
+_FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 #: What is looked for again while the program runs, and what says the same already.
 _SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
+#: The modules whose own requirements say nothing new.
+BACKENDS = ("tensorflow", "keras", "tf_keras", "keras_core", "jax", "torch", "autoxla")
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 
@@ -86,8 +90,8 @@ class Session:
         self._apply(self.situation.environment)
         if name != "keras_core" and "tensorflow" not in self.situation.imported:
             self.read_values["TF_USE_LEGACY_KERAS"] = os.environ.get("TF_USE_LEGACY_KERAS")
-        self._announce()
         self._register()
+        self._announce()
         self.write_report()
 
     def _apply(self, before: Mapping[str, str]) -> None:
@@ -111,6 +115,8 @@ class Session:
         if self.situation is not None and self.situation.settings.mode != "observe":
             for module, ours, function in METHOD_HOOKS:
                 finder.on_import(module, _late(ours, function))
+        for module in _FIRST_USE:
+            finder.on_import(module, lambda _: self.check_again())
         for finding in self.plan.findings:
             if finding.code == "AX114" and finding.about:
                 finder.before_import(finding.about, partial(self._now_certain, finding))
@@ -212,10 +218,17 @@ _session = Session()
 def add_reading(situation: Situation, reading: Reading) -> Situation:
     """Return ``situation`` with what the program's source says, and the packages that it names."""
     tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    distributions = {p.distribution for p in PACKAGES if p.module.split(".")[0] in tops}
-    versions = {**situation.versions, **look_up(sorted(distributions), sys.path)}
-    usage = summarise(reading, versions, situation.usage)
-    return replace(situation, versions=versions, reading=reading, usage=usage)
+    known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
+    versions = look_up(sorted(known[top] for top in tops if top in known), sys.path)
+    versions = {**situation.versions, **versions}
+    unknown = sorted(tops - known.keys() - KERAS_FREE - set(BACKENDS))
+    return replace(
+        situation,
+        versions=versions,
+        reading=reading,
+        usage=summarise(reading, versions, situation.usage),
+        requiring_keras_2=find_requiring(unknown, "tf-keras", sys.path),
+    )
 
 
 def current() -> Session:

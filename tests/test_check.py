@@ -154,3 +154,21 @@ def test_a_variable_of_the_program_has_its_line(project: Path) -> None:
     code = "import os\nos.environ['KERAS_BACKEND'] = 'theano'\nimport keras\n"
     (project / "train.py").write_text(code, encoding="utf-8")
     assert check(project, "train.py").out.startswith("train.py:2:1 AX403 error")
+
+
+@pytest.mark.parametrize(
+    ("requirement", "hinted"),
+    [
+        ("tf-keras>=2.16", True),
+        ("TF_Keras ; python_version > '3'", True),
+        ("tf-keras ; extra == 'tf'", False),
+        ("tf-keras-vis", False),
+    ],
+)
+def test_a_requirement_of_a_package_is_a_hint(requirement: str, hinted: bool, project: Path) -> None:
+    install(project / "site", unheard="1.0")
+    with (project / "site" / "unheard-1.0.dist-info" / "METADATA").open("a") as metadata:
+        metadata.write(f"Requires-Dist: {requirement}\n")
+    (project / "train.py").write_text("import unheard\nimport tensorflow\n", encoding="utf-8")
+    outcome = check(project, "train.py")
+    assert ("train.py:1:1 AX114 info" in outcome.out) is hinted

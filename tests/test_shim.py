@@ -257,6 +257,20 @@ model.compile("sgd", "mse")
     assert "AX404" in outcome.notices[0]
 
 
+def test_a_half_switch_is_noticed_at_the_first_use(tmp_path: Path) -> None:
+    code = """
+import autoxla
+import os
+import tensorflow as tf
+os.environ["_".join(["TF", "USE", "LEGACY", "KERAS"])] = "1"
+tf.keras.layers
+os._exit(0)
+"""
+    outcome = run_code(code, tmp_path)
+    assert (outcome.status, len(outcome.notices)) == (0, 1), outcome.err
+    assert "AX119" in outcome.notices[0]
+
+
 def test_autoxla_after_tensorflow(tmp_path: Path) -> None:
     code = "import tensorflow as tf\nimport autoxla\nprint(tf.keras.layers.Dense.__module__.split('.')[0])"
     outcome = run_code(code, tmp_path, TF_USE_LEGACY_KERAS="TRUE")

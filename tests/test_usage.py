@@ -166,6 +166,13 @@ def test_users_extend_and_correct_the_table() -> None:
     assert demands(*evidence, versions=versions, own={"ours": "2", "tf_agents": "either"}) == [(2, "certain")]
 
 
+def test_a_requirement_is_only_a_hint() -> None:
+    reading = Reading((says("import", "unheard.of"),), complete=True, known=True)
+    hinted = find_demands(reading, VERSIONS, {}, frozenset({"unheard"}))
+    assert [(d.generation, d.grade, d.module) for d in hinted] == [(2, "possible", "")]
+    assert find_demands(reading, VERSIONS, {"unheard": "either"}, frozenset({"unheard"})) == ()
+
+
 def test_ranges_of_one_package_do_not_overlap() -> None:
     for package in PACKAGES:
         others = [p for p in PACKAGES if p.module == package.module and p is not package]

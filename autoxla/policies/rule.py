@@ -100,7 +100,12 @@ class Draft:
         self.itex = next((p for p in self.situation.plugins if p.kind == "itex"), None)
         if self.situation.reading.known:
             packages = self.situation.settings.packages
-            self.demands = find_demands(self.situation.reading, self.situation.versions, packages)
+            self.demands = find_demands(
+                self.situation.reading,
+                self.situation.versions,
+                packages,
+                self.situation.requiring_keras_2,
+            )
 
     @property
     def itex_main(self) -> bool:

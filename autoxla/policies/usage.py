@@ -87,16 +87,26 @@ def summarise(reading: Reading, versions: Mapping[str, Version], declared: Usage
 
 
 def find_demands(
-    reading: Reading, versions: Mapping[str, Version], own_packages: Mapping[str, str]
+    reading: Reading,
+    versions: Mapping[str, Version],
+    own_packages: Mapping[str, str],
+    requiring: frozenset[str] = frozenset(),
 ) -> tuple[Demand, ...]:
-    """Return what the program's source demands of ``tf.keras``, the certain demands first."""
-    demands = [*_demands(reading, versions, own_packages), *_meeting(reading)]
+    """Return what the program's source demands of ``tf.keras``, the certain demands first.
+
+    ``own_packages`` is the user's table; ``requiring`` are modules that declare tf-keras as required,
+    which most of them do in order to import it themselves: that is only a hint.
+    """
+    demands = [*_demands(reading, versions, own_packages, requiring), *_meeting(reading)]
     unique = {(d.generation, d.grade, d.why): d for d in reversed(demands)}
     return tuple(sorted(unique.values(), key=lambda d: (d.grade != "certain", demands.index(d))))
 
 
 def _demands(
-    reading: Reading, versions: Mapping[str, Version], own_packages: Mapping[str, str]
+    reading: Reading,
+    versions: Mapping[str, Version],
+    own_packages: Mapping[str, str],
+    requiring: frozenset[str],
 ) -> Iterator[Demand]:
     for evidence in reading.evidence:
         if evidence.kind not in ("import", "attribute") or _is_dispensable(evidence):
@@ -105,6 +115,9 @@ def _demands(
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
+            top = evidence.name.split(".")[0]
+            if top in requiring and top not in own_packages:
+                yield Demand(2, "possible", evidence.place, f"{top} requires tf-keras", "")
 
 
 def _is_dispensable(evidence: Evidence) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, cast
 
 from autoxla.facts import Version
@@ -52,6 +52,7 @@ WATCHED_DISTRIBUTIONS = (
     "wrapt",
 )
 
+_ANY_CASE = re.MULTILINE | re.IGNORECASE
 _VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
 
 
@@ -82,6 +83,27 @@ def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
     folders = [entry for entry in path if isinstance(entry, str)]
     found = {name: _find_version(finder, name, folders) for name in names}
     return {name: version for name, version in found.items() if version}
+
+
+def find_requiring(names: Iterable[str], required: str, path: Sequence[str]) -> frozenset[str]:
+    """Return those of `names` whose distribution of the same name requires `required`, extras apart."""
+    finder = _load_finder()
+    folders = [entry for entry in path if isinstance(entry, str)]
+    wanted = re.compile(rf"^Requires-Dist:[ \t]*{_spelt(required)}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
+    return frozenset(name for name in names if any(map(wanted.search, _headers(finder, name, folders))))
+
+
+def _spelt(name: str) -> str:
+    """Return a pattern for all spellings of a distribution's name, by PEP 503."""
+    return re.sub(r"[-_.]+", "[-_.]+", re.escape(name).replace("\\-", "-"))
+
+
+def _headers(finder: _Finder, name: str, path: list[str]) -> Iterator[str]:
+    try:
+        for distribution in finder.discover(name=name, path=path):
+            yield (distribution.read_text("METADATA") or "").partition("\n\n")[0]
+    except (OSError, ValueError):
+        return
 
 
 def _load_finder() -> _Finder:
