@@ -178,8 +178,8 @@ class Situation:
     no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
     already. `read_values` are the values that variables had when that was imported which reads them
     once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
-    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file that ``TF_XLA_FLAGS`` or ``XLA_FLAGS``
-    names instead of flags, None where it cannot be read.
+    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
+    that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
     """
 
     settings: Settings = field(default_factory=Settings)

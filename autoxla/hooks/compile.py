@@ -16,16 +16,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from autoxla.facts import Finding, Place, Plan, Setting
 from autoxla.hooks import finder
-from autoxla.hooks.guards import add_note, check_mixing
+from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
 from autoxla.notice import headline, say
 from autoxla.readers import guard_disabled
-from autoxla.session import current, place_of, program
+from autoxla.session import current, program
 
 DISABLE = "ITEX_DISABLE_XLA"
 
@@ -131,7 +131,7 @@ def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
     if not current().plan.guard or guard_disabled(previous):
         yield
         return
-    place = _calling_place()
+    place = calling_place()
     os.environ[DISABLE] = "1"
     try:
         yield
@@ -202,18 +202,6 @@ def _guarded(function: Callable[..., None], *args: Any) -> None:
         function(*args)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
         finder.note_fault("compile", error)
-
-
-def _calling_place() -> Place:
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_library(frame):
-        frame = frame.f_back
-    return place_of(frame)
-
-
-def _is_library(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "")
-    return name.split(".")[0] in ("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
 
 
 def _unknown_release(name: str) -> Finding:

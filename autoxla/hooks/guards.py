@@ -481,7 +481,7 @@ def _remedy(families: Iterable[str]) -> str:
 
 
 def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
-    first, place = next(iter(mixtures), None), _calling_place()
+    first, place = next(iter(mixtures), None), calling_place()
     if first is None or (place, first.key) in _said:
         return
     _said.add((place, first.key))
@@ -491,7 +491,8 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
     current().add_finding(Finding(first.code, "warning", message, first.remedy, place))
 
 
-def _calling_place() -> Place:
+def calling_place() -> Place:
+    """Return the line of the program that called into Keras."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_library(frame):
         frame = frame.f_back
