@@ -17,9 +17,7 @@ def write(folder: Path, text: str) -> Path:
     return folder
 
 
-def settings(
-    folder: Path | None, environ: dict[str, str] | None = None, **configured: object
-) -> Settings:
+def settings(folder: Path | None, environ: dict[str, str] | None = None, **configured: object) -> Settings:
     return read_settings(folder, environ or {}, configured)[0]
 
 

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import NamedTuple
+
+from autoxla.lookahead.entry import SITE, Package
 
 #: Bytes. What is longer is data that happens to be Python.
 LIMIT = 4 << 20
 #: What a look at a path found: kind, length in bytes and time of change in ns; None: nothing.
 Signature = tuple[str, int, int] | None
 
-_SITE = frozenset({"site-packages", "dist-packages"})
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
 
 
@@ -98,17 +99,30 @@ def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
     for entry in path:
         absolute = os.path.abspath(entry) if isinstance(entry, str) and entry else ""
         # The standard library is itself a folder, another with ``lib-dynload``, and a zip.
-        installed = not _SITE.isdisjoint(Path(absolute).parts) or absolute.startswith(library)
+        installed = not SITE.isdisjoint(Path(absolute).parts) or absolute.startswith(library)
         if absolute and not installed and not absolute.endswith(".zip"):
             folders.append(absolute)
     return list(dict.fromkeys(folders))
 
 
 class Finder:
-    """Finds modules by their dotted names in folders, or in one zip that is the program."""
+    """Finds modules by their dotted names in folders, or in one zip that is the program.
 
-    def __init__(self, looker: Looker, folders: list[str], archive: Archive | None = None) -> None:
+    `packages` lie where the program's own modules do not, and are its own nevertheless.
+    """
+
+    def __init__(
+        self,
+        looker: Looker,
+        folders: list[str],
+        packages: Sequence[Package] = (),
+        archive: Archive | None = None,
+    ) -> None:
         self._looker, self.folders, self._archive = looker, folders, archive
+        self.packages = packages
+        self._bases = dict(packages)
+        parts = [name.split(".") for name in self._bases]
+        self._bare = {".".join(names[:end]) for names in parts for end in range(1, len(names))}
         self._found: dict[str, Location | None] = {}
 
     def add_folder(self, folder: str) -> None:
@@ -126,14 +140,26 @@ class Finder:
     def _find(self, module: str) -> Location | None:
         package, _, name = module.rpartition(".")
         if not package:
-            return self._find_top(name)
+            found = self._find_top(name)
+            return found if found is not None and found.kind != "namespace" else self._listed(name) or found
+        if module in self._bases or module in self._bare:
+            return self._listed(module)
         parent = self.find(package)
         if parent is None or parent.kind not in ("package", "namespace"):
+            return None
+        if not parent.path:
             return None
         folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
         if parent.archive is not None:
             return self._archive.find(f"{folder}/{name}") if self._archive else None
         return self._find_in(folder, name) or self._find_compiled(folder, name)
+
+    def _listed(self, module: str) -> Location | None:
+        """Return where one of `packages` is, or a folder above some of them that holds others, too."""
+        if module not in self._bases:
+            return Location("namespace", "") if module in self._bare else None
+        folder, name = os.path.split(self._bases[module])
+        return self._find_in(folder, name)
 
     def _find_top(self, name: str) -> Location | None:
         if self._archive is not None:

@@ -67,6 +67,11 @@ def is_tracked(module: str) -> bool:
     return top in TRACKED or top.startswith(_TRACKED_PREFIXES)
 
 
+def brings_backend(module: str) -> bool:
+    """Tell whether importing a module outside the program may import a backend."""
+    return is_tracked(module) or module.partition(".")[0] in _BRINGERS
+
+
 class Outside(NamedTuple):
     """A module, or what is in one, that is not the program's own."""
 
@@ -329,7 +334,7 @@ class Follower:
         if not top or top == "__main__" or top in sys.stdlib_module_names:
             return
         self._add(frame, event, "import", module, None)
-        if is_tracked(module) or top in _BRINGERS:
+        if brings_backend(module):
             self._backend_seen = True
 
     # Names

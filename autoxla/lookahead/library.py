@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from autoxla.facts import Place, Reading
+from autoxla.lookahead.entry import Package
 from autoxla.lookahead.events import Unit
 from autoxla.lookahead.files import Archive, Finder, Location, Looker, Signature, UnreadError
 from autoxla.lookahead.following import Follower, Module, is_tracked
@@ -21,18 +22,25 @@ from autoxla.lookahead.syntax import FOLLOWED, SYNTAX_ERRORS, parse, read_units
 class ProgramReader:
     """Reads one program. `alone`: its imports are not followed.
 
-    `folders` are those with its own modules, `path` is all of ``sys.path``. `seen` tells afterwards
-    what was looked at on disk.
+    `folders` are those with its own modules, `packages` its own ones elsewhere, `path` is all of
+    ``sys.path``. `seen` tells afterwards what was looked at on disk.
     """
 
     def __init__(
-        self, program: Program, folders: list[str], path: Sequence[str], *, cwd: str, alone: bool = False
+        self,
+        program: Program,
+        folders: list[str],
+        path: Sequence[str],
+        *,
+        cwd: str,
+        packages: Sequence[Package] = (),
+        alone: bool = False,
     ) -> None:
         self._program, self._alone, self._cwd = program, alone, cwd
         self._looker = Looker()
         self.seen: dict[str, Signature] = self._looker.seen
         self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
-        self._finder = Finder(self._looker, folders)
+        self._finder = Finder(self._looker, folders, packages)
         self._archive: Archive | None = None
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
@@ -90,7 +98,7 @@ class ProgramReader:
             location = Location("module", os.path.join(path, "__main__.py"))
         else:
             self._archive = Archive(self._looker, path)
-            self._finder = Finder(self._looker, self._finder.folders, self._archive)
+            self._finder = Finder(self._looker, self._finder.folders, self._finder.packages, self._archive)
             found = self._archive.find("__main__")
             if found is None:
                 raise UnreadError("there is no __main__.py in it")

@@ -7,11 +7,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib.machinery import PathFinder
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
+
+from autoxla.lookahead.entry import (
+    TOOLS,
+    Package,
+    find_distribution,
+    find_editable,
+    find_module,
+    is_in_site,
+    name_module,
+    read_entry,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +29,15 @@ class Program:
     """A program: `target` is a path, the name of a module, or the code itself.
 
     `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
-    folder or a zip with a ``__main__.py``.
+    folder or a zip with a ``__main__.py``. `installed`: it is the entry point of an installed
+    distribution, and `packages` are those of this distribution that lie among the installed ones.
     """
 
     kind: Literal["script", "module", "code", "directory", "notebook"]
     target: str
     folder: Path
+    installed: bool = False
+    packages: tuple[Package, ...] = ()
 
 
 def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
@@ -69,24 +82,55 @@ def _main_of(name: str | None) -> str | None:
 
 
 def _own(program: Program, file: str | None) -> Program | None:
-    """Return `program` unless it is a tool of the environment, whose source is not the user's.
+    """Return `program` with what is its own among the installed packages, None where it is a tool.
 
-    Tools start programs in ways of their own (pytest, gunicorn, a console script); what they run is
-    not found yet.
+    Tools (pytest, gunicorn) start programs in ways of their own: their source is not the user's.
     """
-    place = file
-    if program.kind == "module" and place is None:
-        # Before it executes; looking for more than the top would import it.
-        spec = PathFinder.find_spec(program.target.partition(".")[0])
-        place = spec.origin if spec is not None else None
-        if spec is None and program.target in sys.stdlib_module_names:
-            return None
-    return None if place is not None and _is_installed(place) else program
+    path = [entry for entry in sys.path if isinstance(entry, str)]
+    if program.kind == "module":
+        found = None if file is not None else find_module(program.target, path)
+        place = found.base if found is not None else file
+        if place is None:
+            return None if program.target in sys.stdlib_module_names else program
+        return _with_packages(program, program.target, path) if _is_installed(place) else program
+    if file is None or program.kind != "script":
+        return None if file is not None and _is_installed(file) else program
+    if _is_installed(file):
+        return _with_packages(program, name_module(file) or read_entry(file), path)
+    return _from_elsewhere(program, path)
+
+
+def _from_elsewhere(program: Program, path: list[str]) -> Program | None:
+    """Return `program`, which may be a script that an installer put into any folder (``~/.local/bin``)."""
+    module = None if Path(program.target).suffix else read_entry(program.target)
+    found = None if module is None else find_module(module, path)
+    if found is None or not is_in_site(found.base):
+        return program
+    return _with_packages(program, module, path)
+
+
+def _with_packages(program: Program, module: str | None, path: list[str]) -> Program | None:
+    """Return `program` with the packages of the distribution of `module`, where it is to be followed."""
+    # Late, as following is not needed where a reading is kept.
+    from autoxla.lookahead.following import is_tracked
+
+    top = (module or "").partition(".")[0]
+    if module is None or top in TOOLS or top in sys.stdlib_module_names or is_tracked(top):
+        return None
+    found = find_module(module, path)
+    if found is None:
+        editable = any(package.name.partition(".")[0] == top for package in find_editable(sys.meta_path))
+        return replace(program, installed=True) if editable else None
+    if not is_in_site(found.base):
+        # A path entry of an editable distribution: the folder is one of the program's own.
+        return replace(program, installed=True)
+    packages = find_distribution(found, [Path(program.target).name])
+    return replace(program, installed=True, packages=packages)
 
 
 def _is_installed(file: str) -> bool:
     path = Path(os.path.abspath(file))
-    if {"site-packages", "dist-packages"} & set(path.parts):
+    if is_in_site(str(path)):
         return True
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
     folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}

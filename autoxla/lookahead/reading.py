@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from autoxla.facts import Reading
+from autoxla.facts import Place, Reading
+from autoxla.lookahead.entry import Package, find_editable
 from autoxla.lookahead.files import look, own_folders
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.store import Store
@@ -28,20 +29,24 @@ def read_program(
 ) -> Reading:
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
-    `path` stands for ``sys.path``; its folders of installed packages are not entered. In `cache`
-    readings are kept for the next time. In each file an attribute or call is evidence at the first
+    `path` stands for ``sys.path``; of its installed packages only those of the program are entered, and
+    what is installed as editable in this process where `path` is None. What is an entry point that has
+    nothing to do with any backend is not known: it may load code in ways of its own. In `cache` readings are kept for the next time. In each file an attribute or call is evidence at the first
     place only. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
+    packages = [*program.packages, *(find_editable(sys.meta_path) if path is None else ())]
     if cache is None:
-        return _read(program, folders, entries)[0]
-    key: list[object] = [program.kind, program.target, _cwd(), folders, entries, list(sys.version_info[:3])]
+        return _read(program, folders, packages, entries)[0]
+    own = [program.installed, [list(package) for package in packages]]
+    version = list(sys.version_info[:3])
+    key: list[object] = [program.kind, program.target, _cwd(), folders, own, entries, version]
     store = Store(cache, key)
     known = store.load()
     if known is not None:
         return known
-    reading, seen = _read(program, folders, entries)
+    reading, seen = _read(program, folders, packages, entries)
     store.save(reading, seen)
     return reading
 
@@ -59,16 +64,26 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
 
 
 def _read(
-    program: Program, folders: list[str], path: Sequence[str]
+    program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
 ) -> tuple[Reading, dict[str, tuple[str, int, int] | None]]:
     from autoxla.lookahead.library import ProgramReader
 
     with _undisturbed():
-        reader = ProgramReader(program, folders, path, cwd=_cwd())
+        reader = ProgramReader(program, folders, path, cwd=_cwd(), packages=packages)
         reading, seen = reader.read(), reader.seen
+        if program.installed and reading.known and not _has_backend(reading):
+            reason = "it is installed and names no backend: it may be a tool that runs other programs"
+            reading = Reading(unread=((Place(program.target), reason),))
         # Before the collector is back: it would visit all that was read.
         reader.forget()
         return reading, seen
+
+
+def _has_backend(reading: Reading) -> bool:
+    from autoxla.lookahead.following import brings_backend
+
+    kinds = ("import", "attribute", "call")
+    return any(e.kind in kinds and brings_backend(e.name) for e in reading.evidence)
 
 
 def _read_alone(file: Path) -> Reading:
