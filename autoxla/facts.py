@@ -59,6 +59,11 @@ class Settings:
     ignore: tuple[str, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict)
 
+    def shows(self, code: str) -> bool:
+        """Return whether findings with ``code`` are to be shown."""
+        chosen = not self.select or code.startswith(self.select)
+        return chosen and not (self.ignore and code.startswith(self.ignore))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

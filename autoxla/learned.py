@@ -18,29 +18,34 @@ WATCHED = ("tensorflow", "keras", "tf_keras", "keras_core")
 _LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
 
 
-def recall(reading: Reading, folder: Path) -> Reading:
-    """Return ``reading`` with what earlier runs of this very program taught."""
-    key = _key(reading)
+def recall(reading: Reading, arguments: Sequence[str], folder: Path) -> Reading:
+    """Return ``reading`` with what earlier runs of this very program with these arguments taught."""
+    key = _key(reading, arguments)
     record = read_record(folder, key) if key is not None else None
-    if record is None:
-        return reading
-    return replace(reading, evidence=(*reading.evidence, *_evidence(record)))
+    return reading if record is None else replace(reading, evidence=(*reading.evidence, *_evidence(record)))
 
 
 def learn(
-    reading: Reading, imports: Iterable[str], compiles: Sequence[Mapping[str, object]], folder: Path
+    reading: Reading,
+    arguments: Sequence[str],
+    imports: Iterable[str],
+    compiles: Sequence[Mapping[str, object]],
+    folder: Path,
 ) -> None:
     """Keep what the run showed beyond ``reading``. Raises OSError where ``folder`` cannot be written.
 
     ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
-    entries.
+    entries. What was learned before stays.
     """
-    key = _key(reading)
-    known = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    new = [name for name in imports if name not in known]
+    key = _key(reading, arguments)
+    told = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
+    new = {name for name in imports if name not in told}
     jit = _new_jit(reading, compiles)
-    if key is not None and (new or jit is not None):
-        write_record(folder, key, {"imports": new, "jit_compile": jit})
+    if key is None or not (new or jit is not None):
+        return
+    old = read_record(folder, key) or {}
+    kept = jit if jit is not None else old.get("jit_compile")
+    write_record(folder, key, {"imports": sorted(new.union(_names(old))), "jit_compile": kept})
 
 
 def _new_jit(reading: Reading, compiles: Sequence[Mapping[str, object]]) -> bool | None:
@@ -53,19 +58,23 @@ def _new_jit(reading: Reading, compiles: Sequence[Mapping[str, object]]) -> bool
 
 def _evidence(record: Mapping[str, object]) -> list[Evidence]:
     place = Place("an earlier run")
-    imports, jit = record.get("imports"), record.get("jit_compile")
-    names = [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
-    found = [Evidence("import", name, None, "learned", place) for name in names]
+    jit = record.get("jit_compile")
+    found = [Evidence("import", name, None, "learned", place) for name in _names(record)]
     if isinstance(jit, bool):
         found.append(Evidence("jit_compile", "compile", jit, "learned", place))
     return found
 
 
-def _key(reading: Reading) -> str | None:
-    """Return a hash over the paths and contents of the program's files, None where one is missing."""
+def _names(record: Mapping[str, object]) -> list[str]:
+    imports = record.get("imports")
+    return [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
+
+
+def _key(reading: Reading, arguments: Sequence[str]) -> str | None:
+    """Return a hash over arguments, paths and contents, None where a file is missing."""
     if not reading.files:
         return None
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(list(arguments)).encode("utf-8", "surrogateescape"))
     for file in reading.files:
         try:
             with Path(file).open("rb") as stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     chosen = environ.get("AUTOXLA_CACHE")
     if chosen:
         return Path(chosen)
-    home = Path(environ.get("HOME") or "/nonexistent")
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - it raises nothing
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "autoxla"
     # An empty or relative XDG_CACHE_HOME counts as unset, by the XDG base directory specification.

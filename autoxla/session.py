@@ -63,6 +63,8 @@ class Session:
         self.compiles: list[dict[str, object]] = []
         self.configured: dict[str, object] = {}
         self.began = False
+        self.is_off = False
+        self.program = ""
         self.read_values: dict[str, str | None] = {}
         self.imports: list[str] = []
         self._lock = RLock()
@@ -75,12 +77,16 @@ class Session:
                 self._plan(name)
 
     def _plan(self, name: str | None) -> None:
+        # Kept, since the main module's file is gone at exit.
+        self.program = program()
         try:
             settings, usage = read_settings(program_folder(), os.environ, self.configured)
         except BadSettingError as error:
             say(f"{error}; the program runs without autoxla")
+            self._stand_aside()
             return
         if settings.mode == "off":
+            self._stand_aside()
             return
         place = _importing_place()
         situation = add_reading(_gather(settings, usage, name), _read_program())
@@ -88,11 +94,23 @@ class Session:
         self.plan = decide(self.situation)
         self.findings = list(self.plan.findings)
         self._apply(self.situation.environment)
-        if name != "keras_core" and "tensorflow" not in self.situation.imported:
-            self.read_values["TF_USE_LEGACY_KERAS"] = os.environ.get("TF_USE_LEGACY_KERAS")
         self._register()
         self._announce()
         self.write_report()
+
+    def _stand_aside(self) -> None:
+        """Leave this process alone, and put back what a parent process set for its own program."""
+        self.is_off = True
+        view, _ = restore(os.environ)
+        for name in remembered(os.environ):
+            _put(name, view.get(name))
+        _put(APPLIED, None)
+
+    def note_read(self, name: str | None) -> None:
+        """Note what TensorFlow is about to read for once."""
+        if name in ("tensorflow", "tf_keras") and self.situation is not None:
+            value = os.environ.get("TF_USE_LEGACY_KERAS")
+            self.read_values.setdefault("TF_USE_LEGACY_KERAS", value)
 
     def _apply(self, before: Mapping[str, str]) -> None:
         """Set the plan's variables, and put back what a parent process set for its own program."""
@@ -143,7 +161,8 @@ class Session:
         if finding in self.findings:
             return
         self.findings.append(finding)
-        say(headline([finding], program()))
+        if self.situation is None or self.situation.settings.shows(finding.code):
+            say(headline([finding], self.program))
         self.write_report()
 
     def _now_certain(self, finding: Finding, _: ModuleType) -> None:
@@ -165,23 +184,35 @@ class Session:
 
     def check_again(self) -> None:
         """Find variables that were set after they had been read."""
+        for finding in self._found_again():
+            self.add_finding(finding)
+
+    def _found_again(self) -> list[Finding]:
         if self.situation is None:
-            return
+            return []
         now = gather(self.situation.settings, self.situation.usage, environ=os.environ, importing=None)
         # What the plan set is not put back in this view: it is what TensorFlow read.
         environment = {**now.environment, **self._set_values(os.environ)}
         now = replace(now, environment=environment, read_values=self.read_values)
         said = {finding.code for finding in self.findings}
-        for finding in decide(now).findings:
-            if finding.code in _SEEN_LATER and not said & _SEEN_LATER[finding.code]:
-                self.add_finding(finding)
+        later = [finding for finding in decide(now).findings if finding.code in _SEEN_LATER]
+        return [f for f in later if f not in self.findings and not said & _SEEN_LATER[f.code]]
+
+    def _is_wanted(self) -> bool:
+        """Return whether autoxla is on; also where it never came to read its settings."""
+        if self.began:
+            return not self.is_off
+        try:
+            return read_settings(program_folder(), os.environ, self.configured)[0].mode != "off"
+        except BadSettingError:
+            return False
 
     def _learn(self) -> None:
         if self.situation is None or self.situation.settings.mode == "observe":
             return
         # A cache that cannot be written is lost, and nothing else.
         with suppress(OSError):
-            learn(self.situation.reading, self.imports, self.compiles, _learned_folder())
+            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, _learned_folder())
 
     def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:
         names = [setting.variable for setting in self.plan.settings]
@@ -189,20 +220,24 @@ class Session:
 
     def finish(self, bypassed: Iterable[str]) -> None:
         """Say at exit what went past the finder, and write the report for the last time."""
-        for name in bypassed:
+        for name in bypassed if self._is_wanted() else ():
             self.add_finding(_bypassed(name))
         self._learn()
-        self.check_again()
+        # Not said at exit any more: it may be meant for a child process.
+        self.findings += self._found_again()
         self.write_report()
 
     def _announce(self) -> None:
-        if _is_child():
+        if _is_child() or self.situation is None:
             return
-        _put(ROOT, str(os.getpid()))
+        settings = self.situation.settings
+        if settings.mode != "observe":
+            _put(ROOT, str(os.getpid()))
         changed = bool(self.plan.settings or self.plan.alias)
         worth = [f for f in self.findings if f.level != "info" or (changed and f.applied)]
-        if worth:
-            say(headline(worth, program()))
+        shown = [f for f in worth if settings.shows(f.code)]
+        if shown:
+            say(headline(shown, self.program))
 
     def write_report(self) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted."""
@@ -238,9 +273,10 @@ def current() -> Session:
 
 def begin(name: str | None, module: ModuleType | None) -> None:
     """Start on the first call; then do what has to be done before ``module`` executes."""
-    if name is not None and not _is_within_backend():
+    if name is not None and _is_imported_by_program():
         _session.imports.append(name)
     _session.begin(name)
+    _session.note_read(name)
     if name is not None and module is not None:
         _session.prepare(name, module)
 
@@ -286,7 +322,7 @@ def program_folder() -> Path:
     is the folder in which that was started.
     """
     file = program_file()
-    if file is None or file.resolve().is_relative_to(sys.prefix):
+    if file is None or file.resolve().is_relative_to(Path(sys.prefix).resolve()):
         return Path.cwd()
     return file.resolve().parent
 
@@ -300,7 +336,10 @@ def program() -> str:
 def _short(file: str) -> str:
     if file.startswith("<"):
         return file
-    relative = os.path.relpath(file)
+    try:
+        relative = os.path.relpath(file)
+    except OSError:  # the working directory is gone
+        return file
     return file if relative.startswith("..") else relative
 
 
@@ -339,7 +378,7 @@ def _read_program() -> Reading:
     if found is None:
         return Reading()
     reading = read_program(found, cache=cache_folder(os.environ) / "lookahead")
-    return recall(reading, _learned_folder())
+    return recall(reading, sys.argv[1:], _learned_folder())
 
 
 def _learned_folder() -> Path:
@@ -389,13 +428,15 @@ def place_of(frame: FrameType | None) -> Place:
     return Place(_short(frame.f_code.co_filename), frame.f_lineno)
 
 
-def _is_within_backend() -> bool:
-    """Return whether a backend's own code, not the program, has the import statement under way."""
+def _is_imported_by_program() -> bool:
+    """Return whether the import statement under way is the program's, not a library's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back
-    name = "" if frame is None else frame.f_globals.get("__name__", "")
-    return name.split(".")[0] in ("tensorflow", "keras", "tf_keras")
+    file = "" if frame is None else frame.f_code.co_filename
+    standard = os.path.dirname(os.__file__)  # noqa: PTH120
+    folders = ("site-packages", "dist-packages", standard)
+    return bool(file) and not file.startswith("<") and not any(folder in file for folder in folders)
 
 
 def _is_machinery(frame: FrameType) -> bool:

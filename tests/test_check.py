@@ -119,6 +119,21 @@ def test_a_notebook(project: Path) -> None:
     assert check(project, "book.ipynb").out.startswith("book.ipynb:cell 1:2:")
 
 
+def test_a_comment_in_a_notebook(project: Path) -> None:
+    source = "from keras.engine import topology  # autoxla: ignore[AX191]"
+    cells = [{"cell_type": "markdown", "source": "x"}, {"cell_type": "code", "source": source}]
+    (project / "book.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert codes(check(project, "book.ipynb")) == []
+
+
+def test_malformed_flags_are_status_2(project: Path) -> None:
+    assert check(project, "clean.py", TF_XLA_FLAGS="--tf_xla_auto_jit=abc").status == 2
+
+
+def test_off_does_not_silence_a_linter(project: Path) -> None:
+    assert codes(check(project, "train.py", AUTOXLA="off")) == ["AX113"]
+
+
 def test_what_cannot_be_read_is_noted(project: Path) -> None:
     (project / "broken.py").write_text("import tensorflow as\n", encoding="utf-8")
     outcome = check(project, "broken.py", "clean.py")

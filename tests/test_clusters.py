@@ -149,6 +149,22 @@ except ImportError:
 import keras
 print(Adam.__module__.split(".")[0], keras.__version__.split(".")[0])
 """,
+    "a guarded private module": """
+import keras
+try:
+    from keras.engine import Layer
+except ImportError:
+    from keras.layers import Layer
+print(Layer.__name__)
+""",
+    "the switch for child processes": """
+import os
+import tensorflow as tf
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+print(float(tf.keras.ops.mean(tf.ones((2, 2)))))
+for name in ("TF_USE_LEGACY_KERAS",):
+    os.environ[name] = "1"
+""",
     "no Keras": """
 import tensorflow as tf
 @tf.function(jit_compile=True)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import venv
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -694,6 +695,215 @@ def test_find_program_in_a_true_process(words: list[str], kind: str, tmp_path: P
     )
     target = "p.main" if kind == "module" else str(tmp_path / words[0])
     assert done.stdout.split() == [kind, target], done.stderr
+
+
+SCRIPT = """
+#!/usr/bin/python
+import sys
+from {module} import main
+if __name__ == '__main__':
+    sys.argv[0] = sys.argv[0].removesuffix('.exe')
+    sys.exit(main())
+"""
+SITE = "lib/site-packages"
+
+
+def lay_tool(folder: Path, module: str, files: Mapping[str, str]) -> Path:
+    """Install `files`, and the script ``mytool`` that calls a function of `module`; return the script."""
+    lay(folder, {f"{SITE}/{file}": content for file, content in files.items()})
+    record = "".join(f"{file},sha256=x,1\n" for file in files)
+    lay(folder, {f"{SITE}/mytool-1.0.dist-info/RECORD": record})
+    lay(folder, {f"{SITE}/mytool-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mytool\n"})
+    lay(folder, {"bin/mytool": SCRIPT.format(module=module).lstrip()})
+    return folder / "bin" / "mytool"
+
+
+def find_installed(
+    monkeypatch: pytest.MonkeyPatch, script: Path, *path: Path, words: list[str] | None = None
+) -> Program | None:
+    """Return what is found where a script, or the module in `words`, is the main program."""
+    main = ModuleType("__main__")
+    if words is None:
+        main.__file__ = str(script)
+    monkeypatch.setattr(sys, "prefix", str(script.parent.parent))
+    monkeypatch.setattr(sys, "path", [str(script.parent), *map(str, path), *sys.path])
+    return find_program(main, [str(script)], ["python", *(words or [str(script)])])
+
+
+CLI = "def main():\n    import keras\n"
+#: The module that the script calls, what is installed, and what is read then.
+INSTALLED: dict[str, tuple[str, dict[str, str], set[str]]] = {
+    "package": (
+        "mytool.cli",
+        {"mytool/__init__.py": "from . import a", "mytool/a.py": "import tf_keras", "mytool/cli.py": CLI},
+        {"certain import tf_keras", "certain import keras"},
+    ),
+    "module": ("mytool", {"mytool.py": CLI}, {"certain import keras"}),
+    "two packages, other names": (
+        "core.cli",
+        {"core/__init__.py": "", "core/cli.py": f"import extra\n{CLI}", "extra.py": "import tf_keras"},
+        {"certain import tf_keras", "certain import keras"},
+    ),
+    "part of a namespace": (
+        "firm.tool.cli",
+        {"firm/tool/__init__.py": "", "firm/tool/cli.py": f"import firm.tool.b\n{CLI}", "firm/tool/b.py": ""},
+        {"certain import keras"},
+    ),
+    "module in a namespace": ("firm.cli", {"firm/cli.py": CLI}, {"certain import keras"}),
+    "another distribution": (
+        "mytool",
+        {"mytool.py": f"import lib\nimport lib2.sub\n{CLI}"},
+        {"certain import lib", "certain import lib2.sub", "certain import keras"},
+    ),
+    "no backend": ("mytool", {"mytool.py": "def main():\n    import lib, torch"}, set()),
+    "never a backend": (
+        "mytool",
+        {"mytool.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras"},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_an_installed_program(
+    name: str, listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, files, wanted = INSTALLED[name]
+    script = lay_tool(tmp_path, module, files)
+    lay(
+        tmp_path / SITE,
+        {"lib.py": "import tf_keras", "lib2/__init__.py": "", "lib2/sub.py": "import tf_keras"},
+    )
+    if not listed:
+        # Without a list of files only the package that is called is the program's.
+        (tmp_path / SITE / "mytool-1.0.dist-info" / "RECORD").unlink()
+        if name == "two packages, other names":
+            wanted = {"certain import extra", "certain import keras"}
+    path = [str(script.parent), str(tmp_path / SITE)]
+    program = find_installed(monkeypatch, script, tmp_path / SITE)
+    assert program is not None
+    assert (program.kind, program.target) == ("script", str(script))
+    for _ in range(2):
+        reading = read_program(program, path=path, cache=tmp_path / "cache")
+        assert (told(reading), reading.known) == (wanted, bool(wanted))
+        assert wanted or reading.unread
+
+
+def test_packages_of_others_are_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"firm/tool/__init__.py": "import firm.other\ndef main():\n    import keras"}
+    script = lay_tool(tmp_path, "firm.tool", files)
+    lay(tmp_path / SITE, {"firm/other/__init__.py": "import tf_keras"})
+    program = find_installed(monkeypatch, script, tmp_path / SITE)
+    assert program is not None
+    reading = read_program(program, path=[str(tmp_path / SITE)])
+    assert "certain import tf_keras" not in told(reading)
+    assert "certain import keras" in told(reading)
+
+
+@pytest.mark.parametrize("words", [["-m", "mytool"], ["-m", "mytool.run"]])
+def test_an_installed_module(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "mytool/__init__.py": "",
+        "mytool/__main__.py": "from . import run",
+        "mytool/run.py": "import keras",
+    }
+    script = lay_tool(tmp_path, "mytool.run", files)
+    program = find_installed(monkeypatch, script, tmp_path / SITE, words=words)
+    assert program is not None
+    assert (program.kind, program.target, program.installed) == ("module", words[1], True)
+    assert told(read_program(program, path=[])) == {"certain import keras"}
+    run = find_installed(monkeypatch, tmp_path / SITE / "mytool" / "run.py", tmp_path / SITE)
+    assert run is not None
+    assert told(read_program(run, path=[])) == {"certain import keras"}
+
+
+@pytest.mark.parametrize("folder", ["bin", "home/bin"])
+@pytest.mark.parametrize(
+    ("module", "known"), [("mytool", True), ("pytest", False), ("ray.worker", False), ("tensorflow.x", False)]
+)
+def test_tools_are_unknown_wherever_their_script_is(
+    module: str, folder: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = module.partition(".")[0]
+    script = lay_tool(
+        tmp_path, module, {f"{top}/__init__.py": CLI, f"{top}/worker.py": CLI, f"{top}/x.py": CLI}
+    )
+    place = tmp_path / folder / "mytool"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    script.rename(place)
+    program = find_installed(monkeypatch, place, tmp_path / SITE)
+    assert (program is not None) is known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import sys\nfrom pkg_resources import load_entry_point\nif __name__ == '__main__':\n"
+        "    sys.exit(load_entry_point('mytool', 'console_scripts', 'mytool')())",
+        "__import__('pkg_resources').run_script('mytool', 'mytool')",
+        "import sys\nfrom none.cli import main\nif __name__ == '__main__':\n    sys.exit(main())",
+        "from mytool import main\n",
+        "(",
+        "\0",
+        "#" * 5000,
+    ],
+)
+def test_scripts_that_no_installer_writes_today_are_unknown(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = lay_tool(tmp_path, "mytool", {"mytool.py": CLI})
+    lay(tmp_path, {"bin/mytool": text})
+    assert find_installed(monkeypatch, script, tmp_path / SITE) is None
+
+
+def test_an_editable_program_by_a_path_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = lay_tool(tmp_path, "mine.cli", {"mine.pth": str(tmp_path / "src"), "lib.py": "import tf_keras"})
+    lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib\n{CLI}"})
+    program = find_installed(monkeypatch, script, tmp_path / SITE, tmp_path / "src")
+    assert program is not None
+    assert program.packages == ()
+    reading = read_program(program, path=[str(tmp_path / SITE), str(tmp_path / "src")])
+    assert told(reading) == {"certain import lib", "certain import keras"}
+
+
+def test_an_editable_program_by_a_mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = lay_tool(tmp_path, "mine.cli", {"lib.py": "import tf_keras"})
+    lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib, firm.a\n{CLI}"})
+    lay(tmp_path, {"src/a.py": "import keras_core", "plain/main.py": "import mine.cli\nmine.cli.main()"})
+    module = ModuleType("__editable___mine_1_0_finder")
+    mapping = {"mine": str(tmp_path / "src" / "mine"), "firm.a": str(tmp_path / "src" / "a.py")}
+    module.MAPPING = mapping  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    finder = type("_EditableFinder", (), {"__module__": module.__name__, "find_spec": lambda *_: None})
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, finder])
+    program = find_installed(monkeypatch, script, tmp_path / SITE)
+    plain = find_installed(monkeypatch, tmp_path / "plain" / "main.py", tmp_path / SITE)
+    assert program is not None
+    assert plain is not None
+    wanted = {"certain import lib", "certain import keras_core", "certain import keras"}
+    for found in (program, plain):
+        assert told(read_program(found, cache=tmp_path / "cache")) == wanted
+    # What is kept is told apart by what is the program's own.
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:-1])
+    assert told(read_program(plain, cache=tmp_path / "cache")) == {"certain import mine.cli"}
+
+
+def test_an_installed_program_in_a_true_process(tmp_path: Path) -> None:
+    import autoxla
+
+    code = SEEN_FROM_INSIDE.format(home=str(Path(autoxla.__file__).parent.parent))
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    seen = f"def main():\n{body}    from autoxla.lookahead import read_program\n"
+    seen += "    print(read_program(found).evidence[-1].name)\n    return\n    import keras\n"
+    venv.create(tmp_path, with_pip=False)
+    site = next(tmp_path.glob("[Ll]ib/**/site-packages"))
+    lay_tool(tmp_path, "mytool", {})
+    lay(site, {"mytool.py": seen})
+    folder = tmp_path / ("Scripts" if sys.platform == "win32" else "bin")
+    command = [folder / "python", folder / "mytool"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.split() == ["script", str(folder / "mytool"), "keras"], done.stderr
 
 
 def test_read_paths(tmp_path: Path) -> None:

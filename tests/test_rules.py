@@ -402,6 +402,16 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         (make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1"), KERAS_3_USE)), {}),
         (make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "0"))), {}),
         (
+            make(
+                reading=read(
+                    says("attribute", "tensorflow.keras.Sequential"),
+                    says("variable", "TF_USE_LEGACY_KERAS", "1"),
+                )
+            ),
+            {},
+        ),
+        (make(reading=read(KERAS_2_USE, says("attribute", "tensorflow.keras.ops"))), {}),
+        (
             make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
             {"ITEX_DISABLE_XLA": "1"},
         ),

@@ -128,17 +128,18 @@ import numpy as np
 import keras
 def build():
     return keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
-free, explicit = build(), build()
+free, explicit, number = build(), build(), build()
 free.compile("sgd", "mse")
 explicit.compile("sgd", "mse", jit_compile=False)
+number.compile("sgd", "mse", jit_compile=0)
 free.fit(np.ones((8, 4)), np.ones((8, 2)), verbose=0)
-print(json.dumps([free.jit_compile, explicit.jit_compile]))
+print(json.dumps([free.jit_compile, explicit.jit_compile, number.jit_compile]))
 """
     outcome = run_code(code, tmp_path, AUTOXLA_STEP="xla", AUTOXLA_REPORT=str(tmp_path / "report.json"))
-    assert outcome.last == [True, False]
+    assert outcome.last == [True, False, 0]
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert [entry["used"] for entry in report["compile"]] == [True, False]
-    assert [entry["because"] for entry in report["compile"]] == [["AX308"], []]
+    assert [entry["used"] for entry in report["compile"]] == [True, False, False]
+    assert [entry["because"] for entry in report["compile"]] == [["AX308"], [], []]
     assert [finding["code"] for finding in report["findings"]] == ["AX308"]
 
 
@@ -384,3 +385,27 @@ finders = [type(finder).__name__ for finder in sys.meta_path]
 print(json.dumps([wrapped, plain, "AutoxlaFinder" in finders]))
 """
     assert run_code(code, tmp_path).last == [False, True, False]
+
+
+def test_a_child_that_is_off_has_its_own_environment(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    child.mkdir()
+    (child / "pyproject.toml").write_text('[tool.autoxla]\nmode = "off"\n', encoding="utf-8")
+    (child / "child.py").write_text(
+        "import autoxla, os\nimport tensorflow\nprint(os.environ.get('TF_USE_LEGACY_KERAS'))",
+        encoding="utf-8",
+    )
+    code = """
+import autoxla, os, subprocess, sys
+import tensorflow
+print(os.environ["TF_USE_LEGACY_KERAS"], flush=True)
+subprocess.run([sys.executable, os.path.join("child", "child.py")], check=True)
+"""
+    outcome = run_code(code, tmp_path, AUTOXLA_KERAS="2")
+    assert outcome.out.split() == ["1", "None"], outcome.err
+
+
+def test_ignored_findings_are_not_said(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.autoxla]\nignore = ["AX103"]\n', encoding="utf-8")
+    outcome = run_code(GENERATION, tmp_path, TF_USE_LEGACY_KERAS="TRUE")
+    assert (outcome.last, outcome.notices) == (["tf_keras", "1"], [])

@@ -135,7 +135,7 @@ TF_KERAS = says("import", "tf_keras")
                 says("attribute", "tensorflow.keras.ops.mean"),
             ],
             VERSIONS,
-            [],
+            [(3, "certain")],
         ),
         (
             [TF_KERAS, says("attribute", "tensorflow.keras.layers"), says("file", "save", "model.keras")],

@@ -1,6 +1,8 @@
 """The commands of ``python -m autoxla``: the reserved first words, each a module with a ``main``."""
 
 import importlib
+import os
+import sys
 
 #: Reserved first words and the modules that answer for them. A program of that name is started
 #: with ``python -m autoxla run NAME`` or ``./NAME``.
@@ -13,5 +15,11 @@ MODULES = {
 
 def run(name: str, argv: list[str]) -> int:
     """Run the command ``name`` of `MODULES` with the words after it; return the exit status."""
-    status: int = importlib.import_module(MODULES[name]).main(argv)
+    try:
+        status: int = importlib.import_module(MODULES[name]).main(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has had enough; without this the interpreter complains at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status

@@ -5,7 +5,8 @@ file counts as a program of its own. Prints ``path:line:col CODE level message``
 json`` or ``github`` the same for machines. ``# autoxla: ignore[AX101]`` at the end of a line silences
 what is found there, ``select`` and ``ignore`` in ``[tool.autoxla]`` choose codes.
 
-Exit status: 0 where there is no finding of level error, 1 where there is, 2 on bad usage.
+Exit status: 0 where there is no finding of level error, 1 where there is, 2 on bad usage and on flag
+variables that cannot be parsed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.programs import gather_for, line_of, with_reading
+from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, line_of, with_reading
 from autoxla.facts import ENVIRONMENT, Finding, Place, Reading, Settings, Situation
 from autoxla.lookahead import read_paths
 from autoxla.notice import say
@@ -38,13 +39,17 @@ def main(argv: list[str]) -> int:
         say(f"AX902 error {missing[0]}: there is no such file or folder")
         return 2
     try:
-        situation = gather_for(_folder_of(options.paths[0]))
+        situation = gather_for(folder_of(options.paths[0]))
     except BadSettingError as error:
         say(str(error))
         return 2
     settings = _with_options(situation.settings, options)
+    # What is set at run time, or whether, is another question than what is wrong with a program.
+    situation = replace(situation, settings=replace(settings, mode="observe"))
     findings = list(_select(check(options.paths, situation), settings))
     _print(findings, options.format)
+    if any(finding.code in BAD_INPUT for finding in findings):
+        return 2
     return 1 if any(finding.level == "error" for finding in findings) else 0
 
 
@@ -82,11 +87,6 @@ def _codes(text: str) -> tuple[str, ...]:
     raise argparse.ArgumentTypeError(f"{text!r}: codes begin with AX")
 
 
-def _folder_of(path: Path) -> Path:
-    path = path.resolve()
-    return path if path.is_dir() else path.parent
-
-
 def _with_options(settings: Settings, options: argparse.Namespace) -> Settings:
     return replace(
         settings, select=options.select or settings.select, ignore=(*settings.ignore, *options.ignore)
@@ -107,8 +107,7 @@ def _unread(reading: Reading) -> Iterator[Finding]:
 
 def _select(findings: Iterable[Finding], settings: Settings) -> Iterator[Finding]:
     for finding in findings:
-        chosen = not settings.select or finding.code.startswith(settings.select)
-        if chosen and not finding.code.startswith(settings.ignore or ("-",)) and not _is_silenced(finding):
+        if settings.shows(finding.code) and not _is_silenced(finding):
             yield finding
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from autoxla.commands.programs import gather_for, read_script, with_reading
+from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Finding, Plan, Setting, Situation
 from autoxla.notice import say
 from autoxla.policies import decide
@@ -21,8 +21,6 @@ from autoxla.settings import BadSettingError
 USAGE = "usage: python -m autoxla explain [--json] [SCRIPT]"
 #: What the facts of a usage are called.
 _FACTS = {"keras": "Keras generation", "ops_override": "ITEX ops override", "enables_xla": "enables XLA"}
-#: Findings that stand for bad input of the user's.
-BAD_INPUT = ("AX301", "AX302")
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +57,7 @@ def explain() -> str:
 
 
 def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
-    situation = gather_for(Path.cwd() if script is None else script.resolve().parent)
+    situation = gather_for(Path.cwd() if script is None else folder_of(script))
     if script is not None:
         situation = with_reading(situation, read_script(script))
     return situation, decide(situation)

@@ -8,7 +8,9 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from autoxla.facts import Evidence, Place, Reading, Situation
+from autoxla.learned import recall
 from autoxla.lookahead import Program, read_program
+from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.places import cache_folder
 from autoxla.policies.usage import is_below
 from autoxla.session import add_reading
@@ -16,8 +18,16 @@ from autoxla.settings import read_settings
 from autoxla.situation import gather
 from autoxla.situation.environment import is_watched
 
+#: Findings that stand for bad input of the user's.
+BAD_INPUT = ("AX301", "AX302")
 #: Top-level modules whose first import starts the work in a running program.
 _STARTERS = ("tensorflow", "keras", "tf_keras", "keras_core")
+
+
+def folder_of(program: Path) -> Path:
+    """Return the folder from which ``pyproject.toml`` is looked for: a program's own, if it is one."""
+    path = program.resolve()
+    return path if path.is_dir() else path.parent
 
 
 def gather_for(folder: Path) -> Situation:
@@ -38,7 +48,8 @@ def read_script(script: Path) -> Reading:
         program = Program("notebook", str(path), path.parent)
     else:
         program = Program("script", str(path), path.resolve().parent)
-    return read_program(program, cache=cache_folder(os.environ) / "lookahead")
+    cache = cache_folder(os.environ)
+    return recall(read_program(program, cache=cache / "lookahead"), (), cache / "learned")
 
 
 def with_reading(situation: Situation, reading: Reading) -> Situation:
@@ -73,8 +84,12 @@ def line_of(place: Place) -> str:
     """Return the text of the line that ``place`` names, empty where there is none."""
     if place.line is None:
         return ""
+    file, _, cell = place.file.partition(":cell ")
     try:
-        lines = Path(place.file).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        content = Path(file).read_bytes()
+        cells = dict(read_cells(content)) if cell else {}
+    except (OSError, NotANotebookError):
         return ""
+    text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")
+    lines = text.splitlines()
     return lines[place.line - 1] if 0 < place.line <= len(lines) else ""

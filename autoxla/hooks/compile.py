@@ -14,12 +14,13 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from autoxla.facts import Finding, Place, Plan, Setting
+from autoxla.facts import Finding, Plan, Setting
 from autoxla.hooks import finder
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
@@ -83,7 +84,7 @@ def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: 
         add_note(error)
         leave_no_frame(error)
         raise
-    _guarded(_reconcile, model, _requested(wrapped, args, kwargs))
+    _guarded(_reconcile_call, wrapped, args, kwargs)
     check_mixing(model)
     return result
 
@@ -127,49 +128,82 @@ def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
 
     Whether it does is known only when ``compile`` has resolved ``jit_compile``.
     """
-    previous = os.environ.get(DISABLE)
-    if not current().plan.guard or guard_disabled(previous):
+    if not current().plan.guard or not _turned.enter():
         yield
         return
-    place = calling_place()
-    os.environ[DISABLE] = "1"
     try:
         yield
     finally:
-        _put_back(previous)
         if not getattr(model, "jit_compile", True):
-            _guarded(_disarm, method, previous, place)
+            _guarded(_disarm, method)
+        _turned.leave()
 
 
-def _disarm(method: str, previous: str | None, place: Place) -> None:
+class _Turned:
+    """The variable for the time of the calls that are under way, in however many threads."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._calls = 0
+        self.previous: str | None = None
+
+    def enter(self) -> bool:
+        """Set the variable; return False where it is set already and not by us."""
+        with self._lock:
+            if not self._calls and guard_disabled(os.environ.get(DISABLE)):
+                return False
+            if not self._calls:
+                self.previous = os.environ.get(DISABLE)
+            self._calls += 1
+            os.environ[DISABLE] = "1"
+            return True
+
+    def leave(self) -> None:
+        """Put the variable back after the last call, unless it is to stay."""
+        with self._lock:
+            self._calls -= 1
+            if not self._calls and DISABLE not in {s.variable for s in current().plan.settings}:
+                _put_back(self.previous)
+
+
+_turned = _Turned()
+
+
+def _disarm(method: str) -> None:
     session = current()
-    session.add_setting(Setting(DISABLE, "1", previous, ("AX215",)))
+    session.add_setting(Setting(DISABLE, "1", _turned.previous, ("AX215",)))
     session.add_finding(
         Finding(
             "AX215",
             "warning",
-            f"jit_compile is off and ITEX's XLA on: ITEX would end the process with status 0 in {method}(). "
-            "It is too late to turn its XLA off",
-            f"set {DISABLE}=1 before tensorflow is imported",
-            place,
+            f"jit_compile is off and ITEX's XLA on: ITEX would end the process with status 0 in {method}(); "
+            f"set {DISABLE}=1 before the program starts to turn its XLA off, too",
+            f"set {DISABLE}=1 for ITEX's check",
+            calling_place(),
             applied=True,
         )
     )
+
+
+def _reconcile_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    _reconcile(args[0], _requested(wrapped, args, kwargs))
 
 
 def _reconcile(model: Any, requested: object) -> None:
     """Give ``model`` the plan's jit_compile where its program left that open, and note the call."""
     session = current()
     planned = session.plan.jit_compile
-    explicit = isinstance(requested, bool)
+    # 0 and NumPy's booleans are choices, too.
+    explicit = requested is not None and not (isinstance(requested, str) and requested == "auto")
     used = getattr(model, "jit_compile", None)
     because: tuple[str, ...] = ()
     if not explicit and planned is not None and bool(used) != planned and not _is_eager(model):
         model.jit_compile = planned
         used, because = model.jit_compile, session.plan.jit_because
         _announce(session.plan)
-    asked = requested if isinstance(requested, bool | str | None) else repr(requested)
-    session.add_compile({"requested": asked, "used": used, "because": list(because)})
+    asked = requested if isinstance(requested, bool | str | None) else bool(requested)
+    is_used = used if isinstance(used, bool | str | None) else bool(used)
+    session.add_compile({"requested": asked, "used": is_used, "because": list(because)})
 
 
 def _announce(plan: Plan) -> None:
@@ -182,7 +216,10 @@ def _announce(plan: Plan) -> None:
 
 def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
     """Return the jit_compile that the caller passed, by name or position; None for none."""
-    return inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments.get("jit_compile")
+    try:
+        return inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments.get("jit_compile")
+    except TypeError:  # wrapped by somebody whose signature is not the one that is shown
+        return kwargs.get("jit_compile")
 
 
 def _is_eager(model: Any) -> bool:

@@ -1,10 +1,9 @@
 """Programs that lie among the installed packages: which of these packages are their own."""
 
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH123 - strings, as in all that looks for modules
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118 - strings, as in all that looks for modules
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,8 +29,6 @@ TOOLS = frozenset(
         *("autoxla", "sphinx", "invoke", "fire", "bpython", "ptpython"),
     )
 )
-# Bytes: scripts that installers write have some hundred.
-_LONGEST_SCRIPT = 4096
 
 
 class Package(NamedTuple):
@@ -93,11 +90,13 @@ def find_distribution(package: Package, names: Iterable[str]) -> tuple[Package, 
 
 def _discover(name: str, folder: str) -> Iterator[_Distribution]:
     # As with releases: the other reader only where the program has loaded it already.
-    finder = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
-    if finder is None:
-        from importlib.metadata import Distribution as finder
+    reader = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if reader is None:
+        from importlib.metadata import Distribution
+
+        reader = Distribution
     with suppress(OSError, ValueError):
-        yield from cast(_Discovery, finder).discover(name=name, path=[folder])
+        yield from cast(_Discovery, reader).discover(name=name, path=[folder])
 
 
 def _list_packages(distribution: _Distribution, folder: str) -> dict[str, str]:
@@ -115,34 +114,6 @@ def _list_packages(distribution: _Distribution, folder: str) -> dict[str, str]:
 def _outermost(parts: tuple[str, ...], regular: set[tuple[str, ...]]) -> tuple[str, ...]:
     ends = range(1, len(parts))
     return next((parts[:end] for end in ends if parts[:end] in regular), parts)
-
-
-def read_entry(file: str) -> str | None:
-    """Return the module whose function a script calls that an installer wrote; None for all others."""
-    try:
-        with open(file, "rb") as stream:
-            data = stream.read(_LONGEST_SCRIPT + 1)
-        if len(data) > _LONGEST_SCRIPT:
-            return None
-        tree = ast.parse(data)
-    except (OSError, ValueError, SyntaxError, RecursionError):
-        return None
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    plain = all(isinstance(node, (ast.Import, ast.ImportFrom, ast.If)) for node in tree.body)
-    if not plain or len(imports) != 1 or imports[0].level or len(imports[0].names) != 1:
-        return None
-    name = imports[0].names[0].asname or imports[0].names[0].name
-    return imports[0].module if any(_calls(node, name) for node in ast.walk(tree)) else None
-
-
-def _calls(node: ast.AST, name: str) -> bool:
-    """Tell whether this is ``sys.exit(name(…))``, also of an attribute."""
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "exit":
-        return False
-    inner: ast.AST = node.args[0] if len(node.args) == 1 else node
-    while isinstance(inner, (ast.Call, ast.Attribute)):
-        inner = inner.func if isinstance(inner, ast.Call) else inner.value
-    return isinstance(inner, ast.Name) and inner.id == name
 
 
 def find_editable(finders: Sequence[object]) -> tuple[Package, ...]:

@@ -20,7 +20,6 @@ from autoxla.lookahead.entry import (
     find_module,
     is_in_site,
     name_module,
-    read_entry,
 )
 
 
@@ -96,17 +95,24 @@ def _own(program: Program, file: str | None) -> Program | None:
     if file is None or program.kind != "script":
         return None if file is not None and _is_installed(file) else program
     if _is_installed(file):
-        return _with_packages(program, name_module(file) or read_entry(file), path)
+        return _with_packages(program, name_module(file) or _read_entry(file), path)
     return _from_elsewhere(program, path)
 
 
 def _from_elsewhere(program: Program, path: list[str]) -> Program | None:
     """Return `program`, which may be a script that an installer put into any folder (``~/.local/bin``)."""
-    module = None if Path(program.target).suffix else read_entry(program.target)
+    module = None if Path(program.target).suffix else _read_entry(program.target)
     found = None if module is None else find_module(module, path)
     if found is None or not is_in_site(found.base):
         return program
     return _with_packages(program, module, path)
+
+
+def _read_entry(file: str) -> str | None:
+    # Late, as few programs have such a script.
+    from autoxla.lookahead.scripts import read_entry
+
+    return read_entry(file)
 
 
 def _with_packages(program: Program, module: str | None, path: list[str]) -> Program | None:
@@ -122,8 +128,8 @@ def _with_packages(program: Program, module: str | None, path: list[str]) -> Pro
         editable = any(package.name.partition(".")[0] == top for package in find_editable(sys.meta_path))
         return replace(program, installed=True) if editable else None
     if not is_in_site(found.base):
-        # A path entry of an editable distribution: the folder is one of the program's own.
-        return replace(program, installed=True)
+        # The folder of an editable distribution is one of the program's own, by its path entry.
+        return None if _is_installed(found.base) else replace(program, installed=True)
     packages = find_distribution(found, [Path(program.target).name])
     return replace(program, installed=True, packages=packages)
 

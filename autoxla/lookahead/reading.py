@@ -29,10 +29,11 @@ def read_program(
 ) -> Reading:
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
-    `path` stands for ``sys.path``; of its installed packages only those of the program are entered, and
-    what is installed as editable in this process where `path` is None. What is an entry point that has
-    nothing to do with any backend is not known: it may load code in ways of its own. In `cache` readings are kept for the next time. In each file an attribute or call is evidence at the first
-    place only. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
+    `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
+    and where `path` is None those that are installed as editable in this process. An entry point that
+    names no backend is not known: it may be a tool that runs other programs. In `cache` readings are
+    kept for the next time. In each file an attribute or call is evidence at the first place only.
+    Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)

@@ -20,6 +20,19 @@ def _reads_it(draft: Draft) -> bool:
     return draft.has("keras", KERAS_3) and "keras" not in draft.situation.imported
 
 
+def _is_unknown(draft: Draft) -> bool:
+    return _reads_it(draft) and bool(draft.environment.get(VARIABLE)) and draft.backend not in BACKENDS
+
+
+def _is_missing(draft: Draft) -> bool:
+    return _reads_it(draft) and draft.backend in BACKENDS and draft.backend not in draft.situation.backends
+
+
+def _reaches_keras_3(draft: Draft) -> bool:
+    # With the switch on only a bare import of keras does.
+    return not draft.legacy or draft.situation.importing == "keras"
+
+
 def _is_unknown_in_file(draft: Draft) -> bool:
     named = _from_file(draft)
     return _reads_it(draft) and named is not None and named not in BACKENDS
@@ -82,7 +95,7 @@ RULES = (
         "KERAS_BACKEND={KERAS_BACKEND} is no backend that Keras 3 knows: importing keras raises ValueError",
         "set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino",
         KERAS,
-        lambda d: _reads_it(d) and bool(d.environment.get(VARIABLE)) and d.backend not in BACKENDS,
+        lambda d: _is_unknown(d) and _reaches_keras_3(d),
         about="KERAS_BACKEND",
     ),
     Rule(
@@ -92,7 +105,7 @@ RULES = (
         "the Keras backend {backend} is not installed; tf.keras then says only that Keras cannot be imported",
         "install its package, or set KERAS_BACKEND to one that is installed",
         KERAS,
-        lambda d: _reads_it(d) and d.backend in BACKENDS and d.backend not in d.situation.backends,
+        lambda d: _is_missing(d) and d.keras != 0 and _reaches_keras_3(d),
         about="KERAS_BACKEND",
     ),
     Rule(

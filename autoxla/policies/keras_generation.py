@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
+from autoxla.policies.usage import is_below
 from autoxla.readers import intended, tensorflow_bool
 
 SWITCH = "TF_USE_LEGACY_KERAS"
@@ -79,7 +80,18 @@ def _late_switch(draft: Draft) -> bool:
 
 
 def _may_hoist_switch(draft: Draft) -> bool:
-    return _can_switch(draft) and _may_switch(draft) and draft.demand(3) is None
+    free = _can_switch(draft) and _may_switch(draft)
+    return free and draft.demand(3) is None and not _uses_keras_before_switch(draft)
+
+
+def _uses_keras_before_switch(draft: Draft) -> bool:
+    """Return whether the program, as it is, works with Keras 3 before it sets the switch."""
+    for evidence in draft.situation.reading.evidence:
+        if evidence.kind == "variable" and evidence.name == SWITCH:
+            return False
+        if evidence.kind != "file" and is_below(evidence.name, "tensorflow.keras"):
+            return True
+    return False
 
 
 def _late_itex(draft: Draft) -> dict[str, str]:
@@ -118,11 +130,14 @@ def _mixes(draft: Draft) -> bool:
 
 def _tensorflow_1(draft: Draft) -> Evidence | None:
     names = ("tensorflow.estimator", "tensorflow.contrib")
-    return draft.says("attribute", *names) or draft.says("import", *names)
+    return draft.needs("attribute", *names) or draft.needs("import", *names)
 
 
-def _tensorflow_1_place(draft: Draft) -> Place | None:
-    evidence = _tensorflow_1(draft)
+def _private(draft: Draft) -> Evidence | None:
+    return draft.needs("import", *PRIVATE)
+
+
+def _place_of(evidence: Evidence | None) -> Place | None:
     return None if evidence is None else evidence.place
 
 
@@ -196,7 +211,7 @@ RULES = (
         "tf.keras raises ImportError",
         "pip install tf-keras, or unset TF_USE_LEGACY_KERAS",
         LAZY_LOADER,
-        lambda d: d.legacy and d.has("tensorflow") and not d.has("tf-keras"),
+        lambda d: d.legacy and d.keras != 0 and d.has("tensorflow") and not d.has("tf-keras"),
         about="TF_USE_LEGACY_KERAS",
     ),
     Rule(
@@ -334,8 +349,8 @@ RULES = (
         "generation, whose objects fit neither of the others",
         "import the public name from keras or tf_keras",
         "Keras 3, public API",
-        lambda d: d.says("import", *PRIVATE) is not None and d.has("keras", KERAS_3),
-        about=_place("import", *PRIVATE),
+        lambda d: _private(d) is not None and d.has("keras", KERAS_3),
+        about=lambda d: _place_of(_private(d)),
     ),
     Rule(
         "AX192",
@@ -345,7 +360,7 @@ RULES = (
         "rewrite it with Keras, or stay with an older TensorFlow",
         "TensorFlow, release notes of 2.0 and 2.16",
         lambda d: _tensorflow_1(d) is not None and d.has("tensorflow", SWITCHABLE),
-        about=_tensorflow_1_place,
+        about=lambda d: _place_of(_tensorflow_1(d)),
     ),
     Rule(
         "AX193",

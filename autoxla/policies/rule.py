@@ -210,6 +210,12 @@ class Draft:
                 return evidence
         return None
 
+    def needs(self, kind: EvidenceKind, *names: str) -> Evidence | None:
+        """Return the first thing that the program certainly says of ``names`` and cannot do without."""
+        certain = (e for e in self.situation.reading.evidence if e.kind == kind and e.grade == "certain")
+        needed = (e for e in certain if not e.caught)
+        return next((e for e in needed if any(is_below(e.name, name) for name in names)), None)
+
     def late_variables(self) -> tuple[Evidence, ...]:
         """Return the program's constant assignments to variables behind its first backend import."""
         return tuple(

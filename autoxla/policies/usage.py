@@ -111,7 +111,10 @@ def _demands(
     for evidence in reading.evidence:
         if evidence.kind not in ("import", "attribute") or _is_dispensable(evidence):
             continue
-        if _is_legacy_only(evidence):
+        if _is_keras_3_only(evidence):
+            told = f"{evidence.name} exists in Keras 3 only"
+            yield Demand(3, evidence.grade, evidence.place, told, "")
+        elif _is_legacy_only(evidence):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)

@@ -6,6 +6,7 @@ from autoxla.facts import Place
 from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
 from autoxla.policies.rule import Cure, Draft, Rule
 
+SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 XLA_FLAGS = "XLA_FLAGS"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
@@ -76,8 +77,12 @@ def _append_cuda_dir(draft: Draft) -> bool:
 
 
 def _strategy(draft: Draft) -> Place | None:
-    call = draft.says("call", "tensorflow.distribute", certain=False)
-    return None if call is None else call.place
+    """Return where a strategy of several devices is made. One on a single device runs XLA."""
+    for evidence in draft.situation.reading.evidence:
+        is_strategy = evidence.kind == "call" and evidence.name.endswith(SEVERAL)
+        if is_strategy and evidence.grade == "certain":
+            return evidence.place
+    return None
 
 
 RULES = (
