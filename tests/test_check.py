@@ -46,7 +46,7 @@ def codes(outcome: Outcome) -> list[str]:
 def test_findings_have_their_place(project: Path) -> None:
     outcome = check(project, "train.py")
     assert outcome.status == 1
-    assert outcome.out.startswith("train.py:3:8 AX113 error train.py:3:8: tensorflow.keras.optimizers.legacy")
+    assert outcome.out.startswith("train.py:3:8 AX113 error tensorflow.keras.optimizers.legacy")
     assert "train.py:2:1" in outcome.out
 
 

@@ -332,7 +332,7 @@ def test_messages_name_only_known_words() -> None:
     for rule in RULES:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
         known = {"backend", "keras", "step", "cuda_found", "rocm_found"}
-        known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand"}
+        known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
 
 

@@ -253,7 +253,7 @@ RULES = (
         "AX113",
         "error",
         "Both generations of Keras are needed",
-        "{keras_2_demand}; but {keras_3_demand}: one process has only one tf.keras",
+        "{keras_2_demand}; but {keras_3_demand} ({keras_3_place}): one process has only one tf.keras",
         "use packages of one generation, or run the two in processes of their own",
         LAZY_LOADER,
         lambda d: _is_demanded(d) and d.demand(3) is not None,

@@ -288,7 +288,11 @@ class _Words(dict[str, object]):
         if name.isupper():
             return repr(draft.environment[name]) if name in draft.environment else "unset"
         if name in _DEMANDS:
-            return _told(draft.demand(_DEMANDS[name][0], certain=_DEMANDS[name][1]))
+            generation, certain = _DEMANDS[name]
+            demand = draft.demand(generation, certain=certain)
+            return "" if demand is None else demand.why
+        if name == "keras_3_place":
+            return draft.place_of("keras_3_demand")
         if name.endswith("_error"):
             return draft.flag_error(name.removesuffix("_error"))
         return {
@@ -298,7 +302,3 @@ class _Words(dict[str, object]):
             "cuda_found": situation.toolchain.cuda_found,
             "rocm_found": situation.toolchain.rocm_found,
         }[name]
-
-
-def _told(demand: Demand | None) -> str:
-    return "" if demand is None else f"{demand.place}: {demand.why}"
