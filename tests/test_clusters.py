@@ -219,7 +219,7 @@ def test_what_fails_is_cured(name: str, folder: Path) -> None:
     assert "done: set TF_USE_LEGACY_KERAS=1" in outcome.notices[0]
 
 
-@pytest.mark.parametrize("name", ["legacy optimizers", "the switch behind the import"])
+@pytest.mark.parametrize("name", CURED)
 def test_observe_says_and_leaves_it(name: str, folder: Path) -> None:
     code, program = CURED[name]
     outcome = with_autoxla(folder, program, AUTOXLA="observe")
@@ -230,9 +230,10 @@ def test_observe_says_and_leaves_it(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", WORKING)
 def test_what_works_works_the_same(name: str, folder: Path) -> None:
     plain = run_program(folder, WORKING[name])
-    outcome = with_autoxla(folder, WORKING[name])
     assert plain.status == 0, plain.err
-    assert (outcome.status, outcome.out, outcome.notices) == (0, plain.out, [])
+    for mode in ("auto", "observe"):
+        outcome = with_autoxla(folder, WORKING[name], AUTOXLA=mode)
+        assert (outcome.status, outcome.out, outcome.notices) == (0, plain.out, [])
 
 
 def test_both_generations_demanded_is_a_conflict(folder: Path) -> None:
