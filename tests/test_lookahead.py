@@ -1159,3 +1159,10 @@ def test_used_again_outside_it_is_needed(tmp_path: Path) -> None:
     code = "try:\n    import tf_keras\nexcept ImportError:\n    pass\nimport tf_keras\n"
     evidence = read_program(Program("code", code, tmp_path)).evidence
     assert [e.caught for e in evidence] == [True, False]
+
+
+def test_another_environment_on_the_path_is_not_the_programs(tmp_path: Path) -> None:
+    lay(tmp_path, {"other/site-packages/keras/__init__.py": "import strange\n"})
+    code = f"import sys\nsys.path.insert(0, {str(tmp_path / 'other' / 'site-packages')!r})\nimport keras\n"
+    evidence = read_program(Program("code", code, tmp_path), path=[]).evidence
+    assert [e.name for e in evidence] == ["keras"]

@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from autoxla.facts import Place, Reading
-from autoxla.lookahead.entry import Package
+from autoxla.lookahead.entry import SITE, Package
 from autoxla.lookahead.events import Unit
 from autoxla.lookahead.files import Archive, Finder, Location, Looker, Signature, UnreadError
 from autoxla.lookahead.following import Follower, Module, is_tracked
@@ -123,7 +124,12 @@ class ProgramReader:
         return self._modules.get(module)
 
     def add_folder(self, folder: str) -> None:
-        """Search `folder` for modules, too; a relative one is below the working directory."""
+        """Search `folder` for modules, too; a relative one is below the working directory.
+
+        Where packages are installed nothing is the program's own, whichever environment it belongs to.
+        """
+        if not SITE.isdisjoint(Path(folder).parts):
+            return
         self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
         self._modules = {name: module for name, module in self._modules.items() if module is not None}
 
