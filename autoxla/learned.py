@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from autoxla import WATCHED
 from autoxla.facts import Evidence, Place, Reading
 from autoxla.records import read_record, write_record
 
-WATCHED = ("tensorflow", "keras", "tf_keras", "keras_core")
 _LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
 
 

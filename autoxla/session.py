@@ -20,6 +20,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType
 
+from autoxla import WATCHED
 from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
 from autoxla.hooks import finder
 from autoxla.learned import learn, recall
@@ -48,7 +49,7 @@ _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 #: What is looked for again while the program runs, and what says the same already.
 _SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
 #: The modules whose own requirements say nothing new.
-BACKENDS = ("tensorflow", "keras", "tf_keras", "keras_core", "jax", "torch", "autoxla")
+BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 
@@ -256,7 +257,7 @@ def add_reading(situation: Situation, reading: Reading) -> Situation:
     known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
     versions = look_up(sorted(known[top] for top in tops if top in known), sys.path)
     versions = {**situation.versions, **versions}
-    unknown = sorted(tops - known.keys() - KERAS_FREE - set(BACKENDS))
+    unknown = sorted(tops - known.keys() - KERAS_FREE - BACKENDS)
     return replace(
         situation,
         versions=versions,
@@ -415,10 +416,16 @@ def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
 
 def _importing_place() -> Place | None:
     """Return the line of the program whose import statement is under way."""
+    frame = _importing_frame()
+    return None if frame is None else place_of(frame)
+
+
+def _importing_frame() -> FrameType | None:
+    """Return the frame of the import statement under way, none of ours or of the import system."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back
-    return None if frame is None else place_of(frame)
+    return frame
 
 
 def place_of(frame: FrameType | None) -> Place:
@@ -430,9 +437,7 @@ def place_of(frame: FrameType | None) -> Place:
 
 def _is_imported_by_program() -> bool:
     """Return whether the import statement under way is the program's, not a library's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_machinery(frame):
-        frame = frame.f_back
+    frame = _importing_frame()
     file = "" if frame is None else frame.f_code.co_filename
     standard = os.path.dirname(os.__file__)  # noqa: PTH120
     folders = ("site-packages", "dist-packages", standard)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from zipfile import is_zipfile
 
+from autoxla import WATCHED
 from autoxla.facts import Evidence, Place, Reading, Situation
 from autoxla.learned import recall
 from autoxla.lookahead import Program, read_program
@@ -20,8 +21,6 @@ from autoxla.situation.environment import is_watched
 
 #: Findings that stand for bad input of the user's.
 BAD_INPUT = ("AX301", "AX302")
-#: Top-level modules whose first import starts the work in a running program.
-_STARTERS = ("tensorflow", "keras", "tf_keras", "keras_core")
 
 
 def folder_of(program: Path) -> Path:
@@ -72,7 +71,7 @@ def with_reading(situation: Situation, reading: Reading) -> Situation:
 
 def _first_import(reading: Reading) -> Evidence | None:
     certain = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
-    return next((e for e in certain if any(is_below(e.name, name) for name in _STARTERS)), None)
+    return next((e for e in certain if any(is_below(e.name, name) for name in WATCHED)), None)
 
 
 def _early_variables(reading: Reading) -> dict[str, str]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from autoxla import WATCHED
 from autoxla.facts import Settings, Situation, Usage
 from autoxla.situation.backends import find_backends, read_backend
 from autoxla.situation.distributions import find_versions
@@ -15,7 +16,6 @@ from autoxla.situation.keras_config import read_keras_config
 from autoxla.situation.plugins import find_plugins, site_folders
 from autoxla.situation.toolchain import find_toolchain
 
-_WATCHED_MODULES = ("tensorflow", "keras", "tf_keras", "keras_core")
 _CONTEXT_MODULE = "tensorflow.python.eager.context"
 
 
@@ -64,7 +64,7 @@ def gather(
 
 
 def _list_imported(modules: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(name for name in _WATCHED_MODULES if _look(modules.get(name), "__spec__") is not None)
+    return frozenset(name for name in WATCHED if _look(modules.get(name), "__spec__") is not None)
 
 
 def _are_devices_ready(modules: Mapping[str, object]) -> bool:
