@@ -49,11 +49,16 @@ class Settings:
     (imports it itself) or ``"either"``; goes before what autoxla knows of it.
     `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
     `step`: how the training step is to be executed; None leaves it to Keras and the plan.
+    `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
+    what XLA compiled on disk. `strict`: workers of one job that differ are an error, not a warning.
     """
 
     mode: Mode = "auto"
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
+    trial: bool = True
+    xla_cache: bool = False
+    strict: bool = False
     packages: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ def as_data(
     findings: Iterable[Finding],
     compiles: Sequence[Mapping[str, object]] = (),
     faults: Iterable[tuple[str, Exception]] = (),
+    trials: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
     """Return the report as JSON has it. No variable but the watched ones is in it."""
     return {
@@ -25,7 +26,7 @@ def as_data(
         "path": asdict(plan.path),
         "findings": [finding_data(finding) for finding in findings],
         "compile": list(compiles),
-        "trials": [],
+        "trials": list(trials),
         "errors": [f"{where}: {type(error).__name__}: {error}" for where, error in faults],
     }
 
@@ -37,9 +38,10 @@ def write_report(
     findings: Iterable[Finding],
     compiles: Sequence[Mapping[str, object]],
     faults: Iterable[tuple[str, Exception]],
+    trials: Sequence[Mapping[str, object]],
 ) -> None:
     """Write the report to ``file``, whole or not at all. Raises OSError where that cannot be."""
-    data = as_data(situation, plan, findings, compiles, faults)
+    data = as_data(situation, plan, findings, compiles, faults, trials)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     temporary.replace(file)

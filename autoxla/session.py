@@ -62,6 +62,7 @@ class Session:
         self.plan = Plan()
         self.findings: list[Finding] = []
         self.compiles: list[dict[str, object]] = []
+        self.trials: list[dict[str, object]] = []
         self.configured: dict[str, object] = {}
         self.began = False
         self.is_off = False
@@ -245,7 +246,9 @@ class Session:
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
             file = Path(f"{target}.{os.getpid()}" if _is_child() or _is_worker() else target)
-            write_report(file, self.situation, self.plan, self.findings, self.compiles, finder.faults())
+            write_report(
+                file, self.situation, self.plan, self.findings, self.compiles, finder.faults(), self.trials
+            )
 
 
 _session = Session()
@@ -293,7 +296,7 @@ def finish(bypassed: Iterable[str]) -> None:
 
 
 def configure(**settings: object) -> None:
-    """Set ``mode``, ``keras`` or ``step`` for this process, before tensorflow or keras is imported.
+    """Set ``mode``, ``keras``, ``step`` or ``trial`` for this process, before tensorflow or keras is imported.
 
     Takes precedence over the environment and ``pyproject.toml``, except that ``AUTOXLA=off`` stands.
     Raises `autoxla.settings.BadSettingError` on an unknown name or value, and RuntimeError when the

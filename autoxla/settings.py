@@ -24,7 +24,10 @@ USAGE: Mapping[str, tuple[object, ...]] = {
     "ops_override": (True, False),
     "enables_xla": (True, False),
 }
+#: What is only on or off; in ``pyproject.toml`` and `configure`, with no variable of its own.
+SWITCHES = ("trial", "xla_cache", "strict")
 NEEDS = ("2", "3", "tf_keras", "either")
+_NAMES = (*CHOICES, *SWITCHES)
 _LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml
 
 
@@ -49,7 +52,7 @@ def read_settings(
     """
     project = _find_project(folder)
     table = _tool_table(project) if project is not None else {}
-    values: dict[str, str] = {}
+    values: dict[str, str | bool] = {}
     places: dict[str, Place] = {}
     for source in (
         _from_project(project, table),
@@ -74,8 +77,8 @@ def _renamed(places: Mapping[str, Place]) -> dict[str, Place]:
     return {"keras_setting" if name == "keras" else name: place for name, place in places.items()}
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Place]]:
-    found = {}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str | bool, Place]]:
+    found: dict[str, tuple[str | bool, Place]] = {}
     for name, variable in VARIABLES.items():
         value = environ.get(variable)
         if value:
@@ -83,30 +86,34 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Place]
     return found
 
 
-def _from_call(configured: Mapping[str, object]) -> dict[str, tuple[str, Place]]:
+def _from_call(configured: Mapping[str, object]) -> dict[str, tuple[str | bool, Place]]:
     place = Place("configure()")
     found = {}
     for name, value in configured.items():
-        if name not in CHOICES:
-            raise BadSettingError(place, f"{name!r} is no setting; there are {_listed(CHOICES)}")
+        if name not in _NAMES:
+            raise BadSettingError(place, f"{name!r} is no setting; there are {_listed(_NAMES)}")
         found[name] = _choose(name, value, place, f"{name}={value!r}"), place
     return found
 
 
-def _from_project(project: Path | None, table: Mapping[str, Any]) -> dict[str, tuple[str, Place]]:
+def _from_project(project: Path | None, table: Mapping[str, Any]) -> dict[str, tuple[str | bool, Place]]:
     found = {}
     for name, value in table.items():
         place = _place_in(project, name)
         if name in ("usage", "packages", "select", "ignore"):
             continue
-        if name not in CHOICES:
-            known = _listed(CHOICES)
+        if name not in _NAMES:
+            known = _listed(_NAMES)
             raise BadSettingError(place, f"[tool.autoxla] has no setting {name!r}; there are {known}")
         found[name] = _choose(name, value, place, f"[tool.autoxla] {name} = {value!r}"), place
     return found
 
 
-def _choose(name: str, value: object, place: Place, text: str) -> str:
+def _choose(name: str, value: object, place: Place, text: str) -> str | bool:
+    if name in SWITCHES:
+        if isinstance(value, bool):
+            return value
+        raise BadSettingError(place, f"{text}: use true or false")
     if isinstance(value, str) and value in CHOICES[name]:
         return value
     raise BadSettingError(place, f"{text}: use one of {_listed(CHOICES[name])}")

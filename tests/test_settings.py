@@ -31,6 +31,12 @@ def test_precedence(tmp_path: Path) -> None:
     assert (found.mode, found.keras, found.step) == ("auto", "3", "graph")
 
 
+def test_switches(tmp_path: Path) -> None:
+    found = settings(write(tmp_path, "[tool.autoxla]\ntrial = false\nxla_cache = true\nstrict = true\n"))
+    assert (found.trial, found.xla_cache, found.strict) == (False, True, True)
+    assert settings(tmp_path, trial=True).trial
+
+
 def test_off_in_the_environment_beats_a_call() -> None:
     assert settings(None, {"AUTOXLA": "off"}, mode="auto").mode == "off"
 
@@ -68,6 +74,7 @@ def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[tool.autoxla.usage]\njit_compile = 1\n", 2, "jit_compile = 1"),
         ("[tool.autoxla.usage]\njit = true\n", 2, "no 'jit'"),
         ("[tool.autoxla]\nusage = 3\n", 2, "use a table"),
+        ("[tool.autoxla]\ntrial = 0\n", 2, "trial = 0: use true or false"),
         ("[tool]\nautoxla = 3\n", None, "use a table"),
         ("[tool.autoxla\n", None, "cannot be read"),
     ],

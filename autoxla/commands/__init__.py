@@ -8,8 +8,12 @@ import sys
 #: with ``python -m autoxla run NAME`` or ``./NAME``.
 MODULES = {
     "check": "autoxla.commands.check",
+    "env": "autoxla.commands.env",
     "explain": "autoxla.commands.explain",
     "migrate": "autoxla.commands.migrate",
+    "records": "autoxla.commands.records",
+    "site": "autoxla.commands.site",
+    "tune": "autoxla.commands.tune",
 }
 
 
