@@ -49,7 +49,9 @@ class DormantFinder:
         """Do nothing: there is no cache. ``importlib.invalidate_caches`` calls it."""
 
 
-_dormant = DormantFinder()
+# Loading this module a second time (``%reload_ext``) finds its finder in place.
+_dormant: DormantFinder = globals().get("_dormant") or DormantFinder()
+_FINDERS = ("DormantFinder", "AutoxlaFinder")
 
 
 def activate() -> None:
@@ -57,8 +59,12 @@ def activate() -> None:
 
     Nothing escapes from here and nothing is printed: it may run during interpreter start.
     """
+    if any(type(finder).__name__ in _FINDERS for finder in sys.meta_path):
+        return
     sys.meta_path.insert(0, _dormant)
     atexit.register(_finish)
+    if "IPython" in sys.modules:
+        _follow_cells()
     if WATCHED.isdisjoint(sys.modules):
         return
     real = wake()
@@ -89,8 +95,17 @@ def uninstall() -> None:
     from autoxla.hooks import finder
 
     finder.uninstall()
-    for name, undo in (("compile", "unhook"), ("guards", "unhook"), ("alias", "remove_aliases")):
-        module = sys.modules.get(f"autoxla.hooks.{name}")
+    if _dormant in sys.meta_path:
+        sys.meta_path.remove(_dormant)
+    for name, undo in (
+        ("trial.hooks", "unhook"),
+        ("hooks.compile", "unhook"),
+        ("hooks.distribute", "unhook"),
+        ("hooks.guards", "unhook"),
+        ("hooks.alias", "remove_aliases"),
+        ("hooks.notebook", "unfollow"),
+    ):
+        module = sys.modules.get(f"autoxla.{name}")
         if module is not None:
             getattr(module, undo)()
 
@@ -107,6 +122,15 @@ def _give_up(error: Exception) -> None:
         sys.meta_path.remove(_dormant)
     if os.environ.get("AUTOXLA_DEBUG"):
         sys.__excepthook__(type(error), error, error.__traceback__)
+
+
+def _follow_cells() -> None:
+    try:
+        from autoxla.hooks import notebook
+
+        notebook.follow()
+    except Exception as error:  # noqa: BLE001 - a broken autoxla must not break the cell
+        _give_up(error)
 
 
 def _begin(module: "ModuleType | None") -> None:
@@ -147,6 +171,10 @@ def __getattr__(name: str) -> "object":
         from autoxla import session
 
         return getattr(session, name)
+    if name in ("load_ipython_extension", "unload_ipython_extension"):
+        from autoxla.hooks import notebook
+
+        return getattr(notebook, name)
     if name == "explain":
         from autoxla.commands.explain import explain
 

@@ -6,12 +6,14 @@ are the program's.
 
 import sys
 
-from autoxla import __version__, commands
-from autoxla.launch import launcher
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 HELP = """\
 usage: python [OPTIONS] -m autoxla PROGRAM [ARGUMENTS]
        python -m autoxla COMMAND [ARGUMENTS]
+       autoxla ... for python -m autoxla ..., where autoxla is installed
 
 Runs PROGRAM as `python [OPTIONS] PROGRAM` does, and configures TensorFlow and Keras at their
 first import. PROGRAM is what python takes: script.py, -m MODULE, -c CODE, a directory, a zip
@@ -37,19 +39,39 @@ environment:
 """
 
 
-def main(words: list[str]) -> int:
+def main(words: "list[str]") -> int:
     """Do what the words after ``python -m autoxla`` ask for; a program that is started does not return."""
     first = words[0] if words else "--help"
     if first in ("-h", "--help"):
         sys.stdout.write(HELP)
         return 0
     if first == "--version":
+        from autoxla import __version__
+
         sys.stdout.write(f"autoxla {__version__}\n")
         return 0
+    # The names of commands are letters only: most programs start without a look at the commands.
+    return _answer(first, words) if first.isalpha() else _launch(words)
+
+
+def start() -> int:
+    """Do what the command line asks for: ``autoxla`` in the shell, without the cost of ``python -m``."""
+    return main(sys.argv[1:])
+
+
+def _answer(first: str, words: "list[str]") -> int:
+    from autoxla import commands
+
     if first in commands.MODULES:
         return commands.run(first, words[1:])
-    return launcher.Launcher(words[1:] if first == "run" else words).run()
+    return _launch(words[1:] if first == "run" else words)
+
+
+def _launch(words: "list[str]") -> "NoReturn":
+    from autoxla.launch import launcher
+
+    launcher.Launcher(words).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(start())

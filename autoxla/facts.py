@@ -190,6 +190,9 @@ class Situation:
     once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
     tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
     that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
+    `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
+    folder made for this process in which TensorFlow may keep what XLA compiles.
+    `restart` is what has to be restarted where the program runs cell by cell, None for all others.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -210,6 +213,9 @@ class Situation:
     read_values: Mapping[str, str | None] = field(default_factory=dict)
     requiring_keras_2: frozenset[str] = frozenset()
     flag_files: Mapping[str, str | None] = field(default_factory=dict)
+    cache_refused: str | None = None
+    xla_cache: str | None = None
+    restart: Literal["the kernel", "IPython"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from autoxla import WATCHED
 from autoxla.facts import Evidence, Place, Reading
-from autoxla.records import read_record, write_record
+from autoxla.records import Store
 
 _LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
 
 
-def recall(reading: Reading, arguments: Sequence[str], folder: Path) -> Reading:
+def recall(reading: Reading, arguments: Sequence[str], store: Store) -> Reading:
     """Return ``reading`` with what earlier runs of this very program with these arguments taught."""
     key = _key(reading, arguments)
-    record = read_record(folder, key) if key is not None else None
+    record = store.read(key) if key is not None else None
     return reading if record is None else replace(reading, evidence=(*reading.evidence, *_evidence(record)))
 
 
@@ -30,9 +30,9 @@ def learn(
     arguments: Sequence[str],
     imports: Iterable[str],
     compiles: Sequence[Mapping[str, object]],
-    folder: Path,
+    store: Store,
 ) -> None:
-    """Keep what the run showed beyond ``reading``. Raises OSError where ``folder`` cannot be written.
+    """Keep what the run showed beyond ``reading``. Raises OSError where ``store`` cannot be written.
 
     ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
     entries. What was learned before stays.
@@ -43,9 +43,10 @@ def learn(
     jit = _new_jit(reading, compiles)
     if key is None or not (new or jit is not None):
         return
-    old = read_record(folder, key) or {}
+    old = store.read(key) or {}
     kept = jit if jit is not None else old.get("jit_compile")
-    write_record(folder, key, {"imports": sorted(new.union(_names(old))), "jit_compile": kept})
+    program = Path(reading.files[0]).name
+    store.write(key, {"program": program, "imports": sorted(new.union(_names(old))), "jit_compile": kept})
 
 
 def _new_jit(reading: Reading, compiles: Sequence[Mapping[str, object]]) -> bool | None:

@@ -11,12 +11,16 @@ from autoxla.facts import Finding
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
-def headline(findings: Sequence[Finding], program: str) -> str:
-    """Return one line for ``findings``, which must not be empty: the gravest, and how many more."""
+def headline(findings: Sequence[Finding], program: str | None) -> str:
+    """Return one line for ``findings``, which must not be empty: the gravest, and how many more.
+
+    ``program`` is a word for the command line, empty where there is none, None in a notebook.
+    """
     gravest = min(findings, key=lambda finding: _SEVERITY[finding.level])
     more = f" (+{len(findings) - 1} more)" if len(findings) > 1 else ""
     done = f"done: {gravest.remedy}" if gravest.applied else gravest.remedy
     command = f"python -m autoxla explain {shlex.quote(program)}" if program else "python -m autoxla explain"
+    command = "autoxla.explain()" if program is None else command
     return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}; {done}{more}; {command}"
 
 

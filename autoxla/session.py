@@ -19,6 +19,8 @@ from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakKeyDictionary
 
 from autoxla import WATCHED
 from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
@@ -30,11 +32,19 @@ from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, summarise
 from autoxla.readers import intended
+from autoxla.records import Store
 from autoxla.report import write_report
 from autoxla.settings import BadSettingError, read_settings
+from autoxla.siblings import is_later, is_part
 from autoxla.situation import gather
+from autoxla.situation.cluster import read_tf_config
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
+from autoxla.situation.workers import rank, runs_parts
+
+if TYPE_CHECKING:
+    from autoxla.compiled import Compiled
+    from autoxla.lookahead import Program
 
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
@@ -43,7 +53,19 @@ METHOD_HOOKS = (
     ("keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
     ("tf_keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
+    ("keras.src.backend.tensorflow.trainer", "autoxla.trial.hooks", "hook_keras_3"),
+    ("keras.src.engine.training", "autoxla.trial.hooks", "hook_keras_2"),
+    ("tf_keras.src.engine.training", "autoxla.trial.hooks", "hook_keras_2"),
+    (
+        "tensorflow.python.distribute.collective_all_reduce_strategy",
+        "autoxla.hooks.distribute",
+        "hook_multi_worker",
+    ),
 )
+#: What is said on every worker of a job: how they differ, and that one is not heard.
+ABOUT_WORKERS = ("AX601", "AX602")
+#: What knows IPython.
+_NOTEBOOK = "autoxla.hooks.notebook"
 #: What TensorFlow imports at the first use of ``tf.keras``.
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 #: What is looked for again while the program runs, and what says the same already.
@@ -63,12 +85,17 @@ class Session:
         self.findings: list[Finding] = []
         self.compiles: list[dict[str, object]] = []
         self.trials: list[dict[str, object]] = []
+        #: The models that were compiled without a choice of jit_compile, and what Keras made of that.
+        self.left_open: WeakKeyDictionary[object, object] = WeakKeyDictionary()
         self.configured: dict[str, object] = {}
         self.began = False
         self.is_off = False
-        self.program = ""
+        self.is_announced = False
+        self.program: str | None = ""
         self.read_values: dict[str, str | None] = {}
         self.imports: list[str] = []
+        self.learned: Store | None = None
+        self.compiled: Compiled | None = None
         self._lock = RLock()
 
     def begin(self, name: str | None) -> None:
@@ -84,25 +111,52 @@ class Session:
         try:
             settings, usage = read_settings(program_folder(), os.environ, self.configured)
         except BadSettingError as error:
-            say(f"{error}; the program runs without autoxla")
+            if not _is_follower():
+                say(f"{error}; the program runs without autoxla")
             self._stand_aside()
             return
         if settings.mode == "off":
             self._stand_aside()
             return
         place = _importing_place()
-        situation = add_reading(_gather(settings, usage, name), _read_program())
-        self.situation = replace(situation, usage=_with_import(situation.usage, name, place))
+        situation = add_reading(_gather(settings, usage, name), read_running_program())
+        situation = replace(
+            situation, usage=_with_import(situation.usage, name, place), restart=find_shell()
+        )
+        self.situation = self._with_xla_cache(situation)
         self.plan = decide(self.situation)
-        self.findings = list(self.plan.findings)
+        self.findings = [*self.plan.findings, *_list_ignored(_learned()), *self._list_dropped()]
         self._apply(self.situation.environment)
         self._register()
         self._announce()
         self.write_report()
 
+    def _list_dropped(self) -> list[Finding]:
+        if self.compiled is None or not self.compiled.dropped:
+            return []
+        place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
+        message = f"{number} compiled program(s) were damaged or half written, and dropped"
+        return [Finding("AX908", "info", message, "none: XLA compiles them again", place, applied=True)]
+
+    def _with_xla_cache(self, situation: Situation) -> Situation:
+        """Make the folder for what XLA compiles where the settings ask for it, before any flag names it."""
+        settings = situation.settings
+        is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
+        if not is_wanted or situation.cache_refused is not None:
+            return situation
+        from autoxla.compiled import Compiled
+
+        try:
+            self.compiled = Compiled(situation, cache_folder(os.environ) / "xla")
+        except OSError as error:
+            return replace(situation, cache_refused=str(error))
+        return replace(situation, xla_cache=str(self.compiled.folder))
+
     def _stand_aside(self) -> None:
         """Leave this process alone, and put back what a parent process set for its own program."""
         self.is_off = True
+        if find_cells() is not None:
+            importlib.import_module(_NOTEBOOK).unfollow()
         view, _ = restore(os.environ)
         for name in remembered(os.environ):
             _put(name, view.get(name))
@@ -132,6 +186,8 @@ class Session:
             install_alias(alias, target)
         # In front of the import, since that itself may be what fails.
         importlib.import_module("autoxla.hooks.guards").register()
+        if self.situation is not None and self.situation.restart is not None:
+            importlib.import_module(_NOTEBOOK).follow()
         if self.situation is not None and self.situation.settings.mode != "observe":
             for module, ours, function in METHOD_HOOKS:
                 finder.on_import(module, _late(ours, function))
@@ -164,7 +220,7 @@ class Session:
             return
         self.findings.append(finding)
         if self.situation is None or self.situation.settings.shows(finding.code):
-            say(headline([finding], self.program))
+            say_findings([finding], self.program)
         self.write_report()
 
     def _now_certain(self, finding: Finding, _: ModuleType) -> None:
@@ -192,13 +248,30 @@ class Session:
     def _found_again(self) -> list[Finding]:
         if self.situation is None:
             return []
-        now = gather(self.situation.settings, self.situation.usage, environ=os.environ, importing=None)
-        # What the plan set is not put back in this view: it is what TensorFlow read.
-        environment = {**now.environment, **self._set_values(os.environ)}
-        now = replace(now, environment=environment, read_values=self.read_values)
+        now = self._look_again(self.situation)
         said = {finding.code for finding in self.findings}
         later = [finding for finding in decide(now).findings if finding.code in _SEEN_LATER]
         return [f for f in later if f not in self.findings and not said & _SEEN_LATER[f.code]]
+
+    def _look_again(self, before: Situation) -> Situation:
+        now = _gather(before.settings, before.usage, None)
+        # What the plan set is not put back in this view: it is what TensorFlow read.
+        environment = {**now.environment, **self._set_values(os.environ)}
+        return replace(now, environment=environment, read_values=self.read_values, restart=before.restart)
+
+    def check_cell(self, label: str) -> None:
+        """Say what a cell of a notebook, about to run, needs and what comes too late for it."""
+        if self.situation is None:
+            return
+        reading = read_running_program()
+        if all(evidence.place.file != label for evidence in reading.evidence):
+            return
+        findings = decide(add_reading(self._look_again(self.situation), reading)).findings
+        said = {(finding.code, finding.message) for finding in self.findings}
+        for finding in findings:
+            is_new = finding.place.file == label and (finding.code, finding.message) not in said
+            if is_new and finding.level != "info":
+                self.add_finding(replace(finding, applied=False))
 
     def _is_wanted(self) -> bool:
         """Return whether autoxla is on; also where it never came to read its settings."""
@@ -210,11 +283,12 @@ class Session:
             return False
 
     def _learn(self) -> None:
-        if self.situation is None or self.situation.settings.mode == "observe":
+        # A notebook is another program each time, cell by cell.
+        if self.situation is None or self.situation.settings.mode == "observe" or self.situation.restart:
             return
         # A cache that cannot be written is lost, and nothing else.
         with suppress(OSError):
-            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, _learned_folder())
+            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, _learned())
 
     def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:
         names = [setting.variable for setting in self.plan.settings]
@@ -225,33 +299,58 @@ class Session:
         for name in bypassed if self._is_wanted() else ():
             self.add_finding(_bypassed(name))
         self._learn()
+        if self.compiled is not None:
+            self.compiled.finish()
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report()
 
     def _announce(self) -> None:
-        if _is_child() or self.situation is None:
+        # By a parent, or by what this process was before an exec.
+        if ROOT in os.environ or self.situation is None:
             return
-        settings = self.situation.settings
-        if settings.mode != "observe":
+        if self.situation.settings.mode != "observe":
             _put(ROOT, str(os.getpid()))
-        changed = bool(self.plan.settings or self.plan.alias)
-        worth = [f for f in self.findings if f.level != "info" or (changed and f.applied)]
-        shown = [f for f in worth if settings.shows(f.code)]
-        if shown:
-            say(headline(shown, self.program))
+        if not self.is_announced:
+            say_plan(self.situation, self.plan, self.program)
 
     def write_report(self) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted."""
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
-            file = Path(f"{target}.{os.getpid()}" if _is_child() or _is_worker() else target)
+            file = _report_file(target)
             write_report(
                 file, self.situation, self.plan, self.findings, self.compiles, finder.faults(), self.trials
             )
 
 
+def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
+    """Say in one line what was found for ``program``, if that is worth it."""
+    changed = bool(plan.settings or plan.alias)
+    worth = [f for f in plan.findings if f.level != "info" or (changed and f.applied)]
+    say_findings([f for f in worth if situation.settings.shows(f.code)], program)
+
+
+def say_findings(findings: list[Finding], program: str | None) -> None:
+    """Say ``findings`` in one line; of the workers of a job, which find the same, the first does.
+
+    Another one says only an error that is left, since that may be its machine's alone, and how the
+    workers differ.
+    """
+    if not findings:
+        return
+    shown = [f for f in findings if _is_said_by_all(f)] if _is_follower() else findings
+    if shown:
+        say(headline(shown, program))
+
+
+def _is_said_by_all(finding: Finding) -> bool:
+    return finding.code in ABOUT_WORKERS or (finding.level == "error" and not finding.applied)
+
+
 _session = Session()
+#: Whether the process of that number leaves the word to another; one made by fork asks anew.
+_later_parts: dict[int, bool] = {}
 
 
 def add_reading(situation: Situation, reading: Reading) -> Situation:
@@ -316,7 +415,14 @@ def plan() -> Plan:
 def program_file() -> Path | None:
     """Return the file of the program that runs, None where there is none (``-c``, a notebook)."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file) if isinstance(file, str) else None
+    # In a worker of loky or Ray, theirs is the main module.
+    if not isinstance(file, str) or (_is_worker() and _is_installed(file)):
+        return None
+    return Path(file)
+
+
+def _is_installed(file: str) -> bool:
+    return Path(file).resolve().is_relative_to(Path(sys.prefix).resolve())
 
 
 def program_folder() -> Path:
@@ -325,14 +431,44 @@ def program_folder() -> Path:
     It is the script's; where the main module is a tool of the environment (pytest, gunicorn), it
     is the folder in which that was started.
     """
+    cells = find_cells()
+    if cells is not None:
+        return cells.folder
     file = program_file()
-    if file is None or file.resolve().is_relative_to(Path(sys.prefix).resolve()):
+    if file is None or _is_installed(str(file)):
         return Path.cwd()
     return file.resolve().parent
 
 
-def program() -> str:
-    """Return the program as a word for ``python -m autoxla explain``, empty where there is none."""
+def find_cells() -> Program | None:
+    """Return the notebook, or the session of IPython, that runs in this process, None where none does."""
+    found = _find_in_ipython()
+    return found if found is not None and found.kind == "cells" else None
+
+
+def _find_in_ipython() -> Program | None:
+    # A library may have imported IPython; a shell that runs something is another thing.
+    if "IPython" not in sys.modules:
+        return None
+    found: Program | None = importlib.import_module(_NOTEBOOK).find_program()
+    return found
+
+
+def find_shell() -> Literal["the kernel", "IPython"] | None:
+    """Return what runs the program cell by cell, as a user would call it."""
+    if find_cells() is None:
+        return None
+    kernel: bool = importlib.import_module(_NOTEBOOK).has_kernel()
+    return "the kernel" if kernel else "IPython"
+
+
+def program() -> str | None:
+    """Return the program as a word for ``python -m autoxla explain``, empty where there is none.
+
+    None in a notebook, where nobody is at a command line.
+    """
+    if find_cells() is not None:
+        return None
     file = program_file()
     return "" if file is None else _short(str(file))
 
@@ -351,12 +487,34 @@ def _is_child() -> bool:
     return os.environ.get(ROOT, str(os.getpid())) != str(os.getpid())
 
 
+def _is_follower() -> bool:
+    """Return whether another worker of the job speaks for this one, by its rank or by ``TF_CONFIG``."""
+    if rank(os.environ):
+        return True
+    cluster = read_tf_config(os.environ)
+    return (cluster is not None and not cluster.is_chief) or _is_later_part()
+
+
+def _is_later_part() -> bool:
+    """Return whether another worker of the same pool has spoken; asked once in each process."""
+    if not is_part(os.environ):
+        return False
+    number = os.getpid()
+    if number not in _later_parts:
+        _later_parts[number] = is_later(cache_folder(os.environ))
+    return _later_parts[number]
+
+
 def _is_worker() -> bool:
-    """Return whether this process was started by multiprocessing or loky to run parts of a program."""
-    words = sys.orig_argv
-    return "--multiprocessing-fork" in words or any(
-        word.startswith("from multiprocessing.") or "loky.backend" in word for word in words
-    )
+    """Return whether this process was started to run parts of another one's program."""
+    return runs_parts(sys.orig_argv)
+
+
+def _report_file(target: str) -> Path:
+    """Return the file of this process: ``target``, or one beside it for another worker or a child."""
+    number = rank(os.environ)
+    own = f"{target}.rank{number}" if number else target
+    return Path(f"{own}.{os.getpid()}" if _is_child() or _is_worker() else own)
 
 
 def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situation:
@@ -375,18 +533,33 @@ def _means_same(old: str, new: str) -> bool:
     return intended(old) is not None and intended(old) == intended(new)
 
 
-def _read_program() -> Reading:
+def read_running_program() -> Reading:
+    """Return what the source of this process' program says, and what its earlier runs taught."""
     from autoxla.lookahead import find_program, read_program
 
-    found = find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
+    in_ipython = _find_in_ipython()
+    if in_ipython is not None and in_ipython.kind == "cells":
+        return read_program(in_ipython)
+    found = in_ipython or find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
     if found is None:
         return Reading()
     reading = read_program(found, cache=cache_folder(os.environ) / "lookahead")
-    return recall(reading, sys.argv[1:], _learned_folder())
+    return recall(reading, sys.argv[1:], _learned())
 
 
-def _learned_folder() -> Path:
-    return cache_folder(os.environ) / "learned"
+def _learned() -> Store:
+    if _session.learned is None:
+        _session.learned = Store(cache_folder(os.environ) / "learned")
+    return _session.learned
+
+
+def _list_ignored(store: Store) -> list[Finding]:
+    """Return a finding for each record that was left out; a folder that is refused has one of its own."""
+    return [
+        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
+        for file, reason in store.ignored
+        if file != store.folder
+    ]
 
 
 def _remember(settings: Iterable[Setting]) -> None:
@@ -435,7 +608,14 @@ def place_of(frame: FrameType | None) -> Place:
     """Return where ``frame`` is, as a program's author would name it."""
     if frame is None:
         return Place("program")
-    return Place(_short(frame.f_code.co_filename), frame.f_lineno)
+    return Place(_name_cell(frame) or _short(frame.f_code.co_filename), frame.f_lineno)
+
+
+def _name_cell(frame: FrameType) -> str | None:
+    if "IPython" not in sys.modules:
+        return None
+    name: str | None = importlib.import_module(_NOTEBOOK).name_cell(frame.f_code.co_filename)
+    return name
 
 
 def _is_imported_by_program() -> bool:
@@ -449,7 +629,8 @@ def _is_imported_by_program() -> bool:
 
 def _is_machinery(frame: FrameType) -> bool:
     name = frame.f_globals.get("__name__", "")
-    ours = name == "autoxla" or name.startswith(("autoxla.", "importlib"))
+    # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
+    ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
     return ours or frame.f_code.co_filename.startswith("<frozen importlib")
 
 

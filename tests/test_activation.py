@@ -6,79 +6,30 @@ Each test has a virtual environment of its own, which it may damage.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import venv
-import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[1]
-PTH = CHECKOUT / "autoxla" / "launch" / "autoxla.pth"
-
-PROBE = """
-import json, sys
-modules = sorted(sys.modules)
-finders = [type(f).__name__ for f in sys.meta_path]
-custom = sys.modules.get("sitecustomize")
-spec = getattr(custom, "__spec__", None)
-print(json.dumps(dict(
-    active=finders.count("DormantFinder"), first=finders[0], modules=modules, path=sys.path,
-    custom=custom and sorted(vars(custom)), file=getattr(custom, "__file__", None),
-    spec=spec and [spec.name, spec.origin, spec.cached, spec.parent, type(spec.loader).__name__],
-    loader=type(getattr(custom, "__loader__", None)).__name__,
-)))
-"""
-
-
-@dataclass(frozen=True)
-class Installation:
-    """An environment with autoxla in it, which `activation` in the environment wakes."""
-
-    root: Path
-    package: Path
-    activation: dict[str, str]
-    line: str = ""
-
-    @property
-    def site(self) -> Path:
-        return next(self.root.glob("lib/python*/site-packages"))
-
-    def run(self, *words: str, active: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the environment's Python; without `active` as if autoxla had never been there."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root), "LANG": "C.UTF-8"}
-        environment |= (self.activation if active else {}) | variables
-        command = [str(self.root / "bin" / "python"), *words]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    def probe(self, *options: str, active: bool = True, **variables: str) -> dict[str, object]:
-        """Return what a program sees; nothing but its own output may appear."""
-        done = self.run(*options, "-c", (self.line if active else "") + PROBE, active=active, **variables)
-        assert (done.returncode, done.stderr) == (0, "")
-        seen: dict[str, object] = json.loads(done.stdout)
-        return seen
+from installations import (
+    CHECKOUT,
+    LAUNCH,
+    PROBE,
+    Installation,
+    add_user_files,
+    build_wheel,
+    copy_checkout,
+    install_enabled,
+    install_wheel,
+    make_environment,
+    take,
+)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
-
-
-def install_wheel(root: Path, wheel: Path) -> Installation:
-    site = next(root.glob("lib/python*/site-packages"))
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    return Installation(root, site / "autoxla", {"AUTOXLA_ACTIVE": "1"})
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def install_example(root: Path, wheel: Path) -> Installation:
@@ -87,17 +38,12 @@ def install_example(root: Path, wheel: Path) -> Installation:
     return Installation(root, installation.package, {})
 
 
-def copy_checkout(root: Path) -> Path:
-    package = root / "check out" / "autoxla"
-    shutil.copytree(CHECKOUT / "autoxla", package, ignore=shutil.ignore_patterns("__pycache__"))
-    return package
-
-
 def install_editable(root: Path, _wheel: Path) -> Installation:
-    """Lay out what an editable wheel contains: the path of the checkout, and ``autoxla.pth``."""
+    """Lay out what an editable wheel contains: the path of the checkout, and what lies beside it."""
     installation = Installation(root, copy_checkout(root), {"AUTOXLA_ACTIVE": "1"})
     (installation.site / "_editable_impl_autoxla_runtime.pth").write_text(f"{installation.package.parent}\n")
-    shutil.copy(PTH, installation.site)
+    for name in ("_autoxla_start.py", "autoxla.pth", "autoxla.start"):
+        shutil.copy(LAUNCH / name, installation.site)
     return installation
 
 
@@ -114,6 +60,7 @@ def prepare_import(root: Path, wheel: Path) -> Installation:
 WAYS: dict[str, Callable[[Path, Path], Installation]] = {
     "import": prepare_import,
     "pth": install_wheel,
+    "site": install_enabled,
     "editable": install_editable,
     "private": prepare_private,
     "example": install_example,
@@ -123,7 +70,7 @@ AT_START = [name for name in WAYS if name != "import"]
 
 @pytest.fixture
 def installation(request: pytest.FixtureRequest, tmp_path: Path, wheel: Path) -> Installation:
-    venv.create(tmp_path, symlinks=True)
+    make_environment(tmp_path)
     return WAYS[request.param](tmp_path, wheel)
 
 
@@ -175,7 +122,7 @@ def test_inert_without_the_marker(installation: Installation, value: str | None)
     assert "autoxla" not in seen["modules"]
 
 
-@ways("pth", "editable", "example")
+@ways("pth", "site", "editable", "example")
 @pytest.mark.parametrize("option", ["-I", "-E"])
 def test_isolated_interpreters_are_active(installation: Installation, option: str) -> None:
     assert installation.probe(option)["active"] == 1
@@ -219,30 +166,17 @@ def test_damage_lets_watched_imports_pass(installation: Installation, damage: st
     assert (done.returncode, done.stdout, done.stderr) == (0, "3 False\n", "")
 
 
-@ways("private", "example")
-def test_a_raising_package_is_silent_at_start(installation: Installation) -> None:
-    (installation.package / "__init__.py").write_text("raise RuntimeError")
+@ways(*AT_START)
+@pytest.mark.parametrize("text", ["raise RuntimeError", "half a", "\0"])
+def test_a_broken_package_is_silent_at_start(installation: Installation, text: str) -> None:
+    (installation.package / "__init__.py").write_text(text)
     assert installation.probe()["active"] == 0
 
 
-def add_user_files(installation: Installation, text: str = "") -> Path:
-    """Put a sitecustomize and a usercustomize that log their run behind all else on ``sys.path``."""
-    folder, log = installation.root / "user", installation.root / "log"
-    folder.mkdir()
-    for name in ("sitecustomize", "usercustomize"):
-        lines = [f"open({str(log)!r}, 'a').write(__name__ + '\\n')", "import sys", "path = list(sys.path)"]
-        (folder / f"{name}.py").write_text("\n".join([*lines, text]))
-    # Before our own in the alphabet would do as well: the folder is appended to sys.path either way.
-    (installation.site / "user.pth").write_text(f"{folder}\n")
-    settings = installation.root / "pyvenv.cfg"
-    settings.write_text(settings.read_text().replace("packages = false", "packages = true"))
-    return log
-
-
-def take(log: Path) -> list[str]:
-    lines = log.read_text().split()
-    log.unlink()
-    return lines
+@ways("pth", "site", "editable")
+def test_a_lone_pth_is_silent(installation: Installation) -> None:
+    (installation.site / "_autoxla_start.py").unlink()
+    assert installation.probe()["active"] == 0
 
 
 @ways(*AT_START)
@@ -311,7 +245,7 @@ def test_children_are_active(installation: Installation, child: str) -> None:
     assert json.loads(done.stdout)["active"] == 1
 
 
-@ways("pth", "private")
+@ways("pth", "site", "private")
 @pytest.mark.parametrize("method", METHODS)
 def test_worker_processes_are_active(installation: Installation, method: str) -> None:
     program = installation.root / "program.py"
@@ -324,7 +258,7 @@ def test_worker_processes_are_active(installation: Installation, method: str) ->
     assert json.loads(done.stdout)["active"] == 1
 
 
-@ways("pth")
+@ways("pth", "site")
 def test_strange_finders_do_not_disturb(installation: Installation) -> None:
     """Another ``.pth`` put finders in front: one without `find_spec`, one that insists on a path."""
     finders = """
@@ -341,7 +275,7 @@ sys.meta_path[:0] = [Old(), Strict()]
 
 
 def test_pth_is_one_readable_line() -> None:
-    text = PTH.read_text("ascii")
+    text = (LAUNCH / "autoxla.pth").read_text("ascii")
     assert text.startswith("import os, sys; ")
     assert text.count("\n") == 1
     assert not {"exec", "eval", "base64", "compile", "subprocess"} & set(text.replace("(", " ").split())

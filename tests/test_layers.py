@@ -29,13 +29,19 @@ LAYERS = {
     "autoxla.notice": 2,
     "autoxla.report": 2,
     "autoxla.learned": 3,
+    "autoxla.compiled": 3,
     "autoxla.session": 3,
+    "autoxla.siblings": 3,
     "autoxla.hooks.alias": 4,
     "autoxla.hooks.compile": 4,
+    "autoxla.hooks.distribute": 4,
     "autoxla.hooks.guards": 4,
+    "autoxla.hooks.notebook": 4,
     "autoxla.hooks.notes": 4,
     "autoxla.hooks.wrapping": 4,
+    "autoxla.trial": 4,
     "autoxla.launch": 4,
+    "autoxla.ray": 4,
     "autoxla.commands": 4,
     "autoxla.__main__": 4,
 }
@@ -43,6 +49,7 @@ LAYERS = {
 LATE = {
     ("autoxla", "autoxla.session"),
     ("autoxla", "autoxla.commands.explain"),
+    ("autoxla", "autoxla.hooks.notebook"),
     ("autoxla.session", "autoxla.hooks.alias"),
 }
 MODULES = sorted(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autoxla.facts import Evidence, Place, Reading, Usage
 from autoxla.learned import learn, recall
 from autoxla.policies.usage import summarise
-from autoxla.records import read_record, write_record
+from autoxla.records import Store, read_record, write_record
 from programs import run_code
 
 KEY = "0123456789abcdef"
@@ -81,8 +81,8 @@ def compiled(*requested: object) -> list[dict[str, object]]:
 
 
 def learned(folder: Path, known: Reading, imports: list[str], compiles: list[dict[str, Any]]) -> list[Any]:
-    learn(known, (), imports, compiles, folder / "cache")
-    new = recall(known, (), folder / "cache").evidence[len(known.evidence) :]
+    learn(known, (), imports, compiles, Store(folder / "cache"))
+    new = recall(known, (), Store(folder / "cache")).evidence[len(known.evidence) :]
     assert all(e.grade == "learned" for e in new)
     return [(e.kind, e.name, e.value) for e in new]
 
@@ -111,22 +111,22 @@ def test_what_is_learned(
 def test_a_changed_program_forgets(tmp_path: Path) -> None:
     assert learned(tmp_path, reading(tmp_path), ["tf_keras"], []) != []
     (tmp_path / "train.py").write_text("import tensorflow as tf", encoding="utf-8")
-    assert recall(reading(tmp_path), (), tmp_path / "cache").evidence == ()
+    assert recall(reading(tmp_path), (), Store(tmp_path / "cache")).evidence == ()
 
 
 def test_other_arguments_are_another_program(tmp_path: Path) -> None:
     known = reading(tmp_path)
-    learn(known, ("--old",), ["tf_keras"], [], tmp_path / "cache")
-    assert recall(known, ("--new",), tmp_path / "cache").evidence == ()
-    assert recall(known, ("--old",), tmp_path / "cache").evidence != ()
+    learn(known, ("--old",), ["tf_keras"], [], Store(tmp_path / "cache"))
+    assert recall(known, ("--new",), Store(tmp_path / "cache")).evidence == ()
+    assert recall(known, ("--old",), Store(tmp_path / "cache")).evidence != ()
 
 
 def test_what_was_learned_before_stays(tmp_path: Path) -> None:
     known = reading(tmp_path)
-    learn(known, (), ["tf_keras", "tf_keras"], [], tmp_path)
-    learn(recall(known, (), tmp_path), (), ["tf_keras"], compiled(True), tmp_path)
-    learn(recall(known, (), tmp_path), (), ["tf_keras"], compiled(True), tmp_path)
-    assert [(e.name, e.value) for e in recall(known, (), tmp_path).evidence] == [
+    learn(known, (), ["tf_keras", "tf_keras"], [], Store(tmp_path))
+    learn(recall(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
+    learn(recall(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
+    assert [(e.name, e.value) for e in recall(known, (), Store(tmp_path)).evidence] == [
         ("tf_keras", None),
         ("compile", True),
     ]
@@ -134,12 +134,12 @@ def test_what_was_learned_before_stays(tmp_path: Path) -> None:
 
 def test_a_forged_record_teaches_nothing_else(tmp_path: Path) -> None:
     known = reading(tmp_path)
-    learn(known, (), ["tf_keras"], [], tmp_path / "cache")
+    learn(known, (), ["tf_keras"], [], Store(tmp_path / "cache"))
     (file,) = (tmp_path / "cache").iterdir()
     record = json.loads(file.read_text(encoding="utf-8"))
     forged = {**record, "imports": ["os; import evil", 3, "tf_keras"], "jit_compile": "yes"}
     file.write_text(json.dumps(forged), encoding="utf-8")
-    assert [e.name for e in recall(known, (), tmp_path / "cache").evidence] == ["tf_keras"]
+    assert [e.name for e in recall(known, (), Store(tmp_path / "cache")).evidence] == ["tf_keras"]
 
 
 def test_what_was_learned_counts_where_the_source_is_silent() -> None:

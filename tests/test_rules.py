@@ -40,6 +40,7 @@ STREAM = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
 LEVEL_1 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
 LEVEL_2 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
 LEGACY = Settings(keras="legacy")
+CACHE = Settings(xla_cache=True)
 THEANO = KerasConfig("keras.json", "theano")
 JAX = KerasConfig("keras.json", "jax")
 
@@ -267,6 +268,13 @@ CASES: dict[str, tuple[Situation, Situation]] = {
             environment={"ROCM_PATH": "/opt/mine"},
         ),
     ),
+    "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
+    "AX314": (make(settings=CACHE, cache_refused="/c is not yours"), make(cache_refused="/c is not yours")),
+    "AX315": (
+        make(settings=CACHE, versions={**VERSIONS, "tensorflow": (2, 22, 0)}),
+        make(settings=CACHE, versions={"keras": (3, 15, 1)}),
+    ),
+    "AX906": (make(cache_refused="/c is not yours"), make()),
     "AX311": (
         make(plugins=METAL, usage=keras(3, jit_compile=True)),
         make(plugins=METAL, usage=keras(3)),
@@ -331,7 +339,7 @@ def test_codes_are_unique() -> None:
 def test_messages_name_only_known_words() -> None:
     for rule in RULES:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
-        known = {"backend", "keras", "step", "cuda_found", "rocm_found"}
+        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused"}
         known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from autoxla.commands.explanation import Explanation, render_html
 from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Finding, Plan, Setting, Situation
+from autoxla.lookahead import Program, read_program
 from autoxla.notice import say
 from autoxla.policies import decide
 from autoxla.report import as_data
@@ -46,14 +49,33 @@ def main(argv: list[str]) -> int:
 
 
 def explain() -> str:
-    """Return what autoxla decided in this process, or would decide if nothing is imported yet, as text."""
+    """Return what autoxla decided in this process, or would decide if nothing is imported yet, as text.
+
+    A notebook shows it as a table.
+    """
     from autoxla import session
 
     current = session.current()
     if current.situation is not None:
-        return render(current.situation, current.plan, current.findings)
-    situation, plan = _plan_for(session.program_file())
-    return render(situation, plan, plan.findings)
+        return _explain(current.situation, current.plan, current.findings)
+    cells = session.find_cells()
+    situation, plan = _plan_for(session.program_file()) if cells is None else _plan_for_cells(cells)
+    return _explain(situation, plan, plan.findings)
+
+
+def _explain(situation: Situation, plan: Plan, findings: Sequence[Finding]) -> Explanation:
+    sections = [("Situation", list(_situation_rows(situation))), ("Plan", list(_plan_rows(plan)))]
+    rows = [_finding_row(finding) for finding in findings]
+    html = render_html(f"autoxla, mode {situation.settings.mode}", sections, rows)
+    return Explanation(render(situation, plan, findings), html)
+
+
+def _plan_for_cells(cells: Program) -> tuple[Situation, Plan]:
+    from autoxla.session import find_shell
+
+    situation = with_reading(gather_for(cells.folder), read_program(cells))
+    situation = replace(situation, restart=find_shell())
+    return situation, decide(situation)
 
 
 def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
@@ -84,7 +106,7 @@ def situation_data(situation: Situation) -> dict[str, object]:
     }
 
 
-def render(situation: Situation, plan: Plan, findings: tuple[Finding, ...] | list[Finding]) -> str:
+def render(situation: Situation, plan: Plan, findings: Sequence[Finding]) -> str:
     """Return situation, plan and findings as text."""
     lines = [f"autoxla, mode {situation.settings.mode}", "", "Situation"]
     lines += _table(_situation_rows(situation))
@@ -117,7 +139,10 @@ def _program_rows(situation: Situation) -> Iterator[tuple[str, str]]:
     if not reading.known:
         return
     whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
-    yield "program", f"{len(reading.files)} file(s) read, {whole}"
+    if situation.restart is not None:
+        yield "notebook", f"the cells run so far, and {len(reading.files)} file(s) read, {whole}"
+    else:
+        yield "program", f"{len(reading.files)} file(s) read, {whole}"
     for name, place in usage.evidence.items():
         if name != "importing":
             yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
@@ -164,6 +189,12 @@ def _previous(setting: Setting) -> str:
 def _finding_lines(finding: Finding) -> Iterator[str]:
     yield f"{finding.place} {finding.code} {finding.level} {finding.message}"
     yield f"    {'done' if finding.applied else 'to do'}: {finding.remedy}"
+
+
+def _finding_row(finding: Finding) -> tuple[str, str]:
+    said, remedy = _finding_lines(finding)
+    place, message = f"{finding.place}", said.partition(f" {finding.level} ")[2]
+    return f"{finding.code} {finding.level}", f"{place}: {message}\n{remedy.strip()}"
 
 
 def _table(rows: Iterator[tuple[str, str]]) -> list[str]:

@@ -14,6 +14,7 @@ from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.places import cache_folder
 from autoxla.policies.usage import is_below
+from autoxla.records import Store
 from autoxla.session import add_reading
 from autoxla.settings import read_settings
 from autoxla.situation import gather
@@ -48,7 +49,7 @@ def read_script(script: Path) -> Reading:
     else:
         program = Program("script", str(path), path.resolve().parent)
     cache = cache_folder(os.environ)
-    return recall(read_program(program, cache=cache / "lookahead"), (), cache / "learned")
+    return recall(read_program(program, cache=cache / "lookahead"), (), Store(cache / "learned"))
 
 
 def with_reading(situation: Situation, reading: Reading) -> Situation:

@@ -22,6 +22,7 @@ from typing import Any
 
 from autoxla.facts import Finding, Plan, Setting
 from autoxla.hooks import finder
+from autoxla.hooks.distribute import in_strategy, without_xla
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
 from autoxla.notice import headline, say
@@ -197,10 +198,16 @@ def _reconcile(model: Any, requested: object) -> None:
     explicit = requested is not None and not (isinstance(requested, str) and requested == "auto")
     used = getattr(model, "jit_compile", None)
     because: tuple[str, ...] = ()
+    if planned and not explicit and in_strategy(model):
+        session.add_finding(without_xla())
+        planned = None
     if not explicit and planned is not None and bool(used) != planned and not _is_eager(model):
         model.jit_compile = planned
         used, because = model.jit_compile, session.plan.jit_because
         _announce(session.plan)
+    session.left_open.pop(model, None)
+    if not explicit:
+        session.left_open[model] = used
     asked = requested if isinstance(requested, bool | str | None) else bool(requested)
     is_used = used if isinstance(used, bool | str | None) else bool(used)
     session.add_compile({"requested": asked, "used": is_used, "because": list(because)})

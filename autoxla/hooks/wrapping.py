@@ -40,13 +40,13 @@ class WrappedFunction(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, un
 def wrap(owner: Any, name: str, wrapper: Wrapper, kept: Wrapped) -> bool:
     """Wrap ``name`` of ``owner``, once; return False where there is no such function.
 
-    ``kept`` gets what was there before, for `unwrap`. Where somebody else has wrapped ours since, the
-    result is wrapped again and ours is outermost.
+    ``kept`` gets what was there before, for `unwrap`. Several wrappers of ours may stand over each other.
+    Where somebody else has wrapped them since, the result is wrapped again and ours is outermost.
     """
     function: Any = vars(owner).get(name) if owner is not None else None
     if not callable(function):
         return False
-    if not isinstance(function, WrappedFunction):
+    if not _has(function, wrapper):
         kept.setdefault((owner, name), function)
         setattr(owner, name, WrappedFunction(function, wrapper, lambda: (owner, name) in kept))
     return True
@@ -55,9 +55,18 @@ def wrap(owner: Any, name: str, wrapper: Wrapper, kept: Wrapped) -> bool:
 def unwrap(kept: Wrapped) -> None:
     """Put everything in ``kept`` back that nobody else wrapped since; the rest does nothing from now on."""
     for (owner, name), original in kept.items():
-        if isinstance(vars(owner).get(name), WrappedFunction):
+        function: Any = vars(owner).get(name)
+        if isinstance(function, WrappedFunction) and function.__wrapped__ is original:
             setattr(owner, name, original)
     kept.clear()
+
+
+def _has(function: Any, wrapper: Wrapper) -> bool:
+    while isinstance(function, WrappedFunction):
+        if function._self_wrapper is wrapper:
+            return True
+        function = function.__wrapped__
+    return False
 
 
 def leave_no_frame(error: BaseException) -> None:

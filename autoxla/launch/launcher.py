@@ -14,8 +14,6 @@ Known limits: POSIX only, since ``exec`` on Windows does not wait for the progra
 import os
 import sys
 
-from autoxla.hooks import faults
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,6 +44,8 @@ class Launcher:
             _flush()
             self._replace(self.prepare())
         except Exception as error:  # noqa: BLE001 - the program must run, whatever is wrong here
+            from autoxla.hooks import faults
+
             faults.say("in the launcher", error, first=True)
         self._replace(dict(os.environ))
 

@@ -147,12 +147,14 @@ class Module:
     """One of the program's own modules while it is followed.
 
     `units`: one, or one a cell of a notebook. `package`: for relative imports, None where they fail.
+    `doubtful`: which of the units, counted from 0, may not run.
     """
 
     name: str
     package: str | None
     units: tuple[Unit, ...]
     scope: Scope = field(default_factory=Scope)
+    doubtful: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -199,8 +201,8 @@ class Follower:
         `before` are the packages that are imported on the way to the main module.
         """
         for module in (*before, main):
-            for unit in module.units:
-                self._run(Frame(unit, module.scope, module, True, False))
+            for at, unit in enumerate(module.units):
+                self._run(Frame(unit, module.scope, module, at not in module.doubtful, False))
         self._deferred = True
         at = 0
         while at < len(self._functions):

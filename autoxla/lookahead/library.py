@@ -77,6 +77,8 @@ class ProgramReader:
             return self._main_of_module(program.target)
         if program.kind == "directory":
             return self._main_of_directory(program.target), []
+        if program.kind == "cells":
+            return self._main_of_cells(), []
         location = Location("module", os.path.abspath(program.target))
         package = self._package_beside(location.path) if self._alone else None
         return Module("__main__", package, self._units(location, main=True)), []
@@ -105,6 +107,18 @@ class ProgramReader:
                 raise UnreadError("there is no __main__.py in it")
             location = found
         return Module("__main__", "", self._units(location, main=True))
+
+    def _main_of_cells(self) -> Module:
+        program = self._program
+        if program.target:
+            self._files.append(self._label(program.target))
+        else:
+            self._note("notebook", "the cells that are still to come are not known")
+        place = program.target or os.path.join(str(program.folder), "notebook")
+        parsed = [(self._parse(c.text, c.label, main=True, place=place), c.certain) for c in program.cells]
+        units = [(unit, certain) for found, certain in parsed for unit in found]
+        doubtful = frozenset(at for at, (_, certain) in enumerate(units) if not certain)
+        return Module("__main__", None, tuple(unit for unit, _ in units), doubtful=doubtful)
 
     def _package_beside(self, file: str) -> str:
         """Return the package that a file is in, by the folders above it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 #: Cell magics whose body is Python that runs in the kernel.
 _PYTHON_CELLS = frozenset({"capture", "time", "timeit", "prun"})
@@ -16,19 +18,121 @@ class NotANotebookError(ValueError):
     """The file is none that Jupyter would open."""
 
 
+class Standing(NamedTuple):
+    """A code cell in a file, with its number among all cells from 1; `text` None: not Python."""
+
+    number: int
+    id: str | None
+    text: str | None
+
+
+class Run(NamedTuple):
+    """A cell that was run, or is about to be: its execution count and its text as it was typed.
+
+    `id` is the one that the frontend gave it, None where it gives none. `failed`: it ended in an error.
+    """
+
+    number: int
+    text: str
+    id: str | None = None
+    failed: bool = False
+
+
+class Cell(NamedTuple):
+    """A cell to read: plain Python, by which name findings call it, and whether it runs for sure."""
+
+    label: str
+    text: str
+    certain: bool = True
+
+
 def read_cells(data: bytes) -> list[tuple[int, str]]:
     """Return the code cells that run Python, with their numbers among all cells from 1.
 
     Raises `NotANotebookError`.
     """
+    return [(cell.number, cell.text) for cell in read_standing(data) if cell.text is not None]
+
+
+def read_standing(data: bytes) -> tuple[Standing, ...]:
+    """Return all code cells of a notebook's file. Raises `NotANotebookError`."""
     try:
         content = json.loads(data)
         cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        texts = [(at, _text(cell)) for at, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        code = [(at, cell, _text(cell)) for at, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
+        named = [(at, cell.get("id"), text) for at, cell, text in code]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotANotebookError(str(error)) from error
-    plain = ((number, _without_magics(text)) for number, text in texts)
-    return [(number, text) for number, text in plain if text is not None]
+    return tuple(
+        Standing(at, name if isinstance(name, str) else None, _without_magics(text))
+        for at, name, text in named
+    )
+
+
+def is_of(ran: Sequence[Run], standing: Sequence[Standing]) -> bool:
+    """Tell whether cells that ran are those of a file: the last of them, and at least half of all."""
+    found = [_find(run, standing) is not None for run in ran]
+    return bool(found) and found[-1] and 2 * sum(found) >= len(found)
+
+
+def arrange(ran: Sequence[Run], standing: Sequence[Standing], file: str) -> tuple[Cell, ...]:
+    """Return the cells of a notebook in the order in which they run, as far as that is known.
+
+    First those that ran, each as it was when it ran: they are certain, unless they failed. Then those
+    in the file that follow the last of them and have not run: as certain as the lines of a script that
+    are still to come. At the end those in the file that were passed over, which are only possible.
+    """
+    places = [_find(run, standing) for run in ran]
+    at = next((place for place in reversed(places) if place is not None), -1)
+    left = [index for index in range(len(standing)) if index not in places]
+    coming = [_stands(standing[index], file) for index in left if index > at]
+    passed = [_stands(standing[index], file)._replace(certain=False) for index in left if index < at]
+    return _unique([*_ran(ran, places, standing, file), *coming, *passed])
+
+
+def name_cell(run: Run, standing: Sequence[Standing], file: str) -> str:
+    """Return what findings call a cell that ran: its number in the file, else its execution count."""
+    place = _find(run, standing)
+    return f"cell {run.number}" if place is None else f"{file}:cell {standing[place].number}"
+
+
+def _ran(
+    ran: Sequence[Run], places: Sequence[int | None], standing: Sequence[Standing], file: str
+) -> list[Cell]:
+    # A cell that failed and was run again is what it was the second time.
+    labels = [
+        f"cell {run.number}" if place is None else f"{file}:cell {standing[place].number}"
+        for run, place in zip(ran, places, strict=True)
+    ]
+    return [
+        Cell(label, _without_magics(run.text) or "", not run.failed)
+        for index, (run, label) in enumerate(zip(ran, labels, strict=True))
+        if not (run.failed and label in labels[index + 1 :])
+    ]
+
+
+def _stands(cell: Standing, file: str) -> Cell:
+    return Cell(f"{file}:cell {cell.number}", cell.text or "")
+
+
+def _unique(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return each text once: running a cell again adds nothing."""
+    found: dict[str, Cell] = {}
+    for cell in cells:
+        known = found.setdefault(cell.text.strip(), cell)
+        if cell.certain and not known.certain:
+            found[cell.text.strip()] = known._replace(certain=True)
+    return tuple(cell for text, cell in found.items() if text)
+
+
+def _find(run: Run, standing: Sequence[Standing]) -> int | None:
+    """Return which cell in the file a cell that ran is: the one of its id, else of its text."""
+    for index, cell in enumerate(standing):
+        if run.id is not None and cell.id == run.id:
+            return index
+    text = (_without_magics(run.text) or "").strip()
+    same = (index for index, cell in enumerate(standing) if text and (cell.text or "").strip() == text)
+    return next(same, None)
 
 
 def _text(cell: dict[str, object]) -> str:

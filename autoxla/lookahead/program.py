@@ -21,22 +21,27 @@ from autoxla.lookahead.entry import (
     is_in_site,
     name_module,
 )
+from autoxla.lookahead.notebook import Cell
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program: `target` is a path, the name of a module, or the code itself.
 
+    ``cells`` is a notebook that is being run: `cells` are what is known of it, `target` is the path of
+    its file, empty where that is not known.
+
     `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
     folder or a zip with a ``__main__.py``. `installed`: it is the entry point of an installed
     distribution, and `packages` are those of this distribution that lie among the installed ones.
     """
 
-    kind: Literal["script", "module", "code", "directory", "notebook"]
+    kind: Literal["script", "module", "code", "directory", "notebook", "cells"]
     target: str
     folder: Path
     installed: bool = False
     packages: tuple[Package, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
 
 def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
+from autoxla.places import make_folder
 
 #: Changes with the meaning of what is stored, or of what is read.
 FORMAT = 1
@@ -58,7 +59,7 @@ class Store:
         if len(data) > LARGEST_ENTRY:
             return
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             self._write(data)
             self._forget_oldest()
 

@@ -301,4 +301,5 @@ class _Words(dict[str, object]):
             "step": situation.settings.step,
             "cuda_found": situation.toolchain.cuda_found,
             "rocm_found": situation.toolchain.rocm_found,
+            "cache_refused": situation.cache_refused,
         }[name]

@@ -13,6 +13,13 @@ CUDA_DIR = "xla_gpu_cuda_data_dir"
 FLAG_READER = "TensorFlow, flags from the environment"
 CLUSTERING = "Intel Extension for TensorFlow, Keras 3 Overview, Enable XLA through TensorFlow"
 LIBDEVICE = "XLA, search for libdevice and ptxas"
+CACHE_DIR = "tf_xla_persistent_cache_directory"
+CACHE_DEVICES = "tf_xla_persistent_cache_device_types"
+#: By both names under which TensorFlow's releases ask for it; other devices were not tried.
+_CPU = "CPU,XLA_CPU_JIT"
+#: The releases known to have the flags, and to load what they saved.
+_CACHING = ((2, 15), (2, 21))
+PERSISTENT = "TensorFlow, flags of the XLA compilation cache"
 
 
 def _errors(draft: Draft, variable: str) -> bool:
@@ -83,6 +90,35 @@ def _strategy(draft: Draft) -> Place | None:
         if is_strategy and evidence.grade == "certain":
             return evidence.place
     return None
+
+
+def _asks_for_cache(draft: Draft) -> bool:
+    return draft.situation.settings.xla_cache and draft.has("tensorflow") and not _has_own_cache(draft)
+
+
+def _has_own_cache(draft: Draft) -> bool:
+    """Return whether the user chose a folder. A sibling of ours is that of the process that started this."""
+    chosen, ours = draft.flags.get(CACHE_DIR), draft.situation.xla_cache
+    return chosen is not None and (ours is None or chosen.rpartition("/")[0] != ours.rpartition("/")[0])
+
+
+def _can_cache(draft: Draft) -> bool:
+    first, last = _CACHING
+    is_known = first <= draft.situation.versions["tensorflow"][:2] <= last
+    return is_known and not _errors(draft, FLAGS) and draft.flags.file is None and _flags_stay(draft)
+
+
+def _flags_stay(draft: Draft) -> bool:
+    """Return whether the program leaves ``XLA_FLAGS``, which are not part of an entry's name, alone."""
+    evidence = draft.situation.reading.evidence
+    return not any(e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in evidence)
+
+
+def _keep_compiled(draft: Draft) -> bool:
+    if draft.situation.xla_cache is None:
+        return False
+    flags = draft.flags.with_flag(CACHE_DEVICES, _CPU).with_flag(CACHE_DIR, draft.situation.xla_cache)
+    return draft.set(FLAGS, str(flags), "AX313")
 
 
 RULES = (
@@ -201,6 +237,38 @@ RULES = (
         "Keras 3, resolution of jit_compile",
         lambda d: d.situation.usage.jit_compile is True and _strategy(d) is not None,
         about=_strategy,
+    ),
+    Rule(
+        "AX313",
+        "info",
+        "What XLA compiled is kept for the next run",
+        "xla_cache = true in the settings",
+        "let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder",
+        PERSISTENT,
+        lambda d: _asks_for_cache(d) and d.situation.cache_refused is None and _can_cache(d),
+        act=_keep_compiled,
+        about="xla_cache",
+    ),
+    Rule(
+        "AX314",
+        "warning",
+        "What XLA compiled cannot be kept safely",
+        "xla_cache = true in the settings is left out, since its entries are native code: {cache_refused}",
+        "chmod go-w the folder, or set AUTOXLA_CACHE to one of your own",
+        PERSISTENT,
+        lambda d: _asks_for_cache(d) and d.situation.cache_refused is not None,
+        about="xla_cache",
+    ),
+    Rule(
+        "AX315",
+        "warning",
+        "What XLA compiled is not kept here",
+        "xla_cache = true in the settings is left out: it is known to work with TensorFlow 2.15 to 2.21, "
+        "with TF_XLA_FLAGS that do not come from a file, and where the program leaves XLA_FLAGS as they were",
+        "take xla_cache out of the settings, or the flags out of the file or the program",
+        PERSISTENT,
+        lambda d: _asks_for_cache(d) and d.situation.cache_refused is None and not _can_cache(d),
+        about="xla_cache",
     ),
     Rule(
         "AX311",

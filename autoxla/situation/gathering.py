@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoxla import WATCHED
 from autoxla.facts import Settings, Situation, Usage
+from autoxla.places import cache_folder, find_refusal
 from autoxla.situation.backends import find_backends, read_backend
 from autoxla.situation.distributions import find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
@@ -60,6 +61,7 @@ def gather(
         devices_ready=_are_devices_ready(modules),
         keras_backend=read_backend(modules),
         flag_files=flag_files,
+        cache_refused=find_refusal(cache_folder(environ)),
     )
 
 

@@ -1,0 +1,240 @@
+"""``python -m autoxla records list|show KEY|clear [KEY…|--all] [--json]``: what earlier runs taught.
+
+list   all records: decisions (which execution path won), programs, learned (what a run showed of its
+       program), those used last first
+show   one record in full; the beginning of a key suffices where it is one record's alone
+clear  removes the records that are named, else all of them; with --all also what XLA compiled
+
+Only files that autoxla wrote for this user are read or removed. A table is drawn on a terminal if rich
+is installed; NO_COLOR is respected. What was there and cannot be trusted is said on stderr.
+
+Exit status: 0; 1 where something cannot be removed; 2 on bad usage or an unknown key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from autoxla.notice import say
+from autoxla.places import cache_folder
+from autoxla.records import Record, Store
+from autoxla.records.compiled import clear as clear_compiled
+
+#: Where records are, below the cache folder.
+KINDS = ("decisions", "programs", "learned")
+USAGE = "usage: python -m autoxla records list|show KEY|clear [KEY…|--all] [--json]"
+_SHORT = 12  # characters of a key in a table
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_NAMES = ("program", "model")
+_PATHS = ("winner", "graph_ms", "xla_ms", "compile_s")
+_OWN = ("schema", "key")
+
+
+class BadUsageError(ValueError):
+    """A command that is not understood, or a key that is no record's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record with the store that keeps it."""
+
+    kind: str
+    store: Store
+    record: Record
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadUsageError(f"{message}; {USAGE}")
+
+
+def main(argv: list[str]) -> int:
+    """List, show or clear records; return the exit status."""
+    top = cache_folder(os.environ)
+    stores = {kind: Store(top / kind) for kind in KINDS}
+    try:
+        options = _parse(argv)
+        if options.action == "list":
+            _list(stores, as_json=options.json)
+        elif options.action == "show":
+            _show(_find(stores, options.key), as_json=options.json)
+        else:
+            _clear(stores, options, top)
+    except BadUsageError as error:
+        say(f"AX902 error arguments: {error}")
+        return 2
+    except OSError as error:
+        say(f"AX902 error records: {error}")
+        return 1
+    finally:
+        _say_ignored(stores.values())
+    return 0
+
+
+def describe(data: dict[str, object]) -> str:
+    """Return on one line what a record says: the program, which path won by which times, and the rest."""
+    names = [name for name in _NAMES if isinstance(data.get(name), str)]
+    parts = [str(data[name]) for name in names]
+    winner = data.get("winner")
+    if winner is not None:
+        times = [
+            f"{name.removesuffix('_ms')} {data[name]:.3g} ms"
+            for name in _PATHS[1:3]
+            if _is_number(data, name)
+        ]
+        times += [f"compile {data['compile_s']:.3g} s"] if _is_number(data, "compile_s") else []
+        parts.append(f"{winner} won" + (f" ({', '.join(times)})" if times else ""))
+    told = {*names, *_OWN, *(_PATHS if winner is not None else ())}
+    parts += [f"{name}={_value(value)}" for name, value in data.items() if _is_worth(name, value, told)]
+    return _printable(", ".join(parts))
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m autoxla records",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m autoxla records clear 3f9a",
+        allow_abbrev=False,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|clear")
+    show_list = actions.add_parser("list", allow_abbrev=False)
+    show = actions.add_parser("show", allow_abbrev=False)
+    show.add_argument("key", metavar="KEY")
+    clear = actions.add_parser("clear", allow_abbrev=False)
+    clear.add_argument("keys", nargs="*", metavar="KEY")
+    clear.add_argument("--all", action="store_true", help="what XLA compiled, too")
+    for action in (show_list, show, clear):
+        action.add_argument("--json", action="store_true")
+    return parser.parse_args(argv)
+
+
+def _list_kept(stores: dict[str, Store]) -> Iterator[Kept]:
+    for kind, store in stores.items():
+        for record in store.list():
+            yield Kept(kind, store, record)
+
+
+def _find(stores: dict[str, Store], key: str) -> Kept:
+    """Return the one record whose key begins with ``key``. Raises `BadUsageError`."""
+    found = [kept for kept in _list_kept(stores) if key and kept.record.key.startswith(key.lower())]
+    exact = [kept for kept in found if kept.record.key == key.lower()]
+    if len(exact) == 1:
+        return exact[0]
+    if not found:
+        raise BadUsageError(f"there is no record {key!r}; python -m autoxla records list")
+    if len(found) > 1:
+        keys = ", ".join(kept.record.key for kept in found[:4])
+        raise BadUsageError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
+    return found[0]
+
+
+def _list(stores: dict[str, Store], *, as_json: bool) -> None:
+    found = list(_list_kept(stores))
+    if as_json:
+        print(json.dumps([_as_data(kept) for kept in found], indent=2))
+        return
+    rows = [_row(kept) for kept in found]
+    if not rows:
+        print(f"no records in {_printable(str(cache_folder(os.environ)))}")
+    elif not (sys.stdout.isatty() and _draw(rows)):
+        _write(rows)
+
+
+def _show(kept: Kept, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_as_data(kept), indent=2))
+        return
+    facts = {name: value for name, value in kept.record.data.items() if name not in _OWN}
+    rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{_age(kept.record)} ago")]
+    rows += [
+        (name, json.dumps(value) if isinstance(value, dict) else _value(value))
+        for name, value in facts.items()
+    ]
+    _write([(_printable(name), _printable(value)) for name, value in rows])
+
+
+def _clear(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> None:
+    if options.keys and options.all:
+        raise BadUsageError(f"give keys or --all; {USAGE}")
+    chosen = [_find(stores, key) for key in options.keys]
+    removed = sum(kept.store.remove(kept.record.key) for kept in {k.record.key: k for k in chosen}.values())
+    if not options.keys:
+        removed = sum(store.clear() for store in stores.values())
+    compiled = clear_compiled(top / "xla") if options.all else 0
+    if options.json:
+        print(json.dumps({"removed": removed, "compiled": compiled}))
+        return
+    print(f"{removed} record(s) removed" + (f", {compiled} compiled program(s)" if options.all else ""))
+
+
+def _as_data(kept: Kept) -> dict[str, object]:
+    record = kept.record
+    facts = {name: value for name, value in record.data.items() if name not in _OWN}
+    return {"kind": kept.kind, "key": record.key, "size": record.size, "used": record.used, "data": facts}
+
+
+def _row(kept: Kept) -> tuple[str, ...]:
+    record = kept.record
+    return record.key[:_SHORT], kept.kind, _age(record), f"{record.size} B", describe(record.data)
+
+
+def _draw(rows: Sequence[tuple[str, ...]]) -> bool:
+    """Draw a table by means of rich, which looks at NO_COLOR itself; return False where it is missing."""
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    table = Table("key", "kind", "used", "size", "says", box=None, pad_edge=False)
+    for row in rows:
+        # As text: a record may hold what rich would take for its own markup.
+        table.add_row(*map(Text, row))
+    Console().print(table)
+    return True
+
+
+def _write(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _age(record: Record) -> str:
+    seconds = max(0, int(time.time() - record.used))
+    size, unit = next((step for step in _STEPS if seconds >= step[0]), _STEPS[-1])
+    return f"{seconds // size} {unit}"
+
+
+def _is_number(data: dict[str, object], name: str) -> bool:
+    return isinstance(data.get(name), float | int) and not isinstance(data[name], bool)
+
+
+def _is_worth(name: str, value: object, told: set[str]) -> bool:
+    return name not in told and value is not None and not isinstance(value, dict)
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _printable(text: str) -> str:
+    """Return ``text`` without what would move a terminal's cursor or could not be encoded."""
+    shown = "".join(character if character.isprintable() else "?" for character in text)
+    encoding = sys.stdout.encoding or "ascii"
+    return shown.encode(encoding, "replace").decode(encoding)
+
+
+def _say_ignored(stores: Iterable[Store]) -> None:
+    for store in stores:
+        for file, reason in dict.fromkeys(store.ignored):
+            say(f"AX907 info {_printable(str(file))}: left out: {reason}")

@@ -1,0 +1,285 @@
+"""Notebooks and IPython: which cells ran, which one runs, and where the notebook's file is.
+
+A notebook has no main module to read. What is known of it are the cells that IPython was given so
+far, the running one included, and often the file in which it was saved the last time. The plan is
+made from both (`autoxla.lookahead.notebook.arrange`) at the first watched import, and a cell that
+nobody knew by then is looked at before it runs.
+
+Known limits: a frontend that says nothing of the file (Colab) is known by its cells alone, and so is
+one whose file has neither the running cell nor half of those that ran. ``%run`` is not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import autoxla
+from autoxla.hooks import finder
+
+if TYPE_CHECKING:
+    from autoxla.lookahead import Program
+    from autoxla.lookahead.notebook import Run, Standing
+
+#: Names in the notebook itself: Visual Studio Code's, and papermill's under ``--inject-input-path``.
+_OWN_NAMES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
+_LARGEST = 64 << 20  # bytes of a notebook's file; outputs count, too
+_LABEL = "In["
+
+
+class _Info(Protocol):
+    raw_cell: str
+    store_history: bool
+    cell_id: str | None
+
+
+class _Result(Protocol):
+    info: _Info
+    success: bool
+
+
+class CellLog:
+    """The cells of one IPython in the order in which they ran; those before it came are in its history."""
+
+    def __init__(self, shell: Any) -> None:
+        from autoxla.lookahead.notebook import Run
+
+        self.shell = shell
+        self.known: frozenset[str] = frozenset()
+        history = list(shell.history_manager.input_hist_raw)
+        # IPython 9 keeps errors; of what ran before, older releases tell nothing.
+        failed = getattr(shell.history_manager, "exceptions", {})
+        self.ran = [Run(at, text, failed=at in failed) for at, text in enumerate(history) if text]
+        if self.ran:
+            # The last of them is running now.
+            self.ran[-1] = self.ran[-1]._replace(id=_running_id(shell))
+
+    def before(self, info: _Info) -> None:
+        """Note a cell that is about to run, and check it where the plan was made without it."""
+        try:
+            self._before(info)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may spoil a cell
+            finder.note_fault("a cell", error)
+
+    def after(self, result: _Result) -> None:
+        """Note whether a cell failed."""
+        try:
+            self._after(result)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may spoil a cell
+            finder.note_fault("a cell", error)
+
+    def _before(self, info: _Info) -> None:
+        from autoxla.lookahead.notebook import Run
+
+        # What a cell magic or a frontend runs for itself is no cell of the notebook's.
+        if not info.store_history:
+            return
+        # The number that the cell will have in the history: `execution_count` is raised before this
+        # callback in some releases and after it in others.
+        number = len(self.shell.history_manager.input_hist_raw)
+        run = Run(number, info.raw_cell, getattr(info, "cell_id", None))
+        self.ran.append(run)
+        if "autoxla.session" in sys.modules and info.raw_cell not in self.known:
+            from autoxla import session
+
+            session.current().check_cell(self.name(run))
+
+    def _after(self, result: _Result) -> None:
+        if result.success or not result.info.store_history:
+            return
+        texts = [run.text for run in self.ran]
+        if result.info.raw_cell in texts:
+            at = len(texts) - 1 - texts[::-1].index(result.info.raw_cell)
+            self.ran[at] = self.ran[at]._replace(failed=True)
+
+    def program(self) -> Program | None:
+        """Return what is known of the notebook, or the script under ``%run``; None for neither."""
+        from autoxla.lookahead import Program
+        from autoxla.lookahead.notebook import arrange
+
+        main = sys.modules.get("__main__")
+        if not self.ran or main is not self.shell.user_module:
+            return _script(getattr(main, "__file__", None))
+        file, standing = self._file()
+        # A failed cell may not have come to what it asks for. Once a backend is there no variable is set
+        # for it any more, and what it asked for may be why it failed.
+        ran = [run._replace(failed=run.failed and not _has_backend()) for run in self.ran]
+        cells = arrange(ran, standing, _shorten(file))
+        self.known = frozenset(cell.text for cell in cells if cell.certain)
+        folder = Path.cwd() if file is None else file.parent
+        return Program("cells", "" if file is None else str(file), folder, cells=cells)
+
+    def name(self, run: Run) -> str:
+        """Return what findings call a cell."""
+        from autoxla.lookahead.notebook import name_cell
+
+        file, standing = self._file()
+        return name_cell(run, standing, _shorten(file))
+
+    def _file(self) -> tuple[Path | None, tuple[Standing, ...]]:
+        """Return the notebook's file and the cells in it, if there is one that is this notebook's."""
+        from autoxla.lookahead.notebook import is_of
+
+        for file in _named_inside(self.shell):
+            standing = _read(file)
+            if standing is not None:
+                return file, standing
+        for file in _named_outside():
+            standing = _read(file)
+            # A variable may be left from a notebook that started this one.
+            if standing is not None and is_of(self.ran, standing):
+                return file, standing
+        return None, ()
+
+
+_logs: list[CellLog] = []
+
+
+def follow() -> None:
+    """Note the cells of the IPython that runs in this process, if one does, from now on."""
+    log = _log()
+    if log is not None and log not in _logs:
+        unfollow()
+        _logs.append(log)
+        log.shell.events.register("pre_run_cell", log.before)
+        log.shell.events.register("post_run_cell", log.after)
+
+
+def unfollow() -> None:
+    """Take the callbacks out of IPython."""
+    for log in _logs:
+        for event, callback in (("pre_run_cell", log.before), ("post_run_cell", log.after)):
+            if callback in log.shell.events.callbacks[event]:
+                log.shell.events.unregister(event, callback)
+    _logs.clear()
+
+
+def load_ipython_extension(shell: object) -> None:  # noqa: ARG001 - IPython's protocol
+    """Do what ``import autoxla`` does: ``%load_ext autoxla``."""
+    if os.environ.get("AUTOXLA") != "off":
+        autoxla.activate()
+        follow()
+
+
+def unload_ipython_extension(shell: object) -> None:  # noqa: ARG001 - IPython's protocol
+    """Do what `autoxla.uninstall` does: ``%unload_ext autoxla``."""
+    autoxla.uninstall()
+
+
+def find_program() -> Program | None:
+    """Return the program that IPython runs in this process, None where there is no IPython."""
+    log = _log()
+    return None if log is None else log.program()
+
+
+def has_kernel() -> bool:
+    """Return whether a kernel runs the cells, and not IPython at a terminal."""
+    return hasattr(_shell(), "kernel")
+
+
+def name_cell(file: str) -> str | None:
+    """Return what findings call the cell whose code objects have the file name ``file``."""
+    log = _log()
+    # IPython knows the number only while it knows the cell; before release 8 it never does.
+    format_name = getattr(getattr(_shell(), "compile", None), "format_code_name", None)
+    _, name = (format_name(file) if format_name is not None else None) or ("", "")
+    number = name[len(_LABEL) : -1]
+    if log is None or not name.startswith(_LABEL) or not number.isdecimal():
+        return None
+    run = next((run for run in reversed(log.ran) if run.number == int(number)), None)
+    return f"cell {number}" if run is None else log.name(run)
+
+
+def _log() -> CellLog | None:
+    """Return the log of this process's IPython; a new one, of its history, where nothing is followed."""
+    shell = _shell()
+    if shell is None:
+        return None
+    return _logs[0] if _logs and _logs[0].shell is shell else CellLog(shell)
+
+
+def _shell() -> Any:
+    """Return IPython's one instance; None where there is none, or IPython is only being imported."""
+    get = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return None if get is None else get()
+
+
+def _has_backend() -> bool:
+    specs = [getattr(sys.modules.get(name), "__spec__", None) for name in autoxla.WATCHED]
+    return any(spec is not None and not getattr(spec, "_initializing", False) for spec in specs)
+
+
+def _script(file: object) -> Program | None:
+    from autoxla.lookahead import Program
+
+    if not isinstance(file, str) or not Path(file).is_file():
+        return None
+    path = Path(file).absolute()
+    return Program("notebook" if path.suffix == ".ipynb" else "script", str(path), path.resolve().parent)
+
+
+def _running_id(shell: Any) -> str | None:
+    get_parent = getattr(shell, "get_parent", None)
+    parent = get_parent() if get_parent is not None else None
+    metadata = parent.get("metadata") if isinstance(parent, dict) else None
+    found = metadata.get("cellId") if isinstance(metadata, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _named_inside(shell: Any) -> Iterator[Path]:
+    for name in _OWN_NAMES:
+        value = shell.user_ns.get(name)
+        if isinstance(value, str) and value.endswith(".ipynb"):
+            yield from _below(Path.cwd(), value)
+
+
+def _named_outside() -> Iterator[Path]:
+    """Yield what Jupyter's server, or the command line that started this kernel, says of the file."""
+    session = os.environ.get("JPY_SESSION_NAME", "")
+    if session.endswith(".ipynb"):
+        # Older servers name it from their own folder, and start the kernel in the notebook's.
+        yield Path(session).absolute()
+        yield Path(Path(session).name).absolute()
+    parent = Path("/proc", os.environ.get("JPY_PARENT_PID", "-"))
+    try:
+        words = (parent / "cmdline").read_bytes().split(b"\0")
+        folder = (parent / "cwd").resolve()
+    except (OSError, ValueError):  # not Linux, or started by somebody else
+        return
+    for word in words:
+        if word.endswith(b".ipynb"):
+            yield from _below(folder, os.fsdecode(word))
+
+
+def _below(folder: Path, name: str) -> Iterator[Path]:
+    yield folder / name
+    # Where the shell was from which all this was started (``papermill --cwd``).
+    yield Path(os.environ.get("PWD", folder), name)
+
+
+def _read(file: Path) -> tuple[Standing, ...] | None:
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return None
+    return _read_once(file, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read_once(file: Path, _changed: int, size: int) -> tuple[Standing, ...] | None:
+    from autoxla.lookahead.notebook import NotANotebookError, read_standing
+
+    try:
+        return read_standing(file.read_bytes()) if file.is_file() and size <= _LARGEST else None
+    except (OSError, NotANotebookError):
+        return None
+
+
+def _shorten(file: Path | None) -> str:
+    if file is None:
+        return ""
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)

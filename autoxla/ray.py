@@ -1,0 +1,113 @@
+"""autoxla on a Ray cluster: `runtime_env` configures tasks, actors and the workers of Ray Train.
+
+    ray.init(runtime_env=autoxla.ray.runtime_env())
+
+The driver's plan travels as environment variables, which Ray sets before a worker's interpreter
+starts, so that nothing is imported earlier. ``worker_process_setup_hook`` stays the user's: there is
+but one, and it runs later. This module never imports ray.
+
+Known limits: a variable that the plan takes away cannot travel, since Ray only sets variables; each
+worker takes it away by itself. Ray expands ``$NAME`` in values.
+"""
+
+from __future__ import annotations
+
+import os
+import site
+from collections.abc import Mapping
+from pathlib import Path
+
+import autoxla
+from autoxla.commands.env import changes
+from autoxla.commands.programs import folder_of, read_script, with_reading
+from autoxla.facts import Plan, Settings, Situation
+from autoxla.launch.launcher import PRIVATE
+from autoxla.notice import say
+from autoxla.policies import decide
+from autoxla.session import ROOT, current, program, program_folder, read_running_program, say_plan
+from autoxla.settings import VARIABLES, BadSettingError, read_settings
+from autoxla.situation import gather
+from autoxla.situation.environment import WATCHED_PREFIX
+
+#: What chooses an execution path on any machine, unlike paths and devices.
+_CHOICES = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS")
+
+
+def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: object) -> dict[str, object]:
+    """Return a runtime environment for ``ray.init`` whose workers run on this driver's plan.
+
+    ``script`` is the program to plan for, this one by default. ``runtime_env`` are the fields of a
+    Ray runtime environment; they stay as they are, and of two values in ``env_vars`` theirs counts.
+    Every node needs autoxla: installed, by ``pip`` in ``runtime_env``, or as the same checkout at the
+    same path. What the plan finds is said here, not by the workers. Without autoxla (mode ``off``, or
+    a setting that cannot be read, which is said) the fields come back alone.
+
+    Raises FileNotFoundError where there is no ``script``, TypeError where ``env_vars`` is no mapping.
+    """
+    theirs = runtime_env.get("env_vars") or {}
+    if not isinstance(theirs, Mapping):
+        raise TypeError(f"env_vars={theirs!r}: Ray takes a dict of strings")
+    try:
+        situation, plan = _decide(None if script is None else Path(script))
+    except BadSettingError as error:
+        say(f"{error}; the workers run without autoxla")
+        return runtime_env
+    if situation.settings.mode == "off":
+        return runtime_env
+    _announce(situation, plan, script)
+    variables = {**_chosen(situation), **_carry(situation.settings), **_planned(plan), **theirs}
+    return {**runtime_env, "env_vars": {**variables, **_python_path(theirs)}}
+
+
+def _decide(script: Path | None) -> tuple[Situation, Plan]:
+    """Return situation and plan of a worker: a new process here, whatever this one has imported."""
+    if script is not None and not script.exists():
+        raise FileNotFoundError(f"{script}: there is no such file")
+    folder = program_folder() if script is None else folder_of(script)
+    settings, declared = read_settings(folder, os.environ, current().configured)
+    situation = gather(settings, declared, environ=os.environ, importing=None, modules={})
+    reading = read_running_program() if script is None else read_script(script)
+    situation = with_reading(situation, reading)
+    return situation, decide(situation)
+
+
+def _announce(situation: Situation, plan: Plan, script: str | os.PathLike[str] | None) -> None:
+    """Say what was found, once if it is about this program."""
+    session = current()
+    if script is not None:
+        say_plan(situation, plan, os.fspath(script))
+    elif not session.began and not session.is_announced:
+        session.is_announced = True
+        say_plan(situation, plan, program())
+
+
+def _chosen(situation: Situation) -> dict[str, str]:
+    """Return what the user chose of the path; a node may have been started without."""
+    environment = situation.environment.items()
+    return {name: value for name, value in environment if name in _CHOICES or name.startswith(WATCHED_PREFIX)}
+
+
+def _planned(plan: Plan) -> dict[str, str]:
+    """Return the plan's variables and the memory of them, so that a worker knows whose they are."""
+    values = changes(os.environ, plan.settings)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _carry(settings: Settings) -> dict[str, str]:
+    """Return what makes a worker active, quiet and bound to the driver's settings."""
+    chosen = {variable: getattr(settings, name) for name, variable in VARIABLES.items()}
+    carried = {variable: value for variable, value in chosen.items() if value}
+    report = os.environ.get("AUTOXLA_REPORT")
+    if report:
+        carried["AUTOXLA_REPORT"] = str(Path(report).absolute())
+    return {"AUTOXLA_ACTIVE": "1", ROOT: os.environ.get(ROOT, str(os.getpid())), **carried}
+
+
+def _python_path(theirs: Mapping[str, str]) -> dict[str, str]:
+    """Return what starts autoxla from a checkout; an installed one has its own file for that."""
+    home = Path(autoxla.__file__).parent.parent
+    folders = {*site.getsitepackages(), site.getusersitepackages()}
+    if str(home) in folders and (home / "autoxla.pth").is_file():
+        return {}
+    # Ray puts in what the worker's node has there, or nothing.
+    return {"PYTHONPATH": os.pathsep.join([PRIVATE, theirs.get("PYTHONPATH", "${PYTHONPATH}")])}

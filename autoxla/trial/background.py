@@ -1,0 +1,65 @@
+"""Work beside training: a daemon thread that never delays the exit, and the memory it may use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Background(Generic[T]):
+    """One piece of work in a thread. `done` turns True when `result` or `error` is there."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self.done = False
+        self.result: T | None = None
+        self.error: Exception | None = None
+        self._work = work
+        self._thread = threading.Thread(target=self._run, name="autoxla-trial", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the work is done, but no longer than ``seconds``."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            self.result = self._work()
+        except Exception as error:  # noqa: BLE001 - whoever asked for the work is told
+            self.error = error
+        self.done = True
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that this process may still take, None where that is not known.
+
+    By ``/proc/meminfo`` and the control group, of which the smaller counts.
+    """
+    groups = root / "sys" / "fs" / "cgroup"
+    limit, used = _number(groups / "memory.max"), _number(groups / "memory.current")
+    free = [_available(root), None if limit is None or used is None else limit - used]
+    known = [number for number in free if number is not None]
+    return min(known) if known else None
+
+
+def _available(root: Path) -> int | None:
+    try:
+        lines = (root / "proc" / "meminfo").read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in lines:
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable" and rest.split()[:1] and rest.split()[0].isdecimal():
+            return int(rest.split()[0]) * 1024
+    return None
+
+
+def _number(file: Path) -> int | None:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,120 @@
+"""What a trial decided, kept for the next run of the same step on the same machine.
+
+The key is made of the traced graph, the shapes of the batch, the releases of TensorFlow and Keras, the
+machine and the flags that change how a step is executed. A record says which path won and what was
+measured; a failed compile is a record, too, so that it is not paid again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from autoxla.facts import Version
+from autoxla.places import cache_folder
+from autoxla.records import Store, list_records
+from autoxla.situation.machine import digest, identity
+from autoxla.trial.comparison import Verdict
+
+PathName = Literal["graph", "xla"]
+
+#: Variables that change how fast a step is, besides the machine.
+_FLAGS = (
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "OMP_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+_VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is known of a step: the path that won, None where XLA failed to compile it.
+
+    `graph_s`, `xla_s`: seconds of a step, None where not measured. `retraced`: XLA needs a trace of its own.
+    """
+
+    winner: PathName | None
+    graph_s: float | None = None
+    xla_s: float | None = None
+    retraced: bool = False
+
+
+class Decisions:
+    """The decisions of this machine, in a folder of their own."""
+
+    def __init__(self, folder: Path, versions: Mapping[str, Version]) -> None:
+        self._store = Store(folder)
+        self._versions = {name: versions[name] for name in _VERSIONS if name in versions}
+        self._machine = identity()
+
+    def key(self, graph_digest: str, shapes: Sequence[str], device: str) -> str:
+        """Return the key of a step; ``shapes`` are those of its batch as the data set declares them."""
+        facts = [
+            graph_digest,
+            list(shapes),
+            device,
+            sorted(self._versions.items()),
+            digest(self._machine),
+            [os.environ.get(name) for name in _FLAGS],
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+    def find(self, key: str) -> Decision | None:
+        """Return what is known of the step, None where nothing is that makes sense."""
+        record = self._store.read(key)
+        winner: Any = None if record is None else record.get("winner")
+        if record is None or not (winner in ("graph", "xla") or "failed" in record):
+            return None
+        graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
+        return Decision(winner, graph, xla, record.get("retraced") is True)
+
+    def compiles(self) -> Iterator[tuple[int, float]]:
+        """Yield nodes and seconds of the XLA compiles that this machine has done."""
+        here = digest(self._machine)
+        for record in list_records(self._store.folder):
+            nodes, seconds = record.data.get("nodes"), record.data.get("compile_s")
+            is_here = record.data.get("machine_digest") == here
+            if is_here and isinstance(nodes, int) and isinstance(seconds, float):
+                yield nodes, seconds
+
+    def keep(self, key: str, facts: Mapping[str, object]) -> None:
+        """Keep ``facts`` of a decision. Raises OSError where the folder cannot be written."""
+        about = {
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "versions": {name: ".".join(map(str, version)) for name, version in self._versions.items()},
+            "machine": self._machine,
+            "machine_digest": digest(self._machine),
+        }
+        self._store.write(key, {**facts, **about})
+
+
+def decisions_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of the decisions."""
+    return cache_folder(environ) / "decisions"
+
+
+def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object]:
+    """Return what a race measured, as a record and the report have it."""
+    bounded = verdict.low > 0
+    return {
+        "graph_ms": round(graph_s * 1e3, 4),
+        "xla_ms": round(xla_s * 1e3, 4),
+        "ratio": round(verdict.ratio, 4),
+        "interval": [round(verdict.low, 4), round(verdict.high, 4)] if bounded else None,
+        "pairs": verdict.pairs,
+    }
+
+
+def _seconds(milliseconds: object) -> float | None:
+    is_time = isinstance(milliseconds, float) and 0 < milliseconds < 1e9
+    return milliseconds / 1e3 if is_time and isinstance(milliseconds, float) else None

@@ -1,0 +1,652 @@
+"""The trial of one model: a callable in the place of its ``train_function`` while the trial goes on.
+
+Until something is worth trying it calls Keras' own function and looks at the clock. Then, with training
+going on as before: a survey of the traced step beside training; one batch fetched by hand; the compile
+beside training; a race on real batches; and the winner. Every batch trains the model once, whatever
+happens: a challenger that fails is replayed on the incumbent.
+
+Nothing that fails in here reaches the program: the model gets its own function back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from autoxla.facts import Finding, Place
+from autoxla.hooks import finder
+from autoxla.session import Session
+from autoxla.situation.machine import count_cores
+from autoxla.trial import economics
+from autoxla.trial.background import Background, free_memory
+from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
+from autoxla.trial.economics import (
+    LOOPS,
+    CostModel,
+    Prior,
+    expect,
+    fit_costs,
+    is_worth_switching,
+    pays,
+    steps_expected,
+)
+from autoxla.trial.eligibility import find_obstacle, find_seed
+from autoxla.trial.executables import (
+    Copies,
+    Executable,
+    Signature,
+    bytes_captured,
+    compile_trace,
+    sign,
+    synchronise,
+)
+from autoxla.trial.graph import Graph, describe
+from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
+
+#: Steps that are no measure: the trace and what settles after it.
+_WARM_UP = 2
+#: The first look at the clock.
+_FIRST_LOOK = 8
+#: Steps that a change of load is judged by, by how much it must differ, and how often it counts.
+_WINDOW, _DRIFT, _LOOKS = 50, 1.3, 3
+#: A compiled step that is this much slower on copies is not let near a real batch.
+_HOPELESS = 3.0
+#: Shapes beyond the compiled one in a fit before XLA is given up for it.
+_STRANGERS = 4
+#: A graph that won by less than this may lose under another load.
+_NEAR = 1.1
+#: What is expected of a step that is not traced yet.
+_UNKNOWN = Prior(0.6, 0.75)
+#: Copies may take this share of the memory that is free.
+_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is known of a step before anything is compiled."""
+
+    graph: Graph
+    key: str
+    decision: Decision | None
+    prior: Prior
+    compile_s: float
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A challenger that ran on copies: seconds of its compile, and of a step after it."""
+
+    run: Executable
+    compile_s: float
+    shadow_s: float
+
+
+class Driver:
+    """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out.
+
+    `planned` gives the steps that the fit under way is to have, None where unknown.
+    """
+
+    def __init__(self, model: Any, stock: Any, session: Session) -> None:
+        import tensorflow as tf
+
+        self.stock = stock
+        self.entry: dict[str, object] = {}
+        self._model = model
+        self._session = session
+        self._iterators = tf.data.Iterator
+        self._flatten = tf.nest.flatten
+        self._incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
+        self._challenger: PathName = "graph" if self._incumbent == "xla" else "xla"
+        self._run: Callable[[Any], Any] = self._watch
+        self._is_final = False
+        self._structure: Any = None
+        self._iterator: Any = None
+        self._planned: Callable[[int], int | None] = lambda _: None
+        self._before = 0
+        self._first_s = 0.0
+        self._survey: Survey | None = None
+        self._reference: float | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.step = 0
+        self._look_at = _FIRST_LOOK
+        self._times: deque[float] = deque(maxlen=_WINDOW)
+        self._job: Background[Any] | None = None
+        self._then: Callable[[Background[Any]], None] = self._stop_because_of
+        self._strangers: set[Signature] = set()
+        self._looks = 0
+
+    # The fit
+
+    def open(self, planned: Callable[[int], int | None]) -> None:
+        """Begin with a fit. ``planned`` is called with the steps done so far."""
+        self._planned = planned
+        self._before += self.step
+        self._begin()
+        if self._run == self._watch_job:
+            self._run = self._watch
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether nothing is left to find out, and Keras' own function is the best there is."""
+        return self._is_final
+
+    def close(self) -> None:
+        """End with the fit; what still compiles is forgotten."""
+        if self.entry:
+            self.entry["steps"] = self.step
+            if self._job is not None and not self._job.done:
+                self.entry["outcome"] = "the fit ended before XLA had compiled the step"
+                self._run = self._watch
+        self._job = None
+        if getattr(self._model, "train_function", None) is self:
+            self._model.train_function = self.stock
+
+    def __call__(self, iterator: Any) -> Any:
+        """Run one step on the next batch of ``iterator``; return its logs."""
+        try:
+            if not isinstance(iterator, self._iterators):
+                return self.stock(iterator)
+            return self._run(iterator)
+        except BaseException as error:
+            _leave_no_frames(error)
+            raise
+
+    # Looking at the clock
+
+    def _watch(self, iterator: Any) -> Any:
+        begin = perf_counter()
+        logs = self.stock(iterator)
+        self._times.append(perf_counter() - begin)
+        self.step += 1
+        if self.step <= _WARM_UP:
+            self._warm_up(iterator)
+        elif self.step >= self._look_at:
+            self._guarded(self._look)
+        return logs
+
+    def _warm_up(self, iterator: Any) -> None:
+        self._structure = iterator.element_spec
+        self._first_s = max(self._first_s, self._times[-1])
+        self._times.clear()
+
+    def _watch_job(self, iterator: Any) -> Any:
+        begin = perf_counter()
+        logs = self.stock(iterator)
+        took = perf_counter() - begin
+        self._times.append(took)
+        self.step += 1
+        self._sample_time(self._incumbent, took)
+        if self._job is not None and self._job.done:
+            job, self._job = self._job, None
+            self._run = self._watch
+            self._guarded(self._then, job)
+        return logs
+
+    def _start(self, work: Callable[[], Any], then: Callable[[Background[Any]], None]) -> None:
+        self._job, self._then, self._run = Background(work), then, self._watch_job
+
+    def _stop_because_of(self, job: Background[Any]) -> None:
+        self._stop(f"{type(job.error).__name__}: {job.error}")
+
+    def _look(self) -> None:
+        self._look_at = 2 * self.step
+        planned = self._planned(self.step)
+        if self._survey is not None:
+            self._consider()
+            return
+        if self._typical() * self._left() < economics.SHORTEST:
+            if planned is not None:
+                self._rest()
+            return
+        obstacle = find_obstacle(self._model, self._session)
+        if obstacle is not None:
+            self._is_final = True
+            self._rest()
+            return
+        self._start(partial(find_seed, self._model, self._session), self._check_seed)
+
+    def _typical(self) -> float:
+        return median(self._times)
+
+    def _left(self) -> int:
+        """Return the steps still to come; a model that is fitted again and again is expected to be again."""
+        return max(steps_expected(self.step, self._planned(self.step)), self._before)
+
+    # Before anything is compiled
+
+    def _check_seed(self, job: Background[str | None]) -> None:
+        seed = "unknown" if job.error is not None else job.result
+        if seed is not None:
+            self._is_final = True
+            self._rest()
+            return
+        if needs_trace(self._model) and not self._pays(self._first_s, _UNKNOWN):
+            self._rest()
+            return
+        step = find_step(self._model, self.stock, self._structure)
+        if step is None:
+            self._is_final = True
+            self._rest()
+            return
+        self._traced = step
+        self._usual = Executable(step.concrete)
+        self._decisions = Decisions(decisions_folder(os.environ), _versions(self._session))
+        self._start(partial(survey, step, self._decisions, _device(step)), self._weigh)
+
+    def _weigh(self, job: Background[Survey]) -> None:
+        if job.result is None:
+            raise job.error or RuntimeError("no survey")
+        self._survey = job.result
+        self._consider()
+
+    def _consider(self) -> None:
+        known = self._known()
+        if known.decision is not None and known.decision.winner != self._challenger:
+            self._begin_entry()
+            self._end("an earlier run found the other path no faster")
+        elif known.graph.foreign is not None and self._challenger == "xla":
+            self._begin_entry()
+            self._end(f"XLA has no code for {known.graph.foreign}")
+        elif not known.fits:
+            self._begin_entry()
+            self._end("the memory that is free is too little for copies of the variables")
+        elif self._is_worth_it():
+            self._begin_entry()
+            self._run = self._fetch
+        elif self._planned(self.step) is not None:
+            self._rest()
+
+    def _is_worth_it(self) -> bool:
+        known = self._known()
+        if self._challenger == "graph":
+            return self._typical() * self._left() >= economics.SHORTEST
+        prior = known.prior
+        if known.decision is not None and known.decision.graph_s and known.decision.xla_s:
+            prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s))
+        return self._pays(known.compile_s, prior)
+
+    def _pays(self, compile_s: float, prior: Prior) -> bool:
+        return pays(self._typical(), self._left(), compile_s, prior, count_cores())
+
+    def _known(self) -> Survey:
+        if self._survey is None:
+            raise RuntimeError("the step was not surveyed")
+        return self._survey
+
+    # The challenger
+
+    def _fetch(self, iterator: Any) -> Any:
+        """Fetch one batch by hand, train on it, and let the challenger be made for its shape."""
+        batch = self._next(iterator)
+        if batch is None:
+            return self.stock(iterator)
+        logs = self._usual(batch)
+        self.step += 1
+        self._guarded(self._make_challenger, batch)
+        return logs
+
+    def _make_challenger(self, batch: Sequence[Any]) -> None:
+        self._signature = sign(batch)
+        known = self._known().decision
+        if self._challenger == "graph":
+            begin = perf_counter()
+            run = Executable(trace_plain(self._traced))
+            self._take_up(Compiled(run, perf_counter() - begin, 0.0))
+        elif known is not None and known.retraced:
+            self._compile_again(batch)
+        else:
+            work = partial(_compile_shared, self._traced.concrete, batch)
+            self._start(work, partial(self._check_compile, batch))
+
+    def _compile_again(self, batch: Sequence[Any]) -> None:
+        # Python code of Keras runs here, which is not made for threads.
+        begin = perf_counter()
+        concrete = trace_compiled(self._traced)
+        self.entry["retrace_s"] = round(perf_counter() - begin, 4)
+        self._start(partial(_compile, concrete, batch), self._check_compile_again)
+
+    def _check_compile(self, batch: Sequence[Any], job: Background[Compiled]) -> None:
+        if job.result is None and not LOOPS.isdisjoint(self._known().graph.operations):
+            # Recurrent layers write their loops another way for XLA, which the trace for the graph has not.
+            self._compile_again(batch)
+        else:
+            self._check_compile_again(job)
+
+    def _check_compile_again(self, job: Background[Compiled]) -> None:
+        if job.result is None:
+            reason = " ".join(str(job.error).split())[:200]
+            self._keep({"failed": reason, "nodes": self._known().graph.nodes})
+            self._end(f"XLA cannot compile the step: {reason}")
+        else:
+            self._take_up(job.result)
+
+    def _take_up(self, compiled: Compiled) -> None:
+        known = self._known().decision
+        self._compiled = compiled
+        self.entry["compile_s"] = round(compiled.compile_s, 4)
+        self.entry["compiled_at"] = self.step
+        beside = self._typical()
+        if compiled.shadow_s > _HOPELESS * beside:
+            self._keep({"winner": self._incumbent, **self._milliseconds(beside, compiled.shadow_s)})
+            self._end(f"XLA needs {compiled.shadow_s * 1e3:.3g} ms a step, the graph {beside * 1e3:.3g} ms")
+        elif known is not None:
+            self._reference = None
+            self._pin("AX704", known)
+        else:
+            self._begin_race()
+
+    # The race
+
+    def _begin_race(self) -> None:
+        self._pairs: list[Pair] = []
+        self._half: float | None = None
+        self._turn = -2
+        self._run = self._race
+
+    def _race(self, iterator: Any) -> Any:
+        batch = self._next(iterator)
+        if batch is None:
+            return self.stock(iterator)
+        if sign(batch) != self._signature:
+            return self._run_stranger(batch)
+        # The order changes from pair to pair; the first turn of each is no measure.
+        is_challenger = self._turn % 4 in (0, 3)
+        begin = perf_counter()
+        logs = self._challenge(batch) if is_challenger else self._usual(batch)
+        synchronise(logs)
+        took = perf_counter() - begin
+        self.step += 1
+        self._guarded(self._note_turn, is_challenger, took)
+        return logs
+
+    def _note_turn(self, is_challenger: bool, took: float) -> None:
+        self._turn += 1
+        self._sample_time(self._challenger if is_challenger else self._incumbent, took)
+        if self._turn <= 0 or self._run != self._race:
+            return
+        if self._half is None:
+            self._half = took
+            return
+        self._pairs.append((self._half, took) if is_challenger else (took, self._half))
+        self._half = None
+        verdict = judge(self._pairs)
+        if verdict.winner is not None:
+            self._decide(verdict)
+
+    def _decide(self, verdict: Verdict) -> None:
+        incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
+        graph, xla = (incumbent, challenger) if self._challenger == "xla" else (challenger, incumbent)
+        winner = self._challenger if verdict.winner == "challenger" else self._incumbent
+        was_pinned = self.entry.pop("switched_at", None) if verdict.winner == "incumbent" else None
+        facts = {"winner": winner, **measured(verdict, graph, xla)}
+        self.entry.update(facts, decided_at=self.step)
+        self._keep({**facts, "nodes": self._known().graph.nodes, "compile_s": self.entry["compile_s"]})
+        self._reference = challenger
+        worth = is_worth_switching(incumbent, challenger, self._left())
+        if winner == self._challenger and worth:
+            self._pin("AX701", Decision(winner, graph, xla))
+        elif verdict.winner == "incumbent" and verdict.ratio < _NEAR:
+            self.entry["outcome"] = f"{self._incumbent} kept"
+            self._reference = incumbent
+            self._run = self._settled
+            self._times.clear()
+        else:
+            self._end(f"{self._incumbent} kept")
+        if was_pinned is not None:
+            self._session.add_finding(
+                _switch("AX701", self._incumbent, Decision(winner, graph, xla), self.step)
+            )
+
+    # The winner
+
+    def _pin(self, code: str, decision: Decision) -> None:
+        self._times.clear()
+        self._run = self._pinned
+        if self.entry.get("switched_at") is not None:
+            return  # a second look that found the same
+        self.entry.setdefault("winner", self._challenger)
+        self.entry.update(outcome=f"switched to {self._challenger}", switched_at=self.step)
+        self._session.add_finding(_switch(code, self._challenger, decision, self.step))
+
+    def _pinned(self, iterator: Any) -> Any:
+        batch = self._next(iterator)
+        if batch is None:
+            return self.stock(iterator)
+        if sign(batch) != self._signature:
+            return self._run_stranger(batch)
+        begin = perf_counter()
+        logs = self._challenge(batch)
+        self._times.append(perf_counter() - begin)
+        self.step += 1
+        if self.step >= self._look_at:
+            self._guarded(self._look_again)
+        return logs
+
+    def _settled(self, iterator: Any) -> Any:
+        begin = perf_counter()
+        logs = self.stock(iterator)
+        self._times.append(perf_counter() - begin)
+        self.step += 1
+        if self.step >= self._look_at:
+            self._guarded(self._look_again)
+        return logs
+
+    def _look_again(self) -> None:
+        """Race anew when steps take another time than they did: the load may have changed the winner."""
+        self._look_at = self.step + _WINDOW
+        if len(self._times) < _WINDOW:
+            return
+        now = self._typical()
+        path = self._challenger if self._run == self._pinned else self._incumbent
+        self._sample_time(path, now)
+        self._reference = self._reference or now
+        drift = max(now, self._reference) / min(now, self._reference)
+        if drift > _DRIFT and self._looks < _LOOKS and now * self._left() >= economics.SHORTEST:
+            self._looks += 1
+            self.entry["looks"] = self._looks
+            self._begin_race()
+
+    def _challenge(self, batch: Sequence[Any]) -> Any:
+        """Run the challenger; where it fails, the incumbent on the same batch, and no challenger any more."""
+        try:
+            return self._compiled.run(batch)
+        except Exception as error:  # noqa: BLE001 - if it is the program's own, the incumbent raises it, too
+            logs = self._usual(batch)
+            self._guarded(self._give_up, error)
+            return logs
+
+    def _give_up(self, error: Exception) -> None:
+        reason = " ".join(str(error).split())[:200]
+        self._keep({"failed": reason})
+        self._end(f"the step failed under XLA: {reason}")
+
+    def _run_stranger(self, batch: Sequence[Any]) -> Any:
+        """Run a batch of another shape on the incumbent, which takes any."""
+        logs = self._usual(batch)
+        self.step += 1
+        if sign(batch) not in self._strangers:
+            self._guarded(self._note_stranger, sign(batch))
+        return logs
+
+    def _note_stranger(self, signature: Signature) -> None:
+        self._strangers.add(signature)
+        if len(self._strangers) < _STRANGERS:
+            return
+        was_pinned = self._run == self._pinned
+        self._end(f"{len(self._strangers) + 1} shapes of batches, each of which XLA would compile anew")
+        if was_pinned:
+            self._session.add_finding(_given_up(str(self.entry["outcome"]), self.step))
+
+    def _next(self, iterator: Any) -> Sequence[Any] | None:
+        """Return the tensors of the next batch, None where ``iterator`` gives other data than traced."""
+        if iterator is not self._iterator:
+            if iterator.element_spec != self._structure:
+                return None
+            self._iterator = iterator
+        batch: Sequence[Any] = self._flatten(iterator.get_next())
+        return batch
+
+    # Ends and notes
+
+    def _rest(self) -> None:
+        """Give the model its own function back, for this fit at least."""
+        self._run = self._watch
+        if getattr(self._model, "train_function", None) is self:
+            self._model.train_function = self.stock
+
+    def _end(self, outcome: str) -> None:
+        """Give the model its own function back for good."""
+        self.entry.update(outcome=outcome, ended_at=self.step)
+        self._is_final = True
+        self._rest()
+
+    def _stop(self, reason: str) -> None:
+        self._is_final = True
+        self._rest()
+        finder.note_fault("trial", RuntimeError(reason))
+
+    def _begin_entry(self) -> None:
+        graph = self._known().graph
+        self.entry.update(
+            model=getattr(self._model, "name", type(self._model).__name__),
+            incumbent=self._incumbent,
+            challenger=self._challenger,
+            nodes=graph.nodes,
+            key=self._known().key,
+            began_at=self.step,
+            observed_ms=round(self._typical() * 1e3, 4),
+            expected_compile_s=round(self._known().compile_s, 3),
+            samples=[],
+        )
+        self._session.trials.append(self.entry)
+
+    def _sample_time(self, path: PathName, seconds: float) -> None:
+        samples = self.entry.get("samples")
+        if isinstance(samples, list) and len(samples) < 2000:
+            samples.append([self.step, path, round(seconds * 1e3, 4)])
+
+    def _milliseconds(self, incumbent: float, challenger: float) -> dict[str, object]:
+        names = {"graph": "graph_ms", "xla": "xla_ms"}
+        facts: dict[str, object] = {
+            names[self._incumbent]: round(incumbent * 1e3, 4),
+            names[self._challenger]: round(challenger * 1e3, 4),
+            "nodes": self._known().graph.nodes,
+            "compile_s": self.entry["compile_s"],
+        }
+        self.entry.update(facts, winner=self._incumbent)
+        return facts
+
+    def _keep(self, facts: dict[str, object]) -> None:
+        """Write a record, beside training: a cache may lie on a disk that hangs."""
+        about = {"program": self._session.program or "", "model": self.entry.get("model", "")}
+        retraced = {"retraced": True} if "retrace_s" in self.entry else {}
+        Background(partial(self._decisions.keep, self._known().key, {**about, **facts, **retraced}))
+
+    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
+        try:
+            function(*arguments)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+            self._is_final = True
+            self._rest()
+            finder.note_fault("trial", error)
+
+
+def survey(step: Step, decisions: Decisions, device: str) -> Survey:
+    """Return what is known of ``step`` before anything is compiled: for a thread beside training."""
+    graph = describe(step.concrete)
+    shapes = tuple(str(spec.shape) for spec in _flat(step.structure))
+    key = decisions.key(graph.digest, shapes, device)
+    costs: CostModel = fit_costs(decisions.compiles())
+    free = free_memory()
+    fits = free is None or bytes_captured(step.concrete) < _SHARE * free
+    return Survey(
+        graph,
+        key,
+        decisions.find(key),
+        expect(graph.operations),
+        costs.compile_seconds(graph.nodes),
+        fits,
+    )
+
+
+def _compile_shared(concrete: Any, batch: Sequence[Any]) -> Compiled:
+    return _compile(compile_trace(concrete, batch), batch)
+
+
+def _compile(concrete: Any, batch: Sequence[Any]) -> Compiled:
+    """Compile by running on copies of the variables; time that, and a step after it."""
+    copies = Copies(concrete)
+    shadow = Executable(concrete, copies.captured)
+    times = []
+    for _ in range(2):
+        begin = perf_counter()
+        synchronise(shadow(batch))
+        times.append(perf_counter() - begin)
+    return Compiled(Executable(concrete), times[0], times[1])
+
+
+def _flat(structure: Any) -> list[Any]:
+    import tensorflow as tf
+
+    flat: list[Any] = tf.nest.flatten(structure)
+    return flat
+
+
+def _device(step: Step) -> str:
+    variables = step.concrete.variables
+    return str(variables[0].device).rpartition("/")[2] if variables else ""
+
+
+def _versions(session: Session) -> dict[str, tuple[int, ...]]:
+    return {} if session.situation is None else dict(session.situation.versions)
+
+
+def _switch(code: str, path: PathName, decision: Decision, step: int) -> Finding:
+    times = ""
+    if decision.graph_s and decision.xla_s:
+        new, old = decision.xla_s, decision.graph_s
+        if path == "graph":
+            new, old = old, new
+        times = f" in {new * 1e3:.3g} ms instead of {old * 1e3:.3g} ms"
+    name = {"xla": "XLA runs", "graph": "the plain graph runs"}[path]
+    known = ", by the record of an earlier run" if code == "AX704" else ""
+    return Finding(
+        code,
+        "info",
+        f"{name} a training step{times}{known}",
+        f"switched to {path} at step {step}",
+        Place("fit"),
+        applied=True,
+    )
+
+
+def _given_up(outcome: str, step: int) -> Finding:
+    return Finding(
+        "AX703",
+        "info",
+        f"{outcome}",
+        f"went back to the plain graph at step {step}",
+        Place("fit"),
+        applied=True,
+    )
+
+
+def _leave_no_frames(error: BaseException) -> None:
+    """Take the frames of this module off the front of a traceback that the program is to see."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace

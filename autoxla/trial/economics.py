@@ -1,0 +1,118 @@
+"""Whether a challenger is worth its compile: what it may save over the steps left against what it costs.
+
+All times are in seconds. The priors are fitted on the six models mlp, cnn, lstm, transformer, residual
+network and MobileNetV2 on CPUs; the models that the project's figures are taken from are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from autoxla.trial.comparison import GAIN
+
+#: With less training than this ahead, nothing is started: any trial could only cost.
+SHORTEST = 10.0
+#: What a switch must save, on top of `autoxla.trial.comparison.GAIN` of each step.
+LEAST_SAVING = 2.0
+#: Pairs that a race usually takes, and the steps of a pair.
+RACE_STEPS = 20
+#: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
+BASE, PER_NODE = 0.3, 0.0010
+#: What was fitted is multiplied by this: compiling beside training takes longer than alone.
+SAFETY = 1.3
+#: Operations of XLA's weak spot on CPUs: convolutions over two dimensions and their gradients.
+CONVOLUTIONS = frozenset({
+    "Conv2D", "Conv2DBackpropFilter", "Conv2DBackpropInput", "DepthwiseConv2dNative",
+    "DepthwiseConv2dNativeBackpropFilter", "DepthwiseConv2dNativeBackpropInput", "Conv3D",
+    "Conv3DBackpropFilterV2", "Conv3DBackpropInputV2", "_FusedConv2D",
+})  # fmt: skip
+PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "_FusedMatMul"})
+LOOPS = frozenset({"While", "StatelessWhile"})
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is expected before anything is measured: `chance` that XLA wins, `ratio` of its steps if so."""
+
+    chance: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Seconds of an XLA compile by the nodes of the graph, `factor` fitted on this machine's own."""
+
+    factor: float = 1.0
+
+    def compile_seconds(self, nodes: int) -> float:
+        """Return the seconds that a compile of ``nodes`` is expected to take beside training."""
+        return SAFETY * self.factor * (BASE + PER_NODE * nodes)
+
+
+def fit_costs(compiles: Iterable[tuple[int, float]]) -> CostModel:
+    """Return the model that ``compiles``, pairs of nodes and seconds of this machine, make likely.
+
+    One factor by the median, since a machine is faster or slower as a whole and single compiles are
+    outliers whenever something else ran.
+    """
+    factors = [
+        seconds / (BASE + PER_NODE * nodes) for nodes, seconds in compiles if nodes > 0 and seconds > 0
+    ]
+    # A safety factor is in `compile_seconds` again; the measured ones were beside training already.
+    return CostModel(min(20.0, max(0.05, median(factors) / SAFETY))) if factors else CostModel()
+
+
+def expect(operations: Mapping[str, int]) -> Prior:
+    """Return the prior for a step on the CPU whose graph has ``operations``, names to counts.
+
+    Convolutions over two dimensions lose, the more of the work they are; one patch embedding before
+    many matrix products does not matter. ``operations`` counts one-dimensional ones apart, as Conv1D.
+    """
+    convolutions = sum(operations.get(name, 0) for name in CONVOLUTIONS)
+    products = sum(operations.get(name, 0) for name in PRODUCTS) + operations.get("Conv1D", 0)
+    if 4 * convolutions > convolutions + products:
+        return Prior(0.04, 0.8)
+    if any(name in operations for name in LOOPS):
+        return Prior(0.8, 0.7)
+    return Prior(0.75, 0.75)
+
+
+def slowdown(cores: int) -> float:
+    """Return by which share training is slowed while a compile runs beside it on ``cores``."""
+    return 0.6 if cores <= 2 else 1.2 / cores
+
+
+def cost_of_trial(compile_seconds: float, step: float, prior: Prior, cores: int) -> float:
+    """Return the seconds that training is expected to lose by a compile and the race after it.
+
+    The race costs only where XLA loses, and then its steps are typically half as fast.
+    """
+    return slowdown(cores) * compile_seconds + (1 - prior.chance) * RACE_STEPS / 2 * step
+
+
+def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
+    """Return whether a challenger should be compiled now, with steps of ``step`` seconds and so many left."""
+    ahead = step * steps_left
+    if ahead < SHORTEST:
+        return False
+    saving = (1 - prior.ratio) * max(0.0, ahead - compile_seconds)
+    return saving >= LEAST_SAVING and prior.chance * saving > cost_of_trial(
+        compile_seconds, step, prior, cores
+    )
+
+
+def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:
+    """Return whether a step of ``challenger`` seconds instead of ``incumbent`` saves enough over the rest."""
+    saving = (incumbent - challenger) * steps_left
+    return challenger <= (1 - GAIN) * incumbent and saving >= LEAST_SAVING
+
+
+def steps_expected(done: int, planned: int | None) -> int:
+    """Return how many steps are still to come after ``done``.
+
+    ``planned`` is the number that ``fit`` was asked for, None where it is not known: then as many as have
+    been, so that what is staked grows with the run and is never more than it.
+    """
+    return done if planned is None else max(0, planned - done)

@@ -1,0 +1,94 @@
+"""Running a traced step on a batch: as it is, compiled by XLA, and on copies of the variables.
+
+``ConcreteFunction._call_flat`` and ``captured_inputs`` are the private part of TensorFlow that a trial
+needs: without them a step could not run on variables other than its own. Where they are not, no trial
+is made (`is_supported`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+#: The shapes of a batch's tensors.
+Signature = tuple[tuple[int, ...], ...]
+
+
+class Executable:
+    """A ``tf.ConcreteFunction`` with what it captures, called with the tensors of a batch."""
+
+    def __init__(self, concrete: Any, captured: Sequence[Any] | None = None) -> None:
+        self.concrete = concrete
+        self._call = concrete._call_flat
+        self._captured = concrete.captured_inputs if captured is None else captured
+
+    def __call__(self, batch: Sequence[Any]) -> Any:
+        """Run the step on ``batch``, tensors in the order of the traced structure; return its logs."""
+        return self._call(batch, self._captured)
+
+
+class Copies:
+    """Copies of the variables that a function captures, for runs that must not touch the real ones."""
+
+    def __init__(self, concrete: Any) -> None:
+        import tensorflow as tf
+
+        own = {id(variable.handle): variable for variable in concrete.variables}
+        self._variables: list[Any] = []
+        self.captured: list[Any] = []
+        for capture in concrete.captured_inputs:
+            variable = own.get(id(capture))
+            if variable is None:
+                self.captured.append(capture)
+                continue
+            copy = tf.Variable(variable.read_value(), trainable=False, dtype=variable.dtype)
+            self._variables.append(copy)
+            self.captured.append(copy.handle)
+
+
+def is_supported(concrete: Any) -> bool:
+    """Return whether this TensorFlow's functions have what `Executable` and `Copies` use."""
+    names = ("_call_flat", "captured_inputs", "variables", "graph", "structured_input_signature")
+    return all(hasattr(concrete, name) for name in names)
+
+
+def bytes_captured(concrete: Any) -> int:
+    """Return the bytes of the variables that ``concrete`` captures, the optimizer's among them."""
+    sizes = (variable.shape.num_elements() or 0 for variable in concrete.variables)
+    return sum(size * variable.dtype.size for size, variable in zip(sizes, concrete.variables, strict=True))
+
+
+def compile_trace(concrete: Any, batch: Sequence[Any]) -> Any:
+    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape.
+
+    The trace is called, not made again: the Python code of the step does not run.
+    """
+    import tensorflow as tf
+
+    (structure,), _ = concrete.structured_input_signature
+
+    def step(*tensors: Any) -> Any:
+        return concrete(tf.nest.pack_sequence_as(structure, tensors))
+
+    compiled = tf.function(step, jit_compile=True, autograph=False)
+    return compiled.get_concrete_function(*map(tf.TensorSpec.from_tensor, batch))
+
+
+def trace(step: Callable[[Any], Any], structure: Any, options: dict[str, Any]) -> Any:
+    """Trace ``step`` for data of ``structure`` (specs or tensors) with ``options`` of ``tf.function``."""
+    import tensorflow as tf
+
+    return tf.function(step, **options).get_concrete_function(structure)
+
+
+def sign(batch: Sequence[Any]) -> Signature:
+    """Return the shapes of ``batch``, eager tensors."""
+    return tuple([tuple(tensor.shape) for tensor in batch])
+
+
+def synchronise(logs: Any) -> None:
+    """Wait until what gave ``logs`` is done. On a CPU it is when the call returns."""
+    import tensorflow as tf
+
+    for value in tf.nest.flatten(logs)[:1]:
+        value.numpy()

@@ -1,0 +1,109 @@
+"""What a traced step is made of: its operations, its size, and a name for it that another run gives, too.
+
+The name is a hash over the graph's structure, not over the layers' configuration, which subclassed models
+do not have and which two different steps can share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoxla.trial.economics import CONVOLUTIONS
+
+#: What XLA has no code for. A graph with one of these is not compiled at all.
+_FOREIGN = frozenset({
+    "PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "StringFormat", "AsString", "LookupTableFindV2",
+    "MutableHashTableV2", "RaggedTensorToVariant", "DecodeRaw", "StringSplitV2", "WriteSummary",
+    "WriteScalarSummary", "WriteHistogramSummary", "WriteImageSummary",
+})  # fmt: skip
+#: Where an operation's images stand among its inputs, if not first.
+_IMAGES = {"Conv2DBackpropInput": 2, "DepthwiseConv2dNativeBackpropInput": 2}
+#: Drawn anew in each run where the program gives none, so they say nothing of the step.
+_DRAWN = frozenset({"seed", "seed2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A traced step: how many nodes with all functions that it calls, its operations, its digest."""
+
+    nodes: int
+    operations: Mapping[str, int]
+    digest: str
+
+    @property
+    def foreign(self) -> str | None:
+        """Return an operation that XLA cannot compile, None where there is none."""
+        return next((name for name in self.operations if name in _FOREIGN), None)
+
+
+def describe(concrete: Any) -> Graph:
+    """Return what the ``tf.ConcreteFunction`` executes."""
+    definition = concrete.graph.as_graph_def()
+    functions = {function.signature.name: function for function in definition.library.function}
+    operations = Counter(_kinds(concrete.graph.get_operations()))
+    for function in functions.values():
+        operations.update(node.op for node in function.node_def)
+    nodes = len(definition.node) + sum(len(function.node_def) for function in functions.values())
+    return Graph(nodes, operations, _Digest(functions).of_graph(definition.node))
+
+
+def _kinds(operations: Iterable[Any]) -> Iterator[str]:
+    for operation in operations:
+        kind = str(operation.type)
+        yield "Conv1D" if kind in CONVOLUTIONS and _is_one_dimensional(operation, kind) else kind
+
+
+def _is_one_dimensional(operation: Any, kind: str) -> bool:
+    """Return whether a two-dimensional convolution has images of height 1: so Conv1D is written."""
+    images = operation.inputs[_IMAGES.get(kind, 0)].shape
+    return bool(images.rank == 4 and images[1] == 1)
+
+
+class _Digest:
+    """Hashes graphs so that names, which count up within a process, do not matter."""
+
+    def __init__(self, functions: Mapping[str, Any]) -> None:
+        self._functions = functions
+        self._known: dict[str, str] = {}
+
+    def of_graph(self, nodes: Iterable[Any]) -> str:
+        """Return the digest of ``NodeDef`` messages in their order."""
+        hasher = hashlib.sha256()
+        numbers: dict[str, int] = {}
+        for number, node in enumerate(nodes):
+            numbers[node.name] = number
+            hasher.update(self._line(node, numbers).encode())
+        return hasher.hexdigest()
+
+    def _line(self, node: Any, numbers: Mapping[str, int]) -> str:
+        inputs = ",".join(_renamed(name, numbers) for name in node.input)
+        attributes = ";".join(self._attribute(name, node.attr[name]) for name in sorted(node.attr))
+        return f"{node.op}({inputs})[{attributes}]\n"
+
+    def _attribute(self, name: str, value: Any) -> str:
+        # Those with an underscore are notes of TensorFlow's to itself, names among them.
+        if name.startswith("_") or name in _DRAWN:
+            return ""
+        called = [value.func.name] if value.HasField("func") else [f.name for f in value.list.func]
+        if called:
+            return name + "=" + ",".join(self._function(each) for each in called)
+        return f"{name}={hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()}"
+
+    def _function(self, name: str) -> str:
+        if name not in self._known:
+            self._known[name] = "recursion"
+            function = self._functions.get(name)
+            self._known[name] = name if function is None else self.of_graph(function.node_def)
+        return self._known[name]
+
+
+def _renamed(name: str, numbers: Mapping[str, int]) -> str:
+    """Return an input's name, ``node:output`` or ``^node``, with the node's number for its name."""
+    mark = "^" if name.startswith("^") else ""
+    node, _, output = name.removeprefix("^").partition(":")
+    # An argument of a function has no node; its name is the program's and stays.
+    return f"{mark}{numbers.get(node, node)}:{output}"

@@ -1,0 +1,131 @@
+"""Putting a trial into a model's ``fit``: the wrappers of ``fit`` and ``make_train_function``.
+
+Between two fits a model has its own ``train_function``; what a trial found is kept with the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from autoxla.hooks import finder
+from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
+from autoxla.session import current
+from autoxla.trial.driver import Driver
+
+_wrapped: Wrapped = {}
+#: The fits that are under way, by the id of their model.
+_fits: dict[int, Fit] = {}
+#: Where a model keeps its driver. Anywhere else, the driver's way to the model would keep both for ever.
+_KEPT = "_autoxla_driver"
+
+
+def hook_keras_3(module: ModuleType) -> None:
+    """Wrap ``fit`` and ``make_train_function`` of Keras 3's ``TensorFlowTrainer``."""
+    _hook(getattr(module, "TensorFlowTrainer", None))
+
+
+def hook_keras_2(module: ModuleType) -> None:
+    """Wrap ``fit`` and ``make_train_function`` of Keras 2's ``Model``."""
+    _hook(getattr(module, "Model", None))
+
+
+def unhook() -> None:
+    """Put the methods back that were wrapped, unless somebody else wrapped them since."""
+    unwrap(_wrapped)
+
+
+def _hook(owner: type | None) -> None:
+    situation = current().situation
+    if situation is None or situation.settings.mode != "auto" or not situation.settings.trial:
+        return
+    # Where one of them is not, Keras is of another build, and there is no trial.
+    if wrap(owner, "make_train_function", _make_train_function, _wrapped):
+        wrap(owner, "fit", _fit, _wrapped)
+
+
+@dataclass
+class Fit:
+    """A call of ``fit``: the epochs it was asked for, and the trial in it, if there is one."""
+
+    model: Any
+    epochs: int | None
+    driver: Driver | None = None
+
+    def planned(self, done: int) -> int | None:
+        """Return the steps that this fit is to have, None where that is not known after ``done`` steps."""
+        history = getattr(self.model, "history", None)
+        parameters = getattr(history, "params", None) or {}
+        steps, finished = parameters.get("steps"), len(getattr(history, "epoch", ()))
+        if not isinstance(steps, int) and finished:
+            steps = done / finished
+        if not isinstance(steps, int | float) or self.epochs is None or steps <= 0:
+            return None
+        return int(steps * self.epochs)
+
+
+def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    fit = Fit(args[0], _read_epochs(wrapped, args, kwargs)) if args else Fit(None, None)
+    outer = _fits.get(id(fit.model))
+    _fits[id(fit.model)] = fit
+    try:
+        return wrapped(*args, **kwargs)
+    except BaseException as error:
+        leave_no_frame(error)
+        raise
+    finally:
+        if outer is None:
+            _fits.pop(id(fit.model), None)
+        else:
+            _fits[id(fit.model)] = outer
+        if fit.driver is not None:
+            _guarded(fit.driver.close)
+
+
+def _make_train_function(
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    result = wrapped(*args, **kwargs)
+    model = args[0] if args else None
+    fit = _fits.get(id(model))
+    if fit is None or fit.driver is not None:
+        return result
+    _guarded(_put_in, fit)
+    # Keras 2 assigns what is returned here, Keras 3 does not look at it.
+    return result if result is None or fit.driver is None else fit.driver
+
+
+def _put_in(fit: Fit) -> None:
+    model, session = fit.model, current()
+    stock = getattr(model, "train_function", None)
+    if not callable(stock) or isinstance(stock, Driver) or model not in session.left_open:
+        return
+    driver = vars(model).get(_KEPT)
+    if driver is None or driver.stock is not stock:
+        driver = vars(model)[_KEPT] = Driver(model, stock, session)
+    if driver.is_final:
+        return
+    driver.open(fit.planned)
+    fit.driver = driver
+    model.train_function = driver
+
+
+def _read_epochs(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
+    """Return how many epochs a call of ``fit`` is to have, None where the call does not say."""
+    try:
+        bound = inspect.signature(wrapped).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
+    bound.apply_defaults()
+    epochs, first = bound.arguments.get("epochs"), bound.arguments.get("initial_epoch")
+    return epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
+
+
+def _guarded(function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
+        finder.note_fault("trial", error)

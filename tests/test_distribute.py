@@ -1,0 +1,428 @@
+"""Workers of one ``tf.distribute`` job: real processes on loopback, and the parts that need none."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoxla.facts import Path as ExecutionPath
+from autoxla.facts import Plan, Settings, Situation
+from autoxla.hooks.distribute import in_strategy
+from autoxla.session import METHOD_HOOKS
+from autoxla.situation.agreement import (
+    LONGEST_WORD,
+    Verdict,
+    Word,
+    as_text,
+    describe,
+    judge,
+    parse_verdict,
+    parse_word,
+)
+from autoxla.situation.cluster import Cluster, Task, as_cluster, read_tf_config
+from programs import HOME, Outcome, clean_environment, run
+
+AUTOXLA = ("-m", "autoxla")
+#: Seconds after which a group of workers counts as hanging.
+LIMIT = 150
+
+#: Says where it is, trains, and prints what it got. FAULT breaks the store between the workers.
+TRAIN = """
+import json, os, sys
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+if os.environ.get("FAULT"):
+    from tensorflow.python.eager import context
+    def set_config_key_value(self, key, value):
+        raise OSError("the store is broken")
+    context.Context.set_config_key_value = set_config_key_value
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+print("connected", flush=True)
+keras.utils.set_random_seed(1)
+x = np.arange(96, dtype="float32").reshape(24, 4) / 96
+options = tf.data.Options()
+options.autotune.enabled = False  # its threads may hold up the end of fit for seconds
+options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+data = tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(12).with_options(options)
+with strategy.scope():
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(4,))])
+    model.compile("sgd", "mse")
+loss = model.fit(data, epochs=2, verbose=0).history["loss"]
+planned = sys.modules["autoxla"].plan().jit_compile if "autoxla" in sys.modules else None
+print(json.dumps({"loss": loss, "jit": model.jit_compile, "planned": planned}))
+"""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of a group. `files` lie in its folder, by name."""
+
+    words: Sequence[str] = AUTOXLA
+    variables: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+PLAIN = Worker(words=())
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def tf_config(ports: Sequence[int], index: int) -> str:
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    return json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
+
+
+def start(folder: Path, worker: Worker, config: str) -> subprocess.Popen[str]:
+    for name, text in {"program.py": TRAIN, **worker.files}.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, *worker.words, "program.py"],
+        cwd=folder,
+        env=clean_environment(TF_CONFIG=config, **worker.variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_group(folder: Path, *workers: Worker) -> list[Outcome]:
+    """Run one job; a worker that hangs is killed and makes the test fail."""
+    ports = free_ports(len(workers))
+    started: list[subprocess.Popen[str]] = []
+    try:
+        for index, worker in enumerate(workers):
+            started.append(start(folder / str(index), worker, tf_config(ports, index)))
+        texts = [process.communicate(timeout=LIMIT) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return [Outcome(p.returncode, out, err) for p, (out, err) in zip(started, texts, strict=True)]
+
+
+# --- Groups of real workers
+
+
+@pytest.mark.tensorflow
+def test_workers_that_are_alike_train_as_without_autoxla(tmp_path: Path) -> None:
+    plain = run_group(tmp_path / "plain", PLAIN, PLAIN)
+    both = run_group(tmp_path / "both", Worker(), Worker())
+    assert [outcome.status for outcome in plain + both] == [0] * 4, plain[0].err + both[0].err
+    assert [outcome.out for outcome in both] == [outcome.out for outcome in plain]
+    assert [outcome.notices for outcome in both] == [[], []]
+
+
+@pytest.mark.tensorflow
+def test_a_worker_that_differs_is_named_on_all_and_follows_the_chief(tmp_path: Path) -> None:
+    chief = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1"})
+    other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9"})
+    outcomes = run_group(tmp_path, chief, other)
+    assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
+    found = [[line for line in outcome.notices if "AX601" in line] for outcome in outcomes]
+    assert found[0] == found[1]
+    assert "AX601 warning" in found[0][0]
+    assert "worker 1 (127.0.0.1:" in found[0][0]
+    assert "TF_XLA_FLAGS --tf_xla_max_cluster_size=9 against unset" in found[0][0]
+    assert "step unset against graph" in found[0][0]
+    assert "LOG_LEVEL" not in found[0][0]
+    assert [outcome.last["planned"] for outcome in outcomes] == [False, False]
+    assert outcomes[0].last["loss"] == outcomes[1].last["loss"]
+
+
+@pytest.mark.tensorflow
+def test_a_strict_job_stops_on_every_worker_before_the_first_step(tmp_path: Path) -> None:
+    """Only one worker is strict. The other release of Keras is metadata alone, which is what is compared."""
+    strict = Worker(files={"pyproject.toml": "[tool.autoxla]\nstrict = true\n"})
+    metadata = "Metadata-Version: 2.1\nName: keras\nVersion: 3.10.0\n"
+    path = f"{tmp_path / '1'}:{HOME}"
+    other = Worker(
+        variables={"TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": path},
+        files={"keras-3.10.0.dist-info/METADATA": metadata},
+    )
+    outcomes = run_group(tmp_path, strict, other)
+    assert [(outcome.status, outcome.out) for outcome in outcomes] == [(1, ""), (1, "")], outcomes[0].err
+    for outcome in outcomes:
+        last = outcome.err.splitlines()[-1]
+        assert last.startswith("RuntimeError: autoxla: AX601 worker 1 (127.0.0.1:")
+        assert "TF_USE_LEGACY_KERAS true against unset" in last
+        assert "keras 3.10.0 against 3." in last
+
+
+@pytest.mark.tensorflow
+def test_a_worker_without_autoxla_holds_nobody_up(tmp_path: Path) -> None:
+    """The one behind it is heard all the same."""
+    outcomes = run_group(tmp_path, Worker(), PLAIN, Worker(variables={"TF_ENABLE_ONEDNN_OPTS": "1"}))
+    assert [outcome.status for outcome in outcomes] == [0] * 3, outcomes[0].err
+    chief, plain, heard = (outcome.notices for outcome in outcomes)
+    assert (plain, len(chief)) == ([], 2)
+    assert chief == heard
+    assert "AX602 warning" in chief[0]
+    assert "from worker 1 (127.0.0.1:" in chief[0]
+    assert "AX601 warning" in chief[1]
+    assert "worker 2 (127.0.0.1:" in chief[1]
+    assert len({str(outcome.last["loss"]) for outcome in outcomes}) == 1
+
+
+@pytest.mark.tensorflow
+def test_a_chief_that_fails_to_speak_is_waited_for_and_left_behind(tmp_path: Path) -> None:
+    outcomes = run_group(tmp_path, Worker(variables={"FAULT": "1"}), Worker())
+    assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
+    assert outcomes[0].last["loss"] == outcomes[1].last["loss"]
+    (chief,), (other,) = (outcome.notices for outcome in outcomes)
+    assert "AX901 error agreement of the workers: OSError: the store is broken" in chief
+    assert "AX602 warning" in other
+    assert "from worker 0 (127.0.0.1:" in other
+
+
+# --- One process, two replicas
+
+MIRRORED = """
+import inspect, json, sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+import tf_keras
+import numpy as np
+x = np.arange(64, dtype="float32").reshape(16, 4) / 64
+
+def build(library):
+    library.utils.set_random_seed(1)
+    model = library.Sequential([library.layers.Dense(1)])
+    model.build((None, 4))
+    model.compile("sgd", "mse")
+    return model
+
+def train(library):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = build(library)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = tf.data.Dataset.from_tensor_slices((x, x[:, :1])).batch(8).with_options(options)
+    loss = model.fit(data, epochs=2, verbose=0).history["loss"]
+    return [strategy.num_replicas_in_sync, bool(model.jit_compile), loss]
+
+print(json.dumps([train(keras), train(tf_keras)]))
+print(inspect.signature(tf.distribute.MultiWorkerMirroredStrategy))
+print(inspect.signature(tf.distribute.MultiWorkerMirroredStrategy.__init__))
+"""
+ASK = """
+from autoxla.hooks.distribute import in_strategy
+answers = []
+for library in (keras, tf_keras):
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        answers += [in_strategy(None), model := build(library)][:1]
+    answers += [in_strategy(model), in_strategy(build(library)), in_strategy(None)]
+print(json.dumps(answers))
+"""
+
+
+def run_mirrored(folder: Path, code: str, *words: str, **variables: str) -> Outcome:
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    return run([*words, "program.py"], folder, clean_environment(**variables))
+
+
+@pytest.mark.tensorflow
+def test_mirrored_replicas_train_the_same_and_are_known_as_such(tmp_path: Path) -> None:
+    plain = run_mirrored(tmp_path, MIRRORED)
+    assert plain.status == 0, plain.err
+    outcome = run_mirrored(tmp_path, MIRRORED + ASK, *AUTOXLA)
+    assert (outcome.status, outcome.notices) == (0, []), outcome.err
+    assert outcome.out.splitlines()[:-1] == plain.out.splitlines()
+    assert outcome.last == [True, True, False, False] * 2
+    # XLA fails there, so the settings do not turn it on either.
+    wanted = run_mirrored(tmp_path, MIRRORED, *AUTOXLA, AUTOXLA_STEP="xla")
+    assert (wanted.status, wanted.out) == (0, plain.out), wanted.err
+    assert sum("AX603 warning" in line for line in wanted.notices) == 1
+
+
+# --- Without TensorFlow
+
+
+def test_the_hook_is_registered() -> None:
+    assert ("autoxla.hooks.distribute", "hook_multi_worker") in {hook[1:] for hook in METHOD_HOOKS}
+
+
+def test_without_tensorflow_there_is_no_strategy() -> None:
+    assert "tensorflow" not in sys.modules
+    assert not in_strategy(object())
+
+
+def config_of(jobs: object, job: object, index: object) -> Mapping[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": jobs, "task": {"type": job, "index": index}})}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "job", "index", "expected"),
+    [
+        ({"worker": ["a:1", "b:1"]}, "worker", 0, True),
+        ({"worker": ["a:1", "b:1"]}, "worker", "1", False),
+        ({"worker": {"3": "a:1", "5": "b:1"}}, "worker", 3, True),
+        ({"chief": ["c:1"], "worker": ["a:1"]}, "worker", 0, False),
+        ({"chief": ["c:1"], "worker": ["a:1"]}, "chief", 0, True),
+        ({"worker": ["a:1"], "ps": ["p:1"]}, "ps", 0, False),
+        ({"worker": ["a:1"]}, "evaluator", 0, False),
+        ({}, "worker", 0, True),
+    ],
+)
+def test_one_task_is_the_chief(jobs: object, job: str, index: object, expected: bool) -> None:
+    cluster = read_tf_config(config_of(jobs, job, index))
+    assert cluster is not None
+    assert cluster.is_chief is expected
+
+
+def test_the_tasks_that_train_in_order() -> None:
+    cluster = as_cluster({"worker": ["a:1", "b:1"], "ps": ["p:1"], "chief": ["c:1"]}, "worker", 1)
+    assert cluster is not None
+    assert cluster.training == (Task("chief", 0, "c:1"), Task("worker", 0, "a:1"), cluster.own)
+    assert str(cluster.own) == "worker 1 (b:1)"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("worker"), inner),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_any_cluster_is_read_or_refused(jobs: object, job: object, index: object) -> None:
+    cluster = read_tf_config(config_of(jobs, job, index))
+    assert cluster is None or isinstance(cluster.is_chief, bool)
+
+
+@given(st.text() | JSON.map(json.dumps) | st.sampled_from(["[" * 100_000, '{"task": {}}', "1" * 5000]))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    cluster = read_tf_config({"TF_CONFIG": text})
+    assert cluster is None or isinstance(cluster, Cluster)
+
+
+@pytest.mark.parametrize("text", ["", "null", "{", "[]", '{"cluster": {"worker": ["a:1"]}}', "[" * 100_000])
+def test_no_cluster(text: str) -> None:
+    assert read_tf_config({"TF_CONFIG": text}) is None
+
+
+@pytest.mark.parametrize("index", [-1, 0.5, None, "x", "1" * 5000, [0]])
+def test_an_index_that_is_none(index: object) -> None:
+    assert read_tf_config(config_of({"worker": ["a:1"]}, "worker", index)) is None
+
+
+WORDS = st.builds(
+    Word, st.dictionaries(st.text(), st.text(), max_size=4), st.none() | st.booleans(), st.booleans()
+)
+CHIEF, OTHER = Task("worker", 0, "a:1"), Task("worker", 1, "b:1")
+
+
+@given(WORDS)
+def test_a_word_comes_back_as_it_was(word: Word) -> None:
+    assert parse_word(as_text(word)) == word
+
+
+@given(st.none() | st.booleans(), st.booleans())
+def test_a_verdict_comes_back_as_it_was(jit: bool | None, strict: bool) -> None:
+    verdict = Verdict("worker 1 differs", "worker 2", jit, strict)
+    assert parse_verdict(as_text(verdict)) == verdict
+
+
+@given(
+    st.text() | JSON.map(lambda value: json.dumps({"traits": value, "differences": value, "missing": "x"}))
+)
+def test_any_text_of_another_worker_is_read_or_refused(text: str) -> None:
+    word, verdict = parse_word(text), parse_verdict(text)
+    assert word is None or all(isinstance(value, str) for value in word.traits.values())
+    assert verdict is None or verdict.differences.isprintable()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, " " * LONGEST_WORD + as_text(Word())])
+def test_what_is_no_word_and_no_verdict(text: str) -> None:
+    assert parse_word(text) is None
+    assert parse_verdict(text) is None
+
+
+@given(st.dictionaries(st.builds(Task, st.text(), st.integers()), WORDS, min_size=1, max_size=6), WORDS)
+def test_a_verdict_is_short_lines(words: dict[Task, Word], word: Word) -> None:
+    verdict = judge(words, [*words, OTHER])
+    assert verdict.missing == str(OTHER)
+    assert parse_verdict(as_text(verdict)) == verdict
+    assert len(verdict.differences) < 4000
+    assert judge(dict.fromkeys(words, word), list(words)).differences == ""
+
+
+def test_differences_name_the_worker_and_both_values() -> None:
+    words = {CHIEF: Word({"keras": "3.15.1"}), OTHER: Word({"keras": "3.10.0", "F": "x"})}
+    expected = "worker 1 (b:1) differs from worker 0 (a:1): F x against unset, keras 3.10.0 against 3.15.1"
+    assert judge(words, [CHIEF, OTHER]) == Verdict(expected)
+
+
+def test_one_strict_worker_is_enough_and_the_chief_has_the_say() -> None:
+    words = {CHIEF: Word(jit_compile=False), OTHER: Word(jit_compile=True, strict=True)}
+    assert judge(words, [CHIEF, OTHER]) == Verdict(jit_compile=False, strict=True)
+
+
+def test_what_only_one_worker_knows_is_no_difference() -> None:
+    three, two = Word({"generation": "Keras 3"}), Word({"generation": "Keras 2"})
+    assert judge({CHIEF: three, OTHER: Word()}, [CHIEF, OTHER]) == Verdict()
+    assert "Keras 2 against Keras 3" in judge({CHIEF: three, OTHER: two}, [CHIEF, OTHER]).differences
+
+
+SITUATION = Situation(versions={"keras": (3, 15, 1), "numpy": (2, 0)}, settings=Settings(strict=True))
+
+
+def test_a_worker_describes_what_is_to_be_alike() -> None:
+    word = describe(SITUATION, Plan(path=ExecutionPath(keras=3, step="graph"), jit_compile=False), {})
+    assert word.traits["keras"] == "3.15.1"
+    assert (word.traits["generation"], word.traits["step"]) == ("Keras 3", "graph")
+    assert "numpy" not in word.traits
+    assert (word.jit_compile, word.strict) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}),
+        ({"XLA_FLAGS": "--xla_dump_to=/a --xla_a=1"}, {"XLA_FLAGS": "--xla_dump_to=/b --xla_a=1"}),
+        ({"XLA_FLAGS": "--xla_dump_to=/a"}, {}),
+        ({"TF_USE_LEGACY_KERAS": "1"}, {"TF_USE_LEGACY_KERAS": "True"}),
+        ({"TF_USE_LEGACY_KERAS": "0"}, {}),
+        ({"SECRET": "a"}, {"SECRET": "b"}),
+    ],
+)
+def test_what_may_differ(one: Mapping[str, str], other: Mapping[str, str]) -> None:
+    assert describe(SITUATION, Plan(), one) == describe(SITUATION, Plan(), other)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"},
+        {"XLA_FLAGS": "--xla_a=1"},
+        {"TF_USE_LEGACY_KERAS": "1"},
+        {"KERAS_BACKEND": "jax"},
+        {"ITEX_DISABLE_XLA": "1"},
+    ],
+)
+def test_what_may_not_differ(variables: Mapping[str, str]) -> None:
+    assert describe(SITUATION, Plan(), variables).traits != describe(SITUATION, Plan(), {}).traits
+    older = replace(SITUATION, versions={"keras": (3, 10)})
+    assert describe(older, Plan(), {}).traits != describe(SITUATION, Plan(), {}).traits
