@@ -177,6 +177,22 @@ class KerasConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """What ``python -m autoxla tune`` found for this program on this machine.
+
+    `path` is the name of the fastest path, `step` and `settings` (variables with their values) are what
+    makes it, `speedup` how many times faster than the default it was: 1.0 where that is the fastest.
+    `date` is in ISO 8601.
+    """
+
+    path: str
+    step: Step | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    speedup: float = 1.0
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that is known before the backends initialise.
 
@@ -193,6 +209,7 @@ class Situation:
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
     `restart` is what has to be restarted where the program runs cell by cell, None for all others.
+    `tuned` is what tuning this program found, None where it was not tuned.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -216,6 +233,7 @@ class Situation:
     cache_refused: str | None = None
     xla_cache: str | None = None
     restart: Literal["the kernel", "IPython"] | None = None
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -488,11 +488,17 @@ def _is_child() -> bool:
 
 
 def _is_follower() -> bool:
-    """Return whether another worker of the job speaks for this one, by its rank or by ``TF_CONFIG``."""
-    if rank(os.environ):
-        return True
+    """Return whether another worker of the job speaks for this one."""
+    return bool(_follower()) or _is_later_part()
+
+
+def _follower() -> str:
+    """Return the name of this worker by its rank or by ``TF_CONFIG``, empty for the first one of a job."""
+    number = rank(os.environ)
+    if number:
+        return f"rank{number}"
     cluster = read_tf_config(os.environ)
-    return (cluster is not None and not cluster.is_chief) or _is_later_part()
+    return "" if cluster is None or cluster.is_chief else cluster.own.word
 
 
 def _is_later_part() -> bool:
@@ -512,8 +518,8 @@ def _is_worker() -> bool:
 
 def _report_file(target: str) -> Path:
     """Return the file of this process: ``target``, or one beside it for another worker or a child."""
-    number = rank(os.environ)
-    own = f"{target}.rank{number}" if number else target
+    follower = _follower()
+    own = f"{target}.{follower}" if follower else target
     return Path(f"{own}.{os.getpid()}" if _is_child() or _is_worker() else own)
 
 

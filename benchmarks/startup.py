@@ -1,8 +1,10 @@
 """What autoxla adds to the start of an interpreter, beside other tools that begin there.
 
 ``python -m benchmarks.startup [--rounds 25] [--json FILE]`` makes environments of its own in a
-temporary folder: the wheel of this checkout, wrapt and coverage each in another one, so that
-nobody's ``.pth`` file is read by the rest. The bare start is an environment with nothing in it.
+temporary folder, one for each tool from the public index, so that nobody's ``.pth`` file is read
+by the rest. The bare start is an environment with nothing in it. OpenTelemetry runs without
+exporters and instrumentors, ddtrace without telemetry and remote configuration: both do more in
+real use.
 """
 
 from __future__ import annotations
@@ -23,6 +25,39 @@ from benchmarks import interleave, read_arguments, show, summarise, write_json
 
 CHECKOUT = Path(__file__).parents[1]
 SITECUSTOMIZE = CHECKOUT / "sitecustomize_example.py"
+
+#: What is started with each interpreter: the tool's distribution, what runs, variables, and the
+#: folder with its ``sitecustomize.py`` below ``site-packages``, for ``PYTHONPATH``.
+HOOKS = {
+    "import wrapt": ("wrapt", "import wrapt", {}, None),
+    "wrapt post-import hook": (
+        "wrapt",
+        "import wrapt; wrapt.register_post_import_hook(print, 'no_such')",
+        {},
+        None,
+    ),
+    "typeguard hook": ("typeguard", "import typeguard; typeguard.install_import_hook('no_such')", {}, None),
+    "beartype.claw hook": (
+        "beartype",
+        "from beartype.claw import beartype_package; beartype_package('no_such')",
+        {},
+        None,
+    ),
+    "coverage .pth, inactive": ("coverage", "pass", {}, None),
+    "coverage .pth, active": ("coverage", "pass", {"COVERAGE_PROCESS_START": "coveragerc"}, None),
+    "OpenTelemetry sitecustomize": (
+        "opentelemetry-distro",
+        "pass",
+        {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")},
+        "opentelemetry/instrumentation/auto_instrumentation",
+    ),
+    "ddtrace sitecustomize": (
+        "ddtrace",
+        "pass",
+        {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_REMOTE_CONFIGURATION_ENABLED": "false"},
+        "ddtrace/bootstrap",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -77,34 +112,40 @@ def make_starts(folder: Path) -> dict[str, Start]:
     """Return the ways to start that are compared, the bare one first."""
     wheel = build_wheel(folder)
     make = partial(make_environment, folder)
-    bare, shim = make("bare"), make("shim", wheel)
-    wrapt, coverage = make("wrapt", "wrapt"), make("coverage", "coverage")
-    (folder / "coveragerc").write_text(f"[run]\ndata_file = {folder / 'data'}\n", encoding="utf-8")
+    shim = make("shim", wheel)
     starts = {
-        "bare": Start(bare),
+        "bare": Start(make("bare")),
         "import autoxla": Start(shim, "import autoxla"),
         "autoxla.pth, active": Start(shim, variables={"AUTOXLA_ACTIVE": "1"}),
         "autoxla.pth, inactive": Start(shim),
+        "autoxla.pth, AUTOXLA=off": Start(shim, variables={"AUTOXLA": "off", "AUTOXLA_ACTIVE": "1"}),
         "import autoxla, AUTOXLA=off": Start(shim, "import autoxla", {"AUTOXLA": "off"}),
+        "autoxla site hook": Start(make_enabled(folder, wheel)),
     }
     if SITECUSTOMIZE.exists():
         starts["sitecustomize_example.py"] = Start(make_customized(folder, wheel))
-    return starts | {
-        "import wrapt": Start(wrapt, "import wrapt"),
-        "coverage .pth, inactive": Start(coverage),
-        "coverage .pth, active": Start(
-            coverage, variables={"COVERAGE_PROCESS_START": str(folder / "coveragerc")}
-        ),
-    }
+    return starts | make_hooks(folder)
+
+
+def make_hooks(folder: Path) -> dict[str, Start]:
+    """Return the starts with other tools, one environment for each distribution."""
+    (folder / "coveragerc").write_text(f"[run]\ndata_file = {folder / 'data'}\n", encoding="utf-8")
+    pythons: dict[str, Path] = {}
+    starts = {}
+    for name, (tool, code, variables, below) in HOOKS.items():
+        if tool not in pythons:
+            pythons[tool] = make_environment(folder, tool, tool)
+        own = {key: str(folder / word) if word == "coveragerc" else word for key, word in variables.items()}
+        if below is not None:
+            own["PYTHONPATH"] = str(find_packages(pythons[tool]) / below)
+        starts[name] = Start(pythons[tool], code, own)
+    return starts
 
 
 def find_versions(starts: Mapping[str, Start]) -> dict[str, str]:
     """Return the versions of what was measured."""
-    return {
-        "autoxla-runtime": starts["import autoxla"].version("autoxla-runtime"),
-        "wrapt": starts["import wrapt"].version("wrapt"),
-        "coverage": starts["coverage .pth, inactive"].version("coverage"),
-    }
+    tools = {hook[0]: starts[name].version(hook[0]) for name, hook in HOOKS.items()}
+    return {"autoxla-runtime": starts["import autoxla"].version("autoxla-runtime"), **tools}
 
 
 def build_wheel(folder: Path) -> str:
@@ -114,21 +155,34 @@ def build_wheel(folder: Path) -> str:
 
 
 def make_environment(folder: Path, name: str, *requirements: str) -> Path:
-    """Return the Python of a new environment that has ``requirements`` and nothing else."""
+    """Return the Python of a new environment that has ``requirements`` and what they need."""
     venv.create(folder / name, symlinks=os.name != "nt")
     binaries = "Scripts" if os.name == "nt" else "bin"
     python = folder / name / binaries / Path(sys.executable).name
     if requirements:
-        pip("--python", str(python), "install", "--no-deps", *requirements)
+        pip("--python", str(python), "install", *requirements)
     return python
 
 
 def make_customized(folder: Path, wheel: str) -> Path:
     """Return the Python of an environment with the example as its ``sitecustomize.py``."""
     python = make_environment(folder, "customized", wheel)
-    place = Start(python).run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    shutil.copy(SITECUSTOMIZE, Path(place) / "sitecustomize.py")
+    shutil.copy(SITECUSTOMIZE, find_packages(python) / "sitecustomize.py")
     return python
+
+
+def make_enabled(folder: Path, wheel: str) -> Path:
+    """Return the Python of an environment where autoxla is enabled in every process."""
+    python = make_environment(folder, "enabled", wheel)
+    subprocess.run(
+        [str(python), "-m", "autoxla", "site", "enable"], cwd=folder, check=True, capture_output=True
+    )
+    return python
+
+
+def find_packages(python: Path) -> Path:
+    """Return the ``site-packages`` of an environment."""
+    return Path(Start(python).run("import sysconfig; print(sysconfig.get_path('purelib'))").strip())
 
 
 def pip(*words: str) -> None:

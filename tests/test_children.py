@@ -221,8 +221,8 @@ def test_real_programs_get_their_own_generation(tmp_path: Path) -> None:
     child = "import tensorflow as tf\ntf.keras.ops.add(1, 2)\nprint(tf.keras.Model.__module__.split('.')[0])"
     (tmp_path / "child.py").write_text(child)
     (tmp_path / "parent.py").write_text(
-        "import subprocess, sys\nimport tensorflow as tf\ntf.keras.optimizers.legacy.Adam()\n"
-        "print(tf.keras.Model.__module__.split('.')[0], flush=True)\nsubprocess.run([sys.executable, 'child.py'], check=True)"
+        "import tensorflow as tf\ntf.keras.optimizers.legacy.Adam()\n"
+        "print(tf.keras.Model.__module__.split('.')[0])\n" + RUN.format(name="child.py")
     )
     outcome = launch(["parent.py"], tmp_path, clean_environment())
     assert outcome.out.split() == ["tf_keras", "keras"]

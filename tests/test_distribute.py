@@ -134,8 +134,10 @@ def test_workers_that_are_alike_train_as_without_autoxla(tmp_path: Path) -> None
 
 @pytest.mark.tensorflow
 def test_a_worker_that_differs_is_named_on_all_and_follows_the_chief(tmp_path: Path) -> None:
-    chief = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1"})
-    other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9"})
+    report = tmp_path / "report.json"
+    both = {"AUTOXLA_REPORT": str(report)}
+    chief = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1", **both})
+    other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9", **both})
     outcomes = run_group(tmp_path, chief, other)
     assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
     found = [[line for line in outcome.notices if "AX601" in line] for outcome in outcomes]
@@ -147,6 +149,9 @@ def test_a_worker_that_differs_is_named_on_all_and_follows_the_chief(tmp_path: P
     assert "LOG_LEVEL" not in found[0][0]
     assert [outcome.last["planned"] for outcome in outcomes] == [False, False]
     assert outcomes[0].last["loss"] == outcomes[1].last["loss"]
+    for file in (report, report.with_name("report.json.worker1")):
+        findings = json.loads(file.read_text(encoding="utf-8"))["findings"]
+        assert "AX601" in {finding["code"] for finding in findings}
 
 
 @pytest.mark.tensorflow
@@ -296,7 +301,11 @@ def test_the_tasks_that_train_in_order() -> None:
     cluster = as_cluster({"worker": ["a:1", "b:1"], "ps": ["p:1"], "chief": ["c:1"]}, "worker", 1)
     assert cluster is not None
     assert cluster.training == (Task("chief", 0, "c:1"), Task("worker", 0, "a:1"), cluster.own)
-    assert str(cluster.own) == "worker 1 (b:1)"
+    assert (str(cluster.own), cluster.own.word) == ("worker 1 (b:1)", "worker1")
+
+
+def test_a_task_is_a_word_for_a_file_whatever_its_job_is_called() -> None:
+    assert Task("../x", 3).word == "task3"
 
 
 JSON = st.recursive(

@@ -29,6 +29,7 @@ LAYERS = {
     "autoxla.notice": 2,
     "autoxla.report": 2,
     "autoxla.learned": 3,
+    "autoxla.tuned": 3,
     "autoxla.compiled": 3,
     "autoxla.session": 3,
     "autoxla.siblings": 3,

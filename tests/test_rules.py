@@ -21,6 +21,7 @@ from autoxla.facts import (
     Settings,
     Situation,
     Toolchain,
+    Tuned,
     Usage,
 )
 from autoxla.policies import RULES, decide
@@ -41,6 +42,7 @@ LEVEL_1 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
 LEVEL_2 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
 LEGACY = Settings(keras="legacy")
 CACHE = Settings(xla_cache=True)
+TUNED = Tuned("xla", "xla", {}, 1.5, "2026-11-21")
 THEANO = KerasConfig("keras.json", "theano")
 JAX = KerasConfig("keras.json", "jax")
 
@@ -274,6 +276,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(settings=CACHE, versions={**VERSIONS, "tensorflow": (2, 22, 0)}),
         make(settings=CACHE, versions={"keras": (3, 15, 1)}),
     ),
+    "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
     "AX906": (make(cache_refused="/c is not yours"), make()),
     "AX311": (
         make(plugins=METAL, usage=keras(3, jit_compile=True)),
@@ -339,7 +342,7 @@ def test_codes_are_unique() -> None:
 def test_messages_name_only_known_words() -> None:
     for rule in RULES:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
-        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused"}
+        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned"}
         known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
 

@@ -20,6 +20,7 @@ from installations import (
     CHECKOUT,
     LAUNCH,
     MARKER,
+    PROBE,
     Installation,
     build_wheel,
     copy_checkout,
@@ -100,6 +101,24 @@ def test_off_wins(installed: Installation) -> None:
     assert "AUTOXLA=off" in succeed(installed, "enable", AUTOXLA="off")
     assert active(installed, AUTOXLA="off", AUTOXLA_ACTIVE="1") == 0
     assert active(installed, AUTOXLA="fix") == 1
+
+
+CLEARED = {
+    "subprocess": "subprocess.run([sys.executable, '-c', PROBE], env={})",
+    "isolated": "subprocess.run([sys.executable, '-I', '-c', PROBE], env={})",
+    "exec": "os.execve(sys.executable, [sys.executable, '-c', PROBE], {})",
+    "path": "subprocess.run([sys.executable, '-c', PROBE], env={'PYTHONPATH': '/no/such/folder'})",
+}
+
+
+@pytest.mark.parametrize("child", CLEARED)
+def test_children_without_the_environment_are_active(installed: Installation, child: str) -> None:
+    """What the launcher cannot reach, since it needs the variable."""
+    code = f"import os, subprocess, sys; PROBE = {PROBE!r}; {CLEARED[child]}"
+    succeed(installed, "enable")
+    assert json.loads(installed.run("-c", code).stdout)["active"] == 1
+    succeed(installed, "disable")
+    assert json.loads(installed.run("-c", code, AUTOXLA_ACTIVE="1").stdout)["active"] == 0
 
 
 def prepare_editable(root: Path, _wheel: Path) -> Installation:

@@ -5,8 +5,9 @@ far, the running one included, and often the file in which it was saved the last
 made from both (`autoxla.lookahead.notebook.arrange`) at the first watched import, and a cell that
 nobody knew by then is looked at before it runs.
 
-Known limits: a frontend that says nothing of the file (Colab) is known by its cells alone, and so is
-one whose file has neither the running cell nor half of those that ran. ``%run`` is not followed.
+Known limits: where the frontend says nothing of the file (Colab), and where the file lacks the running
+cell or more than half of those that ran, the cells are all that is known. Of a script under ``%run``
+the script alone is read.
 """
 
 from __future__ import annotations

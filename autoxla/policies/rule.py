@@ -16,6 +16,7 @@ from autoxla.facts import (
     Plugin,
     Setting,
     Situation,
+    Tuned,
 )
 from autoxla.policies.usage import Demand, find_demands, first, is_below
 from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
@@ -295,6 +296,8 @@ class _Words(dict[str, object]):
             return draft.place_of("keras_3_demand")
         if name.endswith("_error"):
             return draft.flag_error(name.removesuffix("_error"))
+        if name == "tuned":
+            return _describe(situation.tuned)
         return {
             "backend": repr(draft.backend),
             "keras": situation.settings.keras,
@@ -303,3 +306,11 @@ class _Words(dict[str, object]):
             "rocm_found": situation.toolchain.rocm_found,
             "cache_refused": situation.cache_refused,
         }[name]
+
+
+def _describe(tuned: Tuned | None) -> str:
+    if tuned is None:
+        return ""
+    if tuned.speedup > 1:
+        return f"{tuned.path} {tuned.speedup:.3g} times faster on {tuned.date}"
+    return f"nothing faster than {tuned.path} on {tuned.date}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Place
+from autoxla.facts import Place, Step
 from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
 from autoxla.policies.rule import Cure, Draft, Rule
 
 SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 XLA_FLAGS = "XLA_FLAGS"
+SWITCH = "TF_USE_LEGACY_KERAS"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
 FLAG_READER = "TensorFlow, flags from the environment"
 CLUSTERING = "Intel Extension for TensorFlow, Keras 3 Overview, Enable XLA through TensorFlow"
@@ -30,9 +31,12 @@ def _on_cpu_only(draft: Draft) -> bool:
     return draft.situation.hardware.accelerator == "none"
 
 
-def _wanted_level(draft: Draft) -> str | None:
-    step = draft.situation.settings.step
+def _level_of(step: Step | None) -> str | None:
     return step[-1] if step is not None and step.startswith("autocluster") else None
+
+
+def _wanted_level(draft: Draft) -> str | None:
+    return _level_of(draft.situation.settings.step)
 
 
 def _is_in_the_way(draft: Draft) -> bool:
@@ -47,16 +51,57 @@ def _clustering(draft: Draft) -> bool:
 
 
 def _add_flags(draft: Draft) -> bool:
-    flags = draft.flags.with_flag(AUTO_JIT, _wanted_level(draft) or "0")
+    return _cluster(draft, _wanted_level(draft) or "0", "AX303")
+
+
+def _cluster(draft: Draft, at: str, code: str) -> bool:
+    flags = draft.flags.with_flag(AUTO_JIT, at)
     if _on_cpu_only(draft):
         flags = flags.with_flag(CPU_CLUSTERS, "true")
-    return draft.set(FLAGS, str(flags), "AX303")
+    return draft.set(FLAGS, str(flags), code)
 
 
 def _set_jit(draft: Draft) -> bool:
-    draft.jit_compile = draft.situation.settings.step == "xla"
-    draft.jit_because.append("AX308")
+    return _choose_jit(draft, draft.situation.settings.step, "AX308")
+
+
+def _choose_jit(draft: Draft, step: Step | None, code: str) -> bool:
+    draft.jit_compile = step == "xla"
+    draft.jit_because.append(code)
     return True
+
+
+def _tuned_step(draft: Draft) -> Step | None:
+    """Return the step that tuning found, None where the user or the program chose one."""
+    tuned, flags = draft.situation.tuned, draft.flags
+    chosen = draft.situation.settings.step is not None or draft.situation.usage.jit_compile is not None
+    chosen = chosen or flags.get(AUTO_JIT) is not None or flags.file is not None or bool(flags.errors)
+    return None if tuned is None or chosen else tuned.step
+
+
+def _tuned_variables(draft: Draft) -> dict[str, str]:
+    """Return the variables of the tuned path that nobody else has set."""
+    tuned = draft.situation.tuned
+    wanted = {} if tuned is None else tuned.settings
+    is_generation_chosen = draft.situation.settings.keras is not None
+    return {
+        name: value
+        for name, value in wanted.items()
+        if draft.environment.get(name) != value
+        and not draft.is_explicit(name)
+        and not (name == SWITCH and is_generation_chosen)
+    }
+
+
+def _take_tuned_path(draft: Draft) -> bool:
+    done = [draft.set(name, value, "AX705") for name, value in _tuned_variables(draft).items()]
+    step = _tuned_step(draft)
+    at = _level_of(step)
+    if at is not None:
+        done.append(_cluster(draft, at, "AX705"))
+    elif step is not None:
+        done.append(_choose_jit(draft, step, "AX705"))
+    return any(done)
 
 
 def _leave_clusters_alone(draft: Draft) -> bool:
@@ -176,6 +221,16 @@ RULES = (
         lambda d: d.situation.settings.step in ("graph", "xla"),
         act=_set_jit,
         about="step",
+    ),
+    Rule(
+        "AX705",
+        "info",
+        "The tuned path",
+        "python -m autoxla tune found {tuned}",
+        "take that path where the program and the user leave it open",
+        "autoxla, tune",
+        lambda d: _tuned_step(d) is not None or bool(_tuned_variables(d)),
+        act=_take_tuned_path,
     ),
     Rule(
         "AX305",

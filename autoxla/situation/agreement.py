@@ -26,10 +26,12 @@ LOCAL_VARIABLES = frozenset(
         "CUDA_VISIBLE_DEVICES",
         "HIP_VISIBLE_DEVICES",
         "KERAS_HOME",
+        "OMP_NUM_THREADS",
         "ONEAPI_DEVICE_SELECTOR",
         "ROCM_PATH",
         "ROCR_VISIBLE_DEVICES",
         "TF_CPP_MIN_LOG_LEVEL",
+        "TF_NUM_INTRAOP_THREADS",
         "TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
         "ZE_AFFINITY_MASK",
     }

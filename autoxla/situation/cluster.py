@@ -24,6 +24,11 @@ class Task:
         name = f"{shown(self.job)} {self.index}"
         return f"{name} ({shown(self.address)})" if self.address else name
 
+    @property
+    def word(self) -> str:
+        """The task as a part of a file's name."""
+        return f"{self.job if self.job.isidentifier() else 'task'}{self.index}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:

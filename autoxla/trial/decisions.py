@@ -41,12 +41,14 @@ class Decision:
     """What is known of a step: the path that won, None where XLA failed to compile it.
 
     `graph_s`, `xla_s`: seconds of a step, None where not measured. `retraced`: XLA needs a trace of its own.
+    `shadow`: measured on copies beside training, which says something but decides nothing.
     """
 
     winner: PathName | None
     graph_s: float | None = None
     xla_s: float | None = None
     retraced: bool = False
+    shadow: bool = False
 
 
 class Decisions:
@@ -65,7 +67,7 @@ class Decisions:
             device,
             sorted(self._versions.items()),
             digest(self._machine),
-            [os.environ.get(name) for name in _FLAGS],
+            [_lasting(os.environ.get(name, "")) for name in _FLAGS],
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
@@ -76,7 +78,7 @@ class Decisions:
         if record is None or not (winner in ("graph", "xla") or "failed" in record):
             return None
         graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
-        return Decision(winner, graph, xla, record.get("retraced") is True)
+        return Decision(winner, graph, xla, record.get("retraced") is True, record.get("shadow") is True)
 
     def compiles(self) -> Iterator[tuple[int, float]]:
         """Yield nodes and seconds of the XLA compiles that this machine has done."""
@@ -113,6 +115,11 @@ def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object
         "interval": [round(verdict.low, 4), round(verdict.high, 4)] if bounded else None,
         "pairs": verdict.pairs,
     }
+
+
+def _lasting(flags: str) -> str:
+    """Return ``flags`` without the place of the XLA cache, which is another one in each process."""
+    return " ".join(flag for flag in flags.split() if "persistent_cache" not in flag)
 
 
 def _seconds(milliseconds: object) -> float | None:

@@ -111,8 +111,10 @@ class Driver:
         self._structure: Any = None
         self._iterator: Any = None
         self._planned: Callable[[int], int | None] = lambda _: None
+        self._batch_size: int | None = None
         self._before = 0
         self._first_s = 0.0
+        self._seed: str | None = None
         self._survey: Survey | None = None
         self._reference: float | None = None
         self._begin()
@@ -128,9 +130,9 @@ class Driver:
 
     # The fit
 
-    def open(self, planned: Callable[[int], int | None]) -> None:
+    def open(self, planned: Callable[[int], int | None], batch_size: int | None) -> None:
         """Begin with a fit. ``planned`` is called with the steps done so far."""
-        self._planned = planned
+        self._planned, self._batch_size = planned, batch_size
         self._before += self.step
         self._begin()
         if self._run == self._watch_job:
@@ -226,14 +228,13 @@ class Driver:
     # Before anything is compiled
 
     def _check_seed(self, job: Background[str | None]) -> None:
-        seed = "unknown" if job.error is not None else job.result
-        if seed is not None:
-            self._is_final = True
-            self._rest()
-            return
-        if needs_trace(self._model) and not self._pays(self._first_s, _UNKNOWN):
-            self._rest()
-            return
+        self._seed = "unknown" if job.error is not None else job.result
+        if needs_trace(self._model):
+            # A trace of our own would draw from a seeded program's numbers.
+            self._is_final = self._seed is not None
+            if self._is_final or not self._pays(self._first_s, _UNKNOWN):
+                self._rest()
+                return
         step = find_step(self._model, self.stock, self._structure)
         if step is None:
             self._is_final = True
@@ -252,7 +253,9 @@ class Driver:
 
     def _consider(self) -> None:
         known = self._known()
-        if known.decision is not None and known.decision.winner != self._challenger:
+        if self._seed is not None:
+            self._consider_shadow(known)
+        elif known.decision is not None and known.decision.winner != self._challenger:
             self._begin_entry()
             self._end("an earlier run found the other path no faster")
         elif known.graph.foreign is not None and self._challenger == "xla":
@@ -266,6 +269,37 @@ class Driver:
             self._run = self._fetch
         elif self._planned(self.step) is not None:
             self._rest()
+
+    def _consider_shadow(self, known: Survey) -> None:
+        """Time XLA beside a program that must not change: on copies, on a batch of zeros, if it is cheap."""
+        batch = zeros(self._structure, self._batch_size)
+        cheap = economics.is_cheap(self._typical(), self._left(), known.compile_s, count_cores())
+        if known.decision is not None:
+            self._begin_entry()
+            self._say_what_could_be(known.decision)
+        elif self._challenger == "xla" and batch and cheap and known.fits and not known.graph.foreign:
+            self._begin_entry()
+            self._start(partial(_compile_shared, self._traced.concrete, batch), self._check_shadow)
+        elif self._planned(self.step) is not None:
+            self._rest()
+
+    def _check_shadow(self, job: Background[Compiled]) -> None:
+        if job.result is None:
+            self._keep({"failed": " ".join(str(job.error).split())[:200], "nodes": self._known().graph.nodes})
+            self._end("XLA cannot compile the step")
+            return
+        compiled, typical = job.result, self._typical()
+        self.entry["compile_s"] = round(compiled.compile_s, 4)
+        winner: PathName = "xla" if compiled.shadow_s < typical else "graph"
+        facts = self._milliseconds(typical, compiled.shadow_s)
+        self._keep({**facts, "winner": winner, "shadow": True})
+        self._say_what_could_be(Decision(winner, typical, compiled.shadow_s))
+
+    def _say_what_could_be(self, decision: Decision) -> None:
+        self._end(f"nothing is switched in a program that is seeded ({self._seed})")
+        graph, xla = decision.graph_s, decision.xla_s
+        if graph and xla and is_worth_switching(graph, xla, self._left()):
+            self._session.add_finding(_could_be(graph, xla, str(self._seed), self._session.program))
 
     def _is_worth_it(self) -> bool:
         known = self._known()
@@ -340,7 +374,7 @@ class Driver:
         if compiled.shadow_s > _HOPELESS * beside:
             self._keep({"winner": self._incumbent, **self._milliseconds(beside, compiled.shadow_s)})
             self._end(f"XLA needs {compiled.shadow_s * 1e3:.3g} ms a step, the graph {beside * 1e3:.3g} ms")
-        elif known is not None:
+        elif known is not None and not known.shadow:
             self._reference = None
             self._pin("AX704", known)
         else:
@@ -590,11 +624,11 @@ def _compile(concrete: Any, batch: Sequence[Any]) -> Compiled:
     copies = Copies(concrete)
     shadow = Executable(concrete, copies.captured)
     times = []
-    for _ in range(2):
+    for _ in range(3):
         begin = perf_counter()
         synchronise(shadow(batch))
         times.append(perf_counter() - begin)
-    return Compiled(Executable(concrete), times[0], times[1])
+    return Compiled(Executable(concrete), times[0], min(times[1:]))
 
 
 def _flat(structure: Any) -> list[Any]:
@@ -602,6 +636,16 @@ def _flat(structure: Any) -> list[Any]:
 
     flat: list[Any] = tf.nest.flatten(structure)
     return flat
+
+
+def zeros(structure: Any, rows: int | None) -> list[Any] | None:
+    """Return zeros for ``structure``, with ``rows`` where a batch's size is open; None if more is open."""
+    import tensorflow as tf
+
+    shapes = [[rows if n is None and i == 0 else n for i, n in enumerate(s.shape)] for s in _flat(structure)]
+    if any(size is None for shape in shapes for size in shape):
+        return None
+    return [tf.zeros(shape, spec.dtype) for shape, spec in zip(shapes, _flat(structure), strict=True)]
 
 
 def _device(step: Step) -> str:
@@ -629,6 +673,17 @@ def _switch(code: str, path: PathName, decision: Decision, step: int) -> Finding
         f"switched to {path} at step {step}",
         Place("fit"),
         applied=True,
+    )
+
+
+def _could_be(graph_s: float, xla_s: float, seed: str, program: str | None) -> Finding:
+    return Finding(
+        "AX702",
+        "info",
+        f"XLA would run a training step in about {xla_s * 1e3:.3g} ms instead of {graph_s * 1e3:.3g} ms; a "
+        f"program that is seeded ({seed}) is not switched while it runs",
+        f"python -m autoxla tune {program or 'SCRIPT'}, or compile(jit_compile=True)",
+        Place("fit"),
     )
 
 

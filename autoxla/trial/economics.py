@@ -16,6 +16,8 @@ from autoxla.trial.comparison import GAIN
 SHORTEST = 10.0
 #: What a switch must save, on top of `autoxla.trial.comparison.GAIN` of each step.
 LEAST_SAVING = 2.0
+#: The share of the training ahead that may be spent where nothing can be gained in this run.
+CHEAP = 0.01
 #: Pairs that a race usually takes, and the steps of a pair.
 RACE_STEPS = 20
 #: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
@@ -101,6 +103,12 @@ def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, c
     return saving >= LEAST_SAVING and prior.chance * saving > cost_of_trial(
         compile_seconds, step, prior, cores
     )
+
+
+def is_cheap(step: float, steps_left: float, compile_seconds: float, cores: int) -> bool:
+    """Return whether a compile costs so little of the training ahead that it may be made only to know."""
+    ahead = step * steps_left
+    return ahead >= SHORTEST and slowdown(cores) * compile_seconds <= CHEAP * ahead
 
 
 def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:

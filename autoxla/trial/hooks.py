@@ -49,10 +49,11 @@ def _hook(owner: type | None) -> None:
 
 @dataclass
 class Fit:
-    """A call of ``fit``: the epochs it was asked for, and the trial in it, if there is one."""
+    """A call of ``fit``: the epochs and the rows a batch that it was asked for, and the trial in it."""
 
     model: Any
-    epochs: int | None
+    epochs: int | None = None
+    batch_size: int | None = None
     driver: Driver | None = None
 
     def planned(self, done: int) -> int | None:
@@ -68,7 +69,7 @@ class Fit:
 
 
 def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    fit = Fit(args[0], _read_epochs(wrapped, args, kwargs)) if args else Fit(None, None)
+    fit = _read_call(wrapped, args, kwargs)
     outer = _fits.get(id(fit.model))
     _fits[id(fit.model)] = fit
     try:
@@ -108,20 +109,23 @@ def _put_in(fit: Fit) -> None:
         driver = vars(model)[_KEPT] = Driver(model, stock, session)
     if driver.is_final:
         return
-    driver.open(fit.planned)
+    driver.open(fit.planned, fit.batch_size)
     fit.driver = driver
     model.train_function = driver
 
 
-def _read_epochs(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> int | None:
-    """Return how many epochs a call of ``fit`` is to have, None where the call does not say."""
+def _read_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fit:
+    model = args[0] if args else None
     try:
         bound = inspect.signature(wrapped).bind(*args, **kwargs)
     except (TypeError, ValueError):
-        return None
+        return Fit(model)
     bound.apply_defaults()
-    epochs, first = bound.arguments.get("epochs"), bound.arguments.get("initial_epoch")
-    return epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
+    epochs, first, size = (bound.arguments.get(name) for name in ("epochs", "initial_epoch", "batch_size"))
+    asked = epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
+    # Of arrays, Keras takes 32 rows where it is not told.
+    is_array = hasattr(bound.arguments.get("x"), "__array__")
+    return Fit(model, asked, size if isinstance(size, int) else 32 if is_array else None)
 
 
 def _guarded(function: Callable[..., None], *arguments: Any) -> None:

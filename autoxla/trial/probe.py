@@ -1,0 +1,207 @@
+"""Timing a program from inside, for ``python -m autoxla tune``.
+
+A child of that command finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
+training steps, or so many seconds of them. Each call of the ``train_function`` of the first model that
+trains is timed until its result is there. Then the process ends at once, with status 0: nothing behind
+these steps runs, no evaluation and no saving. Without the variable this module is not even loaded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import resource
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+from autoxla.hooks import finder
+from autoxla.hooks.wrapping import Wrapped, wrap
+from autoxla.session import PROBE
+
+#: So many losses are kept: what rounding does to later ones says little.
+LOSSES = 64
+#: Steps that are timed at least, however long they take.
+_FEWEST = 3
+
+_wrapped: Wrapped = {}
+
+
+class Watch:
+    """What one process has measured: seconds of each step of its first model, and its losses."""
+
+    def __init__(self, file: Path, *, steps: int, seconds: float, perturb: bool) -> None:
+        self._file = file
+        self._steps = steps
+        self._seconds = seconds
+        self._perturb = perturb
+        self._model: weakref.ref[Any] | None = None
+        self._facts: dict[str, object] = {}
+        self._began = 0.0
+        self._times: list[float] = []
+        self._losses: list[float | None] = []
+
+    def run(self, model: Any, stock: Callable[[Any], Any], iterator: Any) -> Any:
+        """Run one step and time it, if it is one of the model that is watched."""
+        if self._model is None:
+            self._begin(model)
+        if self._model is None or self._model() is not model:
+            return stock(iterator)
+        if self._perturb:
+            self._perturb = not perturb(model)
+        begin = perf_counter()
+        logs = stock(iterator)
+        loss = read_loss(logs)
+        self._note(perf_counter() - begin, loss, _calls(model))
+        return logs
+
+    def write(self) -> None:
+        """Leave what was measured beside the request, whole or not at all."""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        facts = {
+            **self._facts,
+            "times": self._times,
+            "losses": self._losses,
+            "memory": memory * (1 if sys.platform == "darwin" else 1024),
+        }
+        temporary = self._file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(facts), encoding="utf-8")
+        temporary.replace(self._file.with_suffix(".done"))
+
+    def _begin(self, model: Any) -> None:
+        self._model = weakref.ref(model)
+        self._facts = {
+            "jit": bool(getattr(model, "jit_compile", None)),
+            "dtype": str(getattr(model, "compute_dtype", "float32")),
+        }
+        # For a program that trains for fewer steps than are asked for.
+        atexit.register(self.write)
+
+    def _note(self, seconds: float, loss: float | None, calls: int) -> None:
+        if not self._times:
+            self._began = perf_counter()
+        self._times.append(seconds / calls)
+        if len(self._losses) < LOSSES:
+            self._losses.append(loss)
+        done = len(self._times) - 1
+        is_over = perf_counter() - self._began > self._seconds and done >= _FEWEST
+        if done >= self._steps or is_over:
+            self.write()
+            _leave()
+
+
+class Probe:
+    """A model's ``train_function``, watched."""
+
+    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch) -> None:
+        self._model = weakref.ref(model)
+        self._stock = stock
+        self._watch = watch
+
+    def __call__(self, iterator: Any) -> Any:
+        """Run one step on the next batch of ``iterator``; return its logs."""
+        return self._watch.run(self._model(), self._stock, iterator)
+
+
+def hook_keras_3(module: ModuleType) -> None:
+    """Wrap ``make_train_function`` of Keras 3's ``TensorFlowTrainer``."""
+    _hook(getattr(module, "TensorFlowTrainer", None))
+
+
+def hook_keras_2(module: ModuleType) -> None:
+    """Wrap ``make_train_function`` of Keras 2's ``Model``."""
+    _hook(getattr(module, "Model", None))
+
+
+def _hook(owner: type | None) -> None:
+    # Taken away, since what this program starts is not what is measured.
+    name = os.environ.pop(PROBE, None)
+    if name is not None:
+        _watches.append(read_request(Path(name)))
+    if _watches:
+        wrap(owner, "make_train_function", _make_train_function, _wrapped)
+
+
+_watches: list[Watch] = []
+
+
+def read_request(file: Path) -> Watch:
+    """Return the watch that ``file`` asks for. Raises OSError, ValueError or KeyError where it asks for none."""
+    asked = json.loads(file.read_text(encoding="utf-8"))
+    return Watch(
+        file, steps=int(asked["steps"]), seconds=float(asked["seconds"]), perturb=bool(asked["perturb"])
+    )
+
+
+def _make_train_function(
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    result = wrapped(*args, **kwargs)
+    model = args[0] if args else None
+    stock = getattr(model, "train_function", None)
+    if not callable(stock) or isinstance(stock, Probe):
+        return result
+    probe = Probe(model, stock, _watches[0])
+    try:
+        model.train_function = probe  # type: ignore[union-attr]
+    except Exception as error:  # noqa: BLE001 - the parent sees that there was no step
+        finder.note_fault("probe", error)
+        return result
+    # Keras 2 assigns what is returned here, Keras 3 does not look at it.
+    return result if result is None else probe
+
+
+def read_loss(logs: Any) -> float | None:
+    """Return the loss in what a step gave, waiting until it is there; None where there is none.
+
+    Keras reports the mean over the epoch's steps so far.
+    """
+    value = logs.get("loss") if isinstance(logs, dict) else logs
+    if value is None and isinstance(logs, dict):
+        value = next(iter(logs.values()), None)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def perturb(model: Any) -> bool:
+    """Move each weight of ``model`` by one unit in its last place; return False while there are none.
+
+    What such a change grows to over the steps is what rounding may explain in another path's losses.
+    """
+    import numpy
+
+    try:
+        variables = list(model.trainable_variables)
+    except ValueError:  # Keras 2, before the model is built
+        return False
+    for variable in variables:
+        value = numpy.asarray(variable.numpy())
+        if value.dtype in (numpy.float32, numpy.float64):
+            sides = numpy.where(numpy.arange(value.size).reshape(value.shape) % 2, numpy.inf, -numpy.inf)
+            variable.assign(numpy.nextafter(value, sides.astype(value.dtype)))
+    return bool(variables)
+
+
+def _calls(model: Any) -> int:
+    """Return how many steps one call of ``train_function`` is."""
+    steps = getattr(model, "_steps_per_execution", None)
+    steps = getattr(model, "steps_per_execution", None) if steps is None else steps
+    try:
+        return max(1, int(steps.numpy() if hasattr(steps, "numpy") else steps))
+    except (TypeError, ValueError):
+        return 1
+
+
+def _leave() -> None:
+    """End the process at once: neither what follows in the program nor what is registered for its exit runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(0)
