@@ -21,10 +21,12 @@ file, - for standard input; options of python may stand in front of it.
 
 commands:
   check PATH...     find hazards in programs without running them
+  doctor [SCRIPT]   find what is wrong with this environment, and the remedy; imports no backend
   env [SCRIPT]      print the settings for a scheduler, as sh, dotenv, json or docker has them
   explain [SCRIPT]  show what would be configured, and why; runs nothing
   migrate PATH...   edit programs from one generation of Keras to the other
   records ACTION    list, show or clear what earlier runs taught
+  rule [CODE]       show what a code means, why it matters and what to do
   site ACTION       enable or disable autoxla in every process of this environment; status
   tune SCRIPT       run SCRIPT on each execution path and keep the fastest
   run PROGRAM       run PROGRAM even if its name is that of a command

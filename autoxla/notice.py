@@ -1,4 +1,4 @@
-"""What autoxla says while a program runs: single lines on stderr."""
+"""What autoxla says while a program runs: single lines on stderr, or in the program's log if it keeps one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from autoxla.facts import Finding
 
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
+#: Levels of `logging`, which is not imported for their sake.
+_LOG_LEVELS = {"error": 40, "warning": 30, "info": 20}
 
 
 def headline(findings: Sequence[Finding], program: str | None) -> str:
@@ -25,10 +27,36 @@ def headline(findings: Sequence[Finding], program: str | None) -> str:
 
 
 def say(line: str) -> None:
-    """Write ``autoxla: line`` on stderr, or nowhere if there is none."""
-    if sys.stderr is None:
+    """Say ``line`` through the logger ``autoxla`` where the program configured logging, else on stderr.
+
+    The level is the second word of ``line``. On stderr it begins with ``autoxla:``; where that is
+    closed it is said nowhere.
+    """
+    if _log(line) or sys.stderr is None:
         return
     try:
         sys.stderr.write(f"autoxla: {line}\n")
     except (OSError, ValueError):
         return  # closed: there is nobody left to tell
+
+
+def _log(line: str) -> bool:
+    """Return whether the program keeps a log, and ``line`` was given to it."""
+    logging = sys.modules.get("logging")
+    # A program that is just importing logging has no root yet.
+    root = getattr(logging, "root", None)
+    if logging is None or root is None:
+        return False
+    try:
+        logger = logging.getLogger("autoxla")
+        if not (root.handlers or logger.handlers):
+            return False
+        logger.log(_level(line), "%s", line)
+    except Exception:  # noqa: BLE001 - a handler or a filter of the program's own
+        return False
+    return True
+
+
+def _level(line: str) -> int:
+    words = line.split(maxsplit=2)
+    return _LOG_LEVELS.get(words[1], 30) if len(words) > 1 else 30

@@ -1,14 +1,19 @@
-"""The report of a process as JSON, for ``AUTOXLA_REPORT`` and ``explain --json``."""
+"""The report of a process, for ``AUTOXLA_REPORT`` and ``explain``: as JSON, or as a page of HTML."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from autoxla import __version__
 from autoxla.facts import Finding, Plan, Situation
+
+#: Endings of files that get a page.
+PAGES = (".html", ".htm")
 
 
 def as_data(
@@ -31,6 +36,25 @@ def as_data(
     }
 
 
+def page_data(
+    situation: Situation, plan: Plan, data: Mapping[str, object], program: str
+) -> dict[str, object]:
+    """Return ``data``, a report, with what a page tells beside it: the story of the plan, the rules."""
+    from autoxla import story
+
+    found = data.get("findings")
+    codes = {finding["code"] for finding in found} if isinstance(found, list) else set()
+    rules = {code: story.find_rule(code) for code in sorted(codes)}
+    return {
+        **data,
+        "program": program,
+        "made_by": f"autoxla {__version__}",
+        "rules": {code: {"title": r.title, "source": r.source} for code, r in rules.items() if r is not None},
+        "situation": story.situation_data(situation),
+        "story": {title: [list(row) for row in rows] for title, rows in story.tell(situation, plan)},
+    }
+
+
 def write_report(
     file: Path,
     situation: Situation,
@@ -39,11 +63,30 @@ def write_report(
     compiles: Sequence[Mapping[str, object]],
     faults: Iterable[tuple[str, Exception]],
     trials: Sequence[Mapping[str, object]],
+    program: str | None = "",
 ) -> None:
-    """Write the report to ``file``, whole or not at all. Raises OSError where that cannot be."""
+    """Write the report to ``file``, whole or not at all: a page where its name ends in ``.html``.
+
+    Raises OSError where that cannot be.
+    """
     data = as_data(situation, plan, findings, compiles, faults, trials)
+    if file.suffix.lower() in PAGES:
+        write_page(file, page_data(situation, plan, data, "notebook" if program is None else program))
+    else:
+        write_whole(file, json.dumps(data, indent=2) + "\n")
+
+
+def write_page(file: Path, data: Mapping[str, object]) -> None:
+    """Write the page of ``data``, as `page_data` gives it. Raises OSError."""
+    from autoxla.page import render_page
+
+    write_whole(file, render_page(data, time.strftime("%Y-%m-%d %H:%M:%S %z")))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write ``text`` to ``file``, whole or not at all. Raises OSError."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
 
 

@@ -33,7 +33,7 @@ from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, summarise
 from autoxla.readers import intended
 from autoxla.records import Store
-from autoxla.report import write_report
+from autoxla.report import PAGES, write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.siblings import is_later, is_part
 from autoxla.situation import gather
@@ -41,6 +41,7 @@ from autoxla.situation.cluster import read_tf_config
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
 from autoxla.situation.workers import rank, runs_parts
+from autoxla.tuned import recall as recall_tuned
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -62,6 +63,14 @@ METHOD_HOOKS = (
         "hook_multi_worker",
     ),
 )
+#: What watches a program for ``python -m autoxla tune``, in the place of a trial.
+PROBE_HOOKS = (
+    ("keras.src.backend.tensorflow.trainer", "autoxla.trial.probe", "hook_keras_3"),
+    ("keras.src.engine.training", "autoxla.trial.probe", "hook_keras_2"),
+    ("tf_keras.src.engine.training", "autoxla.trial.probe", "hook_keras_2"),
+)
+#: Names the file in which that command says what it asks for.
+PROBE = "AUTOXLA_PROBE"
 #: What is said on every worker of a job: how they differ, and that one is not heard.
 ABOUT_WORKERS = ("AX601", "AX602")
 #: What knows IPython.
@@ -123,7 +132,7 @@ class Session:
         situation = replace(
             situation, usage=_with_import(situation.usage, name, place), restart=find_shell()
         )
-        self.situation = self._with_xla_cache(situation)
+        self.situation = self._with_xla_cache(_with_tuned(situation))
         self.plan = decide(self.situation)
         self.findings = [*self.plan.findings, *_list_ignored(_learned()), *self._list_dropped()]
         self._apply(self.situation.environment)
@@ -189,7 +198,8 @@ class Session:
         if self.situation is not None and self.situation.restart is not None:
             importlib.import_module(_NOTEBOOK).follow()
         if self.situation is not None and self.situation.settings.mode != "observe":
-            for module, ours, function in METHOD_HOOKS:
+            hooks = METHOD_HOOKS + PROBE_HOOKS if PROBE in os.environ else METHOD_HOOKS
+            for module, ours, function in hooks:
                 finder.on_import(module, _late(ours, function))
         for module in _FIRST_USE:
             finder.on_import(module, lambda _: self.check_again())
@@ -318,10 +328,9 @@ class Session:
         """Write ``AUTOXLA_REPORT`` if it is wanted."""
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
-            file = _report_file(target)
-            write_report(
-                file, self.situation, self.plan, self.findings, self.compiles, finder.faults(), self.trials
-            )
+            file, findings = _report_file(target), self.findings
+            about = (self.compiles, finder.faults(), self.trials, self.program)
+            write_report(file, self.situation, self.plan, findings, *about)
 
 
 def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
@@ -367,6 +376,16 @@ def add_reading(situation: Situation, reading: Reading) -> Situation:
         usage=summarise(reading, versions, situation.usage),
         requiring_keras_2=find_requiring(unknown, "tf-keras", sys.path),
     )
+
+
+def _with_tuned(situation: Situation) -> Situation:
+    """Add what tuning this program found; a program that is being tuned takes the path it is given."""
+    settings = situation.settings
+    if PROBE in os.environ:
+        return replace(situation, settings=replace(settings, trial=False))
+    if settings.mode != "auto" or situation.restart is not None:
+        return situation
+    return recall_tuned(situation, sys.argv[1:], os.environ)
 
 
 def current() -> Session:
@@ -518,9 +537,11 @@ def _is_worker() -> bool:
 
 def _report_file(target: str) -> Path:
     """Return the file of this process: ``target``, or one beside it for another worker or a child."""
-    follower = _follower()
-    own = f"{target}.{follower}" if follower else target
-    return Path(f"{own}.{os.getpid()}" if _is_child() or _is_worker() else own)
+    follower, number = _follower(), str(os.getpid()) if _is_child() or _is_worker() else ""
+    # The ending says what a report is written as.
+    start, ending = os.path.splitext(target)  # noqa: PTH122
+    start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
+    return Path(".".join(part for part in (start, follower, number) if part) + ending)
 
 
 def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situation:

@@ -4,7 +4,7 @@
 temporary folder, one for each tool from the public index, so that nobody's ``.pth`` file is read
 by the rest. The bare start is an environment with nothing in it. OpenTelemetry runs without
 exporters and instrumentors, ddtrace without telemetry and remote configuration: both do more in
-real use.
+real use. Where valgrind is found, instructions are counted, too.
 """
 
 from __future__ import annotations
@@ -22,40 +22,46 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import interleave, read_arguments, show, summarise, write_json
+from benchmarks.instructions import count_all
 
 CHECKOUT = Path(__file__).parents[1]
 SITECUSTOMIZE = CHECKOUT / "sitecustomize_example.py"
 
-#: What is started with each interpreter: the tool's distribution, what runs, variables, and the
-#: folder with its ``sitecustomize.py`` below ``site-packages``, for ``PYTHONPATH``.
+
+@dataclass(frozen=True)
+class Hook:
+    """What another tool does at the start of an interpreter."""
+
+    tool: str
+    code: str = "pass"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    #: The folder with its ``sitecustomize.py`` below ``site-packages``, for ``PYTHONPATH``.
+    below: str | None = None
+
+
 HOOKS = {
-    "import wrapt": ("wrapt", "import wrapt", {}, None),
-    "wrapt post-import hook": (
-        "wrapt",
-        "import wrapt; wrapt.register_post_import_hook(print, 'no_such')",
-        {},
-        None,
+    "import wrapt": Hook("wrapt", "import wrapt"),
+    "wrapt post-import hook": Hook(
+        "wrapt", "import wrapt; wrapt.register_post_import_hook(print, 'no_such')"
     ),
-    "typeguard hook": ("typeguard", "import typeguard; typeguard.install_import_hook('no_such')", {}, None),
-    "beartype.claw hook": (
-        "beartype",
-        "from beartype.claw import beartype_package; beartype_package('no_such')",
-        {},
-        None,
+    "typeguard hook": Hook("typeguard", "import typeguard; typeguard.install_import_hook('no_such')"),
+    "beartype.claw hook": Hook(
+        "beartype", "from beartype.claw import beartype_package; beartype_package('no_such')"
     ),
-    "coverage .pth, inactive": ("coverage", "pass", {}, None),
-    "coverage .pth, active": ("coverage", "pass", {"COVERAGE_PROCESS_START": "coveragerc"}, None),
-    "OpenTelemetry sitecustomize": (
+    "coverage .pth, inactive": Hook("coverage"),
+    "coverage .pth, active": Hook("coverage", variables={"COVERAGE_PROCESS_START": "coveragerc"}),
+    "OpenTelemetry sitecustomize": Hook(
         "opentelemetry-distro",
-        "pass",
-        {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")},
-        "opentelemetry/instrumentation/auto_instrumentation",
+        variables={f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")},
+        below="opentelemetry/instrumentation/auto_instrumentation",
     ),
-    "ddtrace sitecustomize": (
+    "ddtrace sitecustomize": Hook(
         "ddtrace",
-        "pass",
-        {"DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false", "DD_REMOTE_CONFIGURATION_ENABLED": "false"},
-        "ddtrace/bootstrap",
+        variables={
+            "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false",
+            "DD_REMOTE_CONFIGURATION_ENABLED": "false",
+        },
+        below="ddtrace/bootstrap",
     ),
 }
 
@@ -68,13 +74,26 @@ class Start:
     code: str = "pass"
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def command(self) -> list[str]:
+        """The words of the command."""
+        return [str(self.python), "-c", self.code]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All variables."""
+        return {"PATH": os.environ.get("PATH", ""), **self.variables}
+
+    @property
+    def folder(self) -> Path:
+        """The folder to start in: ``-c`` puts it first on the path, so it must not be the checkout."""
+        return self.python.parent
+
     def run(self, code: str) -> str:
         """Run ``code`` and return what it prints; `CalledProcessError` if it fails."""
-        environment = {"PATH": os.environ.get("PATH", ""), **self.variables}
-        command = [str(self.python), "-c", code]
-        # ``-c`` puts the current folder first on the path, so it must not be the checkout.
+        command, environment = [*self.command[:-1], code], self.environment
         done = subprocess.run(
-            command, cwd=self.python.parent, env=environment, check=True, capture_output=True, text=True
+            command, cwd=self.folder, env=environment, check=True, capture_output=True, text=True
         )
         return done.stdout
 
@@ -100,9 +119,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         starts = make_starts(Path(folder))
         added = {name: len(start.modules() - starts["bare"].modules()) for name, start in starts.items()}
+        counts = count_all(starts)
         measured = interleave({name: start.time for name, start in starts.items()}, arguments.rounds)
         versions = find_versions(starts)
-    summary = {name: row | {"modules": added[name]} for name, row in summarise(measured).items()}
+    summary = {
+        name: row | {"modules": added[name]} | counts[name] for name, row in summarise(measured).items()
+    }
     show(summary, "ms")
     data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary, "measured": measured}
     write_json(arguments.json, data, versions)
@@ -130,21 +152,23 @@ def make_starts(folder: Path) -> dict[str, Start]:
 def make_hooks(folder: Path) -> dict[str, Start]:
     """Return the starts with other tools, one environment for each distribution."""
     (folder / "coveragerc").write_text(f"[run]\ndata_file = {folder / 'data'}\n", encoding="utf-8")
-    pythons: dict[str, Path] = {}
-    starts = {}
-    for name, (tool, code, variables, below) in HOOKS.items():
-        if tool not in pythons:
-            pythons[tool] = make_environment(folder, tool, tool)
-        own = {key: str(folder / word) if word == "coveragerc" else word for key, word in variables.items()}
-        if below is not None:
-            own["PYTHONPATH"] = str(find_packages(pythons[tool]) / below)
-        starts[name] = Start(pythons[tool], code, own)
-    return starts
+    pythons = {tool: make_environment(folder, tool, tool) for tool in {hook.tool for hook in HOOKS.values()}}
+    return {name: make_hook(hook, pythons[hook.tool], folder) for name, hook in HOOKS.items()}
+
+
+def make_hook(hook: Hook, python: Path, folder: Path) -> Start:
+    """Return the start with ``hook``; its configuration is in ``folder``."""
+    variables = dict(hook.variables)
+    if "COVERAGE_PROCESS_START" in variables:
+        variables["COVERAGE_PROCESS_START"] = str(folder / "coveragerc")
+    if hook.below is not None:
+        variables["PYTHONPATH"] = str(find_packages(python) / hook.below)
+    return Start(python, hook.code, variables)
 
 
 def find_versions(starts: Mapping[str, Start]) -> dict[str, str]:
     """Return the versions of what was measured."""
-    tools = {hook[0]: starts[name].version(hook[0]) for name, hook in HOOKS.items()}
+    tools = {hook.tool: starts[name].version(hook.tool) for name, hook in HOOKS.items()}
     return {"autoxla-runtime": starts["import autoxla"].version("autoxla-runtime"), **tools}
 
 

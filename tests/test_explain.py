@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import plugin_double
+from autoxla import commands
+from autoxla.records import Store
+from autoxla.situation.machine import digest, identity
 from programs import HOME, Outcome, clean_environment, run
 
 
@@ -47,6 +55,107 @@ def test_json(tmp_path: Path) -> None:
     assert set(data["findings"][0]) == {
         *("code", "level", "grade", "message", "file", "line", "column", "remedy", "applied")
     }
+
+
+def test_the_document_of_a_rule_is_named(tmp_path: Path) -> None:
+    outcome = explain(tmp_path, TF_USE_LEGACY_KERAS="yes")
+    assert "    source: TensorFlow, the lazy loader of tf.keras" in outcome.out
+
+
+def test_what_is_left_alone_is_told_with_its_line(tmp_path: Path) -> None:
+    code = "import keras\nmodel = keras.Sequential()\nmodel.compile(jit_compile=False)\n"
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    outcome = explain(tmp_path, "train.py", KERAS_BACKEND="tensorflow")
+    left = part(outcome, "Left alone")
+    assert "  jit_compile    False, as the program says, train.py:3:27" in left
+    assert "  KERAS_BACKEND  'tensorflow', which you set" in left
+
+
+def part(outcome: Outcome, title: str) -> list[str]:
+    """Return the lines below ``title``, none where it is not there."""
+    lines = outcome.out.splitlines()
+    if title not in lines:
+        return []
+    below = lines[lines.index(title) + 1 :]
+    return below[: below.index("")] if "" in below else below
+
+
+def test_only_what_other_modes_do_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import json\n", encoding="utf-8")
+    here = {"TF_USE_LEGACY_KERAS": "yes"}
+    assert part(explain(tmp_path, "train.py"), "In other modes") == []
+    assert part(explain(tmp_path, "train.py", **here), "In other modes") == [
+        "  off      not: TF_USE_LEGACY_KERAS=1",
+        "  observe  not: TF_USE_LEGACY_KERAS=1",
+    ]
+    observed = explain(tmp_path, "train.py", AUTOXLA="observe", **here)
+    assert "  fix   also: TF_USE_LEGACY_KERAS=1" in part(observed, "In other modes")
+
+
+def test_a_trial_is_a_deed_of_one_mode(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    assert "  fix      not: timing paths in training" in part(explain(tmp_path, "train.py"), "In other modes")
+
+
+def keep_decision(folder: Path, key: str, **facts: object) -> None:
+    about = {"program": "src/train.py", "model": "lstm", "date": "2026-01-02T03:04:05+00:00"}
+    machine = {"machine_digest": digest(identity())}
+    Store(folder / "cache" / "decisions").write(key * 16, {**about, **machine, **facts})
+
+
+def test_the_last_trial_is_told(tmp_path: Path) -> None:
+    keep_decision(tmp_path, "a", winner="graph", graph_ms=58.7, xla_ms=334.0)
+    keep_decision(tmp_path, "b", failed="no code\x1b[2J", model="gru", date="2026-01-03")
+    keep_decision(tmp_path, "c", winner="xla", program="other.py")
+    keep_decision(tmp_path, "d", winner="xla", machine_digest="another machine")
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    outcome = explain(tmp_path, "train.py", AUTOXLA_CACHE=str(tmp_path / "cache"))
+    assert part(outcome, "Measured in earlier runs") == [
+        "  gru   XLA failed: no code?[2J",
+        "  lstm  graph was faster, graph 58.7 ms, xla 334 ms, 2026-01-02",
+    ]
+
+
+def test_nothing_was_measured(tmp_path: Path) -> None:
+    assert part(explain(tmp_path), "Measured in earlier runs") == []
+
+
+def test_json_with_what_was_measured(tmp_path: Path) -> None:
+    keep_decision(tmp_path, "a", winner="xla", graph_ms=2.0, xla_ms=1.0)
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    outcome = explain(tmp_path, "--json", "train.py", AUTOXLA_CACHE=str(tmp_path / "cache"))
+    assert json.loads(outcome.out)["measured"] == {"lstm": "xla was faster, graph 2 ms, xla 1 ms, 2026-01-02"}
+
+
+def on_terminal(folder: Path, **variables: str) -> str:
+    """Return what ``explain`` writes on a terminal."""
+    leader, follower = pty.openpty()
+    environment = clean_environment(TERM="xterm", TF_USE_LEGACY_KERAS="yes", **variables)
+    words = [sys.executable, "-m", "autoxla", "explain"]
+    with subprocess.Popen(words, stdout=follower, cwd=folder, env=environment):
+        os.close(follower)
+        parts = []
+        # Linux says that the other end was closed by an error.
+        with suppress(OSError):
+            while part := os.read(leader, 4096):
+                parts.append(part)
+    os.close(leader)
+    return b"".join(parts).decode()
+
+
+def test_colours_on_a_terminal_only(tmp_path: Path) -> None:
+    rich = "import rich\n"
+    has_rich = run(["-c", rich], tmp_path).status == 0
+    assert ("\x1b[" in on_terminal(tmp_path)) == has_rich
+    assert "\x1b[3" not in on_terminal(tmp_path, NO_COLOR="1")
+    assert "\x1b" not in explain(tmp_path, TF_USE_LEGACY_KERAS="yes").out
+
+
+@pytest.mark.parametrize("command", sorted(commands.MODULES))
+def test_each_command_helps_with_an_example(command: str, tmp_path: Path) -> None:
+    outcome = run(["-m", "autoxla", command, "--help"], tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert f"example: python -m autoxla {command} " in outcome.out
 
 
 def test_no_backend_is_imported(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ LAYERS = {
     "autoxla.policies": 2,
     "autoxla.notice": 2,
     "autoxla.report": 2,
+    "autoxla.page": 2,
+    "autoxla.story": 2,
     "autoxla.learned": 3,
     "autoxla.tuned": 3,
     "autoxla.compiled": 3,
@@ -43,6 +45,7 @@ LAYERS = {
     "autoxla.trial": 4,
     "autoxla.launch": 4,
     "autoxla.ray": 4,
+    "autoxla.guide": 4,
     "autoxla.commands": 4,
     "autoxla.__main__": 4,
 }

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from autoxla.session import current
 from autoxla.trial import driver, economics
 from autoxla.trial.comparison import Verdict
 from autoxla.trial.eligibility import find_obstacle
+from autoxla.trial.executables import Dispatch
 
 keras: Any = importlib.import_module(sys.argv[1] if len(sys.argv) > 1 else "keras")
 ROWS, WIDTH, BATCH = 90, 6, 8  # 11 whole batches and one of 2 rows
@@ -39,11 +41,23 @@ class AtOnce:
             self.error = error
 
 
+class Waiting(Dispatch):
+    """`autoxla.trial.executables.Dispatch` that is done when it is first asked."""
+
+    def poll(self) -> bool:
+        """Wait until it is."""
+        while not super().poll():
+            time.sleep(0.01)
+        return True
+
+
 def force() -> None:
     """Let every trial begin early and end with the challenger after three pairs."""
     economics.SHORTEST = economics.LEAST_SAVING = 0.0
+    economics.CHEAP = 1e9
     names: Any = driver
-    names.Background, names._FIRST_LOOK, names._HOPELESS = AtOnce, 4, 1e9
+    names.Background, names.Dispatch = AtOnce, Waiting
+    names._FIRST_LOOK, names._HOPELESS, names._POLL = 4, 1e9, 0.0
     names.pays = lambda *_: True
     names.is_worth_switching = lambda *_: True
     names.judge = lambda pairs: Verdict("challenger" if len(pairs) >= 3 else None, 0.5, 0.4, 0.6, len(pairs))
@@ -258,6 +272,33 @@ def two_inputs(model: Any) -> dict[str, Any]:
     return state(other)
 
 
+def mixed(model: Any) -> dict[str, Any]:
+    """Fit a model that computes in bfloat16 and keeps float32."""
+    policies = keras.mixed_precision
+    policies.set_global_policy("mixed_bfloat16")
+    try:
+        other = make(**JIT)
+    finally:
+        policies.set_global_policy("float32")
+    model.adopted = other
+    return basic(other)
+
+
+def sparse(model: Any) -> dict[str, Any]:
+    """Fit rows that have a sparse feature, which is no plain tensor."""
+    inputs = keras.Input((WIDTH,), sparse=True)
+    other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    for weight in other.trainable_weights:
+        weight.assign(np.cos(np.arange(int(np.prod(weight.shape)))).reshape(tuple(weight.shape)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    other.compile("sgd", loss, **JIT)
+    x, y = data()
+    rows = tf.data.Dataset.from_tensor_slices((tf.sparse.from_dense(x), y)).batch(BATCH)
+    other.fit(rows, epochs=3, verbose=0)
+    model.adopted = other
+    return state(other)
+
+
 #: The run, how the model is made, and whether a trial is to take place in it.
 SCENARIOS: dict[str, tuple[Callable[[Any], dict[str, Any]], dict[str, Any], bool]] = {
     "basic": (basic, {}, True),
@@ -275,6 +316,8 @@ SCENARIOS: dict[str, tuple[Callable[[Any], dict[str, Any]], dict[str, Any], bool
     "train_step": (basic, {"of": Own, "metrics": None}, True),
     "LR schedule": (basic, {"schedule": True}, True),
     "two inputs": (two_inputs, {}, True),
+    "mixed precision": (mixed, {}, True),
+    "sparse": (sparse, {}, False),
     "steps_per_execution": (basic, {"steps_per_execution": 4}, False),
     "run_eagerly": (generated, {"run_eagerly": True}, False),
     "numpy_function": (basic, {"of": Printing, "metrics": None}, False),

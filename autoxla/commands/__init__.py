@@ -8,10 +8,12 @@ import sys
 #: with ``python -m autoxla run NAME`` or ``./NAME``.
 MODULES = {
     "check": "autoxla.commands.check",
+    "doctor": "autoxla.commands.doctor",
     "env": "autoxla.commands.env",
     "explain": "autoxla.commands.explain",
     "migrate": "autoxla.commands.migrate",
     "records": "autoxla.commands.records",
+    "rule": "autoxla.commands.rule",
     "site": "autoxla.commands.site",
     "tune": "autoxla.commands.tune",
 }

@@ -162,6 +162,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "python -m autoxla env", USAGE[7:], (__doc__ or "").partition("\n\n")[2], allow_abbrev=False
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "example: python -m autoxla env --format docker train.py"
     parser.add_argument(
         "script", nargs="?", type=Path, help="a program: a file, notebook, folder or zip file"
     )

@@ -1,50 +1,72 @@
-"""``python -m autoxla explain [--json] [SCRIPT]``: what autoxla would do here, and why.
+"""What autoxla would do here, and why: ``python -m autoxla explain [SCRIPT]``.
 
-Shows the plan for the environment in which it is called. Imports no backend. Exit status: 0, or 2
-where a setting, a flag variable or the script's name is bad.
+Shows the plan for the environment in which it is called, and for SCRIPT if one is given: a file, a
+notebook, a folder or a zip file. It tells what the program is, what would be set and why, what is left
+alone, what earlier runs measured, and what other modes would do. Runs nothing, imports no backend.
+
+Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from autoxla.commands.explanation import Explanation, render_html
 from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
-from autoxla.facts import Finding, Plan, Setting, Situation
+from autoxla.facts import Finding, Plan, Situation
 from autoxla.lookahead import Program, read_program
 from autoxla.notice import say
 from autoxla.policies import decide
-from autoxla.report import as_data
+from autoxla.records import Record, Store
+from autoxla.report import as_data, page_data, write_page
 from autoxla.settings import BadSettingError
+from autoxla.situation.machine import digest, identity
+from autoxla.story import Row, Section, finding_lines, situation_data, tell
+from autoxla.trial.decisions import decisions_folder
+from autoxla.tuned import recall as recall_tuned
 
-USAGE = "usage: python -m autoxla explain [--json] [SCRIPT]"
-#: What the facts of a usage are called.
-_FACTS = {"keras": "Keras generation", "ops_override": "ITEX ops override", "enables_xla": "enables XLA"}
+USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [SCRIPT]"
+#: Steps whose records are told.
+_MOST = 4
+_MEASURED = "Measured in earlier runs"
+
+
+class _BadArgumentsError(ValueError):
+    """Arguments that are not understood."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _BadArgumentsError(message)
 
 
 def main(argv: list[str]) -> int:
     """Print the plan for the script in ``argv``; return the exit status."""
-    if "-h" in argv or "--help" in argv:
-        print(f"{USAGE}\n\n{__doc__}")
-        return 0
-    names = [word for word in argv if word != "--json"]
-    if len(names) > 1 or any(name.startswith("-") for name in names):
-        say(f"AX902 error arguments: {' '.join(argv)!r} is not understood; {USAGE}")
-        return 2
-    script = Path(names[0]) if names else None
-    if script is not None and not script.exists():
-        say(f"AX902 error {script}: there is no such file; {USAGE}")
-        return 2
     try:
-        situation, plan = _plan_for(script)
+        options = _parse(argv)
+        if options.script is not None and not options.script.exists():
+            say(f"AX902 error {options.script}: there is no such file; {USAGE}")
+            return 2
+        situation, plan = _plan_for(options.script)
+    except _BadArgumentsError as error:
+        say(f"AX902 error arguments: {error}; {USAGE}")
+        return 2
     except BadSettingError as error:
         say(str(error))
         return 2
-    _print(situation, plan, as_json="--json" in argv)
+    measured = [] if options.script is None else list(_measured_rows(options.script, situation))
+    try:
+        _show(options, situation, plan, measured)
+    except OSError as error:
+        say(f"AX902 error {options.html}: {error.strerror or error}")
+        return 2
     return 2 if any(finding.code in BAD_INPUT for finding in plan.findings) else 0
 
 
@@ -63,11 +85,38 @@ def explain() -> str:
     return _explain(situation, plan, plan.findings)
 
 
+def render(situation: Situation, parts: Sequence[Section], findings: Sequence[Finding]) -> str:
+    """Return the parts of a story and the findings as text."""
+    lines = [_title(situation)]
+    for name, rows in parts:
+        lines += ["", name, *_table(rows)]
+    lines += ["", "Findings"]
+    lines += [f"  {line}" for finding in findings for line in finding_lines(finding)] or ["  none"]
+    return "\n".join(lines) + "\n"
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m autoxla explain",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: python -m autoxla explain --html plan.html train.py",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
+    parser.add_argument("script", nargs="?", type=Path, metavar="SCRIPT", help="the program to plan for")
+    return parser.parse_args(argv)
+
+
 def _explain(situation: Situation, plan: Plan, findings: Sequence[Finding]) -> Explanation:
-    sections = [("Situation", list(_situation_rows(situation))), ("Plan", list(_plan_rows(plan)))]
-    rows = [_finding_row(finding) for finding in findings]
-    html = render_html(f"autoxla, mode {situation.settings.mode}", sections, rows)
-    return Explanation(render(situation, plan, findings), html)
+    parts = tell(situation, plan)
+    html = render_html(_title(situation), parts, [_finding_row(finding) for finding in findings])
+    return Explanation(render(situation, parts, findings), html)
+
+
+def _title(situation: Situation) -> str:
+    return f"autoxla, mode {situation.settings.mode}"
 
 
 def _plan_for_cells(cells: Program) -> tuple[Situation, Plan]:
@@ -81,123 +130,96 @@ def _plan_for_cells(cells: Program) -> tuple[Situation, Plan]:
 def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
     situation = gather_for(Path.cwd() if script is None else folder_of(script))
     if script is not None:
-        situation = with_reading(situation, read_script(script))
+        situation = recall_tuned(with_reading(situation, read_script(script)), (), os.environ)
     return situation, decide(situation)
 
 
-def _print(situation: Situation, plan: Plan, *, as_json: bool) -> None:
-    if as_json:
-        data = {**as_data(situation, plan, plan.findings), "situation": situation_data(situation)}
-        print(json.dumps(data, indent=2))
+def _show(options: argparse.Namespace, situation: Situation, plan: Plan, measured: list[Row]) -> None:
+    data = as_data(situation, plan, plan.findings)
+    if options.html is not None:
+        page = page_data(situation, plan, data, "" if options.script is None else str(options.script))
+        write_page(options.html, {**page, "story": {**dict(tell(situation, plan)), _MEASURED: measured}})
+    if options.json:
+        told = {"situation": situation_data(situation), "measured": dict(measured)}
+        print(json.dumps({**data, **told}, indent=2))
+    elif options.html is not None:
+        print(options.html)
     else:
-        print(render(situation, plan, plan.findings), end="")
+        parts = tell(situation, plan)
+        parts[2:2] = [(_MEASURED, measured)] if measured else []
+        _print(render(situation, parts, plan.findings))
 
 
-def situation_data(situation: Situation) -> dict[str, object]:
-    """Return the situation in brief, as JSON has it."""
-    return {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "versions": {name: ".".join(map(str, version)) for name, version in situation.versions.items()},
-        "plugins": [plugin.file for plugin in situation.plugins],
-        "accelerator": situation.hardware.accelerator,
-        "environment": dict(situation.environment),
-        "keras.json": None if situation.keras_config is None else situation.keras_config.file,
-        "backends": sorted(situation.backends),
-    }
+def _print(text: str) -> None:
+    """Print ``text``, on a terminal with colours if rich is installed, which looks at NO_COLOR itself."""
+    if not (sys.stdout.isatty() and _print_coloured(text)):
+        print(text, end="")
 
 
-def render(situation: Situation, plan: Plan, findings: Sequence[Finding]) -> str:
-    """Return situation, plan and findings as text."""
-    lines = [f"autoxla, mode {situation.settings.mode}", "", "Situation"]
-    lines += _table(_situation_rows(situation))
-    lines += ["", "Plan"]
-    lines += _table(_plan_rows(plan))
-    lines += ["", "Findings"]
-    lines += [f"  {line}" for finding in findings for line in _finding_lines(finding)] or ["  none"]
-    return "\n".join(lines) + "\n"
+def _print_coloured(text: str) -> bool:
+    try:
+        from rich.console import Console
+        from rich.text import Text
+    except ImportError:
+        return False
+    shown = Text(text)
+    shown.highlight_regex(r"(?m)^\S.*$", "bold")
+    shown.highlight_regex(r"\bAX\d{3}\b", "cyan")
+    for level, colour in (("error", "bold red"), ("warning", "yellow")):
+        shown.highlight_regex(rf"(?<=AX\d\d\d ){level}\b", colour)
+    shown.highlight_regex(r"(?m)^ +(done|to do):", "bold")
+    Console(soft_wrap=True).print(shown, end="")
+    return True
 
 
-def _situation_rows(situation: Situation) -> Iterator[tuple[str, str]]:
-    yield "python", ".".join(map(str, sys.version_info[:3]))
-    for name in ("tensorflow", "keras", "tf-keras", "intel-extension-for-tensorflow"):
-        version = situation.versions.get(name)
-        if version is not None or name != "intel-extension-for-tensorflow":
-            yield name, "not installed" if version is None else ".".join(map(str, version))
-    yield "plug-ins", ", ".join(f"{p.kind} ({p.file})" for p in situation.plugins) or "none"
-    yield "accelerator", _accelerator(situation)
-    yield "backends", ", ".join(sorted(situation.backends)) or "none"
-    if situation.keras_config is not None:
-        yield situation.keras_config.file, f"backend {situation.keras_config.backend or 'not named'}"
-    for name, value in sorted(situation.environment.items()):
-        yield name, repr(value)
-    yield from _program_rows(situation)
+def _measured_rows(script: Path, situation: Situation) -> Iterator[Row]:
+    """Yield what tuning and the last trials of ``script`` found on this machine, the newest first."""
+    tuned = situation.tuned
+    if tuned is not None:
+        yield "tuned", f"{tuned.path}, {tuned.speedup:.3g} times as fast as the default, {tuned.date}"
+    here = digest(identity())
+    records = [r for r in Store(decisions_folder(os.environ)).list() if _is_about(r, script, here)]
+    for record in sorted(records, key=_date, reverse=True)[:_MOST]:
+        name = record.data.get("model")
+        yield _printable(name) if isinstance(name, str) and name else "model", _tell_record(record.data)
 
 
-def _program_rows(situation: Situation) -> Iterator[tuple[str, str]]:
-    """Yield what the program's source says, each fact with its line."""
-    reading, usage = situation.reading, situation.usage
-    if not reading.known:
-        return
-    whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
-    if situation.restart is not None:
-        yield "notebook", f"the cells run so far, and {len(reading.files)} file(s) read, {whole}"
-    else:
-        yield "program", f"{len(reading.files)} file(s) read, {whole}"
-    for name, place in usage.evidence.items():
-        if name != "importing":
-            yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
+def _is_about(record: Record, script: Path, machine: str) -> bool:
+    program = record.data.get("program")
+    is_here = record.data.get("machine_digest") == machine
+    # It was named from where it was started, which may have been elsewhere.
+    return is_here and isinstance(program, str) and Path(program).name == script.name
 
 
-def _accelerator(situation: Situation) -> str:
-    kinds = ", ".join(sorted(situation.hardware.kinds))
-    return kinds or situation.hardware.accelerator
+def _date(record: Record) -> str:
+    return str(record.data.get("date", ""))
 
 
-def _plan_rows(plan: Plan) -> Iterator[tuple[str, str]]:
-    path = plan.path
-    yield "keras", "not known before the program runs" if path.keras is None else _generation(path.keras)
-    yield "step", path.step or "as Keras decides at compile()"
-    yield "device", path.device
-    yield "backend", path.backend
-    if plan.jit_compile is not None:
-        yield (
-            "jit_compile",
-            f"{plan.jit_compile} where the program gives none ({', '.join(plan.jit_because)})",
-        )
-    for name in plan.import_first:
-        yield "import order", f"{name} before keras"
-    for alias, target in plan.alias.items():
-        yield f"import {alias}", f"gives {target}"
-    for setting in plan.settings:
-        yield _assignment(setting), f"{_previous(setting)}, because {', '.join(setting.because)}"
-    if not plan.settings:
-        yield "variables", "none is set or changed"
+def _tell_record(data: Mapping[str, object]) -> str:
+    if "failed" in data:
+        return _printable(f"XLA failed: {data['failed']}")
+    times = [
+        f"{path} {data[f'{path}_ms']:.3g} ms" for path in ("graph", "xla") if _is_time(data.get(f"{path}_ms"))
+    ]
+    won = f"{data.get('winner')} was faster" + (" on copies, beside training" if data.get("shadow") else "")
+    return _printable(", ".join([won, *times, str(data.get("date", ""))[:10]]))
 
 
-def _generation(keras: int) -> str:
-    return f"Keras {keras}" if keras else "not used"
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _assignment(setting: Setting) -> str:
-    return f"unset {setting.variable}" if setting.value is None else f"{setting.variable}={setting.value}"
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def _previous(setting: Setting) -> str:
-    return "was unset" if setting.previous is None else f"was {setting.previous!r}"
-
-
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    yield f"{finding.place} {finding.code} {finding.level} {finding.message}"
-    yield f"    {'done' if finding.applied else 'to do'}: {finding.remedy}"
-
-
-def _finding_row(finding: Finding) -> tuple[str, str]:
-    said, remedy = _finding_lines(finding)
+def _finding_row(finding: Finding) -> Row:
+    said, *rest = finding_lines(finding)
     place, message = f"{finding.place}", said.partition(f" {finding.level} ")[2]
-    return f"{finding.code} {finding.level}", f"{place}: {message}\n{remedy.strip()}"
+    lines = [f"{place}: {message}", *(line.strip() for line in rest)]
+    return f"{finding.code} {finding.level}", "\n".join(lines)
 
 
-def _table(rows: Iterator[tuple[str, str]]) -> list[str]:
-    pairs = list(rows)
-    width = max(len(name) for name, _ in pairs)
-    return [f"  {name:<{width}}  {value}" for name, value in pairs]
+def _table(rows: Sequence[Row]) -> list[str]:
+    width = max(len(name) for name, _ in rows)
+    return [f"  {name:<{width}}  {value}" for name, value in rows]

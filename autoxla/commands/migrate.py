@@ -8,6 +8,8 @@ with ``# autoxla: ignore`` is left out. Runs and imports nothing of what it read
 
 Exit status: 0 nothing (left) to do, 1 there are changes to make or something was refused, 2 a file
 could not be read or written, or the arguments are not understood.
+
+example: python -m autoxla migrate --to keras3 src train.py
 """
 
 from __future__ import annotations

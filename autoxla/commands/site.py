@@ -10,6 +10,8 @@ at its start: those that run already stay as they are. ``AUTOXLA=off`` switches 
 it was enabled. Only files that this command wrote are taken away.
 
 Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.
+
+example: python -m autoxla site enable --prefix
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ The process is replaced, not re-used: `runpy` and its like leave traces that pro
 none. What the program can still notice: ``AUTOXLA_ACTIVE`` in ``os.environ`` and, where autoxla is
 not installed, a folder in front of ``PYTHONPATH``.
 
-Known limits: POSIX only, since ``exec`` on Windows does not wait for the program; under ``-v`` and
-``-X importtime`` the launcher's own imports are listed, too.
+Known limits: POSIX only, since ``exec`` on Windows does not wait for the program; what an interpreter
+says at its own start (under ``-v``, ``-X importtime``, ``PYTHONCOERCECLOCALE=warn``, or about an invalid
+``-W``) is said twice; ``python -m`` itself imports a ``types.py`` or the like from the current folder
+before anything here runs, which the command ``autoxla`` does not.
 """
 
 # ruff: noqa: PTH100, PTH113, PTH118, PTH120 - pathlib would cost more than the rest of the launcher

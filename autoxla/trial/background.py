@@ -1,4 +1,9 @@
-"""Work beside training: a daemon thread that never delays the exit, and the memory it may use."""
+"""Work beside training: a daemon thread for Python, and the memory that work may use.
+
+What runs for long in TensorFlow's own code must not run in such a thread: a thread that comes back to
+Python while the interpreter ends is ended, too, and C++ code that it came through takes that for a
+crash. See `autoxla.trial.executables.Dispatch` for that.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +18,13 @@ T = TypeVar("T")
 class Background(Generic[T]):
     """One piece of work in a thread. `done` turns True when `result` or `error` is there."""
 
+    result: T | None
+    error: Exception | None
+
     def __init__(self, work: Callable[[], T]) -> None:
         self.done = False
-        self.result: T | None = None
-        self.error: Exception | None = None
+        self.result = None
+        self.error = None
         self._work = work
         self._thread = threading.Thread(target=self._run, name="autoxla-trial", daemon=True)
         self._thread.start()

@@ -40,6 +40,7 @@ from autoxla.trial.economics import (
 from autoxla.trial.eligibility import find_obstacle, find_seed
 from autoxla.trial.executables import (
     Copies,
+    Dispatch,
     Executable,
     Signature,
     bytes_captured,
@@ -50,14 +51,19 @@ from autoxla.trial.executables import (
 from autoxla.trial.graph import Graph, describe
 from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
 
+_FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - compared with text
 #: Steps that are no measure: the trace and what settles after it.
 _WARM_UP = 2
 #: The first look at the clock.
 _FIRST_LOOK = 8
 #: Steps that a change of load is judged by, by how much it must differ, and how often it counts.
 _WINDOW, _DRIFT, _LOOKS = 50, 1.3, 3
-#: A compiled step that is this much slower on copies is not let near a real batch.
-_HOPELESS = 3.0
+#: A challenger that takes this much longer for one step has lost, give or take what a first run costs.
+_HOPELESS, _SETTLING = 3.0, 0.05
+#: Seconds between two looks at whether XLA has compiled.
+_POLL = 0.02
+#: Runs on copies where only these are allowed.
+_SHADOWS = 3
 #: Shapes beyond the compiled one in a fit before XLA is given up for it.
 _STRANGERS = 4
 #: A graph that won by less than this may lose under another load.
@@ -78,15 +84,6 @@ class Survey:
     prior: Prior
     compile_s: float
     fits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A challenger that ran on copies: seconds of its compile, and of a step after it."""
-
-    run: Executable
-    compile_s: float
-    shadow_s: float
 
 
 class Driver:
@@ -115,6 +112,7 @@ class Driver:
         self._before = 0
         self._first_s = 0.0
         self._seed: str | None = None
+        self._poll_at = 0.0
         self._survey: Survey | None = None
         self._reference: float | None = None
         self._begin()
@@ -135,8 +133,6 @@ class Driver:
         self._planned, self._batch_size = planned, batch_size
         self._before += self.step
         self._begin()
-        if self._run == self._watch_job:
-            self._run = self._watch
 
     @property
     def is_final(self) -> bool:
@@ -144,12 +140,13 @@ class Driver:
         return self._is_final
 
     def close(self) -> None:
-        """End with the fit; what still compiles is forgotten."""
+        """End with the fit. What still compiles does so for the next one."""
         if self.entry:
             self.entry["steps"] = self.step
-            if self._job is not None and not self._job.done:
+            if self._run == self._watch_compile:
                 self.entry["outcome"] = "the fit ended before XLA had compiled the step"
-                self._run = self._watch
+        if self._run == self._watch_job:
+            self._run = self._watch
         self._job = None
         if getattr(self._model, "train_function", None) is self:
             self._model.train_function = self.stock
@@ -194,6 +191,29 @@ class Driver:
             self._run = self._watch
             self._guarded(self._then, job)
         return logs
+
+    def _watch_compile(self, iterator: Any) -> Any:
+        begin = perf_counter()
+        logs = self.stock(iterator)
+        end = perf_counter()
+        self._times.append(end - begin)
+        self.step += 1
+        self._sample_time(self._incumbent, end - begin)
+        if end >= self._poll_at:
+            self._guarded(self._poll)
+            self._poll_at = end + _POLL
+        return logs
+
+    def _poll(self) -> None:
+        try:
+            is_done = self._dispatch.poll()
+        except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
+            self._run = self._watch
+            self._check_failure(error)
+            return
+        if is_done:
+            self._run = self._watch
+            self._take_up()
 
     def _start(self, work: Callable[[], Any], then: Callable[[Background[Any]], None]) -> None:
         self._job, self._then, self._run = Background(work), then, self._watch_job
@@ -243,7 +263,8 @@ class Driver:
         self._traced = step
         self._usual = Executable(step.concrete)
         self._decisions = Decisions(decisions_folder(os.environ), _versions(self._session))
-        self._start(partial(survey, step, self._decisions, _device(step)), self._weigh)
+        definition = step.concrete.graph.as_graph_def()
+        self._start(partial(survey, step, definition, self._decisions, _device(step)), self._weigh)
 
     def _weigh(self, job: Background[Survey]) -> None:
         if job.result is None:
@@ -279,21 +300,22 @@ class Driver:
             self._say_what_could_be(known.decision)
         elif self._challenger == "xla" and batch and cheap and known.fits and not known.graph.foreign:
             self._begin_entry()
-            self._start(partial(_compile_shared, self._traced.concrete, batch), self._check_shadow)
+            self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
         elif self._planned(self.step) is not None:
             self._rest()
 
-    def _check_shadow(self, job: Background[Compiled]) -> None:
-        if job.result is None:
-            self._keep({"failed": " ".join(str(job.error).split())[:200], "nodes": self._known().graph.nodes})
-            self._end("XLA cannot compile the step")
-            return
-        compiled, typical = job.result, self._typical()
-        self.entry["compile_s"] = round(compiled.compile_s, 4)
-        winner: PathName = "xla" if compiled.shadow_s < typical else "graph"
-        facts = self._milliseconds(typical, compiled.shadow_s)
-        self._keep({**facts, "winner": winner, "shadow": True})
-        self._say_what_could_be(Decision(winner, typical, compiled.shadow_s))
+    def _time_shadow(self) -> None:
+        """Run the compiled step on copies a few times; training waits that long."""
+        shadow = Executable(self._compiled.concrete, Copies(self._compiled.concrete).captured)
+        times = []
+        for _ in range(_SHADOWS):
+            begin = perf_counter()
+            synchronise(shadow(self._batch))
+            times.append(perf_counter() - begin)
+        typical, fastest = self._typical(), min(times)
+        winner: PathName = "xla" if fastest < typical else "graph"
+        self._keep({**self._milliseconds(typical, fastest), "winner": winner, "shadow": True})
+        self._say_what_could_be(Decision(winner, typical, fastest))
 
     def _say_what_could_be(self, decision: Decision) -> None:
         self._end(f"nothing is switched in a program that is seeded ({self._seed})")
@@ -335,45 +357,43 @@ class Driver:
         known = self._known().decision
         if self._challenger == "graph":
             begin = perf_counter()
-            run = Executable(trace_plain(self._traced))
-            self._take_up(Compiled(run, perf_counter() - begin, 0.0))
+            self._compiled = Executable(trace_plain(self._traced))
+            self.entry["retrace_s"] = round(perf_counter() - begin, 4)
+            self._begin_race()
         elif known is not None and known.retraced:
             self._compile_again(batch)
         else:
-            work = partial(_compile_shared, self._traced.concrete, batch)
-            self._start(work, partial(self._check_compile, batch))
+            self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
 
     def _compile_again(self, batch: Sequence[Any]) -> None:
-        # Python code of Keras runs here, which is not made for threads.
         begin = perf_counter()
-        concrete = trace_compiled(self._traced)
+        self._compile(lambda: trace_compiled(self._traced), batch)
         self.entry["retrace_s"] = round(perf_counter() - begin, 4)
-        self._start(partial(_compile, concrete, batch), self._check_compile_again)
 
-    def _check_compile(self, batch: Sequence[Any], job: Background[Compiled]) -> None:
-        if job.result is None and not LOOPS.isdisjoint(self._known().graph.operations):
+    def _compile(self, trace: Callable[[], Any], batch: Sequence[Any]) -> None:
+        concrete = trace()
+        self._compiled = Executable(concrete)
+        self._batch = batch
+        self._dispatch = Dispatch(concrete, batch)
+        self._poll_at = 0.0
+        self._run = self._watch_compile
+
+    def _check_failure(self, error: Exception) -> None:
+        can_differ = not LOOPS.isdisjoint(self._known().graph.operations)
+        if can_differ and "retrace_s" not in self.entry and self._seed is None:
             # Recurrent layers write their loops another way for XLA, which the trace for the graph has not.
-            self._compile_again(batch)
-        else:
-            self._check_compile_again(job)
+            self._compile_again(self._batch)
+            return
+        reason = " ".join(str(error).split())[:200]
+        self._keep({"failed": reason, "nodes": self._known().graph.nodes})
+        self._end(f"XLA cannot compile the step: {reason}")
 
-    def _check_compile_again(self, job: Background[Compiled]) -> None:
-        if job.result is None:
-            reason = " ".join(str(job.error).split())[:200]
-            self._keep({"failed": reason, "nodes": self._known().graph.nodes})
-            self._end(f"XLA cannot compile the step: {reason}")
-        else:
-            self._take_up(job.result)
-
-    def _take_up(self, compiled: Compiled) -> None:
+    def _take_up(self) -> None:
         known = self._known().decision
-        self._compiled = compiled
-        self.entry["compile_s"] = round(compiled.compile_s, 4)
+        self.entry["compile_s"] = round(self._dispatch.seconds or 0.0, 4)
         self.entry["compiled_at"] = self.step
-        beside = self._typical()
-        if compiled.shadow_s > _HOPELESS * beside:
-            self._keep({"winner": self._incumbent, **self._milliseconds(beside, compiled.shadow_s)})
-            self._end(f"XLA needs {compiled.shadow_s * 1e3:.3g} ms a step, the graph {beside * 1e3:.3g} ms")
+        if self._seed is not None:
+            self._time_shadow()
         elif known is not None and not known.shadow:
             self._reference = None
             self._pin("AX704", known)
@@ -407,7 +427,13 @@ class Driver:
     def _note_turn(self, is_challenger: bool, took: float) -> None:
         self._turn += 1
         self._sample_time(self._challenger if is_challenger else self._incumbent, took)
-        if self._turn <= 0 or self._run != self._race:
+        if self._run != self._race:
+            return
+        if is_challenger and took > _HOPELESS * self._typical() + _SETTLING:
+            self._keep({"winner": self._incumbent, **self._milliseconds(self._typical(), took)})
+            self._end(f"{self._incumbent} kept: one step of {self._challenger} took {took * 1e3:.3g} ms")
+            return
+        if self._turn <= 0:
             return
         if self._half is None:
             self._half = took
@@ -494,7 +520,7 @@ class Driver:
     def _challenge(self, batch: Sequence[Any]) -> Any:
         """Run the challenger; where it fails, the incumbent on the same batch, and no challenger any more."""
         try:
-            return self._compiled.run(batch)
+            return self._compiled(batch)
         except Exception as error:  # noqa: BLE001 - if it is the program's own, the incumbent raises it, too
             logs = self._usual(batch)
             self._guarded(self._give_up, error)
@@ -597,9 +623,9 @@ class Driver:
             finder.note_fault("trial", error)
 
 
-def survey(step: Step, decisions: Decisions, device: str) -> Survey:
+def survey(step: Step, definition: Any, decisions: Decisions, device: str) -> Survey:
     """Return what is known of ``step`` before anything is compiled: for a thread beside training."""
-    graph = describe(step.concrete)
+    graph = describe(step.concrete, definition)
     shapes = tuple(str(spec.shape) for spec in _flat(step.structure))
     key = decisions.key(graph.digest, shapes, device)
     costs: CostModel = fit_costs(decisions.compiles())
@@ -613,22 +639,6 @@ def survey(step: Step, decisions: Decisions, device: str) -> Survey:
         costs.compile_seconds(graph.nodes),
         fits,
     )
-
-
-def _compile_shared(concrete: Any, batch: Sequence[Any]) -> Compiled:
-    return _compile(compile_trace(concrete, batch), batch)
-
-
-def _compile(concrete: Any, batch: Sequence[Any]) -> Compiled:
-    """Compile by running on copies of the variables; time that, and a step after it."""
-    copies = Copies(concrete)
-    shadow = Executable(concrete, copies.captured)
-    times = []
-    for _ in range(3):
-        begin = perf_counter()
-        synchronise(shadow(batch))
-        times.append(perf_counter() - begin)
-    return Compiled(Executable(concrete), times[0], min(times[1:]))
 
 
 def _flat(structure: Any) -> list[Any]:
@@ -699,9 +709,9 @@ def _given_up(outcome: str, step: int) -> Finding:
 
 
 def _leave_no_frames(error: BaseException) -> None:
-    """Take the frames of this module off the front of a traceback that the program is to see."""
+    """Take the trial's frames off the front of a traceback that the program is to see."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_FOLDER):
         trace = trace.tb_next
     if trace is not None:
         error.__traceback__ = trace

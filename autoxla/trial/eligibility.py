@@ -39,6 +39,8 @@ def find_obstacle(model: Any, session: Session) -> str | None:
         return "a call of the step is several steps"
     if getattr(model, "_cluster_coordinator", None) is not None or in_strategy(model):
         return "a distribution strategy"
+    if _runs_functions_eagerly():
+        return "functions run eagerly"
     return "op determinism" if _is_deterministic() else None
 
 
@@ -110,6 +112,12 @@ def _global_seed() -> object:
     ask = getattr(module, "global_seed", None)
     # Where that is not to be had, take a seed for granted.
     return ask() if callable(ask) else "unknown"
+
+
+def _runs_functions_eagerly() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.functions_run_eagerly())
 
 
 def _is_deterministic() -> bool:

@@ -1,13 +1,16 @@
 """Running a traced step on a batch: as it is, compiled by XLA, and on copies of the variables.
 
-``ConcreteFunction._call_flat`` and ``captured_inputs`` are the private part of TensorFlow that a trial
-needs: without them a step could not run on variables other than its own. Where they are not, no trial
-is made (`is_supported`).
+``ConcreteFunction._call_flat``, ``captured_inputs`` and the executors of the eager context are the private
+part of TensorFlow that a trial needs: without the first, a step could not run on variables other than
+its own, without the last, not beside others. Where they are not, no trial is made (`is_supported`).
 """
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 #: The shapes of a batch's tensors.
@@ -46,10 +49,69 @@ class Copies:
             self.captured.append(copy.handle)
 
 
+class Dispatch:
+    """A function that runs once, on copies of its variables, in a thread of TensorFlow's own.
+
+    No thread of Python's waits for it: the interpreter can end at any time. `poll` tells whether it is done.
+    """
+
+    def __init__(self, concrete: Any, batch: Sequence[Any]) -> None:
+        import tensorflow as tf
+
+        begin = perf_counter()
+        context, executors = _import_eager()
+        self.seconds: float | None = None
+        self._begin = begin
+        self._copies = Copies(concrete)
+        self._flag = tf.Variable(0, trainable=False)
+        self._scope = context.executor_scope
+        self._executor = executors.new_executor(enable_async=True)
+        # Its end waits for what it runs: the end of the interpreter must not be the end of it.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._executor))
+        self._logs = self._enqueue(lambda: concrete._call_flat(list(batch), self._copies.captured))
+        self._enqueue(lambda: tf.raw_ops.AssignVariableOp(resource=self._flag.handle, value=tf.constant(1)))
+
+    def poll(self) -> bool:
+        """Return whether the run is done, `seconds` after its beginning. Raises what it raised."""
+        import tensorflow as tf
+
+        if self.seconds is not None:
+            return True
+        if int(self._flag.numpy()):
+            self.seconds = perf_counter() - self._begin
+            self._release()
+            return True
+        try:
+            # An executor whose work failed takes no more, and says why.
+            self._enqueue(tf.raw_ops.NoOp)
+        except tf.errors.OpError:
+            self._executor.clear_error()
+            self._release()
+            raise
+        return False
+
+    def _enqueue(self, call: Callable[[], Any]) -> Any:
+        with self._scope(self._executor):
+            return call()
+
+    def _release(self) -> None:
+        del self._logs, self._copies
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(self._executor))
+
+
+def _import_eager() -> tuple[Any, Any]:
+    return tuple(importlib.import_module(f"tensorflow.python.eager.{n}") for n in ("context", "executor"))  # type: ignore[return-value]
+
+
 def is_supported(concrete: Any) -> bool:
     """Return whether this TensorFlow's functions have what `Executable` and `Copies` use."""
     names = ("_call_flat", "captured_inputs", "variables", "graph", "structured_input_signature")
-    return all(hasattr(concrete, name) for name in names)
+    try:
+        context, executors = _import_eager()
+    except ImportError:
+        return False
+    is_known = hasattr(context, "executor_scope") and hasattr(executors, "new_executor")
+    return is_known and all(hasattr(concrete, name) for name in names)
 
 
 def bytes_captured(concrete: Any) -> int:

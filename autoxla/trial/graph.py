@@ -40,9 +40,8 @@ class Graph:
         return next((name for name in self.operations if name in _FOREIGN), None)
 
 
-def describe(concrete: Any) -> Graph:
-    """Return what the ``tf.ConcreteFunction`` executes."""
-    definition = concrete.graph.as_graph_def()
+def describe(concrete: Any, definition: Any) -> Graph:
+    """Return what the ``tf.ConcreteFunction`` executes; ``definition`` is its graph's ``GraphDef``."""
     functions = {function.signature.name: function for function in definition.library.function}
     operations = Counter(_kinds(concrete.graph.get_operations()))
     for function in functions.values():

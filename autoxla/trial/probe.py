@@ -1,9 +1,10 @@
 """Timing a program from inside, for ``python -m autoxla tune``.
 
 A child of that command finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
-training steps, or so many seconds of them. Each call of the ``train_function`` of the first model that
-trains is timed until its result is there. Then the process ends at once, with status 0: nothing behind
-these steps runs, no evaluation and no saving. Without the variable this module is not even loaded.
+training steps and seconds of them at least, and so many seconds at most. Each call of the
+``train_function`` of the first model that trains is timed until its result is there. Then the process
+ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. Without the
+variable this module is not even loaded.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ _wrapped: Wrapped = {}
 class Watch:
     """What one process has measured: seconds of each step of its first model, and its losses."""
 
-    def __init__(self, file: Path, *, steps: int, seconds: float, perturb: bool) -> None:
+    def __init__(self, file: Path, *, steps: int, least: float, most: float, perturb: bool) -> None:
         self._file = file
         self._steps = steps
-        self._seconds = seconds
+        self._least = least
+        self._most = most
         self._perturb = perturb
         self._model: weakref.ref[Any] | None = None
         self._facts: dict[str, object] = {}
@@ -88,11 +90,14 @@ class Watch:
         self._times.append(seconds / calls)
         if len(self._losses) < LOSSES:
             self._losses.append(loss)
-        done = len(self._times) - 1
-        is_over = perf_counter() - self._began > self._seconds and done >= _FEWEST
-        if done >= self._steps or is_over:
+        if self._is_enough(len(self._times) - 1, perf_counter() - self._began):
             self.write()
             _leave()
+
+    def _is_enough(self, steps: int, seconds: float) -> bool:
+        if seconds > self._most:
+            return steps >= _FEWEST
+        return steps >= self._steps and seconds >= self._least
 
 
 class Probe:
@@ -131,10 +136,14 @@ _watches: list[Watch] = []
 
 
 def read_request(file: Path) -> Watch:
-    """Return the watch that ``file`` asks for. Raises OSError, ValueError or KeyError where it asks for none."""
+    """Return the watch that ``file`` asks for. Raises OSError, ValueError or KeyError where that is none."""
     asked = json.loads(file.read_text(encoding="utf-8"))
     return Watch(
-        file, steps=int(asked["steps"]), seconds=float(asked["seconds"]), perturb=bool(asked["perturb"])
+        file,
+        steps=int(asked["steps"]),
+        least=float(asked["least"]),
+        most=float(asked["most"]),
+        perturb=bool(asked["perturb"]),
     )
 
 
@@ -161,7 +170,7 @@ def read_loss(logs: Any) -> float | None:
 
     Keras reports the mean over the epoch's steps so far.
     """
-    value = logs.get("loss") if isinstance(logs, dict) else logs
+    value: Any = logs.get("loss") if isinstance(logs, dict) else logs
     if value is None and isinstance(logs, dict):
         value = next(iter(logs.values()), None)
     try:
@@ -191,7 +200,7 @@ def perturb(model: Any) -> bool:
 
 def _calls(model: Any) -> int:
     """Return how many steps one call of ``train_function`` is."""
-    steps = getattr(model, "_steps_per_execution", None)
+    steps: Any = getattr(model, "_steps_per_execution", None)
     steps = getattr(model, "steps_per_execution", None) if steps is None else steps
     try:
         return max(1, int(steps.numpy() if hasattr(steps, "numpy") else steps))
@@ -200,7 +209,7 @@ def _calls(model: Any) -> int:
 
 
 def _leave() -> None:
-    """End the process at once: neither what follows in the program nor what is registered for its exit runs."""
+    """End the process at once: nothing that follows runs, nor what is registered for the exit."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

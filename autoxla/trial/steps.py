@@ -31,8 +31,11 @@ class Step:
 def find_step(model: Any, stock: Any, structure: Any) -> Step | None:
     """Return the step that ``stock``, the model's ``train_function``, runs on data of ``structure``.
 
-    None where it is not to be had. For a Keras 2 model this traces, which takes as long as Keras itself did.
+    None where it is not to be had, or where a batch is more than plain tensors. For a Keras 2 model this
+    traces, which takes as long as Keras itself did.
     """
+    if not _is_plain(structure):
+        return None
     python, concrete = _find_trace(stock, structure)
     if python is None and _is_keras_2(model):
         python = _make_step(model)
@@ -96,6 +99,12 @@ def _closed_over(function: Any) -> Iterator[Any]:
     for cell in getattr(function, "__closure__", None) or ():
         with suppress(ValueError):  # not assigned yet
             yield cell.cell_contents
+
+
+def _is_plain(structure: Any) -> bool:
+    import tensorflow as tf
+
+    return all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
 
 
 def _takes(concrete: Any, structure: Any) -> bool:

@@ -20,15 +20,21 @@ and the **regret** is A(N) - min(P(N), X(N)), its share that divided by min(P(N)
 The *steps of the trial* are those from its first look at the clock to its decision, and those of later
 races. The excess of a step is its time less the reference of its path: the mean of that path's steps
 outside of the trial, without stalls, or where there are fewer than `FEWEST`, of its steps after training
-(those of Keras' own function for plain). An excess above (`STALL` - 1) references is a stall; any other is slow-down where a
-challenger was being compiled, and overhead elsewhere. What the steps outside of the trial took beyond
-their typical time is nobody's cost: it would have been there without autoxla.
+(those of Keras' own function for plain). The excess of a step of more than `STALL` references is a stall;
+any other is slow-down where a challenger was being compiled, and overhead elsewhere. What the steps
+outside of the trial took beyond their typical time is nobody's cost: it would have been there without
+autoxla. It is kept as ``unexplained_s``, the sum of the steps that were made less what the ledger says
+of them.
 
 A run that is shorter than N is continued on the path of its last step; one that began no trial has an
 excess only where it looked (the step of the look, and a second after it where it looked further).
 
+``drift`` is the median step of the training outside of the trial over the same step after it. Far from 1
+(``noisy``, more than `DRIFT`) the machine was another one after training than during it, and the excesses
+and what is continued say little.
+
 Every figure has a bootstrap interval (95 %): pairs, references and excesses are drawn anew, each step
-by itself, so that under a load that drifts the interval is too narrow.
+by itself, so that under a load that drifts the interval is too narrow; f and K were measured once.
 """
 
 from __future__ import annotations
@@ -44,13 +50,17 @@ from typing import Any, Literal
 from autoxla.trial.economics import SHORTEST
 
 PathName = Literal["graph", "xla"]
-#: An estimate with the bounds of its interval.
-Bounded = tuple[float, float, float]
+#: Milliseconds of the steps of each path that others are compared with.
+References = Mapping[PathName, Sequence[float]]
+#: Path and milliseconds of the steps of a trial, by what their excess is counted as.
+Excesses = Mapping[str, Sequence[tuple[PathName, float]]]
 LINES = ("path", "compile", "slowdown", "stalls", "overhead")
 EXCESSES = ("slowdown", "stalls", "overhead")
 
 #: A step of so many references is a stall of the main thread.
 STALL = 3.0
+#: With steps during and after training so far apart, a ledger says little.
+DRIFT = 1.15
 #: So many steps outside of the trial make a reference.
 FEWEST = 20
 #: The step at whose end a trial first looks at the clock, and the milliseconds that it may then look further.
@@ -74,7 +84,13 @@ class Trial:
         """Return the step at which the first decision was there, None where none ever was."""
         if self.switched_at is not None:
             return self.switched_at
-        return self.ended_at if self.decided_at is None else self.decided_at
+        if self.decided_at is None or self.compiled_at is None:
+            return self.ended_at
+        # `decided_at` may be that of a later race; the steps of the first one follow the compile.
+        sampled, step = {step for step, _ in self.samples}, self.compiled_at
+        while step + 1 in sampled:
+            step += 1
+        return step
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +146,14 @@ class Account:
 def read_trial(entry: Mapping[str, Any]) -> Trial:
     """Return an entry of the report's ``trials``."""
     samples = tuple((step, path) for step, path, *_ in entry.get("samples", ()))
-    names = ("compiled_at", "switched_at", "decided_at", "ended_at")
-    return Trial(entry["began_at"], *(entry.get(name) for name in names), samples)
+    return Trial(
+        entry["began_at"],
+        compiled_at=entry.get("compiled_at"),
+        switched_at=entry.get("switched_at"),
+        decided_at=entry.get("decided_at"),
+        ended_at=entry.get("ended_at"),
+        samples=samples,
+    )
 
 
 def paths_of(run: Run) -> list[PathName]:
@@ -140,11 +162,10 @@ def paths_of(run: Run) -> list[PathName]:
     if trial is None:
         return ["graph"] * count
     sampled = {step: path for step, path in trial.samples if step <= count}
-    paths: list[PathName] = []
-    path: PathName
-    for step in range(count, 0, -1):
-        path = sampled.get(step) or (paths[-1] if paths and step < max(sampled, default=0) else _end(trial, step))
-        paths.append(path)
+    last = max(sampled, default=0)
+    paths = [_end(trial, step) for step in range(count, last, -1)]
+    for step in range(last, 0, -1):
+        paths.append(sampled[step] if step in sampled else paths[-1])
     return paths[::-1]
 
 
@@ -177,19 +198,30 @@ def _looked(run: Run) -> set[int]:
     return set(range(FIRST_LOOK, min(count, FIRST_LOOK + further + 1) + 1))
 
 
-def find_references(run: Run, pairs: Pairs) -> dict[PathName, list[float]]:
+def find_references(run: Run, pairs: Pairs) -> References:
     """Return the steps of each path that its steps in the trial are compared with."""
-    inside = steps_of_trial(run)
     after: dict[PathName, Sequence[float]] = {"graph": pairs.stock, "xla": pairs.xla}
-    numbered = [
-        (path, time)
-        for step, (path, time) in enumerate(zip(paths_of(run), run.steps, strict=True), 1)
-        if step > 2 and step not in inside
-    ]
-    found: dict[PathName, list[float]] = {}
-    for path, times in after.items():
-        outside = [time for name, time in numbered if name == path]
-        found[path] = without_stalls(outside if len(outside) >= FEWEST else times)
+    outside = steps_outside(run)
+    return {
+        path: without_stalls(outside[path] if len(outside[path]) >= FEWEST else times)
+        for path, times in after.items()
+    }
+
+
+def find_drift(run: Run, pairs: Pairs) -> float:
+    """Return a step during training over one after it, by the path with more steps outside of the trial."""
+    outside, after = steps_outside(run), {"graph": pairs.stock, "xla": pairs.xla}
+    path = max(outside, key=lambda name: len(outside[name]))
+    return median(outside[path]) / median(after[path]) if outside[path] and after[path] else 1.0
+
+
+def steps_outside(run: Run) -> dict[PathName, list[float]]:
+    """Return the steps of each path that are not the trial's, nor the first two."""
+    inside = steps_of_trial(run)
+    found: dict[PathName, list[float]] = {"graph": [], "xla": []}
+    for step, (path, time) in enumerate(zip(paths_of(run), run.steps, strict=True), 1):
+        if step > 2 and step not in inside:
+            found[path].append(time)
     return found
 
 
@@ -201,7 +233,7 @@ def without_stalls(times: Sequence[float]) -> list[float]:
     return [time for time in times if time <= limit]
 
 
-def sort_excesses(run: Run, references: Mapping[PathName, Sequence[float]]) -> dict[str, list[tuple[PathName, float]]]:
+def sort_excesses(run: Run, references: References) -> Excesses:
     """Return path and time of each step of the trial, by what its excess is counted as."""
     means = {path: fmean(times) for path, times in references.items() if times}
     paths = paths_of(run)
@@ -280,6 +312,7 @@ def make_ledger(run: Run, pairs: Pairs, steps: int, generator: Random) -> dict[s
     ratios = [find_ratio(_draw_pairs(pairs, generator)) for _ in range(RESAMPLES)]
     times, trial = measure_times(run.steps[0], pairs), run.trial
     plain_steps, xla_steps = count_steps(run, steps)
+    drift = find_drift(run, pairs)
     return {
         "steps": steps,
         "steps_made": len(run.steps),
@@ -292,13 +325,16 @@ def make_ledger(run: Run, pairs: Pairs, steps: int, generator: Random) -> dict[s
         "xla_steps": xla_steps,
         "began_at": trial and trial.began_at,
         "switched_at": trial and trial.switched_at,
-        "unfinished": trial is not None and trial.settled_at is None,
+        "unfinished": trial is not None and trial.settled_at is None and len(run.steps) < steps,
         "lines": {
             name: _bounded(account.lines[name] / 1e3, [a.lines[name] / 1e3 for a in drawn]) for name in LINES
         },
         "regret": _bounded(account.regret / 1e3, [a.regret / 1e3 for a in drawn]),
         "share": _bounded(account.share, [a.share for a in drawn]),
         "better_s": round(account.better_ms / 1e3, 4),
+        "unexplained_s": round((sum(run.steps) - _total(run, times, references, sorted_)) / 1e3, 4),
+        "drift": round(drift, 4),
+        "noisy": not 1 / DRIFT <= drift <= DRIFT,
         "always_plain": round(account.plain_ms / account.better_ms - 1, 4),
         "always_xla": _finite(account.xla_ms / account.better_ms - 1),
     }
@@ -308,19 +344,39 @@ def _account(
     run: Run,
     pairs: Pairs,
     steps: int,
-    references: Mapping[PathName, Sequence[float]],
-    sorted_: Mapping[str, Sequence[tuple[PathName, float]]],
+    references: References,
+    sorted_: Excesses,
 ) -> Account:
-    means = {path: fmean(times) for path, times in references.items() if times}
-    excesses = {name: sum(time - means[path] for path, time in steps_) for name, steps_ in sorted_.items()}
+    excesses = _sum_excesses(references, sorted_)
     return settle(measure_times(run.steps[0], pairs), *count_steps(run, steps), excesses)
 
 
+def _total(
+    run: Run,
+    times: Times,
+    references: References,
+    sorted_: Excesses,
+) -> float:
+    """Return what the ledger says that the steps that were made took."""
+    plain_steps, xla_steps = count_steps(run, len(run.steps))
+    under_xla = xla_steps * times.xla if xla_steps else 0.0
+    excesses = sum(_sum_excesses(references, sorted_).values())
+    return times.first + plain_steps * times.plain + under_xla + excesses
+
+
+def _sum_excesses(
+    references: References,
+    sorted_: Excesses,
+) -> dict[str, float]:
+    means = {path: fmean(times) for path, times in references.items() if times}
+    return {name: sum(time - means[path] for path, time in steps) for name, steps in sorted_.items()}
+
+
 def _draw(
-    references: Mapping[PathName, Sequence[float]],
-    sorted_: Mapping[str, Sequence[tuple[PathName, float]]],
+    references: References,
+    sorted_: Excesses,
     generator: Random,
-) -> tuple[dict[PathName, list[float]], dict[str, list[tuple[PathName, float]]]]:
+) -> tuple[References, Excesses]:
     return (
         {path: generator.choices(times, k=len(times)) for path, times in references.items() if times},
         {name: generator.choices(steps, k=len(steps)) if steps else [] for name, steps in sorted_.items()},

@@ -99,41 +99,49 @@ def _draw_ratings(generator: np.random.Generator, count: int) -> tuple[Any, Any]
 
 
 def _make_mlp() -> Any:
-    return keras.Sequential([
-        keras.Input((128,)),
-        layers.Dense(256, activation="relu"),
-        layers.Dense(256, activation="relu"),
-        layers.Dense(CLASSES, activation="softmax"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((128,)),
+            layers.Dense(256, activation="relu"),
+            layers.Dense(256, activation="relu"),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
 
 
 def _make_cnn() -> Any:
-    return keras.Sequential([
-        keras.Input((32, 32, 3)),
-        layers.Conv2D(16, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Conv2D(32, 3, activation="relu"),
-        layers.MaxPooling2D(),
-        layers.Flatten(),
-        layers.Dense(CLASSES, activation="softmax"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
 
 
 def _make_lstm() -> Any:
-    return keras.Sequential([
-        keras.Input((32, 32)),
-        layers.LSTM(64),
-        layers.Dense(CLASSES, activation="softmax"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((32, 32)),
+            layers.LSTM(64),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
 
 
 def _make_gru() -> Any:
-    return keras.Sequential([
-        keras.Input((40, 32)),
-        layers.GRU(96, return_sequences=True),
-        layers.GRU(48),
-        layers.Dense(CLASSES, activation="softmax"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((40, 32)),
+            layers.GRU(96, return_sequences=True),
+            layers.GRU(48),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
 
 
 def _make_transformer() -> Any:
@@ -183,15 +191,17 @@ def _make_mobilenet() -> Any:
 
 
 def _make_text() -> Any:
-    return keras.Sequential([
-        keras.Input((128,), dtype="int32"),
-        layers.Embedding(WORDS, 32),
-        layers.Conv1D(64, 5, activation="relu"),
-        layers.MaxPooling1D(2),
-        layers.Conv1D(64, 5, activation="relu"),
-        layers.GlobalMaxPooling1D(),
-        layers.Dense(CLASSES, activation="softmax"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((128,), dtype="int32"),
+            layers.Embedding(WORDS, 32),
+            layers.Conv1D(64, 5, activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.Conv1D(64, 5, activation="relu"),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
 
 
 def _make_unet() -> Any:
@@ -205,13 +215,15 @@ def _make_unet() -> Any:
 
 
 def _make_autoencoder() -> Any:
-    return keras.Sequential([
-        keras.Input((784,)),
-        layers.Dense(384, activation="relu"),
-        layers.Dense(96, activation="relu"),
-        layers.Dense(384, activation="relu"),
-        layers.Dense(784, activation="sigmoid"),
-    ])
+    return keras.Sequential(
+        [
+            keras.Input((784,)),
+            layers.Dense(384, activation="relu"),
+            layers.Dense(96, activation="relu"),
+            layers.Dense(384, activation="relu"),
+            layers.Dense(784, activation="sigmoid"),
+        ]
+    )
 
 
 def _make_recommender() -> Any:

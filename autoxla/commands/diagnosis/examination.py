@@ -1,0 +1,152 @@
+"""All checks in their order, and the command line of ``doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import MappingProxyType
+from typing import NoReturn
+
+from autoxla.commands.diagnosis import (
+    devices,
+    findings,
+    flags,
+    installation,
+    keras,
+    libraries,
+    requirements,
+    shadowing,
+    trial,
+    upkeep,
+    variables,
+    versions,
+)
+from autoxla.commands.diagnosis.inventory import take_inventory
+from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.commands.diagnosis.printing import render
+from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
+from autoxla.facts import Settings, Situation, Usage
+from autoxla.notice import say
+from autoxla.settings import BadSettingError
+from autoxla.situation import gather
+from autoxla.situation.environment import restore
+
+CHECKS = MappingProxyType(
+    {
+        versions.SUBJECT: versions.check,
+        installation.SUBJECT: installation.check,
+        requirements.SUBJECT: requirements.check,
+        shadowing.SUBJECT: shadowing.check,
+        keras.SUBJECT: keras.check,
+        variables.SUBJECT: variables.check,
+        flags.SUBJECT: flags.check,
+        libraries.SUBJECT: libraries.check,
+        devices.SUBJECT: devices.check,
+        findings.SUBJECT: findings.check,
+        upkeep.SUBJECT: upkeep.check,
+    }
+)
+
+
+class _BadArgumentsError(ValueError):
+    pass
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise _BadArgumentsError(message)
+
+
+def main(argv: list[str], usage: str) -> int:
+    """Examine this environment as ``argv`` asks for; return the exit status."""
+    try:
+        options = _parse(argv)
+    except _BadArgumentsError as error:
+        say(f"AX902 error arguments: {error}; {usage}")
+        return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What is not in the terminal's own alphabet must not end the examination.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    lines = list(_examine(options))
+    if options.json:
+        print(json.dumps([asdict(line) for line in lines], indent=2))
+    else:
+        render(lines, verbose=options.verbose)
+    return 1 if any(line.state == "error" for line in lines) else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("script", nargs="?", type=_existing, metavar="SCRIPT")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--import-check", action="store_true")
+    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
+    return parser.parse_args(argv)
+
+
+def _existing(name: str) -> Path:
+    if Path(name).exists():
+        return Path(name)
+    raise argparse.ArgumentTypeError(f"{name}: there is no such file")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds < float("inf"):
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+
+
+def _examine(options: argparse.Namespace) -> Iterator[Line]:
+    situation, complaints = _gather(Path.cwd() if options.script is None else folder_of(options.script))
+    yield from complaints
+    if options.script is not None:
+        situation = with_reading(situation, read_script(options.script))
+    scene = make_scene(situation, options.script)
+    yield from examine(scene)
+    if options.import_check:
+        yield from trial.check(scene, trial.choose_names(scene), options.timeout)
+
+
+def examine(scene: Scene) -> Iterator[Line]:
+    """Yield what all checks say of ``scene``, in their order."""
+    for subject, check in CHECKS.items():
+        yield from _guarded(subject, check, scene)
+
+
+def _guarded(subject: str, check: Callable[[Scene], Iterable[Line]], scene: Scene) -> Iterator[Line]:
+    try:
+        yield from check(scene)
+    except Exception as error:  # one check that fails must not hide what the others found
+        text = f"this was not looked at: {type(error).__name__}: {error}"
+        yield Line("note", "AX898", subject, text, "AUTOXLA_DEBUG=1 shows the traceback")
+        if os.environ.get("AUTOXLA_DEBUG") == "1":
+            raise
+
+
+def _gather(folder: Path) -> tuple[Situation, list[Line]]:
+    """Return the situation, and what is wrong with the settings of autoxla; these are then the defaults."""
+    try:
+        return gather_for(folder), []
+    except BadSettingError as error:
+        text = f"{error.place}: {error.args[0]}; autoxla does nothing until it is corrected"
+        line = Line("warning", "AX897", "settings", text, f"correct it in {error.place}")
+        return gather(Settings(), Usage(), environ=os.environ, importing=None), [line]
+
+
+def make_scene(situation: Situation, script: Path | None) -> Scene:
+    """Return what is to be examined for ``script``, None for no special one."""
+    environ = {**restore(os.environ)[0], **situation.environment}
+    folder = Path.cwd() if script is None else folder_of(script)
+    path = tuple(dict.fromkeys(sys.path))
+    return Scene(situation, environ, path, folder, take_inventory(path), prefix=Path(sys.prefix))

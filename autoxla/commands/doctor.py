@@ -1,0 +1,31 @@
+"""``python -m autoxla doctor [--json] [--verbose] [--import-check] [SCRIPT]``: what is wrong, and the remedy.
+
+Looks at what is installed, at the variables, the plug-ins and the folder of the program, for SCRIPT or for
+any program of this environment. Imports no backend, so that it works where import tensorflow does not.
+--import-check also imports tensorflow, or what SCRIPT imports of the backends, in a process of its own
+with a limit of --timeout SECONDS (60), and explains how that ends.
+
+Each line has a state: ok, note, warning or error. What is ok is only counted without --verbose; --json
+gives all of it. Exit status: 0; 1 where a program would not start or would soon end (a line of state error);
+2 on bad arguments.
+
+example: python -m autoxla doctor --import-check train.py
+"""
+
+# Only what Python itself loads at its start: a json.py in the current folder is something to report, not
+# to import. All else is imported when that folder is off the path.
+import os
+import sys
+
+USAGE = "usage: python -m autoxla doctor [--json] [--verbose] [--import-check [--timeout SECONDS]] [SCRIPT]"
+
+
+def main(argv: list[str]) -> int:
+    """Examine this environment; return the exit status."""
+    if "-h" in argv or "--help" in argv:
+        print(f"{USAGE}\n\n{__doc__}")
+        return 0
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]  # noqa: PTH109
+    from autoxla.commands.diagnosis import examination
+
+    return examination.main(argv, USAGE)

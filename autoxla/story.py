@@ -1,0 +1,179 @@
+"""A plan as a person would tell it: titled rows of what is known, set, left alone, and would be otherwise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from autoxla.facts import MODES, Finding, Plan, Setting, Situation
+from autoxla.policies import RULES, decide
+from autoxla.policies.rule import Rule
+
+#: What a row names, and what it says.
+Row = tuple[str, str]
+Section = tuple[str, Sequence[Row]]
+
+#: What the facts of a usage are called.
+_FACTS = {"keras": "Keras generation", "ops_override": "ITEX ops override", "enables_xla": "enables XLA"}
+_STEERING = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS")
+
+
+def tell(situation: Situation, plan: Plan) -> list[Section]:
+    """Return what there is to tell of ``plan`` beside its findings; a part that is empty is not there."""
+    left, others = list(left_rows(situation, plan)), list(mode_rows(situation, plan))
+    parts: list[Section] = [("Situation", list(situation_rows(situation))), ("Plan", list(plan_rows(plan)))]
+    parts += [("Left alone", left)] if left else []
+    return parts + ([("In other modes", others)] if others else [])
+
+
+def find_rule(code: str) -> Rule | None:
+    """Return the rule with ``code``, None where what it stands for is found by no rule."""
+    return next((rule for rule in RULES if rule.code == code), None)
+
+
+def situation_data(situation: Situation) -> dict[str, object]:
+    """Return the situation in brief, as JSON has it."""
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "versions": {name: ".".join(map(str, version)) for name, version in situation.versions.items()},
+        "plugins": [plugin.file for plugin in situation.plugins],
+        "accelerator": situation.hardware.accelerator,
+        "environment": dict(situation.environment),
+        "keras.json": None if situation.keras_config is None else situation.keras_config.file,
+        "backends": sorted(situation.backends),
+    }
+
+
+def situation_rows(situation: Situation) -> Iterator[Row]:
+    """Yield what is known of the environment and of the program, each fact with its line."""
+    yield "python", ".".join(map(str, sys.version_info[:3]))
+    for name in ("tensorflow", "keras", "tf-keras", "intel-extension-for-tensorflow"):
+        version = situation.versions.get(name)
+        if version is not None or name != "intel-extension-for-tensorflow":
+            yield name, "not installed" if version is None else ".".join(map(str, version))
+    yield "plug-ins", ", ".join(f"{p.kind} ({p.file})" for p in situation.plugins) or "none"
+    yield "accelerator", _accelerator(situation)
+    yield "backends", ", ".join(sorted(situation.backends)) or "none"
+    if situation.keras_config is not None:
+        yield situation.keras_config.file, f"backend {situation.keras_config.backend or 'not named'}"
+    for name, value in sorted(situation.environment.items()):
+        yield name, repr(value)
+    yield from _program_rows(situation)
+
+
+def plan_rows(plan: Plan) -> Iterator[Row]:
+    """Yield the path, and what is set and why."""
+    path = plan.path
+    yield "keras", "not known before the program runs" if path.keras is None else _generation(path.keras)
+    yield "step", path.step or "as Keras decides at compile()"
+    yield "device", path.device
+    yield "backend", path.backend
+    if plan.jit_compile is not None:
+        yield (
+            "jit_compile",
+            f"{plan.jit_compile} where the program gives none ({', '.join(plan.jit_because)})",
+        )
+    for name in plan.import_first:
+        yield "import order", f"{name} before keras"
+    for alias, target in plan.alias.items():
+        yield f"import {alias}", f"gives {target}"
+    for setting in plan.settings:
+        yield _assignment(setting), f"{_previous(setting)}, because {', '.join(setting.because)}"
+    if not plan.settings:
+        yield "variables", "none is set or changed"
+
+
+def left_rows(situation: Situation, plan: Plan) -> Iterator[Row]:
+    """Yield what autoxla could have a say in and leaves as it is, and why."""
+    set_here = {setting.variable for setting in plan.settings} | situation.own
+    usage = situation.usage
+    if usage.jit_compile is not None:
+        where = f", {usage.evidence['jit_compile']}" if "jit_compile" in usage.evidence else ""
+        yield "jit_compile", f"{usage.jit_compile}, as the program says{where}"
+    for name, value in sorted(situation.environment.items()):
+        if name not in set_here and (name in _STEERING or name.startswith("ITEX_")):
+            yield name, f"{value!r}, which you set"
+    if situation.settings.mode == "observe":
+        yield "everything", "mode observe: the process is not changed"
+    elif not situation.settings.trial:
+        yield "trial", "the settings ask for none"
+    for finding in plan.findings:
+        if finding.grade == "possible" and not finding.applied:
+            yield finding.code, f"what the source says is possible, not certain: {finding.place}"
+
+
+def mode_rows(situation: Situation, plan: Plan) -> Iterator[Row]:
+    """Yield what the other modes would do that the plan does not, or leave that it does."""
+    settings = situation.settings
+    ours = _deeds(situation, plan)
+    for mode in MODES:
+        if mode != settings.mode:
+            there = replace(situation, settings=replace(settings, mode=mode))
+            others = _deeds(there, decide(there))
+            parts = (
+                [f"also: {', '.join(d for d in others if d not in ours)}"] if set(others) - set(ours) else []
+            )
+            parts += (
+                [f"not: {', '.join(d for d in ours if d not in others)}"] if set(ours) - set(others) else []
+            )
+            if parts:
+                yield mode, "; ".join(parts)
+
+
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Yield what ``finding`` says, what is to do about it, and the document that it is taken from."""
+    yield f"{finding.place} {finding.code} {finding.level} {finding.message}"
+    yield f"    {'done' if finding.applied else 'to do'}: {finding.remedy}"
+    rule = find_rule(finding.code)
+    if rule is not None:
+        yield f"    source: {rule.source}"
+
+
+def _program_rows(situation: Situation) -> Iterator[Row]:
+    reading, usage = situation.reading, situation.usage
+    if not reading.known:
+        return
+    whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
+    if situation.restart is not None:
+        yield "notebook", f"the cells run so far, and {len(reading.files)} file(s) read, {whole}"
+    else:
+        yield "program", f"{len(reading.files)} file(s) read, {whole}"
+    for name, place in usage.evidence.items():
+        if name != "importing":
+            yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
+
+
+def _accelerator(situation: Situation) -> str:
+    kinds = ", ".join(sorted(situation.hardware.kinds))
+    return kinds or situation.hardware.accelerator
+
+
+def _generation(keras: int) -> str:
+    return f"Keras {keras}" if keras else "not used"
+
+
+def _assignment(setting: Setting) -> str:
+    return f"unset {setting.variable}" if setting.value is None else f"{setting.variable}={setting.value}"
+
+
+def _previous(setting: Setting) -> str:
+    return "was unset" if setting.previous is None else f"was {setting.previous!r}"
+
+
+def _deeds(situation: Situation, plan: Plan) -> list[str]:
+    """Return what ``plan`` does to a process, in words that can be compared."""
+    deeds = [_assignment(setting) for setting in plan.settings]
+    if plan.jit_compile is not None:
+        deeds.append(f"jit_compile={plan.jit_compile} where none is given")
+    deeds += [f"import {name} before keras" for name in plan.import_first]
+    deeds += [f"import {alias} gives {target}" for alias, target in plan.alias.items()]
+    return [*deeds, *(["timing paths in training"] if _may_try(situation, plan) else [])]
+
+
+def _may_try(situation: Situation, plan: Plan) -> bool:
+    """Return whether a trial is left open: by the settings, the program and the plan."""
+    settings, is_open = situation.settings, situation.usage.jit_compile is None and plan.jit_compile is None
+    on_tensorflow = "tensorflow" in situation.versions and plan.path.backend == "tensorflow"
+    trains = plan.path.keras != 0 and plan.path.step is None
+    return settings.mode == "auto" and settings.trial and is_open and on_tensorflow and trains

@@ -1,0 +1,791 @@
+"""``python -m autoxla doctor``, on installations built for the test and on the real one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import plugin_double
+from autoxla.commands.diagnosis import (
+    devices,
+    elf,
+    examination,
+    findings,
+    flags,
+    installation,
+    keras,
+    libraries,
+    requirements,
+    shadowing,
+    trial,
+    upkeep,
+    variables,
+    versions,
+)
+from autoxla.commands.diagnosis.codes import CODES
+from autoxla.commands.diagnosis.inventory import take_inventory
+from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.commands.diagnosis.printing import render
+from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain, Usage
+from autoxla.policies import RULES
+from autoxla.situation import gather
+from autoxla.situation.environment import WATCHED_VARIABLES
+from programs import HOME, Outcome, clean_environment, run
+
+Check = Callable[[Scene], Iterable[Line]]
+
+
+class Site:
+    """A site-packages folder with distributions, below a root folder that stands for ``/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "env/lib/python3/site-packages"
+        self.program = root / "work"
+        self.home = root / "home"
+        for made in (self.folder, self.program, self.home, root / "dev", root / "opt/intel/oneapi"):
+            made.mkdir(parents=True)
+
+    def install(self, name: str, version: str, *requires: str, owns: str = "") -> Path:
+        """Add a distribution, with a package if ``owns`` names one; return its metadata's folder."""
+        info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        needed = "".join(f"Requires-Dist: {text}\n" for text in requires)
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}\nVersion: 99\n"
+        (info / "METADATA").write_text(metadata)
+        listed = f"{owns}/__init__.py,sha256=x,1\n" if owns else ""
+        (info / "RECORD").write_text(f"{listed}{info.name}/METADATA,,\n")
+        if owns:
+            (self.folder / owns).mkdir(exist_ok=True)
+            (self.folder / owns / "__init__.py").touch()
+        return info
+
+    def scene(self, **variables: str) -> Scene:
+        environ = {"HOME": str(self.home), "AUTOXLA_CACHE": str(self.root / "cache"), **variables}
+        path = [str(self.folder)]
+        situation = gather(
+            Settings(), Usage(), environ=environ, importing=None, modules={}, path=path, root=self.root
+        )
+        inventory = take_inventory(path)
+        folders = {"folder": self.program, "current": self.program, "root": self.root}
+        return Scene(
+            situation, environ, tuple(path), inventory=inventory, prefix=self.root / "env", **folders
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def say(check: Check, scene: Scene) -> dict[str, Line]:
+    """Return what is not ok, by code."""
+    lines = list(check(scene))
+    assert all(line.code in CODES for line in lines)
+    assert all(line.remedy for line in lines if line.state in ("warning", "error"))
+    return {line.code: line for line in lines if line.state != "ok"}
+
+
+# --- versions
+
+
+def test_which_keras_tf_keras_is(site: Site) -> None:
+    site.install("tensorflow-cpu", "2.16.1")
+    site.install("keras", "3.3.0")
+    texts = [line.message for line in versions.check(site.scene())]
+    assert "tensorflow 2.16.1, from tensorflow-cpu" in texts
+    assert texts[-1] == "tf.keras is Keras 3 (3.3.0): TF_USE_LEGACY_KERAS is not set"
+    assert "'yes' is off" in versions.describe_generation(site.scene(TF_USE_LEGACY_KERAS="yes"))
+    switched = versions.describe_generation(site.scene(TF_USE_LEGACY_KERAS="1"))
+    assert switched.startswith("tf.keras is Keras 2, which is not installed")
+
+
+def test_an_older_tensorflow_has_keras_2_only(site: Site) -> None:
+    site.install("tensorflow", "2.15.0")
+    assert versions.describe_generation(site.scene()).startswith("tf.keras is Keras 2")
+
+
+def test_tensorflow_that_is_not_there(site: Site) -> None:
+    assert say(versions.check, site.scene())["AX802"].state == "note"
+    site.install("tensorflow", "2.15.0")
+    assert say(versions.check, site.scene()) == {}
+
+
+# --- installation
+
+
+def test_a_sound_installation(site: Site) -> None:
+    site.install("tensorflow", "2.16.1", owns="tensorflow")
+    site.install("keras", "3.3.0", owns="keras")
+    assert say(installation.check, site.scene()) == {}
+
+
+@pytest.mark.parametrize(
+    ("other", "version", "package", "code", "state"),
+    [
+        ("tensorflow-cpu", "2.16.1", "tensorflow", "AX811", "note"),
+        ("tensorflow-cpu", "2.15.0", "tensorflow", "AX812", "error"),
+        ("tf-nightly", "2.17.0.dev1", "tensorflow", "AX812", "error"),
+        ("keras-nightly", "3.4.0", "keras", "AX812", "error"),
+    ],
+)
+def test_files_of_two_owners(
+    site: Site, other: str, version: str, package: str, code: str, state: str
+) -> None:
+    site.install(package, "2.16.1", owns=package)
+    site.install(other, version, owns=package)
+    line = say(installation.check, site.scene())[code]
+    assert line.state == state
+    assert other in line.remedy
+
+
+def test_a_variant_without_files_of_its_own_clobbers_nothing(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")  # as on Windows, where tensorflow-intel has all files
+    site.install("tensorflow-intel", "2.16.1", owns="tensorflow")
+    assert say(installation.check, site.scene()) == {}
+
+
+def test_two_releases_of_one_name(site: Site) -> None:
+    site.install("keras", "3.3.0")
+    site.install("keras", "2.15.0")
+    assert say(installation.check, site.scene())["AX813"].state == "warning"
+
+
+def test_the_same_name_in_two_folders(site: Site) -> None:
+    other = Site(site.root / "other")
+    for each in (site, other):
+        each.install("keras", "3.3.0")
+    scene = replace(site.scene(), inventory=take_inventory([str(site.folder), str(other.folder)]))
+    assert say(installation.check, scene)["AX813"].state == "note"
+    again = replace(site.scene(), inventory=take_inventory([str(site.folder), str(site.folder)]))
+    assert say(installation.check, again) == {}
+
+
+def test_metadata_without_files_and_files_without_metadata(site: Site) -> None:
+    info = site.install("tensorflow", "2.16.1", owns="tensorflow")
+    (site.folder / "tensorflow/__init__.py").unlink()
+    assert set(say(installation.check, site.scene())) == {"AX815"}
+    (info / "METADATA").unlink()
+    (info / "RECORD").unlink()
+    (site.folder / "tensorflow/core.py").touch()
+    # Nothing can be read of it, so that what is left of the package belongs to nobody.
+    assert set(say(installation.check, site.scene())) == {"AX814", "AX818"}
+
+
+def test_leftovers(site: Site) -> None:
+    for name in ("~ensorflow", "~~nsorflow_cpu-2.15.0.dist-info", "~equests", "~w", "tensorflow~"):
+        (site.folder / name).mkdir()
+    assert len([line for line in installation.check(site.scene()) if line.code == "AX816"]) == 2
+    (site.folder / "keras").mkdir()
+    (site.folder / "keras/__init__.py").touch()
+    assert "AX817" in say(installation.check, site.scene())
+
+
+def test_a_switch_without_tf_keras(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    lines = list(findings.check(site.scene(TF_USE_LEGACY_KERAS="1")))
+    assert ("error", "AX104") in {(line.state, line.code) for line in lines}
+    site.install("tf-keras", "2.16.0")
+    assert "AX104" not in {line.code for line in findings.check(site.scene(TF_USE_LEGACY_KERAS="1"))}
+
+
+def test_what_autoxla_cures_is_no_error(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    site.install("keras", "3.3.0")
+    config = site.home / ".keras/keras.json"
+    config.parent.mkdir()
+    config.write_text('{"backend": "theano"}')
+    (line,) = [line for line in findings.check(site.scene()) if line.code == "AX402"]
+    assert line.state == "warning"
+    assert line.remedy.startswith("autoxla does it where it is active")
+
+
+# --- requirements
+
+
+def test_requirements_that_are_met(site: Site) -> None:
+    needs = ('keras>=3.0 ; python_version >= "3.0"', "numpy<2,>=1.23", "wrapt>=1", 'h5py ; extra == "x"')
+    site.install("tensorflow", "2.16.1", *needs, "unknown_thing>9")
+    site.install("keras-nightly", "3.3.0.dev2024")
+    site.install("numpy", "1.26.4")
+    site.install("wrapt", "1.16.0")
+    assert say(requirements.check, site.scene()) == {}
+
+
+def test_requirements_that_are_not_met(site: Site) -> None:
+    site.install("tensorflow", "2.16.1", "numpy<2,>=1.23", "protobuf<5", "wrapt>=1", "not a requirement !!")
+    site.install("numpy", "2.1.0")
+    site.install("protobuf", "5.1.0")
+    lines = [line for line in requirements.check(site.scene()) if line.state != "ok"]
+    assert {(line.state, line.code) for line in lines} == {
+        ("error", "AX881"),
+        ("error", "AX882"),
+        ("warning", "AX882"),
+    }
+    assert "pip install 'numpy<2,>=1.23'" in {line.remedy for line in lines}
+
+
+def test_tensorflow_text_of_another_release(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    site.install("tensorflow-text", "2.15.0")
+    assert say(requirements.check, site.scene())["AX884"].remedy == "pip install 'tensorflow-text==2.16.*'"
+
+
+def test_tensorflow_text_of_the_same_release(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    site.install("tensorflow-text", "2.16.0")
+    assert say(requirements.check, site.scene()) == {}
+
+
+def test_without_packaging_it_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "packaging", None)
+    assert say(requirements.check, site.scene())["AX883"].state == "note"
+
+
+# --- shadowing
+
+
+def test_nothing_is_shadowed(site: Site) -> None:
+    (site.program / "train.py").touch()
+    (site.program / "keras").mkdir()  # without __init__.py it is found only where there is no other
+    (site.program / "os.py").touch()  # loaded before Python looks here
+    assert say(shadowing.check, site.scene()) == {}
+
+
+@pytest.mark.parametrize("name", ["keras.py", "tensorflow/__init__.py", "tf_keras.py"])
+def test_a_file_beside_the_program(site: Site, name: str) -> None:
+    file = site.program / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    assert say(shadowing.check, site.scene())["AX821"].state == "error"
+
+
+def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(site: Site) -> None:
+    elsewhere = site.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "keras.py").touch()
+    (elsewhere / "random.py").touch()
+    scene = site.scene()
+    moved = Scene(scene.situation, scene.environ, scene.path, scene.folder, scene.inventory, elsewhere)
+    assert {code: line.state for code, line in say(shadowing.check, moved).items()} == {
+        "AX822": "warning",
+        "AX823": "warning",
+    }
+    assert say(shadowing.check, site.scene(PYTHONPATH=str(elsewhere)))["AX821"].state == "error"
+
+
+# --- the backend
+
+
+def test_the_backend_and_what_chose_it(site: Site) -> None:
+    site.install("keras", "3.3.0")
+    site.install("tensorflow", "2.16.1")
+    assert [line.message for line in keras.check(site.scene())] == [
+        "tensorflow, installed; chosen by default"
+    ]
+    site.install("torch", "2.3")
+    (line,) = keras.check(site.scene(KERAS_BACKEND="torch"))
+    assert line.message == "torch, installed; chosen by KERAS_BACKEND"
+
+
+def test_a_backend_that_is_not_installed_is_told_once(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    site.install("keras", "3.3.0")
+    scene = site.scene(KERAS_BACKEND="torch")
+    codes = [line.code for check in (keras.check, findings.check) for line in check(scene)]
+    assert codes == ["AX401"]
+    site.install("tf-keras", "2.16.0")
+    # autoxla would take "yes" for on, where no backend is read; TensorFlow takes it for off.
+    assert "AX833" in say(keras.check, site.scene(KERAS_BACKEND="torch", TF_USE_LEGACY_KERAS="yes"))
+
+
+@pytest.mark.parametrize(("text", "code"), [("[1]", "AX832"), ("{", "AX831")])
+def test_a_bad_keras_json(site: Site, text: str, code: str) -> None:
+    (site.home / "keras.json").write_text(text)
+    assert set(say(keras.check, site.scene(KERAS_HOME=str(site.home)))) == {code}
+
+
+def test_a_good_keras_json(site: Site) -> None:
+    (site.home / "keras.json").write_text('{"backend": "jax"}')
+    assert say(keras.check, site.scene(KERAS_HOME=str(site.home))) == {}
+
+
+# --- variables
+
+
+def test_each_watched_variable_has_a_reader() -> None:
+    assert set(WATCHED_VARIABLES) <= set(variables.READERS)
+    assert variables.find_reader("ITEX_REMAPPER").who == "ITEX"
+
+
+def test_variables(site: Site) -> None:
+    scene = site.scene(XLA_FLAGS="--xla_dump_to=x", TF_PLUGGABLE_DEVICE_LIBRARY_PATH="/none/x.so")
+    lines = list(variables.check(scene))
+    assert any(line.message.endswith("is read by XLA, when it first compiles, once") for line in lines)
+    assert set(say(variables.check, scene)) == {"AX841"}
+    there = site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(site.program))
+    assert say(variables.check, there) == {}
+
+
+# --- flags
+
+
+def build_library(file: Path, source: str, *options: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    gcc = ["gcc", "-shared", "-fPIC", "-xc", "-", "-xnone", "-o", str(file), *options]
+    subprocess.run(gcc, input=source, text=True, check=True)
+    return file
+
+
+def build_tensorflow(site: Site, *names: str) -> None:
+    """Install a TensorFlow whose library has the names of these flags."""
+    site.install("tensorflow", "2.16.1", owns="tensorflow")
+    listed = ", ".join(f'"{name}"' for name in names)
+    source = f"const char *const names[] = {{{listed}}};"
+    build_library(site.folder / "tensorflow/libtensorflow_framework.so.2", source)
+
+
+PROOF = ("tf_xla_auto_jit", "tf_xla_min_cluster_size", "tf_xla_max_cluster_size")
+
+
+def test_flags_against_what_the_build_knows(site: Site) -> None:
+    build_tensorflow(site, *PROOF)
+    lines = list(flags.check(site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_autojit=2")))
+    assert [(line.state, line.code) for line in lines] == [("error", "AX851"), ("ok", "AX850")]
+    assert lines[0].remedy == "write --tf_xla_auto_jit"
+    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2")) == {}
+
+
+def test_a_name_is_unknown_for_certain_only_where_others_are_found(site: Site) -> None:
+    build_tensorflow(site, "tf_xla_auto_jit")
+    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_autojit=2"))["AX852"].state == "note"
+
+
+def test_a_part_of_a_name_is_no_name(site: Site) -> None:
+    build_tensorflow(site, *PROOF)
+    assert "AX851" in say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto=2"))
+
+
+def test_a_flag_in_the_other_variable(site: Site) -> None:
+    line = say(flags.check, site.scene(TF_XLA_FLAGS="--xla_dump_to=/x"))["AX853"]
+    assert line.remedy == "move --xla_dump_to to XLA_FLAGS"
+    assert say(flags.check, site.scene(XLA_FLAGS="--xla_dump_to=/x")) == {}
+
+
+def test_flags_in_a_file(site: Site) -> None:
+    build_tensorflow(site, *PROOF)
+    (site.program / "flags").write_text("--tf_xla_autojit=1")
+    assert "AX851" in say(flags.check, site.scene(TF_XLA_FLAGS=str(site.program / "flags")))
+
+
+def test_flags_of_a_build_that_cannot_be_read(site: Site) -> None:
+    build_tensorflow(site, *PROOF)
+    (site.folder / "tensorflow/libtensorflow_framework.so.2").write_bytes(b"\x7fELF")
+    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2"))["AX852"].state == "note"
+
+
+# --- plug-ins
+
+
+def add_plugin(site: Site, *options: str) -> Path:
+    return build_library(
+        site.folder / "tensorflow-plugins/libplugin.so", "void TF_InitKernel(void) {}", *options
+    )
+
+
+def build_needed(folder: Path, name: str) -> list[str]:
+    """Build a library; return what links another one to it."""
+    build_library(folder / name, "int needed(void) { return 1; }", f"-Wl,-soname,{name}")
+    return ["-Wl,--no-as-needed", f"-L{folder}", f"-l:{name}"]
+
+
+def test_a_plugin_that_finds_all(site: Site) -> None:
+    options = build_needed(site.root / "libs", "libimf.so")
+    add_plugin(site, *options, f"-Wl,-rpath,{site.root / 'libs'}")
+    assert say(libraries.check, site.scene()) == {}
+    assert say(libraries.check, Site(site.root / "other").scene()) == {}
+
+
+def test_a_plugin_that_misses_a_library(site: Site) -> None:
+    add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
+    line = say(libraries.check, site.scene())["AX871"]
+    assert line.state == "error"
+    assert "pip install intel-cmplr-lib-rt" in line.remedy
+    (site.root / "opt/intel/oneapi/setvars.sh").touch()
+    remedy = say(libraries.check, site.scene())["AX871"].remedy
+    assert remedy == f"source {site.root}/opt/intel/oneapi/setvars.sh before Python starts"
+    (site.root / "env/lib/libimf.so").touch()
+    assert say(libraries.check, site.scene())["AX871"].remedy.startswith("export LD_LIBRARY_PATH=")
+    found = site.scene(LD_LIBRARY_PATH=str(site.root / "libs"))
+    assert say(libraries.check, found) == {}
+
+
+@pytest.mark.parametrize("rpath", ["-Wl,--disable-new-dtags", "-Wl,--enable-new-dtags"])
+def test_the_folder_of_the_plugin_by_origin(site: Site, rpath: str) -> None:
+    options = build_needed(site.folder / "libs", "libx.so")
+    add_plugin(site, *options, rpath, "-Wl,-rpath,$ORIGIN/../libs")
+    assert say(libraries.check, site.scene()) == {}
+
+
+def test_what_the_libraries_of_a_plugin_miss(site: Site) -> None:
+    beyond = build_needed(site.root / "hidden", "libsycl.so.8")
+    folder = site.root / "libs"
+    build_library(folder / "libmiddle.so", "int middle(void) { return 1; }", *beyond)
+    link = [f"-L{folder}", "-l:libmiddle.so", "-Wl,--no-as-needed", "-Wl,--allow-shlib-undefined"]
+    add_plugin(site, "-Wl,--no-as-needed", *link, f"-Wl,-rpath,{folder}")
+    line = say(libraries.check, site.scene())["AX871"]
+    assert line.message.startswith("libsycl.so.8")
+    assert "libmiddle.so" in line.message
+
+
+def test_the_cache_of_the_loader(site: Site) -> None:
+    folder = site.root / "libs"
+    add_plugin(site, *build_needed(folder, "libx.so.1"))
+    (site.root / "etc").mkdir()
+    cache = site.root / "etc/ld.so.cache"
+    cache.write_bytes(f"glibc-ld.so.cache1.1\0/gone/libx.so.1\0{folder}/libx.so.1\0".encode())
+    assert say(libraries.check, site.scene()) == {}
+    cache.write_bytes(b"glibc-ld.so.cache1.1\0/gone/libx.so.1\0")
+    assert set(say(libraries.check, site.scene())) == {"AX871"}
+
+
+def test_what_tensorflow_has_loaded_is_there(site: Site) -> None:
+    add_plugin(site, *build_needed(site.root / "libs", "libtensorflow_framework.so.2"))
+    assert say(libraries.check, site.scene()) == {}
+
+
+def test_the_double_of_itex_with_a_missing_library(site: Site) -> None:
+    library = plugin_double.build(site.root / "double")
+    options = build_needed(site.root / "libs", "libsvml.so")
+    gcc = ["gcc", "-shared", "-fPIC", "-o", str(library), str(plugin_double.SOURCE / "plugin.c"), "-ldl"]
+    subprocess.run([*gcc, *options], check=True)
+    line = say(libraries.check, site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(library)))["AX871"]
+    assert "libsvml.so" in line.message
+
+
+def test_a_plugin_that_is_no_library(site: Site) -> None:
+    add_plugin(site).write_bytes(b"")
+    assert say(libraries.check, site.scene())["AX872"].state == "error"
+
+
+def test_without_pyelftools_it_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_plugin(site)
+    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
+    line = say(libraries.check, site.scene())["AX874"]
+    assert (line.state, line.remedy) == ("note", "pip install 'autoxla-runtime[cli]'")
+
+
+@pytest.fixture(scope="module")
+def small_library(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("small")
+    source = 'const char *const name = "constant";'
+    return build_library(folder / "small.so", source, "-Wl,-rpath,/x", "-Wl,-s").read_bytes()
+
+
+MUTATIONS = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=30)
+#: The header and the tables behind it, where a change does most.
+HEADER_MUTATIONS = st.lists(st.tuples(st.integers(4, 700), st.integers(0, 255)), max_size=6)
+
+
+@given(data=st.data(), length=st.integers(0, 20_000), changes=MUTATIONS | HEADER_MUTATIONS)
+def test_damaged_libraries_are_read_or_refused(
+    small_library: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    length: int,
+    changes: list[tuple[int, int]],
+) -> None:
+    is_cut = data.draw(st.booleans())
+    content = bytearray(small_library[:length] if is_cut else small_library)
+    for at, value in changes:
+        if at < len(content):
+            content[at] = value
+    file = tmp_path_factory.getbasetemp() / "damaged.so"
+    file.write_bytes(content)
+    assert all(is_read_or_refused(read, file) for read in (elf.read_needs, elf.find_read_only_data))
+
+
+def is_read_or_refused(read: Callable[[Path], object], file: Path) -> bool:
+    try:
+        return read(file) is not None
+    except elf.UnreadableElfError as error:
+        return bool(str(error))
+
+
+def test_a_damaged_plugin_gives_a_note(site: Site, small_library: bytes) -> None:
+    plugin = add_plugin(site)
+    plugin.write_bytes(small_library[:1000])
+    assert say(libraries.check, site.scene())["AX873"].state == "note"
+    # A table whose length is to be found elsewhere could be endless.
+    plugin.write_bytes(small_library[:56] + b"\xff\xff" + small_library[58:])
+    assert say(libraries.check, site.scene())["AX873"].state == "note"
+
+
+# --- devices
+
+
+def with_hardware(scene: Scene, kinds: set[str], **toolchain: bool) -> Scene:
+    hardware = Hardware("present", frozenset(kinds))
+    situation = replace(scene.situation, hardware=hardware, toolchain=Toolchain(**toolchain))  # type: ignore[arg-type]
+    return replace(scene, situation=situation)
+
+
+def test_ptxas(site: Site) -> None:
+    scene = with_hardware(site.scene(PATH=""), {"cuda"}, cuda_seen=True)
+    assert say(devices.check, scene)["AX862"].state == "note"
+    tool = site.folder / "nvidia/cuda_nvcc/bin/ptxas"
+    tool.parent.mkdir(parents=True)
+    tool.touch()
+    assert say(devices.check, scene) == {}
+    assert f"ptxas is {tool}" in [line.message for line in devices.check(scene)]
+
+
+def test_a_machine_without_accelerators(site: Site) -> None:
+    assert [line.message for line in devices.check(site.scene())] == ["accelerators: none"]
+
+
+# --- autoxla itself
+
+
+def test_records_and_activation(site: Site) -> None:
+    codes = [line.code for line in upkeep.check(site.scene())]
+    assert codes == ["AX890", "AX891"]
+
+
+# --- the import
+
+
+def try_import(site: Site, *names: str, limit: float = 60, **variables: str) -> Line:
+    environ = {**clean_environment(), "PYTHONPATH": str(site.folder), **variables}
+    scene = Scene(site.scene().situation, environ, (), site.program, take_inventory([]), root=site.root)
+    (line,) = trial.check(scene, names, limit)
+    assert line.code in CODES
+    return line
+
+
+#: Packages that stand for a broken tensorflow: each does what a real one was seen to do.
+BROKEN = {
+    "raise ImportError('libimf.so: cannot open shared object file: No such file or directory')": (
+        "libimf.so",
+        "pip install intel-cmplr-lib-rt",
+    ),
+    "raise TypeError('Descriptors cannot be created directly.')": ("AX183", "protobuf"),
+    "raise ImportError('numpy.core.multiarray failed to import')": ("AX182", "NumPy"),
+    "raise ModuleNotFoundError(\"No module named 'wrapt'\")": ("wrapt", "install what is missing"),
+    "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)": ("SIGSEGV", "faulthandler"),
+    "import os, signal; os.kill(os.getpid(), signal.SIGILL)": ("SIGILL", "build of TensorFlow"),
+    "import os, sys; print('F0000 00:00 1 x.cc:1] it is broken', flush=True); os.abort()": (
+        "SIGABRT: it is broken",
+        "correct",
+    ),
+    "import os; print('F0 x.cc] Unknown flag in TF_XLA_FLAGS: --x', flush=True); os._exit(1)": (
+        "Unknown flag in TF_XLA_FLAGS: --x",
+        "unset it",
+    ),
+    "import os; print('please import ITEX or tensorflow berfore keras', flush=True); os._exit(0)": (
+        "ITEX ended the process with status 0",
+        "import tensorflow before keras",
+    ),
+    "import os; os._exit(0)": ("ended with status 0", "quit()"),
+    "import os; os._exit(3)": ("ended with status 3", "by hand"),
+    "quit()": ("SystemExit", "by hand"),
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_how_an_import_fails(site: Site, code: str) -> None:
+    (site.folder / "tensorflow.py").write_text(code)
+    line = try_import(site, "tensorflow")
+    message, remedy = BROKEN[code]
+    assert (line.state, line.code) == ("error", "AX894")
+    assert message in line.message
+    assert remedy in line.remedy
+
+
+def test_an_import_that_works_and_one_that_does_not_end(site: Site) -> None:
+    (site.folder / "tensorflow.py").write_text("import keras")
+    (site.folder / "keras.py").write_text("")
+    assert try_import(site, "tensorflow", "keras").message == "import tensorflow and import keras works"
+    (site.folder / "keras.py").write_text("import time; time.sleep(60)")
+    assert try_import(site, "keras", limit=0.5).code == "AX895"
+
+
+def test_what_a_script_imports(site: Site) -> None:
+    def imported(name: str, *, caught: bool = False) -> Evidence:
+        return Evidence("import", name, None, "certain", Place("a.py", 1), caught=caught)
+
+    def chosen(*evidence: Evidence) -> tuple[str, ...]:
+        scene = site.scene()
+        situation = replace(scene.situation, reading=Reading(evidence))
+        return trial.choose_names(replace(scene, situation=situation))
+
+    named = [imported(name) for name in ("numpy", "keras.layers", "tensorflow", "keras")]
+    assert chosen(*named) == ("keras", "tensorflow")
+    assert chosen(imported("keras", caught=True)) == ("tensorflow",)
+    site.install("keras", "3.3.0")
+    assert chosen() == ("keras",)
+
+
+def test_an_illegal_instruction(site: Site) -> None:
+    (site.folder / "tensorflow.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    cpu = site.root / "proc/cpuinfo"
+    cpu.parent.mkdir()
+    for text, lacks in (("flags : sse avx fma", False), ("flags\t: sse", True), ("Features : fp", False)):
+        cpu.write_text(text)
+        assert ("no AVX" in try_import(site, "tensorflow").message) is lacks
+
+
+# --- the command
+
+
+def doctor(folder: Path, *words: str, **variables: str) -> Outcome:
+    return run(["-m", "autoxla", "doctor", *words], folder, clean_environment(**variables))
+
+
+def states_of(outcome: Outcome) -> dict[str, str]:
+    return {line["code"]: line["state"] for line in json.loads(outcome.out)}
+
+
+def test_this_environment(tmp_path: Path) -> None:
+    outcome = doctor(tmp_path, HOME=str(tmp_path))
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "--verbose shows what is ok" in outcome.out
+    assert " ok " not in outcome.out.splitlines()[0]
+
+
+def test_json_has_all_lines(tmp_path: Path) -> None:
+    lines = json.loads(doctor(tmp_path, "--json").out)
+    assert {"AX801", "AX803", "AX820", "AX860", "AX891"} <= {line["code"] for line in lines}
+    assert all(list(line) == ["state", "code", "subject", "message", "remedy"] for line in lines)
+
+
+def test_no_backend_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom autoxla.commands.doctor import main\nmain(['--json'])\n"
+        "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
+    )
+    outcome = run(["-c", code], tmp_path, clean_environment(TF_XLA_FLAGS="--tf_xla_auto_jit=1"))
+    assert outcome.out.splitlines()[-1] == "[]"
+
+
+def test_a_program_that_would_not_start(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import keras\n")
+    (tmp_path / "keras.py").write_text("raise SystemExit('imported')\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('imported')\n")
+    outcome = doctor(tmp_path, "--json", "train.py")
+    assert (outcome.status, outcome.err) == (1, "")
+    assert {"AX821": "error", "AX823": "warning"}.items() <= states_of(outcome).items()
+    assert "rename" in doctor(tmp_path, "train.py").out
+
+
+def test_the_findings_for_a_script(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import keras, tf_keras\n")
+    assert "AX193" in states_of(doctor(tmp_path, "--json", "train.py"))
+    assert "AX193" not in states_of(doctor(tmp_path, "--json"))
+
+
+def test_a_setting_that_cannot_be(tmp_path: Path) -> None:
+    assert states_of(doctor(tmp_path, "--json", AUTOXLA="fast"))["AX897"] == "warning"
+    assert "AX897" not in states_of(doctor(tmp_path, "--json", AUTOXLA="fix"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--nonsense"], ["missing.py"], ["--timeout", "soon"], ["--timeout", "-1"], ["a", "b"], ["--js"]],
+)
+def test_bad_arguments(tmp_path: Path, words: list[str]) -> None:
+    outcome = doctor(tmp_path, *words)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("autoxla: AX902 error arguments: ")
+
+
+def test_help(tmp_path: Path) -> None:
+    outcome = doctor(tmp_path, "--help")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "--import-check" in outcome.out
+
+
+def test_a_check_that_fails_hides_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(scene: Scene) -> Iterable[Line]:
+        raise OSError("gone")
+
+    monkeypatch.setattr(examination, "CHECKS", {"first": fail, "last": devices.check})
+    lines = list(examination.examine(site.scene()))
+    assert [line.code for line in lines] == ["AX898", "AX860"]
+
+
+@pytest.mark.tensorflow
+def test_the_import_of_the_real_one(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("from tensorflow import keras\n")
+    outcome = doctor(tmp_path, "--json", "--import-check", "train.py", HOME=str(tmp_path))
+    assert states_of(outcome)["AX893"] == "ok"
+
+
+def on_terminal(folder: Path, **variables: str) -> str:
+    """Return what the command writes on a terminal of 80 columns."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    environ = {**clean_environment(**variables), "TERM": "xterm-256color"}
+    words = [sys.executable, "-m", "autoxla", "doctor", "--verbose"]
+    with subprocess.Popen(words, cwd=folder, env=environ, stdin=slave, stdout=slave) as process:
+        os.close(slave)
+        written = b"".join(iter(lambda: read_some(master), b""))
+        assert process.wait() == 0
+    os.close(master)
+    return written.decode()
+
+
+def read_some(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""  # on Linux the end is an error
+
+
+def test_a_terminal_has_colour_and_folded_lines(tmp_path: Path) -> None:
+    written = on_terminal(tmp_path)
+    assert "\x1b[" in written
+    plain = on_terminal(tmp_path, NO_COLOR="1")
+    assert "\x1b[" not in plain
+    # What cannot be folded is a path.
+    assert all(len(line) <= 80 or "/" in line for line in plain.splitlines())
+
+
+def test_names_of_files_do_not_reach_the_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    render([Line("error", "AX821", "shadowing", "a\x1b[2Jb\udcffc\nd", "e\rf")], verbose=True)
+    assert capsys.readouterr().out.splitlines()[0].endswith("a?[2Jb?c?d")
+
+
+def test_what_is_ok_is_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        Line("ok", "AX801", "versions", "python 3"),
+        Line("error", "AX821", "shadowing", "bad", "rename"),
+    ]
+    render(lines, verbose=False)
+    brief = capsys.readouterr().out
+    assert brief.splitlines()[0] == "python 3"
+    assert brief.splitlines()[-1] == "1 error, 1 ok; --verbose shows what is ok"
+    render(lines, verbose=True)
+    assert "ok       AX801" in capsys.readouterr().out
+
+
+def test_codes_are_told_and_no_rule_has_them() -> None:
+    assert not {rule.code for rule in RULES} & set(CODES)
+    assert all(code.startswith("AX8") for code in CODES)
+    assert all(entry.title and entry.why and entry.remedy and entry.source for entry in CODES.values())
+    folder = HOME / "autoxla/commands/diagnosis"
+    sources = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "codes.py")
+    assert [code for code in CODES if f'"{code}"' not in sources] == []

@@ -1,0 +1,691 @@
+"""Tuning: its pure parts, the race over invented machines, the record, and real programs end to end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoxla.commands import tune
+from autoxla.commands.tuning.budget import parse_budget
+from autoxla.commands.tuning.checking import find_difference, repeats
+from autoxla.commands.tuning.child import Children, Failure, Measurement, Request
+from autoxla.commands.tuning.judging import GAIN, Judgement, Sample, chance, judge
+from autoxla.commands.tuning.paths import Path as ExecutionPath
+from autoxla.commands.tuning.paths import child_environment, find_paths
+from autoxla.commands.tuning.race import ROUNDS, Race, find_break_even
+from autoxla.facts import (
+    Evidence,
+    Hardware,
+    Place,
+    Plugin,
+    Reading,
+    Settings,
+    Situation,
+    Tuned,
+    Usage,
+)
+from autoxla.policies import decide
+from autoxla.session import PROBE_HOOKS
+from autoxla.tuned import VARIABLES, find_key, keep, programs_folder, read_tuned, recall
+from programs import clean_environment, run
+
+VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
+CPU = Situation(versions=VERSIONS, hardware=Hardware("none"), usage=Usage(keras=3))
+GRAPH, XLA = ExecutionPath("graph", "graph"), ExecutionPath("xla", "xla", {"AUTOXLA_STEP": "xla"})
+CLUSTERS = ExecutionPath("autocluster-1", "autocluster-1", {"AUTOXLA_STEP": "autocluster-1"})
+LOSSES = (2.5, 2.25, 2.125, 2.0)
+#: The same with each weight moved by one unit in its last place.
+MOVED = (2.5 + 2e-7, 2.25 + 3e-7, 2.125 + 5e-7, 2.0 + 4e-7)
+
+
+# Budget
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("10m", 600), ("1h", 3600), ("1h30m", 5400), ("45", 45), ("0.5m", 30), ("1.5h", 5400)],
+)
+def test_a_budget_is_read(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "10x", "-5m", "10 m", "1h-", "0", "0s", "inf", "nan", "1e3", "10M"]
+)
+def test_no_budget_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time"):
+        parse_budget(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_time_or_an_error(text: str) -> None:
+    try:
+        assert parse_budget(text) > 0
+    except ValueError as error:
+        assert repr(text) in str(error)
+
+
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(1, 99))
+def test_parts_add_up(hours: int, minutes: int, seconds: int) -> None:
+    assert parse_budget(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
+
+
+# Judging
+
+
+def rounds(*ratios: float, least: float | None = None) -> list[tuple[Sample, Sample]]:
+    """Return rounds with these ratios; ``least`` is the ratio of the fastest steps."""
+    return [(Sample(1.0, 0.9), Sample(r, 0.9 * (r if least is None else least))) for r in ratios]
+
+
+def judged(found: list[tuple[Sample, Sample]]) -> Judgement:
+    judgement = judge(found)
+    assert judgement is not None
+    return judgement
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ((0.4,), None),
+        ((0.4, 0.45), "faster"),
+        ((0.4, 0.6), None),
+        ((0.7, 0.75, 0.8), "faster"),
+        ((0.7, 0.75, 0.85), None),
+        ((0.7, 0.8, 0.85, 0.9), None),
+        ((0.7, 0.8, 0.85, 0.9, 0.95), "faster"),
+        ((0.7, 0.8, 0.85, 0.9, 1.05), None),
+        ((0.7, 0.8, 0.75, 0.7, 1.05, 0.8, 0.7, 0.8), "faster"),
+        ((0.95, 0.96, 0.92), "no gain"),
+        ((1.6,), None),
+        ((2.5,), None),
+        ((3.5,), "slower"),
+        ((1.3, 1.4), "slower"),
+        ((1.3, 1.1), None),
+        ((1.3, 1.1, 1.0), "no gain"),
+    ],
+)
+def test_a_verdict(ratios: tuple[float, ...], verdict: str | None) -> None:
+    assert judged(rounds(*ratios)).verdict == verdict
+
+
+def test_the_fastest_steps_must_agree() -> None:
+    assert judged(rounds(0.7, 0.7, 0.7, least=1.1)).verdict is None
+    assert judged(rounds(1.5, 1.5, least=0.9)).verdict is None
+    assert judged(rounds(0.95, 0.95, 0.95, least=0.7)).verdict is None
+    assert judged(rounds(0.95, 0.95, 0.95, 0.95, 0.95, least=0.7)).verdict == "no gain"
+
+
+def test_no_round_says_nothing() -> None:
+    assert judge([]) is None
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=1, max_size=12))
+def test_a_verdict_has_its_evidence(ratios: list[float]) -> None:
+    judgement = judged(rounds(*ratios))
+    assert judgement.low <= judgement.ratio <= judgement.high
+    if judgement.verdict == "faster":
+        assert judgement.ratio <= 1 - GAIN
+        assert judgement.rounds >= 2
+    if judgement.verdict == "slower":
+        assert judgement.low > 1
+
+
+def test_chance_is_that_of_a_coin() -> None:
+    assert chance(5, 5) == 1 / 32
+    assert chance(0, 5) == 1.0
+
+
+# Checking losses
+
+
+def test_rounding_is_no_difference() -> None:
+    losses = [loss * (1 + 2e-6) for loss in LOSSES]
+    assert find_difference([LOSSES, MOVED], losses, "float32") is None
+
+
+def test_chaotic_growth_is_no_difference() -> None:
+    moved = (2.5 + 2e-7, 2.25 + 1e-5, 2.125 + 2e-4, 2.0 + 3e-3)
+    losses = (2.5, 2.25, 2.1255, 2.02)
+    assert find_difference([LOSSES, moved], losses, "float32") is None
+    assert find_difference([LOSSES, MOVED], losses, "float32") is not None
+
+
+def test_another_loss_is_a_difference_with_its_step() -> None:
+    difference = find_difference([LOSSES, MOVED], (2.5, 2.25, 2.13, 2.0), "float32")
+    assert difference is not None
+    assert "2.13 at step 3" in difference
+
+
+@pytest.mark.parametrize("references", [[LOSSES, MOVED], [LOSSES, (2.6, 2.3, 2.2, 2.05)]])
+def test_a_loss_that_is_no_number_is_a_difference(references: list[tuple[float, ...]]) -> None:
+    assert "nan" in str(find_difference(references, (2.5, 2.25, float("nan"), 2.0), "float32"))
+
+
+def test_coarser_arithmetic_has_coarser_rounding() -> None:
+    losses = [loss * 1.001 for loss in LOSSES]
+    assert find_difference([LOSSES, MOVED], losses, "float32") is not None
+    assert find_difference([LOSSES, MOVED], losses, "float16") is None
+
+
+def test_a_program_that_draws_is_held_to_its_range() -> None:
+    references = [LOSSES, (2.6, 2.3, 2.2, 2.05)]
+    assert not repeats(references[0], references[1], "float32")
+    assert find_difference(references, (2.55, 2.35, 2.0, 2.1), "float32") is None
+    difference = find_difference(references, (2.5, 2.25, 3.5, 2.0), "float32")
+    assert "3.5 at step 3" in str(difference)
+
+
+def test_nothing_is_said_without_a_second_reference() -> None:
+    assert find_difference([LOSSES], (9.0, 9.0), "float32") is None
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=20), st.data())
+def test_what_moved_weights_do_is_never_a_difference(losses: list[float], data: st.DataObject) -> None:
+    shares = st.floats(-1e-6, 1e-6)
+    moved = [loss * (1 + data.draw(shares)) for loss in losses]
+    other = [loss * (1 + data.draw(shares)) for loss in losses]
+    assert find_difference([losses, moved], other, "float32") is None
+    assert find_difference([losses, moved], moved, "float32") is None
+
+
+@given(st.lists(st.lists(st.floats() | st.none(), max_size=6), min_size=2, max_size=4), st.data())
+def test_no_losses_are_too_odd(references: list[list[float | None]], data: st.DataObject) -> None:
+    losses = data.draw(st.lists(st.floats() | st.none(), max_size=6))
+    assert find_difference(references, losses, "float32") != ""
+
+
+# The race, on invented machines
+
+
+class Machine:
+    """Runs paths that take invented times; `clock` goes on by `wall` seconds with each run."""
+
+    def __init__(
+        self, times: Mapping[str, Any], *, wall: float = 1.0, losses: Mapping[str, Any] = {}
+    ) -> None:
+        self.times = times
+        self.wall = wall
+        self.losses = losses
+        self.now = 0.0
+        self.order: list[str] = []
+        self.requests: list[Request] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def run(self, path: ExecutionPath, request: Request, limit: float) -> Measurement | Failure:
+        self.now += self.wall
+        self.order.append(path.name)
+        self.requests.append(request)
+        time = self.times[path.name]
+        time = time(self.order.count(path.name) - 1) if callable(time) else time
+        if isinstance(time, str):
+            return Failure(time)
+        usual = MOVED if request.perturb else LOSSES
+        losses = self.losses.get(path.name, usual)
+        sample = Sample(time, time * 0.9)
+        return Measurement(sample, 1.0, 10**9, losses, path.step == "xla", "float32", 20, self.wall)
+
+    def race(self, *paths: ExecutionPath, budget: float = 1e6) -> Race:
+        race = Race(paths, self.run, steps=20, budget=budget, clock=self.clock, tell=lambda line: None)
+        race.run()
+        return race
+
+
+def winner(race: Race) -> str | None:
+    entry = race.winner()
+    return None if entry is None else entry.path.name
+
+
+def status(race: Race) -> dict[str, str]:
+    return {entry.path.name: entry.status for entry in race.entries}
+
+
+def test_a_path_that_is_much_faster_wins_soon() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.004})
+    race = machine.race(XLA)
+    assert (winner(race), race.rounds) == ("xla", 2)
+
+
+def test_a_path_that_is_much_slower_leaves_after_one_round() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.050})
+    race = machine.race(XLA)
+    assert (winner(race), machine.order) == ("default", ["default", "xla"])
+
+
+def test_what_the_default_does_anyway_is_not_run_again() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.004})
+    race = machine.race(GRAPH, XLA)
+    assert status(race)["graph"] == "same"
+    assert "graph" not in machine.order
+
+
+def test_noise_without_a_gain_has_no_winner_but_the_default() -> None:
+    machine = Machine({"default": 0.010, "xla": lambda n: 0.010 + 0.001 * (-1) ** n})
+    assert winner(machine.race(XLA)) == "default"
+
+
+def test_a_gain_that_does_not_last_is_not_decided() -> None:
+    machine = Machine({"default": 0.010, "xla": lambda n: (0.006, 0.006, 0.013)[n % 3]})
+    race = machine.race(XLA)
+    assert (winner(race), race.rounds) == (None, ROUNDS)
+    assert "not decided" in race.end
+
+
+def test_steps_grow_and_the_order_turns() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.0085, "autocluster-1": 0.0086})
+    machine.race(XLA, CLUSTERS)
+    assert machine.order[:6] == ["default", "xla", "autocluster-1", "autocluster-1", "xla", "default"]
+    assert [r.steps for r in machine.requests[::3]] == [20, 40, 80, 160, 160]
+
+
+def test_the_second_run_of_the_default_has_moved_weights() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.0085})
+    machine.race(XLA)
+    runs = zip(machine.order, machine.requests, strict=True)
+    assert [r.perturb for name, r in runs if name == "default"][:3] == [False, True, False]
+    assert not any(
+        r.perturb for name, r in zip(machine.order, machine.requests, strict=True) if name == "xla"
+    )
+
+
+def test_a_path_with_other_losses_is_rejected() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.001}, losses={"xla": (2.5, 2.3, 2.2, 2.1)})
+    race = machine.race(XLA)
+    assert status(race)["xla"] == "rejected"
+    assert winner(race) == "default"
+
+
+def test_a_path_that_fails_is_out_and_the_rest_goes_on() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.004, "autocluster-1": "ended with status 1"})
+    race = machine.race(CLUSTERS, XLA)
+    assert (winner(race), status(race)["autocluster-1"]) == ("xla", "failed")
+
+
+def test_a_default_that_fails_ends_the_race() -> None:
+    machine = Machine({"default": "ended with status 1", "xla": 0.004})
+    race = machine.race(XLA)
+    assert (winner(race), machine.order) == (None, ["default"])
+
+
+def test_a_path_that_the_model_does_not_follow_has_failed() -> None:
+    machine = Machine({"default": 0.010, "graph": 0.010, "xla": 0.004})
+    lazy = replace(XLA, name="graph")  # asks for XLA, and the machine says no
+    machine.run = lambda path, request, limit: Measurement(  # type: ignore[method-assign]
+        Sample(0.01, 0.009), 1.0, 1, LOSSES, False, "float32", 20, 1.0
+    )
+    assert status(machine.race(lazy))["graph"] == "failed"
+
+
+def test_the_slower_half_leaves() -> None:
+    names = ("a", "b", "c", "d")
+    times = {name: 0.0086 + 0.0001 * n for n, name in enumerate(names)}
+    machine = Machine({"default": 0.010, **times})
+    race = machine.race(*map(ExecutionPath, names))
+    assert [machine.order.count(name) for name in names] == [5, 5, 2, 2]
+    assert winner(race) == "a"
+
+
+@given(st.floats(1.0, 40.0), st.floats(0.5, 5.0))
+def test_the_budget_is_kept_but_for_the_run_under_way(budget: float, wall: float) -> None:
+    machine = Machine({"default": 0.010, "xla": 0.0085}, wall=wall)
+    race = machine.race(XLA, budget=budget)
+    assert race.elapsed <= max(budget, wall)
+    assert race.end
+
+
+@given(st.lists(st.floats(1e-4, 1.0), min_size=1, max_size=6))
+def test_the_winner_is_no_slower_than_the_default(times: list[float]) -> None:
+    names = [f"p{n}" for n in range(len(times))]
+    machine = Machine({"default": 0.010, **dict(zip(names, times, strict=True))})
+    race = machine.race(*map(ExecutionPath, names))
+    found = race.winner()
+    assert found is None or found is race.default or found.step_s <= 0.9 * race.default.step_s
+
+
+def test_break_even_is_the_compile_over_what_a_step_saves() -> None:
+    race = Machine({"default": 0.010, "xla": 0.004}).race(XLA)
+    default, xla = race.default, race.others[0]
+    xla.runs[:] = [replace(run, compile_s=4.0) for run in xla.runs]
+    assert find_break_even(default, xla) == 500
+    assert find_break_even(xla, default) is None
+
+
+# The paths
+
+
+def names(situation: Situation, environ: Mapping[str, str] = {}, cores: int = 2) -> list[str]:
+    return [path.name for path in find_paths(situation, environ, "x86_64", cores).possible]
+
+
+def test_the_paths_on_a_cpu() -> None:
+    assert names(CPU) == ["graph", "xla", "autocluster-1", "autocluster-2", "onednn-off"]
+
+
+def test_threads_only_where_there_are_some() -> None:
+    assert "threads-4" in names(CPU, cores=8)
+
+
+def test_tf_keras_only_for_programs_through_tf_keras() -> None:
+    through = replace(CPU, usage=Usage(tf_keras_api=True))
+    assert "tf-keras" in names(through)
+    assert "tf-keras" not in names(replace(through, usage=Usage(keras=3, tf_keras_api=True)))
+    assert "tf-keras" not in names(replace(through, versions={"tensorflow": (2, 21, 0), "keras": (3, 15)}))
+
+
+def test_an_explicit_jit_compile_stands_and_is_said() -> None:
+    paths = find_paths(replace(CPU, usage=Usage(keras=3, jit_compile=True)), {}, "x86_64", 2)
+    assert [path.name for path in paths.possible] == ["onednn-off"]
+    assert "jit_compile=True" in paths.impossible["xla"]
+
+
+def test_a_variable_of_the_user_stands() -> None:
+    paths = find_paths(CPU, {"TF_ENABLE_ONEDNN_OPTS": "1"}, "x86_64", 2)
+    assert "in the environment stands" in paths.impossible["onednn-off"]
+
+
+def test_a_variable_of_the_program_stands() -> None:
+    line = Evidence("variable", "TF_ENABLE_ONEDNN_OPTS", "1", "certain", Place("train.py", 2), early=True)
+    paths = find_paths(replace(CPU, reading=Reading((line,), known=True)), {}, "x86_64", 2)
+    assert "the program sets" in paths.impossible["onednn-off"]
+
+
+def test_flags_of_the_user_exclude_other_clusters() -> None:
+    own = replace(CPU, environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"})
+    assert "AX304" in find_paths(own, {}, "x86_64", 2).impossible["autocluster-1"]
+
+
+def test_what_the_rules_call_an_error_is_not_possible() -> None:
+    itex = Situation(
+        versions=VERSIONS,
+        plugins=(Plugin("itex", "libitex_gpu.so"),),
+        hardware=Hardware("present", frozenset({"xpu"})),
+        usage=Usage(keras=3),
+    )
+    paths = find_paths(itex, {}, "x86_64", 2)
+    assert paths.impossible["graph"] == "not possible: AX205"
+    assert {"itex-no-xla", "itex-stream", "xla"} <= {path.name for path in paths.possible}
+
+
+def test_a_child_is_in_mode_auto_and_writes_no_report() -> None:
+    environment = child_environment(XLA, {"AUTOXLA": "off", "AUTOXLA_REPORT": "r.json", "HOME": "/h"})
+    assert environment == {"AUTOXLA": "auto", "AUTOXLA_STEP": "xla", "HOME": "/h"}
+
+
+def test_every_variable_of_a_path_may_be_recorded() -> None:
+    itex = replace(CPU, plugins=(Plugin("itex", "x.so"),), usage=Usage(tf_keras_api=True))
+    for path in find_paths(itex, {}, "x86_64", 16).possible:
+        assert all(VARIABLES[name].fullmatch(value) for name, value in path.settings.items())
+
+
+# The record and its rule
+
+
+def program_in(folder: Path) -> Situation:
+    script = folder / "train.py"
+    script.write_text("import keras\n", encoding="utf-8")
+    return replace(CPU, reading=Reading(files=(str(script),), complete=True, known=True))
+
+
+FACTS = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
+
+
+def test_a_record_comes_back_for_the_same_program_and_arguments(tmp_path: Path) -> None:
+    situation, environ = program_in(tmp_path), {"AUTOXLA_CACHE": str(tmp_path / "cache")}
+    keep(situation, ["--batch", "8"], environ, FACTS)
+    found = recall(situation, ["--batch", "8"], environ).tuned
+    assert found == Tuned("xla", "xla", {}, 1.5, "2026-11-21")
+    assert recall(situation, [], environ).tuned is None
+
+
+def test_a_changed_program_or_release_has_no_record(tmp_path: Path) -> None:
+    situation, environ = program_in(tmp_path), {"AUTOXLA_CACHE": str(tmp_path / "cache")}
+    keep(situation, [], environ, FACTS)
+    newer = replace(situation, versions={**VERSIONS, "tensorflow": (2, 22, 0)})
+    assert recall(newer, [], environ).tuned is None
+    (tmp_path / "train.py").write_text("import keras  # changed\n", encoding="utf-8")
+    assert recall(situation, [], environ).tuned is None
+
+
+def test_a_program_that_is_not_there_has_no_key() -> None:
+    assert find_key(Reading(files=("/nowhere/train.py",)), [], VERSIONS) is None
+    assert find_key(Reading(), [], VERSIONS) is None
+
+
+def test_nothing_is_read_where_nothing_was_tuned(tmp_path: Path) -> None:
+    environ = {"AUTOXLA_CACHE": str(tmp_path / "cache")}
+    assert recall(CPU, [], environ) is CPU
+    assert not programs_folder(environ).exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"winner": 1},
+        {"winner": "\x1b[2J"},
+        {"step": "fast"},
+        {"step": ["xla"]},
+        {"settings": None},
+        {"settings": {"LD_PRELOAD": "/x.so"}},
+        {"settings": {"OMP_NUM_THREADS": "4; rm"}},
+        {"settings": {"OMP_NUM_THREADS": 4}},
+        {"speedup": float("inf")},
+        {"speedup": 0.5},
+        {"speedup": "2"},
+        {"date": "now"},
+    ],
+)
+def test_a_record_that_tuning_does_not_write_is_none(wrong: dict[str, object]) -> None:
+    assert read_tuned({**FACTS, **wrong}) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FACTS)), JSON))
+def test_any_record_is_read_or_left(record: dict[str, object]) -> None:
+    found = read_tuned(record)
+    assert found is None or found.settings.keys() <= VARIABLES.keys()
+
+
+def settings_of(situation: Situation) -> dict[str, str | None]:
+    return {setting.variable: setting.value for setting in decide(situation).settings}
+
+
+def tuned(step: Any = None, **settings: str) -> Situation:
+    return replace(CPU, tuned=Tuned("some-path", step, settings, 1.5, "2026-11-21"))
+
+
+def test_a_tuned_step_is_taken() -> None:
+    plan = decide(tuned("xla"))
+    assert (plan.jit_compile, plan.jit_because) == (True, ("AX705",))
+    found = next(finding for finding in plan.findings if finding.code == "AX705")
+    assert "some-path 1.5 times faster on 2026-11-21" in found.message
+    assert (found.level, found.applied) == ("info", True)
+
+
+def test_a_default_that_won_is_called_so() -> None:
+    situation = replace(CPU, tuned=Tuned("graph", "graph", {}, 1.0, "2026-11-21"))
+    plan = decide(situation)
+    assert plan.jit_compile is False
+    assert any("nothing faster than graph" in finding.message for finding in plan.findings)
+
+
+def test_tuned_clusters_are_set_as_the_setting_does() -> None:
+    wanted = replace(CPU, settings=Settings(step="autocluster-2"))
+    assert settings_of(tuned("autocluster-2")) == settings_of(wanted)
+
+
+def test_tuned_variables_are_set() -> None:
+    situation = tuned(None, TF_NUM_INTRAOP_THREADS="4", OMP_NUM_THREADS="4")
+    assert settings_of(situation) == {"TF_NUM_INTRAOP_THREADS": "4", "OMP_NUM_THREADS": "4"}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"usage": Usage(keras=3, jit_compile=False)},
+        {"settings": Settings(step="graph")},
+        {"environment": {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}},
+        {"environment": {"TF_XLA_FLAGS": "flags.txt"}},
+    ],
+)
+def test_what_the_user_chose_of_the_step_stands(chosen: dict[str, Any]) -> None:
+    with_record = replace(tuned("xla"), **chosen)
+    without = replace(CPU, **chosen)
+    assert decide(with_record) == decide(without)
+
+
+def test_a_variable_that_the_user_set_stands() -> None:
+    situation = replace(tuned(None, OMP_NUM_THREADS="4"), environment={"OMP_NUM_THREADS": "2"})
+    assert settings_of(situation) == {}
+
+
+def test_a_generation_that_the_user_chose_stands() -> None:
+    situation = replace(tuned(None, TF_USE_LEGACY_KERAS="1"), settings=Settings(keras="3"))
+    assert settings_of(situation) == {}
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "SCRIPT"),
+        (["missing.py"], "no such file"),
+        (["--budget", "soon", "x.py"], "is no time"),
+        (["--steps", "1", "x.py"], "from 3"),
+        (["--paths", "fast", __file__], "here the paths are"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(words: list[str], said: str, tmp_path: Path) -> None:
+    done = run(["-m", "autoxla", "tune", *words], tmp_path)
+    assert done.status == 2
+    assert done.err.startswith("autoxla: AX902 error arguments: ")
+    assert said in done.err
+    assert (done.err.count("\n"), done.out) == (1, "")
+
+
+def test_the_arguments_behind_the_script_are_its_own() -> None:
+    options = tune._parse(["--steps", "5", "train.py", "--json", "--steps", "9"])
+    assert (options.steps, options.json, options.arguments) == (5, False, ["--json", "--steps", "9"])
+
+
+def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tune.main(["--help"])
+    assert ended.value.code == 0
+    assert "does happen, once in each child" in capsys.readouterr().out
+
+
+def test_the_probe_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:
+    """Its hooks stand in a tuple of their own, which only the variable adds."""
+    code = "import sys, autoxla.session; print('autoxla.trial.probe' in sys.modules)"
+    assert run(["-c", code], tmp_path).out == "False\n"
+    assert all(ours == "autoxla.trial.probe" for _, ours, _ in PROBE_HOOKS)
+
+
+def test_a_program_without_training_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "quiet.py").write_text("print('nothing here')\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "tune", "quiet.py"], tmp_path)
+    assert done.status == 1
+    assert "without a training step" in done.out
+    assert "nothing here" in done.err
+    assert "nothing here" not in done.out
+
+
+def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    children = Children([str(script)], tmp_path)
+    found = children.run(XLA, Request(5, 0.0, 1.0), 2.0)
+    assert isinstance(found, Failure)
+    assert found.reason == "no result within 2 s"
+
+
+#: Keras' generator is slow unless XLA is asked for, so who wins does not depend on this machine.
+PROGRAM = """
+import os, sys, time
+step = os.environ.get("AUTOXLA_STEP", "")
+if step.startswith("autocluster"):
+    sys.exit("no clusters today")
+import numpy as np
+import keras
+keras.utils.set_random_seed(7)
+
+def batches():
+    while True:
+        time.sleep(0.0 if step == "xla" else 0.15)
+        yield np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(batches(), steps_per_epoch=int(sys.argv[1]), epochs=1, verbose=0)
+print("jit", model.jit_compile)
+"""
+
+
+@pytest.mark.tensorflow
+def test_a_winner_is_recorded_and_applied_in_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(PROGRAM, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    words = ["-m", "autoxla", "tune", "--json", "--steps", "5", "--paths", "xla,autocluster-1"]
+    done = run([*words, "train.py", "30"], tmp_path, environment)
+    assert done.status == 0, done.err
+    told = json.loads(done.out)
+    rows = {row["name"]: row for row in told["paths"]}
+    assert (told["winner"], told["repeatable"], rows["xla"]["status"]) == ("xla", True, "running")
+    assert rows["autocluster-1"]["reason"] == "ended with status 1"
+    assert "no clusters today" in Path(told["log"]).read_text(encoding="utf-8")
+    assert rows["xla"]["command"] == "AUTOXLA_STEP=xla python -m autoxla train.py 30"
+    again = run(["-m", "autoxla", "train.py", "3"], tmp_path, environment)
+    assert "jit False" in again.out  # other arguments, another program
+    again = run(["-m", "autoxla", "train.py", "30"], tmp_path, environment)
+    assert "jit True" in again.out
+    assert [line.split()[1] for line in again.notices] == ["AX705"]
+
+
+#: As the command, heeding interrupts: what a shell starts in the background ignores them.
+HEEDING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from autoxla.commands.tune import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.tensorflow
+def test_an_interrupt_keeps_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(PROGRAM, encoding="utf-8")
+    words = [sys.executable, "-c", HEEDING, "--steps", "5", "--paths", "xla", "train.py", "30"]
+    with subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert "round 1, default" in line
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.splitlines()[1].startswith("default (graph)")
+    assert "nothing is kept" in out
