@@ -36,7 +36,7 @@ commands:
 
 environment:
   AUTOXLA=off|observe|fix|auto  do nothing, only report, cure hazards, or also choose the fastest path
-  AUTOXLA_REPORT=FILE           write what was done to FILE, as JSON
+  AUTOXLA_REPORT=FILE           write what was done to FILE, as JSON, or as a page if it ends in .html
   AUTOXLA_DEBUG=1               show the traceback of a fault in autoxla
 """
 

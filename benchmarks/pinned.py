@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from autoxla.session import Session
 from autoxla.trial.comparison import interval
-from autoxla.trial.driver import Compiled, Driver
+from autoxla.trial.driver import Driver
 from autoxla.trial.executables import Executable, sign
 from autoxla.trial.steps import Step, find_step
 from benchmarks import interleave, read_arguments, show, summarise, write_json
@@ -90,7 +90,7 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     driver._structure = batches.element_spec
     driver._signature = sign(tf.nest.flatten(next(iterator)))
     driver._usual = Executable(step.concrete)
-    driver._compiled = Compiled(Executable(step.concrete), 0.0, 0.0)
+    driver._compiled = Executable(step.concrete)
     driver._looks = 10**9  # looks at the clock as ever, races no more
     driver._run = driver._pinned
     return partial(driver, iterator)

@@ -213,6 +213,15 @@ def test_what_autoxla_cures_is_no_error(site: Site) -> None:
     assert line.remedy.startswith("autoxla does it where it is active")
 
 
+def test_the_rules_are_asked_where_autoxla_is_off(site: Site) -> None:
+    site.install("tensorflow", "2.16.1")
+    site.install("keras", "3.3.0")
+    scene = site.scene(KERAS_BACKEND="theano")
+    off = replace(scene, situation=replace(scene.situation, settings=Settings(mode="off")))
+    assert {line.code: line.state for line in findings.check(off)} == {"AX403": "error"}
+    assert say(findings.check, site.scene()) == {}
+
+
 # --- requirements
 
 
@@ -374,6 +383,13 @@ def test_a_name_is_unknown_for_certain_only_where_others_are_found(site: Site) -
     assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_autojit=2"))["AX852"].state == "note"
 
 
+def test_another_backend_has_flags_of_its_own(site: Site) -> None:
+    build_tensorflow(site, "xla_dump_to", "xla_gpu_cuda_data_dir", "xla_backend_optimization_level")
+    given = {"XLA_FLAGS": "--xla_tpu_something=1"}
+    assert set(say(flags.check, site.scene(**given))) == {"AX851"}
+    assert set(say(flags.check, site.scene(**given, KERAS_BACKEND="jax"))) == {"AX852"}
+
+
 def test_a_part_of_a_name_is_no_name(site: Site) -> None:
     build_tensorflow(site, *PROOF)
     assert "AX851" in say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto=2"))
@@ -395,6 +411,13 @@ def test_flags_of_a_build_that_cannot_be_read(site: Site) -> None:
     build_tensorflow(site, *PROOF)
     (site.folder / "tensorflow/libtensorflow_framework.so.2").write_bytes(b"\x7fELF")
     assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2"))["AX852"].state == "note"
+
+
+def test_flags_without_pyelftools(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_tensorflow(site, *PROOF)
+    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
+    line = say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2"))["AX852"]
+    assert (line.state, line.remedy) == ("note", "pip install 'autoxla-runtime[cli]'")
 
 
 # --- plug-ins
@@ -449,6 +472,18 @@ def test_what_the_libraries_of_a_plugin_miss(site: Site) -> None:
     line = say(libraries.check, site.scene())["AX871"]
     assert line.message.startswith("libsycl.so.8")
     assert "libmiddle.so" in line.message
+
+
+def test_what_brings_the_libraries(site: Site) -> None:
+    names = ["libimf.so", "libsvml.so", "libmkl_core.so.2", "libze_loader.so.1", "libother.so"]
+    assert libraries.propose(names, site.scene()).split("; ")[:3] == [
+        "find what provides libother.so",
+        "install level-zero (libze1 on Debian)",
+        "pip install intel-cmplr-lib-rt mkl in releases with these files",
+    ]
+    (site.root / "opt/intel/oneapi/setvars.sh").touch()
+    assert libraries.propose(names, site.scene()).startswith("source ")
+    assert libraries.propose(["libcudart.so.12"], site.scene()).startswith("pip install nvidia-cuda-runtime")
 
 
 def test_the_cache_of_the_loader(site: Site) -> None:
@@ -725,6 +760,46 @@ def test_a_check_that_fails_hides_no_other(site: Site, monkeypatch: pytest.Monke
     monkeypatch.setattr(examination, "CHECKS", {"first": fail, "last": devices.check})
     lines = list(examination.examine(site.scene()))
     assert [line.code for line in lines] == ["AX898", "AX860"]
+
+
+KNOWN = {
+    "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit --tf_xla_auto_jit=1",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_gpu_cuda_data_dir=/x",
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (KNOWN, "AX850"),
+        ({"TF_XLA_FLAGS": "--tf_xla_autojit=1"}, "AX851"),
+        ({"XLA_FLAGS": "--xla_gpu_cuda_datadir=/x"}, "AX851"),
+        ({"XLA_FLAGS": "--tf_xla_auto_jit=1"}, "AX853"),
+    ],
+)
+def test_flags_against_the_real_one(tmp_path: Path, given: dict[str, str], code: str) -> None:
+    told = states_of(doctor(tmp_path, "--json", HOME=str(tmp_path), **given))
+    assert {name for name in told if name.startswith("AX85")} == {code}
+    program = (
+        "import tensorflow as tf\n@tf.function(jit_compile=True)\ndef f(x):\n    return x + 1\n"
+        "f(tf.constant(1))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    ended = run(["program.py"], tmp_path, clean_environment(**given))
+    assert (ended.status == 0) is (code == "AX850")
+
+
+@pytest.mark.tensorflow
+def test_a_plugin_that_misses_a_library_before_the_real_one(site: Site, tmp_path: Path) -> None:
+    add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
+    paths = f"{HOME}{os.pathsep}{site.folder}"
+    outcome = doctor(site.program, "--json", "--import-check", PYTHONPATH=paths)
+    lines = {line["code"]: line for line in json.loads(outcome.out)}
+    assert outcome.status == 1
+    assert lines["AX871"]["state"] == lines["AX894"]["state"] == "error"
+    assert "NotFoundError: libimf.so" in lines["AX894"]["message"]
+    assert lines["AX871"]["remedy"] == lines["AX894"]["remedy"]
 
 
 @pytest.mark.tensorflow

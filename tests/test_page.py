@@ -191,6 +191,24 @@ def test_the_other_path_kept() -> None:
     assert "ms a step, logarithmic</text>" in page
 
 
+def test_what_the_noise_hides_is_not_told_as_faster() -> None:
+    entry = {**TRIAL, "graph_ms": 1.26, "xla_ms": 1.16, "ratio": 0.98, "interval": [0.76, 2.36]}
+    page = render_page({"trials": [{**entry, "outcome": "graph kept", "switched_at": None}]})
+    told = (
+        "Neither is faster by more than the noise for a step of transformer_block: graph 1.26 ms, XLA 1.16 ms"
+    )
+    assert f"{told}; graph kept." in page
+
+
+def test_a_long_run_behind_the_trial_takes_no_room_from_it() -> None:
+    later: list[object] = [[158 + 50 * turn, "xla", 25.0] for turn in range(1, 60)]
+    page = render_page({"trials": [{**TRIAL, "samples": [*samples(), *later]}]})
+    assert "training step, logarithmic</text>" in page
+    band = re.search(r'width="(\d+\.\d)" height="[\d.]+" class="band compile"', page)
+    assert band is not None
+    assert float(band.group(1)) > 150
+
+
 def test_a_trial_that_never_ran_is_told() -> None:
     entry = {"model": "lstm", "outcome": "XLA has no code for PyFunc", "samples": []}
     assert "lstm: XLA has no code for PyFunc." in Page(render_page({"trials": [entry]})).text
@@ -262,12 +280,12 @@ def test_any_report_gives_a_page(parts: dict[str, Any], entry: dict[str, Any]) -
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(1e-6, 1e9)), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_all_steps_lie_within_the_drawing(steps: list[tuple[int, float]]) -> None:
-    rows = [[step, "graph", ms] for step, ms in steps]
+    rows = [[step, "graph", ms] for step, ms in sorted(steps)]
     page = render_page({"trials": [{"model": "m", "samples": rows}]})
     marks = re.findall(r'd="((?:M[\d.]+ [\d.]+h0)+)" class="points graph"/>', page)
     places = [tuple(map(float, mark)) for mark in re.findall(r"M([\d.]+) ([\d.]+)h0", marks[0])]
     assert len(places) == len(steps)
-    assert all(50 <= x <= 876 and 34 <= y <= 332 for x, y in places)
+    assert all(50 <= x <= 876 and 50 <= y <= 348 for x, y in places)
 
 
 @given(st.floats(1e-3, 1e6), st.floats(1.0, 1e4), st.integers(3, 9))
@@ -282,6 +300,19 @@ def test_ticks_are_few_and_within(low: float, factor: float, most: int) -> None:
 def test_ticks_are_round() -> None:
     assert Scale(0.0, 104.0, 0.0, 1.0).ticks(6) == [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     assert Scale(8.0, 120.0, 0.0, 1.0, logarithmic=True).ticks(7) == [10.0, 20.0, 50.0, 100.0]
+
+
+def test_each_race_is_a_stretch() -> None:
+    again = [[400 + turn, ("graph", "xla")[turn % 2], 30.0] for turn in range(9)]
+    rows = [*samples(), [200, "xla", 25.0], [250, "xla", 25.0], *again]
+    assert read_trial({**TRIAL, "samples": rows}).races == [(128, 158), (400, 408)]
+    page = render_page({"trials": [{**TRIAL, "samples": rows}]})
+    assert page.count('class="band race"') == 5  # in two drawings, and in the legend
+
+
+def test_another_fit_counts_anew() -> None:
+    trial = read_trial({**TRIAL, "samples": [[9, "xla", 1.0], [50, "xla", 1.0], [3, "xla", 9.0]]})
+    assert [sample.step for sample in trial.samples] == [9, 50]
 
 
 def test_a_trial_is_read_part_by_part() -> None:

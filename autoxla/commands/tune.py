@@ -247,7 +247,7 @@ def _conclude(outcome: Outcome) -> str:
         return f"no path is clear of the noise ({why.rstrip(': ')}); nothing is kept"
     kept = "kept for the next run" if outcome.kept is not None else "not kept"
     if winner is race.default:
-        return f"nothing is faster than the default, rounds: {race.rounds}; {kept}"
+        return f"no other path is faster and gives the same losses (rounds: {race.rounds}); {kept}"
     judgement = race.judgement(winner)
     if judgement is None:
         return f"{winner.path.name}; {kept}"

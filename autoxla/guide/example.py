@@ -28,6 +28,18 @@ from autoxla.policies.usage import is_below, summarise
 from autoxla.story import finding_lines
 
 FILE = "train.py"
+EXPLAIN, RUN = "python -m autoxla explain", "python -m autoxla"
+#: A program of which nobody can tell beforehand what it sets, and which sets it too late.
+FROM_A_FILE = """\
+import json
+import os
+from pathlib import Path
+import tensorflow as tf
+
+os.environ.update(json.loads(Path("variables.json").read_text()))
+model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+model.compile("adam", "mse")
+"""
 _NO_GPU = Hardware("none")
 _NO_TOOLS = Toolchain()
 
@@ -96,7 +108,7 @@ class Followed:
     """A program, the variables and settings it starts with, and the machine.
 
     `known` are facts of the situation beyond that, by their names there, and `told` says them in words.
-    `at_run_time`: the finding is made while the program runs, so no command tells it beforehand.
+    `command` is what prints the finding: `EXPLAIN`, or what runs the program where that alone tells.
     """
 
     program: str
@@ -106,7 +118,7 @@ class Followed:
     keras_json: str = ""
     known: Mapping[str, Any] = field(default_factory=dict)
     told: str = ""
-    at_run_time: bool = False
+    command: str = EXPLAIN
 
     def follow(self, code: str) -> Finding:
         """Return the finding with ``code`` that autoxla makes here; LookupError where it makes none."""
@@ -147,10 +159,11 @@ class Followed:
     def _session(self, code: str) -> str:
         finding = self.follow(code)
         start = "".join(f"{name}={_quote(value)} " for name, value in self.variables.items())
-        if self.at_run_time:
-            return f"$ {start}python -m autoxla {FILE}\nautoxla: {headline([finding], FILE)}"
+        typed = f"$ {start}{self.command} {FILE}"
+        if self.command != EXPLAIN:
+            return f"{typed}\nautoxla: {headline([finding], FILE)}"
         explained = "\n".join(f"  {line}" for line in finding_lines(finding))
-        return f"$ {start}python -m autoxla explain {FILE}\n…\n{explained}"
+        return f"{typed}\n…\n{explained}"
 
     def _settings(self) -> Settings:
         lines = enumerate(self.settings, start=2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from autoxla.facts import Tuned
 from autoxla.guide.entry import Prose
-from autoxla.guide.example import CUDA, CUDA_ELSEWHERE, METAL, ROCM, Followed
+from autoxla.guide.example import CUDA, CUDA_ELSEWHERE, METAL, ROCM, RUN, Followed
 
 _KERAS = """\
 import keras
@@ -105,7 +105,7 @@ PROSE: Mapping[str, Prose] = {
             _JIT,
             settings={"xla_cache": True},
             known={"xla_cache": "~/.cache/autoxla/xla/4f1c"},
-            at_run_time=True,
+            command=RUN,
         ),
     ),
     "AX314": Prose(
@@ -117,7 +117,7 @@ PROSE: Mapping[str, Prose] = {
             settings={"xla_cache": True},
             known={"cache_refused": "/scratch/autoxla can be written by others"},
             told="AUTOXLA_CACHE=/scratch/autoxla, a folder that others may write to",
-            at_run_time=True,
+            command=RUN,
         ),
     ),
     "AX315": Prose(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from autoxla.guide import example
 from autoxla.guide.entry import Prose
-from autoxla.guide.example import Followed
+from autoxla.guide.example import RUN, Followed
 
 _TF_KERAS = """\
 import tensorflow as tf
@@ -141,11 +141,14 @@ PROSE: Mapping[str, Prose] = {
         "first of them. `tf.keras`, names imported from `tensorflow.keras` and `tf.optimizers` can then come "
         "from two generations. The usual consequence is an optimizer that a model cannot interpret.",
         Followed(
-            _TF_KERAS,
-            {"TF_USE_LEGACY_KERAS": "1"},
-            known={"read_values": {"TF_USE_LEGACY_KERAS": None}, "imported": frozenset({"tensorflow"})},
-            told="a library sets the variable behind the import of tensorflow",
-            at_run_time=True,
+            example.FROM_A_FILE,
+            known={
+                "environment": {"TF_USE_LEGACY_KERAS": "1"},
+                "read_values": {"TF_USE_LEGACY_KERAS": None},
+                "imported": frozenset({"tensorflow"}),
+            },
+            told='variables.json holds {"TF_USE_LEGACY_KERAS": "1"}',
+            command=RUN,
         ),
     ),
     "AX191": Prose(

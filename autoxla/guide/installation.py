@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoxla.guide.entry import Prose
-from autoxla.guide.example import ITEX, Followed
+from autoxla.guide.example import FROM_A_FILE, ITEX, RUN, Followed
 
 _KERAS = """\
 import keras
@@ -41,14 +41,14 @@ PROSE: Mapping[str, Prose] = {
         "value that is set later changes nothing: the program trains on another backend than its source "
         "says.",
         Followed(
-            'import os\nimport tensorflow as tf\n\nos.environ.update(KERAS_BACKEND="jax")\nimport keras\n',
+            FROM_A_FILE,
             known={
                 "environment": {"KERAS_BACKEND": "jax"},
                 "keras_backend": "tensorflow",
                 "imported": frozenset({"keras", "tensorflow"}),
             },
-            told="seen when the program compiles its first model",
-            at_run_time=True,
+            told='variables.json holds {"KERAS_BACKEND": "jax"}',
+            command=RUN,
         ),
     ),
     "AX405": Prose(

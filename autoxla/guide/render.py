@@ -22,7 +22,7 @@ _BACK = "[All codes](README.md)"
 _INTRODUCTION = """\
 # Codes
 
-Every line that autoxla prints has a code. `python -m autoxla rule CODE` shows its page in the terminal,
+Each thing that autoxla finds has a code. `python -m autoxla rule CODE` shows its page in the terminal,
 `python -m autoxla rule AX2` lists a family. The level is `error`, `warning` or `info`; a *note* is added to
 an exception that TensorFlow or Keras raised, and *doctor* marks results of `python -m autoxla doctor`.
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autoxla.facts import Place, Usage
 from autoxla.guide.entry import Shown, Told
-from autoxla.guide.example import Followed
+from autoxla.guide.example import FILE, Followed
 
 _BY_SETTING = (
     'Put the code into `ignore` under `[tool.autoxla]` in `pyproject.toml`: `ignore = ["{code}"]`. That '
@@ -147,9 +148,14 @@ _HOOKS: Mapping[str, Told] = {
         "it can still look after `compile` and the notes on errors, but a setting that it found to be right "
         "has no effect any more, so it is not made.",
         Followed(
-            "import tensorflow as tf\nimport autoxla\n\noptimizer = tf.keras.optimizers.legacy.Adam(1e-3)\n",
-            {"TF_USE_LEGACY_KERAS": "yes"},
-            known={"imported": frozenset({"tensorflow"})},
+            "import tensorflow as tf\n\nprint(tf.constant(1))\nimport autoxla\nimport keras\n",
+            settings={"step": "autocluster-1"},
+            known={
+                "usage": Usage(evidence={"importing": Place(FILE, 4)}),
+                "imported": frozenset({"tensorflow"}),
+                "devices_ready": True,
+            },
+            command="python",
         ),
         "TensorFlow, variables read at import",
         _BY_SETTING,
@@ -181,7 +187,7 @@ _HOOKS: Mapping[str, Told] = {
         "inputs = tf_keras.Input((4,))\nhidden = keras.layers.Dense(1)(inputs)\n"
         "net = tf_keras.Model(inputs, tf_keras.layers.Dense(1)(hidden))\n"
         'net.compile("sgd", "mse")\nnet.fit(x, y)',
-        "AX132 warning train.py:8: tf_keras.src.engine.functional.Functional of Keras 2 (tf_keras) uses "
+        "AX132 warning train.py:7: tf_keras.src.engine.functional.Functional of Keras 2 (tf_keras) uses "
         "dense/bias (keras.src.backend.Variable) of Keras 3 in its operation tf.math.add: a Keras 3 layer "
         "was called on a Keras 2 Input; its weights are neither trained nor saved (tf_keras is imported at "
         "train.py:2, keras is imported at train.py:1); take all of the model's parts from one package: "

@@ -16,8 +16,8 @@ from autoxla.page.scale import Scale, scale_steps, scale_times
 WIDE, NARROW = 960, 380
 #: What the paths are called in a sentence.
 NAMES: dict[PathName, str] = {"graph": "graph", "xla": "XLA"}
-_HEIGHT = 380
-_CHARACTER = 6.6  # pixels of a character of a label, about
+_HEIGHT = 396
+_CHARACTER = 7.6  # pixels of a character of a label, about
 _LINE = 15  # pixels between two labels
 #: A fit that went on for more than this many times the trial is not drawn to its end.
 _FAR = 1.5
@@ -112,9 +112,11 @@ def last_drawn(trial: Trial) -> int:
 
 
 def _frame(trial: Trial, width: int) -> _Frame:
-    left, right, top, bottom = 50.0, width - (84.0 if width > NARROW else 14.0), 34.0, _HEIGHT - 48.0
-    first = [step for step in (trial.began, *(sample.step for sample in trial.samples)) if step is not None]
-    x = scale_steps([*first, last_drawn(trial)], left, right)
+    left, right = 50.0, width - (84.0 if width > NARROW else 14.0)
+    top, bottom = 50.0, _HEIGHT - 48.0
+    steps = [sample.step for sample in trial.samples]
+    steps += [step for step in (trial.began, last_drawn(trial)) if step is not None]
+    x = scale_steps(steps, trial.races[0][1] if trial.races else None, left, right)
     times = [*(sample.ms for sample in trial.samples), *trial.ms.values()]
     return _Frame(width, left, right, top, bottom, x, scale_times(times, bottom, top))
 
@@ -129,18 +131,19 @@ def _grid(frame: _Frame) -> Iterator[str]:
             yield _line(frame.x(tick), frame.bottom, frame.x(tick), frame.bottom + 5, "axis")
             yield _text(frame.x(tick), frame.bottom + 20, f"{int(tick):,}", "tick", "middle")
     yield _line(frame.left, frame.bottom, frame.right, frame.bottom, "axis")
-    yield _text((frame.left + frame.right) / 2, frame.bottom + 40, "training step", "label", "middle")
+    named = "training step, logarithmic" if frame.x.logarithmic else "training step"
+    yield _text((frame.left + frame.right) / 2, frame.bottom + 40, named, "label", "middle")
     unit = "ms a step, logarithmic" if frame.y.logarithmic else "ms a step"
-    yield _text(4, 14, unit, "label", "start")
+    yield _text(4, 12, unit, "label", "start")
 
 
 def _bands(trial: Trial, frame: _Frame) -> Iterator[str]:
     """Yield what went on: the compile beside training, and the race."""
-    for kind, begin, end in (
-        ("compile", trial.began, trial.compiled),
-        ("race", trial.compiled, trial.decided),
-    ):
-        if begin is not None and end is not None and end > begin:
+    spans = [("race", *race) for race in trial.races]
+    if trial.began is not None and trial.compiled is not None:
+        spans.append(("compile", trial.began, trial.compiled))
+    for kind, begin, end in spans:
+        if end > begin:
             at, until = frame.x(begin), frame.x(end)
             yield (
                 f'<rect x="{at:.1f}" y="{frame.top:g}" width="{until - at:.1f}" '
@@ -185,8 +188,8 @@ def _event(trial: Trial, frame: _Frame) -> Iterator[str]:
     words = f"{what}, step {step:,}"
     yield _line(at, frame.top - 8, at, frame.bottom, "event")
     half = len(words) * _CHARACTER / 2
-    middle = min(max(at, frame.left + 80 + half), frame.width - 4 - half)
-    yield _text(middle, frame.top - 14, words, "note", "middle")
+    middle = min(max(at, 4 + half), frame.width - 4 - half)
+    yield _text(middle, frame.top - 13, words, "note", "middle")
 
 
 def number(value: float) -> str:

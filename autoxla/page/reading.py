@@ -12,6 +12,7 @@ from typing import Literal
 
 PathName = Literal["graph", "xla"]
 PATHS: tuple[PathName, ...] = ("graph", "xla")
+_NEIGHBOURS = 4  # steps between two samples of one race, at most
 _LARGEST = 1e12  # steps, milliseconds: beyond that it is no measure
 
 
@@ -56,6 +57,26 @@ class Trial:
     def speed_up(self) -> float | None:
         """Return how many times as fast as the graph XLA is, None where one was not measured."""
         return self.ms["graph"] / self.ms["xla"] if len(self.ms) == len(PATHS) else None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the measures leave open which path is faster."""
+        return self.interval is not None and self.interval[0] < 1 < self.interval[1]
+
+    @property
+    def races(self) -> list[tuple[int, int]]:
+        """Return first and last step of each stretch in which the paths took turns."""
+        start = -1 if self.compiled is None else self.compiled
+        stretches: list[list[Sample]] = []
+        for sample in self.samples:
+            if sample.step < start:
+                continue
+            if stretches and sample.step - stretches[-1][-1].step <= _NEIGHBOURS:
+                stretches[-1].append(sample)
+            else:
+                stretches.append([sample])
+        races = (stretch for stretch in stretches if len({sample.path for sample in stretch}) > 1)
+        return [(race[0].step, race[-1].step) for race in races]
 
     def times(self, path: PathName) -> list[float]:
         """Return the milliseconds of the steps on ``path``, in order of size."""
@@ -112,8 +133,12 @@ def _medians(entry: Mapping[str, object], samples: tuple[Sample, ...]) -> dict[P
 
 def _samples(value: object) -> tuple[Sample, ...]:
     rows = value if isinstance(value, list) else []
-    found = (_sample(row) for row in rows)
-    return tuple(sorted((s for s in found if s is not None), key=lambda sample: sample.step))
+    found: list[Sample] = []
+    for sample in filter(None, map(_sample, rows)):
+        if found and sample.step < found[-1].step:
+            break  # another fit, which counts its steps anew
+        found.append(sample)
+    return tuple(found)
 
 
 def _sample(row: object) -> Sample | None:

@@ -45,9 +45,14 @@ def scale_times(times: Sequence[float], start: float, end: float) -> Scale:
     return Scale(0.0, high * 1.15, start, end)
 
 
-def scale_steps(steps: Sequence[int], start: float, end: float) -> Scale:
-    """Return a scale for the numbers of ``steps``."""
+def scale_steps(steps: Sequence[int], decided: int | None, start: float, end: float) -> Scale:
+    """Return a scale for the numbers of ``steps``.
+
+    It is logarithmic where most of them lie behind the first race, which ``decided``: before is more to see.
+    """
     low, high = (min(steps), max(steps)) if steps else (0, 1)
+    if decided is not None and low > 0 and high - decided > 2 * (decided - low):
+        return Scale(low * 0.95, high * 1.05, start, end, logarithmic=True)
     room = max(1.0, (high - low) * 0.02)
     return Scale(max(0.0, low - room), high + room, start, end)
 

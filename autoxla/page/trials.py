@@ -18,8 +18,10 @@ def tell(trial: Trial) -> str:
     graph, xla = (f"{number(trial.ms[path])} ms" for path in PATHS)
     factor = speed if speed >= 1 else 1 / speed
     step = f"a step of {trial.model} {factor:.2g} times as fast as"
-    if factor < 1.05:
-        times = f"XLA and the graph take the same time for a step of {trial.model} ({xla} and {graph})"
+    if trial.is_open or factor < 1.05:
+        times = (
+            f"Neither is faster by more than the noise for a step of {trial.model}: graph {graph}, XLA {xla}"
+        )
     elif speed > 1:
         times = f"XLA runs {step} the graph: {xla} instead of {graph}"
     else:
@@ -50,22 +52,20 @@ def render_trial(trial: Trial) -> str:
 def _legend(trial: Trial) -> str:
     paths = {sample.path for sample in trial.samples}
     entries: list[tuple[str, str]] = [(path, f"a step on {NAMES[path]}") for path in PATHS if path in paths]
-    entries.append(("median", "median of the race"))
+    entries.append(("median", "median of the last race"))
     if trial.compiled is not None and trial.began is not None and trial.compiled > trial.began:
         entries.append(("compile", "XLA compiles beside training"))
-    if trial.decided is not None and trial.compiled is not None:
+    if trial.races:
         entries.append(("race", "the paths take turns on real batches"))
     items = "".join(f"<li>{swatch(kind)}{escape(text)}</li>" for kind, text in entries)
     return f'<ul class="legend">{items}</ul>'
 
 
 def _caption(trial: Trial) -> str:
-    last, steps, decided = last_drawn(trial), trial.steps, trial.decided
-    marks = "Each mark is one training step"
-    if decided is not None and any(sample.step > decided for sample in trial.samples):
-        marks += ", behind the decision the median of 50"
+    last, steps = last_drawn(trial), trial.steps
+    marks = "In the coloured parts each mark is one training step, elsewhere the median of 50."
     drawn = f" Drawn up to step {last:,} of {steps:,}." if steps and steps > last else ""
-    return f"{marks}. Every batch trained the model once.{drawn}"
+    return f"{marks} Every batch trained the model once.{drawn}"
 
 
 def _tell_ratio(trial: Trial) -> str:
@@ -97,7 +97,7 @@ def _measures(trial: Trial) -> list[Row]:
     expected = f", expected {number(trial.expected_s)} s" if trial.expected_s else ""
     compiled = f"{number(trial.compile_s)} s{expected}" if trial.compile_s else ""
     named = [
-        ("median of the race", medians),
+        ("median of the last race", medians),
         ("XLA's compile", compiled),
         ("operations in the step", f"{trial.nodes:,}" if trial.nodes else ""),
         ("steps", ", ".join(_steps(trial))),

@@ -28,7 +28,6 @@ from autoxla.trial.background import Background, free_memory
 from autoxla.trial.comparison import Pair, Verdict, judge
 from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
 from autoxla.trial.economics import (
-    LOOPS,
     CostModel,
     Prior,
     expect,
@@ -51,6 +50,8 @@ from autoxla.trial.executables import (
 from autoxla.trial.graph import Graph, describe
 from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
 
+#: How lines of TensorFlow's messages begin that give no reason.
+_NO_REASONS = ("File ", "Stack trace", "Exception originated", "[[", "Encountered when", "tf2xla conversion")
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - compared with text
 #: Steps that are no measure: the trace and what settles after it.
 _WARM_UP = 2
@@ -298,7 +299,7 @@ class Driver:
         if known.decision is not None:
             self._begin_entry()
             self._say_what_could_be(known.decision)
-        elif self._challenger == "xla" and batch and cheap and known.fits and not known.graph.foreign:
+        elif self._challenger == "xla" and batch and cheap and known.fits and _is_traced_for_xla(known.graph):
             self._begin_entry()
             self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
         elif self._planned(self.step) is not None:
@@ -330,7 +331,9 @@ class Driver:
         prior = known.prior
         if known.decision is not None and known.decision.graph_s and known.decision.xla_s:
             prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s))
-        return self._pays(known.compile_s, prior)
+        # A trace of its own takes as long as Keras' first step, which was little else.
+        retrace_s = self._first_s if known.graph.grows else 0.0
+        return self._pays(known.compile_s + retrace_s, prior)
 
     def _pays(self, compile_s: float, prior: Prior) -> bool:
         return pays(self._typical(), self._left(), compile_s, prior, count_cores())
@@ -360,7 +363,7 @@ class Driver:
             self._compiled = Executable(trace_plain(self._traced))
             self.entry["retrace_s"] = round(perf_counter() - begin, 4)
             self._begin_race()
-        elif known is not None and known.retraced:
+        elif self._known().graph.grows or (known is not None and known.retraced):
             self._compile_again(batch)
         else:
             self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
@@ -379,12 +382,7 @@ class Driver:
         self._run = self._watch_compile
 
     def _check_failure(self, error: Exception) -> None:
-        can_differ = not LOOPS.isdisjoint(self._known().graph.operations)
-        if can_differ and "retrace_s" not in self.entry and self._seed is None:
-            # Recurrent layers write their loops another way for XLA, which the trace for the graph has not.
-            self._compile_again(self._batch)
-            return
-        reason = " ".join(str(error).split())[:200]
+        reason = _reason(error)
         self._keep({"failed": reason, "nodes": self._known().graph.nodes})
         self._end(f"XLA cannot compile the step: {reason}")
 
@@ -527,7 +525,7 @@ class Driver:
             return logs
 
     def _give_up(self, error: Exception) -> None:
-        reason = " ".join(str(error).split())[:200]
+        reason = _reason(error)
         self._keep({"failed": reason})
         self._end(f"the step failed under XLA: {reason}")
 
@@ -706,6 +704,17 @@ def _given_up(outcome: str, step: int) -> Finding:
         Place("fit"),
         applied=True,
     )
+
+
+def _is_traced_for_xla(graph: Graph) -> bool:
+    return graph.foreign is None and not graph.grows
+
+
+def _reason(error: Exception) -> str:
+    """Return what of TensorFlow's message is no stack trace, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if not line.startswith("  ")]
+    kept = [line for line in lines if line and not line.startswith(_NO_REASONS)]
+    return " ".join(kept or [type(error).__name__])[:300]
 
 
 def _leave_no_frames(error: BaseException) -> None:

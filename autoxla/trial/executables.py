@@ -63,13 +63,15 @@ class Dispatch:
         self.seconds: float | None = None
         self._begin = begin
         self._copies = Copies(concrete)
-        self._flag = tf.Variable(0, trainable=False)
+        self._flag = tf.Variable(tf.zeros((), tf.int32), trainable=False)
         self._scope = context.executor_scope
         self._executor = executors.new_executor(enable_async=True)
         # Its end waits for what it runs: the end of the interpreter must not be the end of it.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._executor))
+        # Made outside: a constant that a failing executor made would be a broken one for the whole program.
+        done = tf.ones((), tf.int32)
         self._logs = self._enqueue(lambda: concrete._call_flat(list(batch), self._copies.captured))
-        self._enqueue(lambda: tf.raw_ops.AssignVariableOp(resource=self._flag.handle, value=tf.constant(1)))
+        self._enqueue(lambda: tf.raw_ops.AssignVariableOp(resource=self._flag.handle, value=done))
 
     def poll(self) -> bool:
         """Return whether the run is done, `seconds` after its beginning. Raises what it raised."""

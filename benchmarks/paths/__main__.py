@@ -46,7 +46,7 @@ _FOREIGN = ("AUTOXLA", "ITEX_", "KERAS_", "TF_", "XLA_", "PYTHON")
 LONGER = 3
 _LIMIT = 1800.0  # seconds of a process
 #: With default and default so far apart, or so scattered, a comparison says nothing.
-NOISY_RATIO, NOISY_SPREAD = 0.05, 1.25
+NOISY_RATIO, NOISY_SPREAD, FEWEST_ROUNDS = 0.05, 1.25, 3
 #: A change of a share of regret below this is none.
 NOTABLE = 0.01
 
@@ -254,7 +254,7 @@ def judge_processes(measured: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def _noise(measured: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    if "default" not in measured or "again" not in measured:
+    if len(measured.get("default", ())) < FEWEST_ROUNDS or len(measured.get("again", ())) < FEWEST_ROUNDS:
         return {"against_itself": None, "spread": None, "noisy": None}
     default, again = measured["default"], measured["again"]
     ratio = median(again) / median(default)

@@ -116,7 +116,7 @@ def _groups(entries: Sequence[Entry]) -> dict[str, list[str]]:
 
 def _mean_and_most(shares: Iterable[float | None]) -> str:
     known = [share for share in shares if share is not None]
-    return f"{fmean(known):.1%} ({max(known):.1%})" if known else "-"
+    return f"{_percent(fmean(known))} ({_percent(max(known))})" if known else "-"
 
 
 def _ledgers(entries: Sequence[Entry], steps: int) -> str:
@@ -157,11 +157,12 @@ def _switch(entry: Entry) -> str:
 
 def _share(entry: Entry) -> str:
     estimate, low, high = entry["share"]
-    return f"{estimate:.1%} ({low:.1%} to {high:.1%})"
+    return f"{_percent(estimate)} ({_percent(low)} to {_percent(high)})"
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+    # Rounded first, so that no nought has a sign.
+    return "-" if share is None else f"{round(share, 3) + 0.0:.1%}"
 
 
 def _lines(entries: Sequence[Entry]) -> str:

@@ -140,7 +140,7 @@ def _gather(folder: Path) -> tuple[Situation, list[Line]]:
         return gather_for(folder), []
     except BadSettingError as error:
         text = f"{error.place}: {error.args[0]}; autoxla does nothing until it is corrected"
-        line = Line("warning", "AX897", "settings", text, f"correct it in {error.place}")
+        line = Line("warning", "AX897", "settings", text, "correct it where it stands")
         return gather(Settings(), Usage(), environ=os.environ, importing=None), [line]
 
 

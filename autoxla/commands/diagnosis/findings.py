@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from autoxla.commands.diagnosis.line import Line, Scene, State
-from autoxla.facts import ENVIRONMENT, Finding
+from autoxla.facts import ENVIRONMENT, Finding, Situation
 from autoxla.policies import decide
 
 SUBJECT = "rules"
@@ -14,10 +15,17 @@ _STATES: dict[str, State] = {"info": "note", "warning": "warning", "error": "err
 
 def check(scene: Scene) -> Iterator[Line]:
     """Say each finding. One that autoxla cures is still there for programs that run without it."""
-    findings = decide(scene.situation).findings
+    findings = judge(scene.situation)
     yield from map(_say, findings)
     if not findings:
         yield Line("ok", "AX899", SUBJECT, "no rule found anything")
+
+
+def judge(situation: Situation) -> tuple[Finding, ...]:
+    """Return the findings of the rules, also where autoxla is switched off; then it cures nothing."""
+    settings = situation.settings
+    mode = "observe" if settings.mode == "off" else settings.mode
+    return decide(replace(situation, settings=replace(settings, mode=mode))).findings
 
 
 def _say(finding: Finding) -> Line:

@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from autoxla.commands.diagnosis.elf import UnreadableElfError, find_read_only_data
+from autoxla.commands.diagnosis.elf import NoReaderError, UnreadableElfError, find_read_only_data
+from autoxla.commands.diagnosis.keras import find_backend
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.readers import KNOWN_TF_XLA_FLAGS, XlaFlags, parse_xla_flags
 from autoxla.situation.backends import locate
@@ -63,25 +64,34 @@ def _judge(names: Sequence[str], variable: str, scene: Scene) -> Iterator[Line]:
     try:
         missing = find_missing((*names, *_PROOF[variable]), libraries)
     except UnreadableElfError as error:
-        yield Line("note", "AX852", SUBJECT, f"the names in {variable} were not checked: {error}")
+        text = f"the names in {variable} were not checked: {error}"
+        remedy = "pip install 'autoxla-runtime[cli]'" if isinstance(error, NoReaderError) else ""
+        yield Line("note", "AX852", SUBJECT, text, remedy)
         return
-    is_certain = not missing.intersection(_PROOF[variable])
-    for name in names:
-        if name in missing:
-            yield _say_unknown(name, variable, is_certain, libraries)
-    known = [name for name in names if name not in missing]
+    unknown = [name for name in names if name in missing]
+    describe = _say_missing if missing.intersection(_PROOF[variable]) else _say_unknown
+    if variable == "XLA_FLAGS" and find_backend(scene)[0] != "tensorflow":
+        # Another backend may have an XLA of its own, with flags of its own.
+        describe = _say_missing
+    yield from (describe(name, variable, libraries) for name in unknown)
+    known = ", ".join(name for name in names if name not in missing)
     if known:
-        yield Line("ok", "AX850", SUBJECT, f"this build knows {', '.join(known)} of {variable}")
+        yield Line("ok", "AX850", SUBJECT, f"this build knows {known} of {variable}")
 
 
-def _say_unknown(name: str, variable: str, is_certain: bool, libraries: Sequence[Path]) -> Line:
+def _say_unknown(name: str, variable: str, libraries: Sequence[Path]) -> Line:
+    text = f"--{name} is not known to this TensorFlow: the process ends where {variable} is read"
+    return Line("error", "AX851", SUBJECT, text, _propose(name, variable, libraries))
+
+
+def _say_missing(name: str, variable: str, libraries: Sequence[Path]) -> Line:
+    text = f"--{name} was not found in this TensorFlow, which may not be all that reads {variable}"
+    return Line("note", "AX852", SUBJECT, text, _propose(name, variable, libraries))
+
+
+def _propose(name: str, variable: str, libraries: Sequence[Path]) -> str:
     close = get_close_matches(name, _list_known(variable, libraries), n=1, cutoff=0.8)
-    remedy = f"write --{close[0]}" if close else f"take --{name} out of {variable}"
-    if is_certain:
-        text = f"--{name} is not known to this TensorFlow: the process ends where {variable} is read"
-        return Line("error", "AX851", SUBJECT, text, remedy)
-    text = f"--{name} was not found in this build of TensorFlow, whose flags cannot be listed with certainty"
-    return Line("note", "AX852", SUBJECT, text, remedy)
+    return f"write --{close[0]}" if close else f"take --{name} out of {variable}"
 
 
 def find_libraries(path: Sequence[str]) -> list[Path]:

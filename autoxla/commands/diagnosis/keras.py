@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from autoxla.commands.diagnosis.findings import judge
 from autoxla.commands.diagnosis.line import Line, Scene
-from autoxla.policies import decide
 from autoxla.readers import tensorflow_bool
 
 SUBJECT = "keras backend"
@@ -41,7 +41,7 @@ def find_backend(scene: Scene) -> tuple[str, str]:
 
 def _is_told(scene: Scene) -> bool:
     """Return whether a rule says of the backend what is wrong; where autoxla changes much, none may."""
-    return any(finding.code in _BACKEND_RULES for finding in decide(scene.situation).findings)
+    return any(finding.code in _BACKEND_RULES for finding in judge(scene.situation))
 
 
 def _unreadable(file: str, error: str) -> Line:

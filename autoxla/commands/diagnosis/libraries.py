@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,31 +98,47 @@ def _judge(file: Path, scene: Scene) -> Iterator[Line]:
         text = f"{file} cannot be read as a shared library: {error}"
         yield Line("note", "AX873", SUBJECT, text, "reinstall what it belongs to if import tensorflow fails")
     else:
-        yield from (_say_missing(each, file, scene) for each in missing)
-        if not missing:
+        if missing:
+            yield _say_missing(missing, file, scene)
+        else:
             yield Line("ok", "AX870", SUBJECT, f"{file} finds all the libraries that it needs")
 
 
-def _say_missing(missing: _Missing, plugin: Path, scene: Scene) -> Line:
-    via = "" if missing.needed_by == plugin else f" (by way of {missing.needed_by})"
-    text = f"{missing.name}, which {plugin} needs{via}, is not found: import tensorflow fails"
-    return Line("error", "AX871", SUBJECT, text, propose(missing.name, scene))
+def _say_missing(missing: Sequence[_Missing], plugin: Path, scene: Scene) -> Line:
+    ways = dict.fromkeys(each.needed_by for each in missing if each.needed_by != plugin)
+    via = f" (by way of {', '.join(map(str, ways))})" if ways else ""
+    names = [each.name for each in missing]
+    are = "is" if len(names) == 1 else "are"
+    text = f"{', '.join(names)}, which {plugin} needs{via}, {are} not found: import tensorflow fails"
+    return Line("error", "AX871", SUBJECT, text, propose(names, scene))
 
 
-def propose(name: str, scene: Scene) -> str:
-    """Return how to come by the shared library ``name``."""
-    wheel = next((wheel for prefix, wheel in WHEELS.items() if name.startswith(prefix)), None)
-    here = scene.prefix / "lib" / name
-    if is_file(here):
-        return f"export LD_LIBRARY_PATH={here.parent}:$LD_LIBRARY_PATH before Python starts"
+def propose(names: Sequence[str], scene: Scene) -> str:
+    """Return how to come by the shared libraries ``names``."""
+    folder = scene.prefix / "lib"
+    absent = [name for name in names if not is_file(folder / name)]
+    export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
+    if not absent:
+        return export
+    wheels = [_look_up(WHEELS, name) for name in absent]
     script = _find_setvars(scene)
-    if wheel is not None and not wheel.startswith("nvidia") and script is not None:
+    if script is not None and any(wheel and not wheel.startswith("nvidia") for wheel in wheels):
         return f"source {script} before Python starts"
-    if wheel is not None:
-        return f"pip install {wheel}, and LD_LIBRARY_PATH={here.parent} before Python starts"
-    package = next((package for prefix, package in _SYSTEM.items() if name.startswith(prefix)), None)
-    found = f"install {package}" if package else f"find what provides {name}"
-    return f"{found}, or uninstall the plug-in"
+    steps = [f"find what provides {name}" for name in absent if not _is_known(name)]
+    packages = dict.fromkeys(_look_up(_SYSTEM, name) for name in absent)
+    steps += [f"install {package}" for package in packages if package]
+    chosen = " ".join(dict.fromkeys(filter(None, wheels)))
+    if chosen:
+        steps += [f"pip install {chosen} in releases with these files", export]
+    return f"{'; '.join(steps)}; or uninstall the plug-in"
+
+
+def _look_up(table: Mapping[str, str], name: str) -> str:
+    return next((found for prefix, found in table.items() if name.startswith(prefix)), "")
+
+
+def _is_known(name: str) -> bool:
+    return bool(_look_up(WHEELS, name) or _look_up(_SYSTEM, name))
 
 
 def _find_setvars(scene: Scene) -> Path | None:

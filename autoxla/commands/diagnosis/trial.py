@@ -160,7 +160,7 @@ def _explain_error(name: str, message: str, ending: Ending, scene: Scene) -> tup
     shown = f"{name}: {_line(message)}" if message else name
     library = _LIBRARY.search(message)
     if library is not None:
-        return shown, propose(library[1], scene)
+        return shown, propose([library[1]], scene)
     note = ending.told.get("note")
     if isinstance(note, list) and len(note) == 2:
         return f"{shown} ({note[0]})", str(note[1])

@@ -108,7 +108,7 @@ def _note(race: Race, entry: Entry) -> str:
     if entry is race.default:
         return entry.reason
     if entry.status == "running":
-        return "not clear of the noise" if race.winner() is None else "no faster than the fastest"
+        return "faster, too" if race.is_faster(entry) else "not clear of the noise"
     return f"rejected: {entry.reason}" if entry.status == "rejected" else entry.reason
 
 

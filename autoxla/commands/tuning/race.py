@@ -121,12 +121,17 @@ class Race:
         """Return what the rounds say of a path against the default."""
         return judge(list(_pair(self.default, entry)))
 
+    def is_faster(self, entry: Entry) -> bool:
+        """Return whether a path is clear of the noise, its losses having been looked at."""
+        judgement = self.judgement(entry)
+        return len(self.default.runs) > 1 and judgement is not None and judgement.verdict == "faster"
+
     def winner(self) -> Entry | None:
         """Return the fastest of the paths that are clear of the noise; None where the race is open.
 
         That is the default where no other one is left.
         """
-        faster = [e for e in self._running() if self._is_faster(e)]
+        faster = [e for e in self._running() if self.is_faster(e)]
         if faster:
             return min(faster, key=self._ratio)
         was_raced = any(e.status == "left" or e.status == "rejected" for e in self.others)
@@ -245,14 +250,8 @@ class Race:
         running = self._running()
         if not running:
             self.end = "no other path is left"
-        elif self.rounds > 1 and all(self._is_faster(entry) for entry in running):
+        elif self.rounds > 1 and all(self.is_faster(entry) for entry in running):
             self.end = "decided"
-
-    def _is_faster(self, entry: Entry) -> bool:
-        judgement = self.judgement(entry)
-        # Not before its losses were looked at.
-        is_checked = len(self.default.runs) > 1
-        return is_checked and judgement is not None and judgement.verdict == "faster"
 
     def _ratio(self, entry: Entry) -> float:
         judgement = self.judgement(entry)
