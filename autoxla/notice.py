@@ -1,4 +1,4 @@
-"""What autoxla says while a program runs: single lines on stderr, or in the program's log if it keeps one."""
+"""What autoxla says while a program runs: single lines on stderr, or in the program's log."""
 
 from __future__ import annotations
 
@@ -27,17 +27,22 @@ def headline(findings: Sequence[Finding], program: str | None) -> str:
 
 
 def say(line: str) -> None:
-    """Say ``line`` through the logger ``autoxla`` where the program configured logging, else on stderr.
-
-    The level is the second word of ``line``. On stderr it begins with ``autoxla:``; where that is
-    closed it is said nowhere.
-    """
-    if _log(line) or sys.stderr is None:
+    """Write ``autoxla: line`` on stderr, or nowhere if there is none."""
+    if sys.stderr is None:
         return
     try:
         sys.stderr.write(f"autoxla: {line}\n")
     except (OSError, ValueError):
         return  # closed: there is nobody left to tell
+
+
+def notify(line: str) -> None:
+    """Tell a program that runs: by the logger ``autoxla`` if the program configured logging, else on stderr.
+
+    The level is the second word of ``line``.
+    """
+    if not _log(line):
+        say(line)
 
 
 def _log(line: str) -> bool:

@@ -26,7 +26,7 @@ from autoxla import WATCHED
 from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
 from autoxla.hooks import finder
 from autoxla.learned import learn, recall
-from autoxla.notice import headline, say
+from autoxla.notice import headline, notify
 from autoxla.places import cache_folder
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
@@ -121,7 +121,7 @@ class Session:
             settings, usage = read_settings(program_folder(), os.environ, self.configured)
         except BadSettingError as error:
             if not _is_follower():
-                say(f"{error}; the program runs without autoxla")
+                notify(f"{error}; the program runs without autoxla")
             self._stand_aside()
             return
         if settings.mode == "off":
@@ -129,9 +129,7 @@ class Session:
             return
         place = _importing_place()
         situation = add_reading(_gather(settings, usage, name), read_running_program())
-        situation = replace(
-            situation, usage=_with_import(situation.usage, name, place), restart=find_shell()
-        )
+        situation = replace(situation, usage=_with_import(situation.usage, name, place), restart=find_shell())
         self.situation = self._with_xla_cache(_with_tuned(situation))
         self.plan = decide(self.situation)
         self.findings = [*self.plan.findings, *_list_ignored(_learned()), *self._list_dropped()]
@@ -350,7 +348,7 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
         return
     shown = [f for f in findings if _is_said_by_all(f)] if _is_follower() else findings
     if shown:
-        say(headline(shown, program))
+        notify(headline(shown, program))
 
 
 def _is_said_by_all(finding: Finding) -> bool:
@@ -414,7 +412,7 @@ def finish(bypassed: Iterable[str]) -> None:
 
 
 def configure(**settings: object) -> None:
-    """Set ``mode``, ``keras``, ``step`` or ``trial`` for this process, before tensorflow or keras is imported.
+    """Set ``mode``, ``keras``, ``step``, ``trial`` … for this process, before a backend is imported.
 
     Takes precedence over the environment and ``pyproject.toml``, except that ``AUTOXLA=off`` stands.
     Raises `autoxla.settings.BadSettingError` on an unknown name or value, and RuntimeError when the

@@ -186,7 +186,7 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as stream:
             return stream.read(_LARGEST_FILE)
     except OSError:
-        return b""  # not ours to complain about: nothing can be set there
+        return b""  # not ours to say about: nothing can be set there
 
 
 def _toml_loader() -> Callable[[str], dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 
 from programs import Outcome, run_code
 
-SAY = "from autoxla.notice import say\nsay('AX103 {level} environment: text; remedy')\n"
+SAY = "from autoxla.notice import notify\nnotify('AX103 {level} environment: text; remedy')\n"
 LINE = "AX103 warning environment: text; remedy"
 
 
@@ -61,7 +61,7 @@ logging.getLogger("autoxla").addFilter(fail)
 
 def test_a_percent_sign_is_text(tmp_path: Path) -> None:
     code = "import logging\nlogging.basicConfig(format='%(message)s')\n"
-    code += "from autoxla.notice import say\nsay('AX1 error %s: 100 %d')\n"
+    code += "from autoxla.notice import notify\nnotify('AX1 error %s: 100 %d')\n"
     assert run_code(code, tmp_path).err == "AX1 error %s: 100 %d\n"
 
 
@@ -77,3 +77,8 @@ def test_the_log_of_a_program_gets_the_notice_of_its_plan(tmp_path: Path) -> Non
     )
     outcome = run_code(code, tmp_path, TF_USE_LEGACY_KERAS="yes")
     assert outcome.err == "WARNING autoxla\n"
+
+
+def test_commands_say_it_on_stderr(tmp_path: Path) -> None:
+    code = "import logging\nlogging.basicConfig()\nfrom autoxla.notice import say\nsay('AX902 error x: y')\n"
+    assert run_code(code, tmp_path).err == "autoxla: AX902 error x: y\n"

@@ -94,7 +94,7 @@ def main(argv: list[str]) -> int:
         _run_deep(lambda: _process_all(request, tally))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads on; Python would complain once more when it flushes at exit.
+        # Nobody reads on; Python would say once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return _finish(tally, request)

@@ -25,7 +25,7 @@ from autoxla.hooks import finder
 from autoxla.hooks.distribute import in_strategy, without_xla
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
-from autoxla.notice import headline, say
+from autoxla.notice import headline, notify
 from autoxla.readers import guard_disabled
 from autoxla.session import current, program
 
@@ -218,7 +218,7 @@ def _announce(plan: Plan) -> None:
     finding = next((f for f in plan.findings if f.code in plan.jit_because), None)
     if finding is not None and finding.code not in _announced:
         _announced.add(finding.code)
-        say(headline([finding], program()))
+        notify(headline([finding], program()))
 
 
 def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:

@@ -587,7 +587,8 @@ class Driver:
             expected_compile_s=round(self._known().compile_s, 3),
             samples=[],
         )
-        self._session.trials.append(self.entry)
+        if not any(entry is self.entry for entry in self._session.trials):
+            self._session.trials.append(self.entry)
 
     def _sample_time(self, path: PathName, seconds: float) -> None:
         samples = self.entry.get("samples")
