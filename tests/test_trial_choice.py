@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from autoxla.trial import economics
 from autoxla.trial.background import Background, free_memory
 from autoxla.trial.comparison import FEW, MOST, interval, judge
-from autoxla.trial.economics import CostModel, Prior, expect, fit_costs, is_worth_switching, pays
+from autoxla.trial.economics import (
+    CostModel,
+    Prior,
+    expect,
+    fit_costs,
+    is_worth_switching,
+    pays,
+    steps_expected,
+)
 from autoxla.trial.eligibility import find_word
 
 times = st.floats(1e-5, 10.0)
@@ -104,8 +112,17 @@ def test_what_pays() -> None:
 
 def test_a_switch_saves_a_tenth_and_some_seconds() -> None:
     assert is_worth_switching(0.015, 0.010, 2000)
-    assert not is_worth_switching(0.015, 0.010, 100)
+    assert not is_worth_switching(0.015, 0.010, 50)
     assert not is_worth_switching(0.015, 0.014, 10**6)
+
+
+def test_what_is_still_to_come() -> None:
+    assert steps_expected(30, 100) == 70
+    assert steps_expected(30, None) == 30
+    assert steps_expected(120, 100) == 0
+    # A fit an epoch, twenty times: as many as have been are expected. A short one after a long one: a few.
+    assert steps_expected(10, 50, before=400) == 440
+    assert steps_expected(10, 50, before=100_000) == 540
 
 
 def test_costs_are_fitted_on_this_machine() -> None:

@@ -114,6 +114,7 @@ class Driver:
         self._first_s = 0.0
         self._seed: str | None = None
         self._poll_at = 0.0
+        self._batch: Sequence[Any] = ()
         self._survey: Survey | None = None
         self._reference: float | None = None
         self._begin()
@@ -148,7 +149,7 @@ class Driver:
                 self.entry["outcome"] = "the fit ended before XLA had compiled the step"
         if self._run == self._watch_job:
             self._run = self._watch
-        self._job = None
+        self._job = self._iterator = None
         if getattr(self._model, "train_function", None) is self:
             self._model.train_function = self.stock
 
@@ -244,7 +245,7 @@ class Driver:
 
     def _left(self) -> int:
         """Return the steps still to come; a model that is fitted again and again is expected to be again."""
-        return max(steps_expected(self.step, self._planned(self.step)), self._before)
+        return steps_expected(self.step, self._planned(self.step), self._before)
 
     # Before anything is compiled
 
@@ -277,7 +278,7 @@ class Driver:
         known = self._known()
         if self._seed is not None:
             self._consider_shadow(known)
-        elif known.decision is not None and known.decision.winner != self._challenger:
+        elif _is_lost(known.decision, self._challenger):
             self._begin_entry()
             self._end("an earlier run found the other path no faster")
         elif known.graph.foreign is not None and self._challenger == "xla":
@@ -305,13 +306,13 @@ class Driver:
         elif self._planned(self.step) is not None:
             self._rest()
 
-    def _time_shadow(self) -> None:
+    def _time_shadow(self, batch: Sequence[Any]) -> None:
         """Run the compiled step on copies a few times; training waits that long."""
         shadow = Executable(self._compiled.concrete, Copies(self._compiled.concrete).captured)
         times = []
         for _ in range(_SHADOWS):
             begin = perf_counter()
-            synchronise(shadow(self._batch))
+            synchronise(shadow(batch))
             times.append(perf_counter() - begin)
         typical, fastest = self._typical(), min(times)
         winner: PathName = "xla" if fastest < typical else "graph"
@@ -390,8 +391,9 @@ class Driver:
         known = self._known().decision
         self.entry["compile_s"] = round(self._dispatch.seconds or 0.0, 4)
         self.entry["compiled_at"] = self.step
+        batch, self._batch = self._batch, ()
         if self._seed is not None:
-            self._time_shadow()
+            self._time_shadow(batch)
         elif known is not None and not known.shadow:
             self._reference = None
             self._pin("AX704", known)
@@ -705,6 +707,11 @@ def _given_up(outcome: str, step: int) -> Finding:
         Place("fit"),
         applied=True,
     )
+
+
+def _is_lost(decision: Decision | None, challenger: PathName) -> bool:
+    # What was seen in a shadow decides nothing.
+    return decision is not None and not decision.shadow and decision.winner != challenger
 
 
 def _is_traced_for_xla(graph: Graph) -> bool:

@@ -14,14 +14,16 @@ from autoxla.trial.comparison import GAIN
 
 #: With less training than this ahead, nothing is started: any trial could only cost.
 SHORTEST = 10.0
-#: What a switch must save, on top of `autoxla.trial.comparison.GAIN` of each step.
+#: What a compile must be expected to save, or none is started.
 LEAST_SAVING = 2.0
+#: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
+SWITCH_SAVING = 0.3
 #: The share of the training ahead that may be spent where nothing can be gained in this run.
 CHEAP = 0.01
 #: Pairs that a race usually takes, and the steps of a pair.
 RACE_STEPS = 20
 #: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
-BASE, PER_NODE = 0.3, 0.0010
+BASE, PER_NODE = 0.3, 0.0008
 #: What was fitted is multiplied by this: compiling beside training takes longer than alone.
 SAFETY = 1.3
 #: Operations of XLA's weak spot on CPUs: convolutions over two dimensions and their gradients.
@@ -32,6 +34,8 @@ CONVOLUTIONS = frozenset({
 })  # fmt: skip
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "_FusedMatMul"})
 LOOPS = frozenset({"While", "StatelessWhile"})
+#: What attention is made of, whoever wrote it.
+ATTENTION = frozenset({"Softmax", "Einsum"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,11 @@ def expect(operations: Mapping[str, int]) -> Prior:
     convolutions = sum(operations.get(name, 0) for name in CONVOLUTIONS)
     products = sum(operations.get(name, 0) for name in PRODUCTS) + operations.get("Conv1D", 0)
     if 4 * convolutions > convolutions + products:
-        return Prior(0.04, 0.8)
+        return Prior(0.03, 0.8)
     if any(name in operations for name in LOOPS):
         return Prior(0.8, 0.7)
+    if operations.keys() >= ATTENTION:
+        return Prior(0.9, 0.7)
     return Prior(0.75, 0.75)
 
 
@@ -114,13 +120,16 @@ def is_cheap(step: float, steps_left: float, compile_seconds: float, cores: int)
 def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:
     """Return whether a step of ``challenger`` seconds instead of ``incumbent`` saves enough over the rest."""
     saving = (incumbent - challenger) * steps_left
-    return challenger <= (1 - GAIN) * incumbent and saving >= LEAST_SAVING
+    return challenger <= (1 - GAIN) * incumbent and saving >= SWITCH_SAVING
 
 
-def steps_expected(done: int, planned: int | None) -> int:
-    """Return how many steps are still to come after ``done``.
+def steps_expected(done: int, planned: int | None, before: int = 0) -> int:
+    """Return how many steps are still to come after ``done`` in this fit and ``before`` in earlier ones.
 
     ``planned`` is the number that ``fit`` was asked for, None where it is not known: then as many as have
-    been, so that what is staked grows with the run and is never more than it.
+    been, so that what is staked grows with the run and is never more than it. A model that was fitted
+    before is expected to be fitted again: as long as until now, but not for more than ten such fits.
     """
-    return done if planned is None else max(0, planned - done)
+    if planned is None:
+        return done + before
+    return max(0, planned - done) + min(before, 10 * planned)
