@@ -20,7 +20,7 @@ _LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
 
 def recall(reading: Reading, arguments: Sequence[str], store: Store) -> Reading:
     """Return ``reading`` with what earlier runs of this very program with these arguments taught."""
-    key = _key(reading, arguments)
+    key = program_key(reading, arguments)
     record = store.read(key) if key is not None else None
     return reading if record is None else replace(reading, evidence=(*reading.evidence, *_evidence(record)))
 
@@ -37,7 +37,7 @@ def learn(
     ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
     entries. What was learned before stays.
     """
-    key = _key(reading, arguments)
+    key = program_key(reading, arguments)
     told = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
     new = {name for name in imports if name not in told}
     jit = _new_jit(reading, compiles)
@@ -71,7 +71,7 @@ def _names(record: Mapping[str, object]) -> list[str]:
     return [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
 
 
-def _key(reading: Reading, arguments: Sequence[str]) -> str | None:
+def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:
     """Return a hash over arguments, paths and contents, None where a file is missing."""
     if not reading.files:
         return None

@@ -10,7 +10,7 @@ from autoxla.facts import Finding
 
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 #: Levels of `logging`, which is not imported for their sake.
-_LOG_LEVELS = {"error": 40, "warning": 30, "info": 20}
+_ERROR, _WARNING = 40, 30
 
 
 def headline(findings: Sequence[Finding], program: str | None) -> str:
@@ -54,7 +54,7 @@ def _log(line: str) -> bool:
         return False
     try:
         logger = logging.getLogger("autoxla")
-        if not (root.handlers or logger.handlers):
+        if all(map(_is_pytest, [*root.handlers, *logger.handlers])):
             return False
         logger.log(_level(line), "%s", line)
     except Exception:  # noqa: BLE001 - a handler or a filter of the program's own
@@ -62,6 +62,14 @@ def _log(line: str) -> bool:
     return True
 
 
+def _is_pytest(handler: object) -> bool:
+    # pytest's own handlers are there for tests that ask for them, and show nothing of those that pass.
+    return type(handler).__module__.startswith("_pytest.")
+
+
 def _level(line: str) -> int:
-    words = line.split(maxsplit=2)
-    return _LOG_LEVELS.get(words[1], 30) if len(words) > 1 else 30
+    """Return the level for ``line``, whose second word is that of a finding.
+
+    At least a warning: what was changed is said, whatever the program's log leaves out by default.
+    """
+    return _ERROR if line.split(maxsplit=2)[1:2] == ["error"] else _WARNING

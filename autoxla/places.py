@@ -18,6 +18,8 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     if chosen:
         return Path(chosen)
     home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - it raises nothing
+    if not home.is_absolute():  # a user without an entry, as in containers
+        return Path(environ.get("TMPDIR") or "/tmp") / f"autoxla-{os.geteuid()}"  # noqa: S108 - see find_refusal
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "autoxla"
     # An empty or relative XDG_CACHE_HOME counts as unset, by the XDG base directory specification.

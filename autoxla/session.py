@@ -40,7 +40,8 @@ from autoxla.situation import gather
 from autoxla.situation.cluster import read_tf_config
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
-from autoxla.situation.workers import rank, runs_parts
+from autoxla.situation.workers import counts_many, rank, runs_parts
+from autoxla.tuned import programs_folder
 from autoxla.tuned import recall as recall_tuned
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Session:
         self.began = False
         self.is_off = False
         self.is_announced = False
+        self.complaint = ""
         self.program: str | None = ""
         self.read_values: dict[str, str | None] = {}
         self.imports: list[str] = []
@@ -110,9 +112,20 @@ class Session:
     def begin(self, name: str | None) -> None:
         """Make the plan, once, because ``name`` is about to execute (None: it was loaded already)."""
         with self._lock:
-            if not self.began:
-                self.began = True
+            is_first, self.began = not self.began, True
+            if is_first:
                 self._plan(name)
+        # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
+        if is_first:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self.complaint and ROOT not in os.environ and not _is_follower():
+            _put(ROOT, str(os.getpid()))
+            notify(f"{self.complaint}; the program runs without autoxla")
+        if not self.is_off:
+            self._announce()
+            self.write_report()
 
     def _plan(self, name: str | None) -> None:
         # Kept, since the main module's file is gone at exit.
@@ -120,8 +133,7 @@ class Session:
         try:
             settings, usage = read_settings(program_folder(), os.environ, self.configured)
         except BadSettingError as error:
-            if not _is_follower():
-                notify(f"{error}; the program runs without autoxla")
+            self.complaint = str(error)
             self._stand_aside()
             return
         if settings.mode == "off":
@@ -130,13 +142,12 @@ class Session:
         place = _importing_place()
         situation = add_reading(_gather(settings, usage, name), read_running_program())
         situation = replace(situation, usage=_with_import(situation.usage, name, place), restart=find_shell())
-        self.situation = self._with_xla_cache(_with_tuned(situation))
+        programs = Store(programs_folder(os.environ))
+        self.situation = self._with_xla_cache(_with_tuned(situation, programs))
         self.plan = decide(self.situation)
-        self.findings = [*self.plan.findings, *_list_ignored(_learned()), *self._list_dropped()]
+        self.findings = [*self.plan.findings, *_list_ignored(_learned(), programs), *self._list_dropped()]
         self._apply(self.situation.environment)
         self._register()
-        self._announce()
-        self.write_report()
 
     def _list_dropped(self) -> list[Finding]:
         if self.compiled is None or not self.compiled.dropped:
@@ -376,14 +387,21 @@ def add_reading(situation: Situation, reading: Reading) -> Situation:
     )
 
 
-def _with_tuned(situation: Situation) -> Situation:
+def _with_tuned(situation: Situation, programs: Store) -> Situation:
     """Add what tuning this program found; a program that is being tuned takes the path it is given."""
     settings = situation.settings
     if PROBE in os.environ:
         return replace(situation, settings=replace(settings, trial=False))
-    if settings.mode != "auto" or situation.restart is not None:
+    # Workers of one job must not differ by what each machine remembers.
+    if settings.mode != "auto" or situation.restart is not None or is_of_many(os.environ):
         return situation
-    return recall_tuned(situation, sys.argv[1:], os.environ)
+    return recall_tuned(situation, sys.argv[1:], os.environ, programs)
+
+
+def is_of_many(environ: Mapping[str, str]) -> bool:
+    """Return whether this process is one of several workers of a job, which have to do the same."""
+    cluster = read_tf_config(environ)
+    return counts_many(environ) or (cluster is not None and len(cluster.training) > 1)
 
 
 def current() -> Session:
@@ -578,11 +596,12 @@ def _learned() -> Store:
     return _session.learned
 
 
-def _list_ignored(store: Store) -> list[Finding]:
+def _list_ignored(*stores: Store) -> list[Finding]:
     """Return a finding for each record that was left out; a folder that is refused has one of its own."""
     return [
         Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for file, reason in store.ignored
+        for store in stores
+        for file, reason in dict.fromkeys(store.ignored)
         if file != store.folder
     ]
 

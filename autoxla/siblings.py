@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from autoxla.places import make_folder
+from autoxla.places import find_refusal, make_folder
 from autoxla.situation.workers import runs_parts
 
 _FILE = "spoken"
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: How often, and after how many seconds, to ask again for the file: a sibling holds it for less.
 _TRIES, _PAUSE = 20, 0.005
 
@@ -42,7 +43,10 @@ def is_later(folder: Path) -> bool:
     key = f"{parent} {_start_of(parent)}"
     try:
         make_folder(folder)
-        with (folder / _FILE).open("a+", encoding="ascii", errors="replace") as file:
+        if find_refusal(folder) is not None:
+            return False
+        descriptor = os.open(folder / _FILE, _OPEN, 0o600)
+        with os.fdopen(descriptor, "r+", encoding="ascii", errors="replace") as file:
             return _lock(file) and _is_noted(file, key)
     except OSError:
         return False
@@ -53,7 +57,8 @@ def _is_noted(file: TextIO, key: str) -> bool:
     entries = file.read().splitlines()
     if key in entries:
         return True
-    file.truncate(0)
+    file.seek(0)
+    file.truncate()
     file.write("".join(f"{entry}\n" for entry in [*filter(_lives, entries), key]))
     return False
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoxla.facts import STEPS, Reading, Situation, Step, Tuned, Version
-from autoxla.learned import _key as program_key
+from autoxla.learned import program_key
 from autoxla.places import cache_folder
 from autoxla.records import Store
 from autoxla.situation.machine import digest, identity
@@ -35,14 +35,21 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RELEASES = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "intel-extension-for-tensorflow")
 
 
-def recall(situation: Situation, arguments: Sequence[str], environ: Mapping[str, str]) -> Situation:
-    """Return ``situation`` with what tuning this very program with these arguments found."""
-    folder = programs_folder(environ)
-    if not folder.is_dir():
+def recall(
+    situation: Situation, arguments: Sequence[str], environ: Mapping[str, str], store: Store | None = None
+) -> Situation:
+    """Return ``situation`` with what tuning this very program with these arguments found.
+
+    What is left out is noted in ``store``, by default one of its own.
+    """
+    store = Store(programs_folder(environ)) if store is None else store
+    if not store.folder.is_dir():
         return situation
     key = find_key(situation.reading, arguments, situation.versions)
-    record = Store(folder).read(key) if key is not None else None
-    return situation if record is None else replace(situation, tuned=read_tuned(record))
+    record = store.read(key) if key is not None else None
+    if key is None or record is None:
+        return situation
+    return replace(situation, tuned=read_noted(store, key, record))
 
 
 def keep(
@@ -85,6 +92,14 @@ def read_tuned(record: Mapping[str, object]) -> Tuned | None:
         return None
     chosen: Step | None = next((known for known in STEPS if known == step), None)
     return Tuned(path, chosen, dict(settings), speedup, date)  # type: ignore[call-overload]
+
+
+def read_noted(store: Store, key: str, record: Mapping[str, object]) -> Tuned | None:
+    """Return what ``record`` says; note it in ``store`` where it is left out."""
+    tuned = read_tuned(record)
+    if tuned is None:
+        store.ignored.append((store.folder / f"{key}.json", "it is not what tuning writes"))
+    return tuned
 
 
 def _are_settings(settings: object) -> bool:

@@ -57,7 +57,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     folder.mkdir(parents=True)
     (folder / "tensorflow.py").write_text(DOUBLE)
     (tmp_path / "met").mkdir()
-    path = os.pathsep.join([str(HOME), str(folder)])
+    path = os.pathsep.join([str(folder), str(HOME)])
     return clean_environment(PYTHONPATH=path, AUTOXLA_CACHE=str(tmp_path / "cache"))
 
 

@@ -39,13 +39,17 @@ from autoxla.commands.diagnosis.codes import CODES
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.commands.diagnosis.printing import render
+from autoxla.commands.records import KINDS
 from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain, Usage
 from autoxla.policies import RULES
+from autoxla.records import write_record
 from autoxla.situation import gather
 from autoxla.situation.environment import WATCHED_VARIABLES
-from programs import HOME, Outcome, clean_environment, run
+from programs import HOME, Outcome, clean_environment, run, run_code
 
 Check = Callable[[Scene], Iterable[Line]]
+#: A record that every kind of store takes for a sound one.
+TUNED = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
 
 
 class Site:
@@ -294,6 +298,36 @@ def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(site
         "AX823": "warning",
     }
     assert say(shadowing.check, site.scene(PYTHONPATH=str(elsewhere)))["AX821"].state == "error"
+
+
+@pytest.mark.parametrize("metadata", ["keras-3.15.1.dist-info", "keras-3.15.1.egg-info"])
+def test_a_folder_that_pip_filled_holds_the_packages_themselves(site: Site, metadata: str) -> None:
+    folder = site.root / "deps"
+    (folder / "keras").mkdir(parents=True)
+    (folder / "keras/__init__.py").touch()
+    (folder / "random.py").touch()
+    scene = site.scene(PYTHONPATH=os.pathsep.join([str(site.root / "none"), str(folder)]))
+    assert {*say(shadowing.check, scene)} == {"AX821", "AX823"}
+    (folder / metadata).mkdir()
+    assert say(shadowing.check, scene) == {}
+
+
+@pytest.mark.parametrize("name", ["usr/lib/python3/dist-packages", "lib/site-packages"])
+def test_a_folder_of_the_system_is_left_out_by_its_name(site: Site, name: str) -> None:
+    folder = site.root / name
+    folder.mkdir(parents=True)
+    (folder / "keras.py").touch()
+    assert say(shadowing.check, site.scene(PYTHONPATH=str(folder))) == {}
+    other = site.root / "my-site-packages-notes"
+    other.mkdir()
+    (other / "keras.py").touch()
+    assert {*say(shadowing.check, site.scene(PYTHONPATH=str(other)))} == {"AX821"}
+
+
+def test_a_project_that_is_developed_is_looked_at(site: Site) -> None:
+    (site.program / "project.egg-info").mkdir()
+    (site.program / "keras.py").touch()
+    assert {*say(shadowing.check, site.scene(PYTHONPATH=str(site.program)))} == {"AX821"}
 
 
 # --- the backend
@@ -600,6 +634,57 @@ def test_records_and_activation(site: Site) -> None:
     assert codes == ["AX890", "AX891"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_that_are_left_out(site: Site, kind: str) -> None:
+    folder = site.root / "cache" / kind
+    write_record(folder, "a" * 16, TUNED)
+    (folder / ("b" * 16 + ".json")).write_text("{")
+    first, second, *_ = upkeep.check(site.scene())
+    assert f"1 {kind}" in first.message
+    assert (second.code, second.state) == ("AX907", "note")
+    assert second.message == f"{folder / ('b' * 16 + '.json')} is left out: it is no JSON"
+
+
+def test_a_record_that_tuning_did_not_write(site: Site) -> None:
+    write_record(site.root / "cache/programs", "a" * 16, {**TUNED, "speedup": "much"})
+    first, second, *_ = upkeep.check(site.scene())
+    assert "0 programs" in first.message
+    assert second.message.endswith("is left out: it is not what tuning writes")
+
+
+def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
+    write_record(site.root / "cache/learned", "a" * 16, {})
+    (site.root / "cache/learned").chmod(0o777)
+    lines = [line for line in upkeep.check(site.scene()) if line.code == "AX907"]
+    assert [line.remedy for line in lines] == ["make it a folder that you alone can write"]
+
+
+def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
+    """It finds both by the program: what an earlier run taught, and what tuning found."""
+    code = (
+        "from autoxla.learned import program_key\n"
+        "from autoxla.session import current\n"
+        "from autoxla.tuned import find_key\n"
+        "session = current()\n"
+        "session.begin(None)\n"
+        "reading, versions = session.situation.reading, session.situation.versions\n"
+        "print(program_key(reading, []), find_key(reading, [], versions))\n"
+        "print([f.place.file for f in session.findings if f.code == 'AX907'])\n"
+    )
+    cache = tmp_path / "cache"
+    keys, none = run_code(code, tmp_path, AUTOXLA_CACHE=str(cache)).out.splitlines()
+    assert none == "[]"
+    pairs = zip(("learned", "programs"), keys.split(), strict=True)
+    files = [cache / kind / f"{key}.json" for kind, key in pairs]
+    for file in files:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text("{")
+    assert run_code(code, tmp_path, AUTOXLA_CACHE=str(cache)).out.splitlines() == [
+        keys,
+        str([*map(str, files)]),
+    ]
+
+
 # --- the import
 
 
@@ -793,7 +878,7 @@ def test_flags_against_the_real_one(tmp_path: Path, given: dict[str, str], code:
 @pytest.mark.tensorflow
 def test_a_plugin_that_misses_a_library_before_the_real_one(site: Site, tmp_path: Path) -> None:
     add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
-    paths = f"{HOME}{os.pathsep}{site.folder}"
+    paths = f"{site.folder}{os.pathsep}{HOME}"
     outcome = doctor(site.program, "--json", "--import-check", PYTHONPATH=paths)
     lines = {line["code"]: line for line in json.loads(outcome.out)}
     assert outcome.status == 1

@@ -30,7 +30,7 @@ def test_stderr_where_logging_is_only_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "name"), [("error", "ERROR"), ("warning", "WARNING"), ("info", "INFO"), ("no", "WARNING")]
+    ("level", "name"), [("error", "ERROR"), ("warning", "WARNING"), ("info", "WARNING"), ("no", "WARNING")]
 )
 def test_the_root_logger_gets_it_at_its_level(level: str, name: str, tmp_path: Path) -> None:
     setup = "import logging\nlogging.basicConfig(level=1, format='%(name)s|%(levelname)s|%(message)s')"
@@ -38,8 +38,13 @@ def test_the_root_logger_gets_it_at_its_level(level: str, name: str, tmp_path: P
     assert say(tmp_path, setup, level).err == f"autoxla|{name}|{said}\n"
 
 
-def test_the_level_of_the_program_counts(tmp_path: Path) -> None:
-    assert say(tmp_path, "import logging\nlogging.basicConfig()", "info").err == ""
+def test_what_was_changed_is_said_at_the_default_level(tmp_path: Path) -> None:
+    """A bare ``basicConfig()`` shows warnings; a program that wants fewer says so."""
+    assert (
+        LINE.replace("warning", "info") in say(tmp_path, "import logging\nlogging.basicConfig()", "info").err
+    )
+    quiet = "import logging\nlogging.basicConfig(level=logging.ERROR)"
+    assert say(tmp_path, quiet, "info").err == ""
 
 
 def test_the_logger_of_ours_gets_it(tmp_path: Path) -> None:

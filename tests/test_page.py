@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from autoxla.page import render_page
 from autoxla.page.reading import read_trial
 from autoxla.page.scale import Scale, scale_times
-from programs import HOME, Outcome, clean_environment, run, run_code
+from programs import Outcome, clean_environment, run, run_code
 
 #: The programs that Debian, others and macOS call Chromium.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -379,7 +379,7 @@ def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_page_of_a_run_with_a_trial(tmp_path: Path) -> None:
     code = f"""
 import sys
-sys.path.insert(0, {str(HOME / "tests")!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
 import autoxla
 import trial_parity as parity
 parity.force()

@@ -164,9 +164,54 @@ def test_clearing_what_was_compiled(cache: Path, records: Records) -> None:
     (store / f"run-00000000-{os.getpid()}").mkdir(parents=True)
     (store / f"a.pb.{'0' * 64}").write_bytes(b"")
     (store / "notes.pb.txt").write_bytes(b"")
-    assert json.loads(records(cache, "clear", "--json").out) == {"removed": 3, "compiled": 0}
-    assert json.loads(records(cache, "clear", "--all", "--json").out) == {"removed": 0, "compiled": 1}
+    assert json.loads(records(cache, "clear", "--json").out) == {"removed": 3, "compiled": 0, "read": 0}
+    cleared = json.loads(records(cache, "clear", "--all", "--json").out)
+    assert cleared == {"removed": 0, "compiled": 1, "read": 0}
     assert [file.name for file in store.glob("*.pb*")] == ["notes.pb.txt"]
+
+
+def add_what_is_no_record(cache: Path) -> set[str]:
+    """Add files of autoxla's and others to a cache folder; return the others' names."""
+    (cache / "lookahead").mkdir()
+    for name in ("reading-0123abcd.json", "reading-0123abcd.77.part", "notes.json", "reading-mine.json"):
+        (cache / "lookahead" / name).touch()
+    (cache / "lookahead" / "reading-deadbeef.json").symlink_to(cache)
+    (cache / "spoken").write_text("1 0\n", encoding="ascii")
+    return {"notes.json", "reading-mine.json", "reading-deadbeef.json"}
+
+
+def test_clearing_all_leaves_nothing_of_ours(cache: Path, records: Records) -> None:
+    others = add_what_is_no_record(cache)
+    assert records(cache, "clear").out == "3 record(s) removed\n"
+    assert (cache / "spoken").exists()
+    assert len(list((cache / "lookahead").iterdir())) == 5
+    done = records(cache, "clear", "--all")
+    assert done.out == "0 record(s) removed, 0 compiled program(s), 2 reading(s) of sources\n"
+    assert {file.name for file in (cache / "lookahead").iterdir()} == others
+    assert not (cache / "spoken").exists()
+
+
+def test_a_folder_that_others_can_write_is_left_alone(cache: Path, records: Records) -> None:
+    add_what_is_no_record(cache)
+    (cache / "lookahead").chmod(0o777)
+    assert json.loads(records(cache, "clear", "--all", "--json").out)["read"] == 0
+    assert len(list((cache / "lookahead").iterdir())) == 5
+
+
+@pytest.mark.parametrize("kind", ["decisions", "programs", "learned"])
+def test_what_is_left_out_is_said_of_every_kind(kind: str, cache: Path, records: Records) -> None:
+    (cache / kind).mkdir(exist_ok=True)
+    (cache / kind / ("d" * 16 + ".json")).write_text("{", encoding="utf-8")
+    done = records(cache, "list")
+    assert len(done.notices) == 1
+    assert f"AX907 info {cache / kind / ('d' * 16 + '.json')}: left out: it is no JSON" in done.err
+
+
+def test_what_tuning_did_not_write_is_said_and_can_be_removed(cache: Path, records: Records) -> None:
+    write_record(cache / "programs", "d" * 16, {"winner": "xla"})
+    assert "left out: it is not what tuning writes" in records(cache, "list").err
+    assert records(cache, "clear", "dddd").out == "1 record(s) removed\n"
+    assert records(cache, "list").err == ""
 
 
 def test_what_is_left_out_is_said(cache: Path, records: Records) -> None:

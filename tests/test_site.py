@@ -82,6 +82,16 @@ def test_enable_and_disable(installed: Installation) -> None:
     assert active(installed) == 0
 
 
+def test_the_marker_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the text cannot be written to its end, neither a part of it nor another file is left."""
+    (tmp_path / "autoxla.pth").touch()
+    monkeypatch.setattr(site, "site_folders", lambda: [tmp_path])
+    monkeypatch.setattr(site, "_MARKER_TEXT", f"{site.SIGNATURE}\udcff")
+    with pytest.raises(UnicodeEncodeError):
+        site.enable(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["autoxla.pth"]
+
+
 def test_both_can_be_said_twice(installed: Installation) -> None:
     succeed(installed, "enable", "--prefix")
     written = (installed.site / MARKER).read_text()
@@ -491,3 +501,19 @@ def test_status_tells_an_unknown_way(installed: Installation) -> None:
     is_active, reasons = explain(read_status(installed))
     assert is_active
     assert "by nothing that is known here" in reasons
+
+
+def test_status_of_an_interpreter_that_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck = tmp_path / "python"
+    stuck.write_text("#!/bin/sh\nexec sleep 60\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stuck))
+    monkeypatch.setattr(site, "_LIMIT", 0.2)
+    assert site.main(["status"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "autoxla is not known to be active in new interpreters of this environment"
+    assert second.startswith(f"  {stuck} did not start and end within 0.2 seconds: ")
+    assert site.main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["active"] is None

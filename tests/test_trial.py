@@ -32,6 +32,9 @@ SCENARIOS = {
     "LR schedule": True,
     "two inputs": True,
     "mixed precision": True,
+    "other data": True,
+    "short fits": True,
+    "by its handle": False,
     "steps_per_execution": False,
     "run_eagerly": False,
     "sparse": False,
@@ -254,6 +257,56 @@ def test_a_record_makes_the_winner_the_goal(tmp_path: Path) -> None:
     assert record["winner"] == "xla"
     assert record["program"] == "program.py"
     assert record["nodes"] > 100
+
+
+OTHERS = """
+facts = {}
+made = []
+def wide(width):
+    layers = [keras.layers.Input((p.WIDTH,)), keras.layers.Dense(width), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+for width in (16, 64):
+    model = wide(width)
+    fit(model)
+    made.append(vars(model)["_autoxla_driver"].entry["key"])
+facts["widths"] = len(set(made))
+model = wide(16)
+fit(model, batch_size=5)
+facts["batch"] = vars(model)["_autoxla_driver"].entry["key"] == made[0]
+
+model = p.make()
+model.make_train_function()
+kept, calls = model.train_function, []
+def own(iterator):
+    calls.append(1)
+    return kept(iterator)
+model.train_function = own
+fit(model)
+facts["own function"] = len(calls)
+
+model = p.make()
+model.jit_compile = True
+current().left_open[model] = True
+facts["graph"] = fit(model)
+entry = vars(model)["_autoxla_driver"].entry
+facts["entry"] = {name: entry.get(name) for name in ("incumbent", "winner")}
+end(facts)
+"""
+
+
+def test_what_is_told_apart(tmp_path: Path) -> None:
+    """Widths, sizes of batches, functions of the program's own; and the graph as XLA's challenger."""
+    outcome = start(tmp_path, COMMON + OTHERS)
+    assert outcome.status == 0, outcome.err[-2000:]
+    facts = outcome.last["facts"][0]
+    assert facts["widths"] == 2
+    assert not facts["batch"]
+    assert facts["own function"] == 48
+    assert facts["graph"] == "switched to graph"
+    assert facts["entry"] == {"incumbent": "xla", "winner": "graph"}
+    assert outcome.last["faults"] == []
 
 
 RECURRENT = """

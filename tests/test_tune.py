@@ -6,8 +6,10 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.commands import tune
+from autoxla.commands.tuning import child
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.checking import find_difference, repeats
 from autoxla.commands.tuning.child import Children, Failure, Measurement, Request
+from autoxla.commands.tuning.interrupts import raising_interrupts
 from autoxla.commands.tuning.judging import GAIN, Judgement, Sample, chance, judge
 from autoxla.commands.tuning.paths import Path as ExecutionPath
 from autoxla.commands.tuning.paths import child_environment, find_paths
@@ -602,7 +606,7 @@ def test_the_probe_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:
 
 def test_a_program_without_training_is_a_row_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "quiet.py").write_text("print('nothing here')\n", encoding="utf-8")
-    done = run(["-m", "autoxla", "tune", "quiet.py"], tmp_path)
+    done = run(["-m", "autoxla", "tune", "quiet.py"], tmp_path, clean_environment(TMPDIR=str(tmp_path)))
     assert done.status == 1
     assert "without a training step" in done.out
     assert "nothing here" in done.err
@@ -616,6 +620,182 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
     found = children.run(XLA, Request(5, 0.0, 1.0), 2.0)
     assert isinstance(found, Failure)
     assert found.reason == "no result within 2 s"
+
+
+# One run in a child
+
+
+COMPLETE = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "memory": 9, "jit": False, "dtype": "float32"}
+
+
+def test_a_run_counts_where_it_ended_well_and_its_result_is_whole() -> None:
+    assert child._why(0, 60.0) is None
+    assert child._find_gap(COMPLETE) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(None, "no result within 60 s"), (1, "ended with status 1"), (-9, "ended by signal SIGKILL")],
+)
+def test_how_a_run_ended_is_why_it_does_not_count(status: int | None, reason: str) -> None:
+    assert child._why(status, 60.0) == reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"times": []}, "without a training step"),
+        ({"times": None}, "without a training step"),
+        ({"times": [1.0]}, "only one training step"),
+    ],
+)
+def test_too_few_steps_are_named(changed: dict[str, object], said: str) -> None:
+    assert said in str(child._find_gap({**COMPLETE, **changed}))
+
+
+def test_a_result_with_a_part_missing_does_not_count() -> None:
+    partial = {name: value for name, value in COMPLETE.items() if name not in ("jit", "memory")}
+    assert child._find_gap(partial) == "its result lacks jit, memory"
+
+
+@given(JSON)
+def test_any_file_is_a_result_or_none(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.done"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    assert child._find_gap(child._load(file)) is not None
+
+
+#: What the probe does at the exit of a program that has trained, without TensorFlow.
+TRAINED = f"""
+import json, os, pathlib
+asked = pathlib.Path(os.environ["AUTOXLA_PROBE"])
+asked.with_suffix(".done").write_text(json.dumps({COMPLETE!r}))
+"""
+
+
+def run_child(folder: Path, code: str) -> Measurement | Failure:
+    script = folder / "program.py"
+    script.write_text(code, encoding="utf-8")
+    return Children([str(script)], folder).run(XLA, Request(5, 0.0, 1.0), 60.0)
+
+
+def test_a_program_that_trains_and_ends_is_measured(tmp_path: Path) -> None:
+    found = run_child(tmp_path, TRAINED)
+    assert isinstance(found, Measurement)
+    assert (found.steps, found.losses) == (1, (2.5, 2.25))
+
+
+def test_a_program_that_trains_and_then_raises_has_failed(tmp_path: Path) -> None:
+    found = run_child(tmp_path, TRAINED + "raise RuntimeError('at step 10')\n")
+    assert isinstance(found, Failure)
+    assert found.reason == "ended with status 1"
+    assert found.tail[-1] == "RuntimeError: at step 10"
+
+
+def test_temporary_files_of_a_run_lie_in_the_folder_of_the_tuning(tmp_path: Path) -> None:
+    found = run_child(tmp_path, "import sys, tempfile\nsys.exit(tempfile.gettempdir())\n")
+    assert isinstance(found, Failure)
+    assert Path(found.tail[-1]).parent == tmp_path
+
+
+#: Ends as the probe does, with a worker left that holds the resource tracker's pipe open.
+SHARING = """
+import multiprocessing, os, sys, time
+from multiprocessing.shared_memory import SharedMemory
+memory = SharedMemory(create=True, size=64)
+worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+worker.start()
+print(memory.name, worker.pid, file=sys.stderr, flush=True)
+os._exit(3)
+"""
+
+
+def test_shared_memory_of_a_run_is_unlinked_and_its_workers_end(tmp_path: Path) -> None:
+    found = run_child(tmp_path, SHARING)
+    assert isinstance(found, Failure)
+    name, worker = next(line.split() for line in found.tail if len(line.split()) == 2)
+    with pytest.raises(FileNotFoundError):
+        SharedMemory(name=name)
+    assert not is_running(int(worker))
+
+
+def is_running(process: int) -> bool:
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    )
+    return state.stdout.strip()[:1] not in ("", "Z")
+
+
+# Interrupts
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_is_an_interrupt_for_a_while(number: signal.Signals) -> None:
+    former = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), raising_interrupts():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == former
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raising_interrupts():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+WAITING = """
+import os, pathlib, time
+pathlib.Path("pid.new").write_text(str(os.getpid()))
+os.replace("pid.new", "pid")
+time.sleep(600)
+"""
+
+#: As the command, heeding SIGHUP: tests that run under nohup pass on that it is ignored.
+ENDING = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from autoxla.commands.tune import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_the_command_ends_the_run_and_leaves_no_folder(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(WAITING, encoding="utf-8")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDING, "train.py"],
+        cwd=tmp_path,
+        env=clean_environment(TMPDIR=str(temporary)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None and not (tmp_path / "pid").exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in out
+    assert not is_running(int((tmp_path / "pid").read_text(encoding="utf-8")))
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_log_of_a_failure_is_all_that_stays(tmp_path: Path) -> None:
+    (tmp_path / "quiet.py").write_text("raise SystemExit('no luck')\n", encoding="utf-8")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = clean_environment(TMPDIR=str(temporary))
+    done = run(["-m", "autoxla", "tune", "--json", "quiet.py"], tmp_path, environment)
+    log = Path(json.loads(done.out)["log"])
+    assert list(temporary.iterdir()) == [log]
+    assert "no luck" in log.read_text(encoding="utf-8")
 
 
 #: Keras' generator is slow unless XLA is asked for, so who wins does not depend on this machine.
@@ -643,7 +823,7 @@ print("jit", model.jit_compile)
 @pytest.mark.tensorflow
 def test_a_winner_is_recorded_and_applied_in_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(PROGRAM, encoding="utf-8")
-    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"), TMPDIR=str(tmp_path))
     words = ["-m", "autoxla", "tune", "--json", "--steps", "5", "--paths", "xla,autocluster-1"]
     done = run([*words, "train.py", "30"], tmp_path, environment)
     assert done.status == 0, done.err

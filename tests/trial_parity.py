@@ -233,6 +233,35 @@ def evaluated(model: Any) -> dict[str, Any]:
     return {**state(model), "losses": [results, model.predict(x[:4], verbose=0).ravel().tolist()]}
 
 
+#: What `Counting` counts in.
+COUNTED = tf.Variable(0)
+
+
+def counted(model: Any) -> dict[str, Any]:
+    """Fit, and tell how often the step was run."""
+    COUNTED.assign(0)
+    result = basic(model)
+    return {**result, "reached": int(COUNTED.numpy())}
+
+
+def restructured(model: Any) -> dict[str, Any]:
+    """Fit other data the second time: with weights, and labels of another type."""
+    x, y = data()
+    model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
+    model.fit(x, y.astype("int32"), batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
+    weights = np.linspace(0.1, 1.9, ROWS).astype("float32")
+    model.fit(x, y, sample_weight=weights, batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
+    return state(model)
+
+
+def in_short_fits(model: Any) -> dict[str, Any]:
+    """Fit epoch by epoch, so that a race spans several fits."""
+    x, y = data()
+    for _ in range(8):
+        model.fit(x[:48], y[:48], batch_size=BATCH, verbose=0, shuffle=False)
+    return state(model)
+
+
 class Own(keras.Sequential):  # type: ignore[misc]
     """A model with a training step of its own."""
 
@@ -245,6 +274,15 @@ class Own(keras.Sequential):  # type: ignore[misc]
         weights = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         return {"loss": loss, "size": tf.cast(tf.shape(x)[0], tf.float32)}
+
+
+class Counting(Own):
+    """A training step that counts in a variable that only its handle reaches."""
+
+    def train_step(self, batch: Any) -> dict[str, Any]:
+        """Count, and read nothing."""
+        COUNTED.assign_add(1, read_value=False)
+        return super().train_step(batch)
 
 
 class Printing(Own):
@@ -318,6 +356,9 @@ SCENARIOS: dict[str, tuple[Callable[[Any], dict[str, Any]], dict[str, Any], bool
     "two inputs": (two_inputs, {}, True),
     "mixed precision": (mixed, {}, True),
     "sparse": (sparse, {}, False),
+    "other data": (restructured, {}, True),
+    "short fits": (in_short_fits, {}, True),
+    "by its handle": (counted, {"of": Counting, "metrics": None}, False),
     "steps_per_execution": (basic, {"steps_per_execution": 4}, False),
     "run_eagerly": (generated, {"run_eagerly": True}, False),
     "numpy_function": (basic, {"of": Printing, "metrics": None}, False),

@@ -3,7 +3,8 @@
 list   all records: decisions (which execution path won), programs, learned (what a run showed of its
        program), those used last first
 show   one record in full; the beginning of a key suffices where it is one record's alone
-clear  removes the records that are named, else all of them; with --all also what XLA compiled
+clear  removes the records that are named, else all of them; with --all also what XLA compiled, what was
+       read of programs' sources, and the note of which worker of a pool spoke
 
 Only files that autoxla wrote for this user are read or removed. A table is drawn on a terminal if rich
 is installed; NO_COLOR is respected. What was there and cannot be trusted is said on stderr.
@@ -16,6 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,9 +27,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from autoxla.notice import say
-from autoxla.places import cache_folder
+from autoxla.places import cache_folder, find_refusal
 from autoxla.records import Record, Store
 from autoxla.records.compiled import clear as clear_compiled
+from autoxla.tuned import read_noted
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "learned")
@@ -36,6 +40,10 @@ _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _NAMES = ("program", "model")
 _PATHS = ("winner", "graph_ms", "xla_ms", "compile_s")
 _OWN = ("schema", "key")
+#: What the look-ahead writes, also where it was killed in the midst of it, and where a pool's workers note
+#: which one spoke.
+_READINGS = re.compile(r"reading-[0-9a-f]{8}\.(json|[0-9]+\.part)")
+_SPOKEN = re.compile("spoken")
 
 
 class BadUsageError(ValueError):
@@ -49,6 +57,11 @@ class Kept:
     kind: str
     store: Store
     record: Record
+
+    @property
+    def file(self) -> Path:
+        """The file that holds it."""
+        return self.store.folder / f"{self.record.key}.json"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,21 +124,27 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     show.add_argument("key", metavar="KEY")
     clear = actions.add_parser("clear", allow_abbrev=False)
     clear.add_argument("keys", nargs="*", metavar="KEY")
-    clear.add_argument("--all", action="store_true", help="what XLA compiled, too")
+    clear.add_argument("--all", action="store_true", help="what XLA compiled and what was read, too")
     for action in (show_list, show, clear):
         action.add_argument("--json", action="store_true")
     return parser.parse_args(argv)
 
 
-def _list_kept(stores: dict[str, Store]) -> Iterator[Kept]:
+def list_kept(stores: dict[str, Store]) -> Iterator[Kept]:
+    """Yield all records, by kind; what no run would heed is noted in its store.
+
+    Only what tuning found is checked for its content: the rest counts part by part.
+    """
     for kind, store in stores.items():
         for record in store.list():
+            if kind == "programs":
+                read_noted(store, record.key, record.data)
             yield Kept(kind, store, record)
 
 
 def _find(stores: dict[str, Store], key: str) -> Kept:
     """Return the one record whose key begins with ``key``. Raises `BadUsageError`."""
-    found = [kept for kept in _list_kept(stores) if key and kept.record.key.startswith(key.lower())]
+    found = [kept for kept in list_kept(stores) if key and kept.record.key.startswith(key.lower())]
     exact = [kept for kept in found if kept.record.key == key.lower()]
     if len(exact) == 1:
         return exact[0]
@@ -138,7 +157,7 @@ def _find(stores: dict[str, Store], key: str) -> Kept:
 
 
 def _list(stores: dict[str, Store], *, as_json: bool) -> None:
-    found = list(_list_kept(stores))
+    found = list(list_kept(stores))
     if as_json:
         print(json.dumps([_as_data(kept) for kept in found], indent=2))
         return
@@ -169,11 +188,32 @@ def _clear(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> 
     removed = sum(kept.store.remove(kept.record.key) for kept in {k.record.key: k for k in chosen}.values())
     if not options.keys:
         removed = sum(store.clear() for store in stores.values())
-    compiled = clear_compiled(top / "xla") if options.all else 0
+    compiled, read = _clear_rest(top) if options.all else (0, 0)
     if options.json:
-        print(json.dumps({"removed": removed, "compiled": compiled}))
+        print(json.dumps({"removed": removed, "compiled": compiled, "read": read}))
         return
-    print(f"{removed} record(s) removed" + (f", {compiled} compiled program(s)" if options.all else ""))
+    rest = f", {compiled} compiled program(s), {read} reading(s) of sources" if options.all else ""
+    print(f"{removed} record(s) removed{rest}")
+
+
+def _clear_rest(top: Path) -> tuple[int, int]:
+    """Remove what is no record; return how many compiled programs and readings. Raises OSError."""
+    _clear_files(top, _SPOKEN)
+    return clear_compiled(top / "xla"), _clear_files(top / "lookahead", _READINGS)
+
+
+def _clear_files(folder: Path, names: re.Pattern[str]) -> int:
+    """Remove this user's files of these names in a folder that can be trusted; return how many."""
+    if find_refusal(folder) is not None or folder.is_symlink() or not folder.is_dir():
+        return 0
+    chosen = [file for file in folder.iterdir() if names.fullmatch(file.name) and _is_own(file.lstat())]
+    for file in chosen:
+        file.unlink(missing_ok=True)
+    return len(chosen)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
 
 
 def _as_data(kept: Kept) -> dict[str, object]:

@@ -38,6 +38,8 @@ MARKER = "autoxla.enabled"
 #: The first line of each marker of ours; a file without it is somebody else's.
 SIGNATURE = "autoxla is active in every interpreter that reads the autoxla.pth of this environment.\n"
 _MARKER_TEXT = f"{SIGNATURE}Written by {COMMAND} enable, taken away by {COMMAND} disable.\n"
+#: Seconds that an interpreter may take to start, before it is said that it did not.
+_LIMIT = 10.0
 _PACKAGE = Path(PRIVATE).parent.parent
 _EXAMPLE = '"""Activates autoxla in every Python process'
 _FINDERS = ("DormantFinder", "AutoxlaFinder")
@@ -75,9 +77,12 @@ class Folder:
 
 @dataclass(frozen=True)
 class Status:
-    """What of autoxla there is in this environment. `active` was tried, `because` is what explains it."""
+    """What of autoxla there is in this environment. `active` was tried, `because` is what explains it.
 
-    active: bool
+    `active` is None where the interpreter that was to show it did not end in time.
+    """
+
+    active: bool | None
     because: list[str]
     interpreter: str
     python: str
@@ -88,6 +93,11 @@ class Status:
     variables: dict[str, str | None]
     folders: list[Folder]
     sitecustomize: list[str]
+
+    @property
+    def state(self) -> str:
+        """What `active` is in words."""
+        return {True: "active", False: "not active", None: "not known to be active"}[self.active]
 
 
 def main(argv: list[str]) -> int:
@@ -135,11 +145,22 @@ def enable(folder: Path) -> str:
     _find_reader(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(_MARKER_TEXT, encoding="utf-8")
+        _write(marker)
     except OSError as error:
         raise RefusalError(f"{folder}: {error.strerror}; {_other_way(folder)}") from error
     off = "; AUTOXLA=off, as it is set here, still switches it off" if _is_off() else ""
     return f"enabled: {marker}{off}"
+
+
+def _write(marker: Path) -> None:
+    """Write the marker, whole or not at all: half of it would be somebody else's file. Raises OSError."""
+    part = marker.with_name(f".{MARKER}.{os.getpid()}.part")
+    try:
+        with part.open("x", encoding="utf-8") as stream:
+            stream.write(_MARKER_TEXT)
+        part.replace(marker)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def disable(folder: Path) -> str:
@@ -271,14 +292,22 @@ def _options() -> list[str]:
     return [option for option, is_set in chosen.items() if is_set]
 
 
-def _try_interpreter() -> bool:
-    """Start an interpreter like this one and return whether autoxla is active in it."""
+def _try_interpreter() -> bool | None:
+    """Start an interpreter like this one and return whether autoxla is active in it, None if it hangs."""
     command = [sys.executable, *_options(), "-c", _PROBE]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout.strip() == "True"
 
 
-def _explain(active: bool, folders: list[Folder], examples: list[str]) -> list[str]:
+def _explain(active: bool | None, folders: list[Folder], examples: list[str]) -> list[str]:
+    if active is None:
+        text = f"{sys.executable} did not start and end within {_LIMIT:g} seconds"
+        return [f"{text}: see sitecustomize.py and the .pth files"]
     found = list(_reasons(folders, examples) if active else _hindrances(folders, examples))
     return found or ["by nothing that is known here: see sitecustomize.py and the .pth files"]
 
@@ -317,7 +346,7 @@ def _print(status: Status, *, as_json: bool) -> None:
 
 
 def _lines(status: Status) -> Iterator[str]:
-    yield f"autoxla is {'active' if status.active else 'not active'} in new interpreters of this environment"
+    yield f"autoxla is {status.state} in new interpreters of this environment"
     yield from (f"  {reason}" for reason in status.because)
     yield f"interpreter  {' '.join([status.interpreter, *status.options])}, Python {status.python}"
     yield f"package      {status.package}, version {status.version}"

@@ -11,7 +11,8 @@ callbacks write, data that it downloads, runs that it registers with a tracker. 
 fewer steps runs to its end.
 
 A path whose losses leave the default's by more than rounding explains is rejected. Exit status: 0; 1 where
-the program fails on its default path; 2 on bad usage; 130 after Ctrl-C, which keeps what is known.
+the program fails on its default path; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP, which keep
+what is known.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import NoReturn
 from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.child import Children
+from autoxla.commands.tuning.interrupts import raising_interrupts
 from autoxla.commands.tuning.paths import Paths, find_paths
 from autoxla.commands.tuning.printing import as_data, print_table, telling
 from autoxla.commands.tuning.race import Entry, Race
@@ -144,9 +146,20 @@ def _choose(paths: Paths, names: str | None) -> Paths:
 
 
 def _tune(options: argparse.Namespace, situation: Situation, paths: Paths) -> Outcome:
-    words = [options.script, *options.arguments]
-    children = Children(words, Path(tempfile.mkdtemp(prefix="autoxla-tune-")))
-    is_interrupted = False
+    with (
+        raising_interrupts(),
+        tempfile.TemporaryDirectory(prefix="autoxla-tune-", ignore_cleanup_errors=True) as folder,
+    ):
+        children = Children([options.script, *options.arguments], Path(folder))
+        race, is_interrupted = _run(options, paths, children)
+        kept = _keep(race, situation, options.arguments)
+        is_failed = any(entry.status == "failed" for entry in race.entries)
+        log = _save(children.log) if is_failed else None
+    return Outcome(race, paths.impossible, kept, log, is_interrupted)
+
+
+def _run(options: argparse.Namespace, paths: Paths, children: Children) -> tuple[Race, bool]:
+    """Return the race, and whether it was interrupted."""
     with telling(options.budget) as tell:
         race = Race(
             paths.possible,
@@ -159,13 +172,20 @@ def _tune(options: argparse.Namespace, situation: Situation, paths: Paths) -> Ou
         try:
             race.run()
         except KeyboardInterrupt:
-            is_interrupted = True
             race.end = "interrupted"
-    kept = _keep(race, situation, options.arguments)
-    log = children.log if any(entry.status == "failed" for entry in race.entries) else None
-    if log is None:
-        shutil.rmtree(children.log.parent, ignore_errors=True)
-    return Outcome(race, paths.impossible, kept, log, is_interrupted)
+            return race, True
+    return race, False
+
+
+def _save(log: Path) -> Path | None:
+    """Return a copy of ``log`` that outlives its folder; None, with a line, where there is no room for it."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
+        os.close(handle)
+        return Path(shutil.copyfile(log, name))
+    except OSError as error:
+        say(f"AX902 error records: the runs' log is not kept: {error}")
+        return None
 
 
 def _keep(race: Race, situation: Situation, arguments: Sequence[str]) -> str | None:

@@ -481,7 +481,7 @@ _ITSELF: Mapping[str, Told] = {
         "there. That is harmless; it may also be a sign that something else writes into the folder.",
         Shown(
             "$ python -m autoxla records list",
-            "autoxla: AX907 info ~/.cache/autoxla/trials/4f1c09.json: left out: it is a symbolic link",
+            "autoxla: AX907 info ~/.cache/autoxla/decisions/4f1c09….json: left out: it is a symbolic link",
             "console",
         ),
         "autoxla, records",

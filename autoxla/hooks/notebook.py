@@ -283,4 +283,7 @@ def _read_once(file: Path, _changed: int, size: int) -> tuple[Standing, ...] | N
 def _shorten(file: Path | None) -> str:
     if file is None:
         return ""
-    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else str(file)
+    try:
+        return str(file.relative_to(Path.cwd()))
+    except (OSError, ValueError):  # the current folder is gone, or it lies elsewhere
+        return str(file)

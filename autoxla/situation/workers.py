@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 #: The variables in which launchers tell a process its number, each with those that must stand beside
 #: it: ``RANK`` alone is anybody's. The innermost launcher comes first, since a process keeps what an
@@ -15,6 +16,10 @@ _RANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("PMI_RANK", ()),
     ("SLURM_PROCID", ()),
 )
+#: The variables in which they tell how many workers there are.
+_SIZES = ("WORLD_SIZE", "HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+#: What the command lines of multiprocessing's processes begin with, after ``-c``.
+_PARTS = tuple(f"from multiprocessing.{name} import" for name in ("spawn", "forkserver", "resource_tracker"))
 _RAY_WORKER = "ray/_private/workers/default_worker.py"
 
 
@@ -31,12 +36,20 @@ def rank(environ: Mapping[str, str]) -> int | None:
     return None
 
 
+def counts_many(environ: Mapping[str, str]) -> bool:
+    """Return whether a launcher started more than one worker of this process' job."""
+    values = (environ.get(name, "") for name in _SIZES)
+    return any(value.isascii() and value.isdigit() and int(value[:9]) > 1 for value in values)
+
+
 def runs_parts(words: Sequence[str]) -> bool:
     """Tell by its command line whether a process runs parts of another one's program.
 
     Such are started by multiprocessing, loky and Ray.
     """
-    return "--multiprocessing-fork" in words or any(
-        word.startswith("from multiprocessing.") or "loky.backend" in word or word.endswith(_RAY_WORKER)
-        for word in words
+    modules = [word for flag, word in pairwise(words) if flag == "-m"]
+    return (
+        "--multiprocessing-fork" in words
+        or any(word.startswith(_PARTS) or word.endswith(_RAY_WORKER) for word in words)
+        or any("loky.backend" in module for module in modules)
     )

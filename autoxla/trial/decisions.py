@@ -21,6 +21,7 @@ from autoxla.places import cache_folder
 from autoxla.records import Store, list_records
 from autoxla.situation.machine import digest, identity
 from autoxla.trial.comparison import Verdict
+from autoxla.trial.executables import Signature
 
 PathName = Literal["graph", "xla"]
 
@@ -41,7 +42,8 @@ class Decision:
     """What is known of a step: the path that won, None where XLA failed to compile it.
 
     `graph_s`, `xla_s`: seconds of a step, None where not measured. `retraced`: XLA needs a trace of its own.
-    `shadow`: measured on copies beside training, which says something but decides nothing.
+    `batch`: the shapes that were measured. `shadow`: measured on copies beside training, which says
+    something but decides nothing.
     """
 
     winner: PathName | None
@@ -49,6 +51,7 @@ class Decision:
     xla_s: float | None = None
     retraced: bool = False
     shadow: bool = False
+    batch: Signature = ()
 
 
 class Decisions:
@@ -59,12 +62,16 @@ class Decisions:
         self._versions = {name: versions[name] for name in _VERSIONS if name in versions}
         self._machine = identity()
 
-    def key(self, graph_digest: str, shapes: Sequence[str], device: str) -> str:
-        """Return the key of a step; ``shapes`` are those of its batch as the data set declares them."""
+    def key(self, graph_digest: str, shapes: Sequence[str], circumstances: Sequence[str]) -> str:
+        """Return the key of a step.
+
+        ``shapes`` are those of its batch, as the data set declares them, and of its variables,
+        ``circumstances`` what else matters, such as the device.
+        """
         facts = [
             graph_digest,
             list(shapes),
-            device,
+            list(circumstances),
             sorted(self._versions.items()),
             digest(self._machine),
             [_lasting(os.environ.get(name, "")) for name in _FLAGS],
@@ -78,7 +85,9 @@ class Decisions:
         if record is None or not (winner in ("graph", "xla") or "failed" in record):
             return None
         graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
-        return Decision(winner, graph, xla, record.get("retraced") is True, record.get("shadow") is True)
+        return Decision(
+            winner, graph, xla, record.get("retraced") is True, record.get("shadow") is True, _shapes(record)
+        )
 
     def compiles(self) -> Iterator[tuple[int, float]]:
         """Yield nodes and seconds of the XLA compiles that this machine has done."""
@@ -120,6 +129,14 @@ def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object
 def _lasting(flags: str) -> str:
     """Return ``flags`` without the place of the XLA cache, which is another one in each process."""
     return " ".join(flag for flag in flags.split() if "persistent_cache" not in flag)
+
+
+def _shapes(record: Mapping[str, object]) -> Signature:
+    """Return the shapes of the batch in ``record``, none where it has no lists of numbers for them."""
+    shapes = record.get("batch")
+    if not isinstance(shapes, list) or not all(isinstance(shape, list) for shape in shapes):
+        return ()
+    return tuple(tuple(size for size in shape if isinstance(size, int)) for shape in shapes)
 
 
 def _seconds(milliseconds: object) -> float | None:

@@ -36,7 +36,7 @@ from autoxla.trial.economics import (
     pays,
     steps_expected,
 )
-from autoxla.trial.eligibility import find_obstacle, find_seed
+from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import (
     Copies,
     Dispatch,
@@ -44,6 +44,7 @@ from autoxla.trial.executables import (
     Signature,
     bytes_captured,
     compile_trace,
+    is_supported,
     sign,
     synchronise,
 )
@@ -59,8 +60,10 @@ _WARM_UP = 2
 _FIRST_LOOK = 8
 #: Steps that a change of load is judged by, by how much it must differ, and how often it counts.
 _WINDOW, _DRIFT, _LOOKS = 50, 1.3, 3
-#: A challenger that takes this much longer for one step has lost, give or take what a first run costs.
+#: A challenger whose steps take this much longer has lost, give or take what a first run costs.
 _HOPELESS, _SETTLING = 3.0, 0.05
+#: So many of them end the race. One alone may be a hiccup of the machine.
+_HOPELESS_STEPS = 2
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
 #: Runs on copies where only these are allowed.
@@ -115,6 +118,8 @@ class Driver:
         self._seed: str | None = None
         self._poll_at = 0.0
         self._batch: Sequence[Any] = ()
+        self._signature: Signature = ()
+        self._half: float | None = None
         self._survey: Survey | None = None
         self._reference: float | None = None
         self._begin()
@@ -135,6 +140,9 @@ class Driver:
         self._planned, self._batch_size = planned, batch_size
         self._before += self.step
         self._begin()
+        if self._survey is not None and self._seed is None and find_global_seed() is not None:
+            # Set since the trial began: from now on the program is one that is to repeat.
+            self._seed, self._is_final = "tf.random.set_seed", True
 
     @property
     def is_final(self) -> bool:
@@ -149,6 +157,8 @@ class Driver:
                 self.entry["outcome"] = "the fit ended before XLA had compiled the step"
         if self._run == self._watch_job:
             self._run = self._watch
+        if self._run == self._race:
+            self._half = None
         self._job = self._iterator = None
         if getattr(self._model, "train_function", None) is self:
             self._model.train_function = self.stock
@@ -162,6 +172,12 @@ class Driver:
         except BaseException as error:
             _leave_no_frames(error)
             raise
+
+    def __getattr__(self, name: str) -> Any:
+        """Look like the function whose place this takes, as TensorBoard's callback wants it."""
+        if name == "stock":
+            raise AttributeError(name)
+        return getattr(self.stock, name)
 
     # Looking at the clock
 
@@ -177,7 +193,10 @@ class Driver:
         return logs
 
     def _warm_up(self, iterator: Any) -> None:
-        self._structure = iterator.element_spec
+        if iterator.element_spec != self._structure:
+            # Other data than in an earlier fit: what was found out is of another trace.
+            self._survey = None
+            self._structure = iterator.element_spec
         self._first_s = max(self._first_s, self._times[-1])
         self._times.clear()
 
@@ -224,6 +243,8 @@ class Driver:
         self._stop(f"{type(job.error).__name__}: {job.error}")
 
     def _look(self) -> None:
+        if self._is_final:
+            return
         self._look_at = 2 * self.step
         planned = self._planned(self.step)
         if self._survey is not None:
@@ -266,7 +287,9 @@ class Driver:
         self._usual = Executable(step.concrete)
         self._decisions = Decisions(decisions_folder(os.environ), _versions(self._session))
         definition = step.concrete.graph.as_graph_def()
-        self._start(partial(survey, step, definition, self._decisions, _device(step)), self._weigh)
+        rows = str(self._batch_size)
+        work = partial(survey, step, definition, self._decisions, [_device(step), rows])
+        self._start(work, self._weigh)
 
     def _weigh(self, job: Background[Survey]) -> None:
         if job.result is None:
@@ -376,6 +399,9 @@ class Driver:
 
     def _compile(self, trace: Callable[[], Any], batch: Sequence[Any]) -> None:
         concrete = trace()
+        if not is_supported(concrete):
+            self._end("XLA's own trace captures what cannot be copied")
+            return
         self._compiled = Executable(concrete)
         self._batch = batch
         self._dispatch = Dispatch(concrete, batch)
@@ -384,7 +410,7 @@ class Driver:
 
     def _check_failure(self, error: Exception) -> None:
         reason = _reason(error)
-        self._keep({"failed": reason, "nodes": self._known().graph.nodes})
+        self._keep_failure(error, reason)
         self._end(f"XLA cannot compile the step: {reason}")
 
     def _take_up(self) -> None:
@@ -394,7 +420,7 @@ class Driver:
         batch, self._batch = self._batch, ()
         if self._seed is not None:
             self._time_shadow(batch)
-        elif known is not None and not known.shadow:
+        elif known is not None and not known.shadow and known.batch == self._signature:
             self._reference = None
             self._pin("AX704", known)
         else:
@@ -403,8 +429,10 @@ class Driver:
     # The race
 
     def _begin_race(self) -> None:
+        self._usual_s = self._typical()
+        self._slow = 0
         self._pairs: list[Pair] = []
-        self._half: float | None = None
+        self._half = None
         self._turn = -2
         self._run = self._race
 
@@ -429,9 +457,11 @@ class Driver:
         self._sample_time(self._challenger if is_challenger else self._incumbent, took)
         if self._run != self._race:
             return
-        if is_challenger and took > _HOPELESS * self._typical() + _SETTLING:
-            self._keep({"winner": self._incumbent, **self._milliseconds(self._typical(), took)})
-            self._end(f"{self._incumbent} kept: one step of {self._challenger} took {took * 1e3:.3g} ms")
+        if is_challenger and took > _HOPELESS * self._usual_s + _SETTLING:
+            self._slow += 1
+        if self._slow >= _HOPELESS_STEPS:
+            self._keep({"winner": self._incumbent, **self._milliseconds(self._usual_s, took)})
+            self._end(f"{self._incumbent} kept: steps of {self._challenger} take {took * 1e3:.3g} ms")
             return
         if self._turn <= 0:
             return
@@ -451,14 +481,16 @@ class Driver:
         was_pinned = self.entry.pop("switched_at", None) if verdict.winner == "incumbent" else None
         facts = {"winner": winner, **measured(verdict, graph, xla)}
         self.entry.update(facts, decided_at=self.step)
-        self._keep({**facts, "nodes": self._known().graph.nodes, "compile_s": self.entry["compile_s"]})
+        self._keep({**facts, "nodes": self._known().graph.nodes, "compile_s": self.entry.get("compile_s")})
         self._reference = challenger
-        worth = is_worth_switching(incumbent, challenger, self._left())
+        is_paid = "switched_at" in self.entry
+        worth = is_paid or is_worth_switching(incumbent, challenger, self._left())
         if winner == self._challenger and worth:
             self._pin("AX701", Decision(winner, graph, xla))
         elif verdict.winner == "incumbent" and verdict.ratio < _NEAR:
             self.entry["outcome"] = f"{self._incumbent} kept"
-            self._reference = incumbent
+            # Steps of Keras' own wait for data, too: their usual time is learned anew.
+            self._reference = None
             self._run = self._settled
             self._times.clear()
         else:
@@ -528,7 +560,7 @@ class Driver:
 
     def _give_up(self, error: Exception) -> None:
         reason = _reason(error)
-        self._keep({"failed": reason})
+        self._keep_failure(error, reason)
         self._end(f"the step failed under XLA: {reason}")
 
     def _run_stranger(self, batch: Sequence[Any]) -> Any:
@@ -569,6 +601,7 @@ class Driver:
         """Give the model its own function back for good."""
         self.entry.update(outcome=outcome, ended_at=self.step)
         self._is_final = True
+        self._batch = ()
         self._rest()
 
     def _stop(self, reason: str) -> None:
@@ -603,7 +636,7 @@ class Driver:
             names[self._incumbent]: round(incumbent * 1e3, 4),
             names[self._challenger]: round(challenger * 1e3, 4),
             "nodes": self._known().graph.nodes,
-            "compile_s": self.entry["compile_s"],
+            "compile_s": self.entry.get("compile_s"),
         }
         self.entry.update(facts, winner=self._incumbent)
         return facts
@@ -612,7 +645,15 @@ class Driver:
         """Write a record, beside training: a cache may lie on a disk that hangs."""
         about = {"program": self._session.program or "", "model": self.entry.get("model", "")}
         retraced = {"retraced": True} if "retrace_s" in self.entry else {}
-        Background(partial(self._decisions.keep, self._known().key, {**about, **facts, **retraced}))
+        batch = {"batch": [list(shape) for shape in self._signature]}
+        Background(partial(self._decisions.keep, self._known().key, {**about, **facts, **retraced, **batch}))
+
+    def _keep_failure(self, error: Exception, reason: str) -> None:
+        import tensorflow as tf
+
+        # What was short today need not be tomorrow.
+        if not isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.CancelledError):
+            self._keep({"failed": reason, "nodes": self._known().graph.nodes})
 
     def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
@@ -624,11 +665,16 @@ class Driver:
             finder.note_fault("trial", error)
 
 
-def survey(step: Step, definition: Any, decisions: Decisions, device: str) -> Survey:
-    """Return what is known of ``step`` before anything is compiled: for a thread beside training."""
+def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Sequence[str]) -> Survey:
+    """Return what is known of ``step`` before anything is compiled: for a thread beside training.
+
+    ``circumstances`` are the device and the rows of a batch, as far as the call of ``fit`` tells them.
+    """
     graph = describe(step.concrete, definition)
-    shapes = tuple(str(spec.shape) for spec in _flat(step.structure))
-    key = decisions.key(graph.digest, shapes, device)
+    # The graph knows its variables by their handles only; they come in no particular order.
+    variables = sorted(f"{v.dtype.name}{v.shape}" for v in step.concrete.variables)
+    shapes = [str(spec.shape) for spec in _flat(step.structure)] + variables
+    key = decisions.key(graph.digest, shapes, circumstances)
     costs: CostModel = fit_costs(decisions.compiles())
     free = free_memory()
     fits = free is None or bytes_captured(step.concrete) < _SHARE * free

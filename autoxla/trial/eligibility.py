@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autoxla.hooks.distribute import in_strategy
-from autoxla.session import Session
+from autoxla.session import Session, is_of_many
 from autoxla.trial.steps import has_one_step_a_call
 
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted
@@ -39,6 +39,8 @@ def find_obstacle(model: Any, session: Session) -> str | None:
         return "a call of the step is several steps"
     if getattr(model, "_cluster_coordinator", None) is not None or in_strategy(model):
         return "a distribution strategy"
+    if is_of_many(os.environ):
+        return "one of several workers"
     if _runs_functions_eagerly():
         return "functions run eagerly"
     return "op determinism" if _is_deterministic() else None
@@ -49,7 +51,7 @@ def find_seed(model: Any, session: Session) -> str | None:
 
     Reads the program's own files, so it is for a thread beside training.
     """
-    if _global_seed() is not None:
+    if find_global_seed() is not None:
         return "tf.random.set_seed"
     layer = next((layer for layer in _layers(model) if _is_seeded(layer)), None)
     if layer is not None:
@@ -107,7 +109,8 @@ def _seed_of(initializer: object) -> object:
     return next((getattr(initializer, name) for name in _SEEDS if hasattr(initializer, name)), None)
 
 
-def _global_seed() -> object:
+def find_global_seed() -> object:
+    """Return the seed of ``tf.random.set_seed``, None where none was set."""
     module = sys.modules.get("tensorflow.python.eager.context")
     ask = getattr(module, "global_seed", None)
     # Where that is not to be had, take a seed for granted.

@@ -113,7 +113,18 @@ def is_supported(concrete: Any) -> bool:
     except ImportError:
         return False
     is_known = hasattr(context, "executor_scope") and hasattr(executors, "new_executor")
-    return is_known and all(hasattr(concrete, name) for name in names)
+    return is_known and all(hasattr(concrete, name) for name in names) and can_be_copied(concrete)
+
+
+def can_be_copied(concrete: Any) -> bool:
+    """Return whether every resource that ``concrete`` captures is a variable that can be copied.
+
+    Of one that is reached by its handle only, as in optimizers of old, the real one would be written.
+    """
+    import tensorflow as tf
+
+    own = {id(variable.handle) for variable in concrete.variables}
+    return all(c.dtype != tf.resource or id(c) in own for c in concrete.captured_inputs)
 
 
 def bytes_captured(concrete: Any) -> int:

@@ -20,6 +20,8 @@ _FOREIGN = frozenset({
     "MutableHashTableV2", "RaggedTensorToVariant", "DecodeRaw", "StringSplitV2", "WriteSummary",
     "WriteScalarSummary", "WriteHistogramSummary", "WriteImageSummary",
 })  # fmt: skip
+#: How operations begin that wait for other processes: a race of one worker would hold up all.
+_BETWEEN_WORKERS = ("Horovod", "Collective", "Nccl")
 #: Where an operation's images stand among its inputs, if not first.
 _IMAGES = {"Conv2DBackpropInput": 2, "DepthwiseConv2dNativeBackpropInput": 2}
 #: Drawn anew in each run where the program gives none, so they say nothing of the step.
@@ -37,7 +39,7 @@ class Graph:
     @property
     def foreign(self) -> str | None:
         """Return an operation that XLA cannot compile, None where there is none."""
-        return next((name for name in self.operations if name in _FOREIGN), None)
+        return next((n for n in self.operations if n in _FOREIGN or n.startswith(_BETWEEN_WORKERS)), None)
 
     @property
     def grows(self) -> bool:
@@ -77,12 +79,13 @@ class _Digest:
         self._functions = functions
         self._known: dict[str, str] = {}
 
-    def of_graph(self, nodes: Iterable[Any]) -> str:
-        """Return the digest of ``NodeDef`` messages in their order."""
+    def of_graph(self, nodes: Iterable[Any], arguments: Iterable[str] = ()) -> str:
+        """Return the digest of ``NodeDef`` messages in their order, in a function of ``arguments``."""
+        nodes = list(nodes)
+        names = [*arguments, *(node.name for node in nodes)]
+        numbers = {name: number for number, name in enumerate(names)}
         hasher = hashlib.sha256()
-        numbers: dict[str, int] = {}
-        for number, node in enumerate(nodes):
-            numbers[node.name] = number
+        for node in nodes:
             hasher.update(self._line(node, numbers).encode())
         return hasher.hexdigest()
 
@@ -104,13 +107,15 @@ class _Digest:
         if name not in self._known:
             self._known[name] = "recursion"
             function = self._functions.get(name)
-            self._known[name] = name if function is None else self.of_graph(function.node_def)
+            self._known[name] = name if function is None else self._of_function(function)
         return self._known[name]
+
+    def _of_function(self, function: Any) -> str:
+        return self.of_graph(function.node_def, [each.name for each in function.signature.input_arg])
 
 
 def _renamed(name: str, numbers: Mapping[str, int]) -> str:
     """Return an input's name, ``node:output`` or ``^node``, with the node's number for its name."""
     mark = "^" if name.startswith("^") else ""
     node, _, output = name.removeprefix("^").partition(":")
-    # An argument of a function has no node; its name is the program's and stays.
     return f"{mark}{numbers.get(node, node)}:{output}"

@@ -21,6 +21,8 @@ _wrapped: Wrapped = {}
 _fits: dict[int, Fit] = {}
 #: Where a model keeps its driver. Anywhere else, the driver's way to the model would keep both for ever.
 _KEPT = "_autoxla_driver"
+#: Where it keeps the ``train_function`` that Keras made for it.
+_MADE = "_autoxla_made"
 
 
 def hook_keras_3(module: ModuleType) -> None:
@@ -49,15 +51,21 @@ def _hook(owner: type | None) -> None:
 
 @dataclass
 class Fit:
-    """A call of ``fit``: the epochs and the rows a batch that it was asked for, and the trial in it."""
+    """A call of ``fit``: the epochs and the rows a batch that it was asked for, and the trial in it.
+
+    `may_stop`: it ends when a callback finds that it is enough, whatever number of epochs was asked for.
+    """
 
     model: Any
     epochs: int | None = None
     batch_size: int | None = None
+    may_stop: bool = False
     driver: Driver | None = None
 
     def planned(self, done: int) -> int | None:
         """Return the steps that this fit is to have, None where that is not known after ``done`` steps."""
+        if self.may_stop:
+            return None
         history = getattr(self.model, "history", None)
         parameters = getattr(history, "params", None) or {}
         steps, finished = parameters.get("steps"), len(getattr(history, "epoch", ()))
@@ -89,8 +97,12 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
 def _make_train_function(
     wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    result = wrapped(*args, **kwargs)
     model = args[0] if args else None
+    before = getattr(model, "train_function", None)
+    result = wrapped(*args, **kwargs)
+    made = getattr(model, "train_function", None)
+    if made is not None and made is not before and not isinstance(made, Driver):
+        vars(model)[_MADE] = made
     fit = _fits.get(id(model))
     if fit is None or fit.driver is not None:
         return result
@@ -102,7 +114,9 @@ def _make_train_function(
 def _put_in(fit: Fit) -> None:
     model, session = fit.model, current()
     stock = getattr(model, "train_function", None)
-    if not callable(stock) or isinstance(stock, Driver) or model not in session.left_open:
+    # One that the program assigned itself is its own.
+    is_keras = callable(stock) and stock is vars(model).get(_MADE)
+    if not is_keras or model not in session.left_open:
         return
     driver = vars(model).get(_KEPT)
     if driver is None or driver.stock is not stock:
@@ -110,6 +124,8 @@ def _put_in(fit: Fit) -> None:
     if driver.is_final:
         return
     driver.open(fit.planned, fit.batch_size)
+    if driver.is_final:
+        return
     fit.driver = driver
     model.train_function = driver
 
@@ -125,7 +141,10 @@ def _read_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
     asked = epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
     # Of arrays, Keras takes 32 rows where it is not told.
     is_array = hasattr(bound.arguments.get("x"), "__array__")
-    return Fit(model, asked, size if isinstance(size, int) else 32 if is_array else None)
+    callbacks = bound.arguments.get("callbacks")
+    listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    may_stop = any(type(each).__name__ == "EarlyStopping" for each in listed)
+    return Fit(model, asked, size if isinstance(size, int) else 32 if is_array else None, may_stop)
 
 
 def _guarded(function: Callable[..., None], *arguments: Any) -> None:

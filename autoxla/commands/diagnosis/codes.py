@@ -73,7 +73,7 @@ CODES: dict[str, Entry] = {
     "AX813": Entry(
         "A distribution is installed several times",
         "Python imports the one that comes first on the path; tools may tell the release of another.",
-        "keras is installed 2 times: 3.15.1 in /env/site-packages, 2.15.0 in /home/me/.local/site-packages",
+        "keras is installed 2 times: 3.15.1 in /env/site-packages, 2.15.0 in /home/you/.local/site-packages",
         "uninstall it until none is found, then install it again",
         _PIP,
     ),
@@ -116,28 +116,29 @@ CODES: dict[str, Entry] = {
     "AX820": Entry(
         "Nothing is shadowed",
         "No file beside the program has the name of a package that it needs.",
-        "nothing in /work takes the place of a package",
+        "nothing in /home/you takes the place of a package",
         _NOTHING,
         _IMPORT,
     ),
     "AX821": Entry(
         "A file takes the place of a package",
         "Python looks into the program's folder, and into PYTHONPATH, before it looks into site-packages.",
-        "import keras gives /work/keras.py, not the package",
+        "import keras gives /home/you/keras.py, not the package",
         "rename the file",
         _IMPORT,
     ),
     "AX822": Entry(
         "A file in the current folder has a package's name",
         "The script is elsewhere and does not see it; what starts here with -m or -c, and notebooks, do.",
-        "/work/keras.py takes the place of keras in programs that start here with -m or -c, or in notebooks",
+        "/home/you/keras.py takes the place of keras in programs that start here with -m or -c, or in "
+        "notebooks",
         "rename the file",
         _IMPORT,
     ),
     "AX823": Entry(
         "A file takes the place of a module of Python",
         "TensorFlow and what it needs import many of Python's modules, and then find this file.",
-        "/work/code.py takes the place of Python's own module code",
+        "/home/you/code.py takes the place of Python's own module code",
         "rename the file",
         _IMPORT,
     ),
@@ -151,14 +152,14 @@ CODES: dict[str, Entry] = {
     "AX831": Entry(
         "keras.json cannot be read",
         "Keras takes a file that is no JSON for an empty one, without a word.",
-        "/home/me/.keras/keras.json: it is not JSON",
+        "/home/you/.keras/keras.json: it is not JSON",
         "correct or remove the file",
         "Keras 3, reading of keras.json",
     ),
     "AX832": Entry(
         "keras.json holds no JSON object",
         "Keras asks it for its keys: import keras raises AttributeError.",
-        "/home/me/.keras/keras.json holds no JSON object: import keras raises AttributeError",
+        "/home/you/.keras/keras.json holds no JSON object: import keras raises AttributeError",
         "correct or remove the file",
         "Keras 3, reading of keras.json",
     ),
@@ -308,7 +309,7 @@ CODES: dict[str, Entry] = {
     "AX890": Entry(
         "Records of autoxla",
         "What earlier runs taught, and where it is kept.",
-        "records in /home/me/.cache/autoxla: 2 decisions, 3 programs, 3 learned",
+        "records in /home/you/.cache/autoxla: 2 decisions, 3 programs, 3 learned",
         _NOTHING,
         "autoxla, records",
     ),

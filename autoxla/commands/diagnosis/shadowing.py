@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,18 @@ def check(scene: Scene) -> Iterator[Line]:
 
 
 def _folders(scene: Scene) -> list[Path]:
-    named = scene.environ.get("PYTHONPATH", "").split(":")
-    folders = [scene.folder, scene.current, *(Path(name) for name in named if name)]
-    return [folder for folder in dict.fromkeys(folders) if "site-packages" not in str(folder)]
+    named = scene.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = [scene.folder, scene.current]
+    others = [Path(name) for name in named if name and not list_names(name, "*.egg-info")]
+    return [folder for folder in dict.fromkeys([*own, *others]) if not _is_installed(folder)]
+
+
+def _is_installed(folder: Path) -> bool:
+    """Return whether an installer fills ``folder``: what lies there is the package itself.
+
+    An ``.egg-info`` is no sign here: a project that is being developed has one beside its programs.
+    """
+    return bool(_INSTALLED.intersection(folder.parts) or list_names(folder, "*.dist-info"))
 
 
 def _look(folder: Path, scene: Scene) -> Iterator[Line]:
@@ -54,4 +64,5 @@ def _hidden_modules(folder: Path) -> Iterator[Line]:
             yield Line("warning", "AX823", SUBJECT, text, f"rename {folder / file}")
 
 
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _EARLY = frozenset({"abc", "codecs", "io", "os", "site", "stat", "sys", "this", "antigravity"})

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -22,6 +21,11 @@ from autoxla.session import PROBE
 
 #: Lines of a failed run's output that are shown.
 _LAST = 5
+#: Seconds that what a run has started may take to end: multiprocessing's resource tracker unlinks memory.
+_GRACE = 1.0
+_POLL = 0.01
+#: What the probe leaves.
+_FACTS = frozenset({"times", "losses", "memory", "jit", "dtype"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,14 @@ class Failure:
 
 
 class Children:
-    """Runs the program in child processes; what they write goes to ``log``."""
+    """Runs the program in child processes; what they print goes to ``log``."""
 
     def __init__(self, words: Sequence[str], folder: Path) -> None:
         self._words = list(words)
         self._folder = folder
+        # A short name: a socket's path has 104 characters at most.
+        self._temporary = folder / "t"
+        self._temporary.mkdir(exist_ok=True)
         self._count = 0
         self.log = folder / "log.txt"
 
@@ -79,32 +86,32 @@ class Children:
         start = self._begin_log(path)
         begin = time.monotonic()
         status = self._start(path, asked, limit)
+        wall = time.monotonic() - begin
         facts = _load(asked.with_suffix(".done"))
-        if facts is not None:
-            return _measure(facts, time.monotonic() - begin)
-        return Failure(_why(status, limit), self._tail(start))
+        fault = _why(status, limit) or _find_gap(facts)
+        return _measure(facts, wall) if fault is None else Failure(fault, self._tail(start))
 
     def _start(self, path: ExecutionPath, asked: Path, limit: float) -> int | None:
         command = [sys.executable, "-m", "autoxla", "run", *self._words]
-        environment = {**child_environment(path), PROBE: str(asked)}
-        with self.log.open("ab") as log:
-            # A session of its own: all that the program started ends with it, and Ctrl-C is for us.
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        environment = {**child_environment(path), PROBE: str(asked), "TMPDIR": str(self._temporary)}
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with self.log.open("ab") as log:
+                # A session of its own: all that the program started ends with it, and Ctrl-C is for us.
+                process = subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             return process.wait(timeout=limit)
         except subprocess.TimeoutExpired:
             return None
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process is not None:
+                _end(process)
 
     def _begin_log(self, path: ExecutionPath) -> int:
         with self.log.open("ab") as log:
@@ -118,25 +125,61 @@ class Children:
         return tuple(line for line in text.splitlines() if line.strip())[-_LAST:]
 
 
-def _why(status: int | None, limit: float) -> str:
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End ``process`` and its group, those that ignore SIGTERM after `_GRACE` seconds."""
+    try:
+        process.kill()
+        process.wait()
+        # Workers end by it. The resource tracker ignores it, and ends once none of them is left.
+        is_left = _send(process.pid, signal.SIGTERM)
+        until = time.monotonic() + _GRACE
+        while is_left and time.monotonic() < until:
+            time.sleep(_POLL)
+            is_left = _send(process.pid, 0)
+    finally:  # also where a second Ctrl-C cuts the wait short
+        _send(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _send(group: int, number: int) -> bool:
+    """Send a signal to a process group; return False where no process of it is left."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # the latter on macOS, where only zombies are left
+        return False
+    return True
+
+
+def _why(status: int | None, limit: float) -> str | None:
+    """Return why a run that ended with ``status`` counts for nothing, None where that is 0."""
     if status is None:
         return f"no result within {limit:.0f} s"
-    if status == 0:
-        return "it ended without a training step of Keras"
     if status < 0:
         return f"ended by signal {signal.Signals(-status).name}"
-    return f"ended with status {status}"
+    return f"ended with status {status}" if status else None
 
 
-def _load(file: Path) -> dict[str, object] | None:
+def _load(file: Path) -> dict[str, object]:
+    """Return what the probe left in ``file``, nothing where there is none."""
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return facts if isinstance(facts, dict) and len(facts["times"]) > 1 else None
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
-def _measure(facts: dict[str, object], wall: float) -> Measurement:
+def _find_gap(facts: Mapping[str, object]) -> str | None:
+    """Return what is missing in ``facts`` for a measurement, None where nothing is."""
+    steps = len(_numbers(facts.get("times")))
+    if steps == 0:
+        return "it ended without a training step of Keras"
+    if steps == 1:
+        return "it ended after only one training step"
+    missing = sorted(_FACTS - facts.keys())
+    return f"its result lacks {', '.join(missing)}" if missing else None
+
+
+def _measure(facts: Mapping[str, object], wall: float) -> Measurement:
     times, losses = _numbers(facts["times"]), facts["losses"]
     typical = median(times[1:])
     return Measurement(
