@@ -462,6 +462,8 @@ import sys, threading
 import keras, tf_keras
 loaded = keras.models.load_model
 print(type(keras.Sequential.add).__name__, sys.excepthook is sys.__excepthook__)
+from autoxla.trial import hooks
+hooks.unhook()
 guards.unhook()
 print(type(keras.Sequential.add).__name__, type(tf_keras.Model.fit).__name__)
 print(sys.excepthook is sys.__excepthook__, threading.excepthook is threading.__excepthook__)

@@ -29,7 +29,8 @@ TASKS = (
     + """
 def look():
     import os, sys
-    finder = type(sys.meta_path[0]).__name__
+    # Others may stand in front, such as the one of setuptools.
+    finder = next((n for n in (type(f).__name__ for f in sys.meta_path) if n == "DormantFinder"), "none")
     first = os.environ.get("TF_USE_LEGACY_KERAS")
     import keras  # the empty one beside the driver: only the plan is of interest
     import autoxla

@@ -21,7 +21,8 @@ _wrapped: Wrapped = {}
 _fits: dict[int, Fit] = {}
 #: Where a model keeps its driver. Anywhere else, the driver's way to the model would keep both for ever.
 _KEPT = "_autoxla_driver"
-#: Where it keeps the ``train_function`` that Keras made for it.
+#: Where it keeps the ``train_function`` that Keras made for it: within a tuple, since a SavedModel would
+#: have a function that is an attribute, and trace it anew.
 _MADE = "_autoxla_made"
 
 
@@ -102,7 +103,7 @@ def _make_train_function(
     result = wrapped(*args, **kwargs)
     made = getattr(model, "train_function", None)
     if made is not None and made is not before and not isinstance(made, Driver):
-        vars(model)[_MADE] = made
+        vars(model)[_MADE] = (made,)
     fit = _fits.get(id(model))
     if fit is None or fit.driver is not None:
         return result
@@ -115,8 +116,8 @@ def _put_in(fit: Fit) -> None:
     model, session = fit.model, current()
     stock = getattr(model, "train_function", None)
     # One that the program assigned itself is its own.
-    is_keras = callable(stock) and stock is vars(model).get(_MADE)
-    if not is_keras or model not in session.left_open:
+    (made,) = vars(model).get(_MADE, (None,))
+    if stock is None or stock is not made or model not in session.left_open:
         return
     driver = vars(model).get(_KEPT)
     if driver is None or driver.stock is not stock:
