@@ -245,6 +245,19 @@ def ask(folder: Path) -> str:
     return subprocess.run(words, env=clean_environment(), capture_output=True, text=True, check=True).stdout
 
 
+def test_no_link_is_followed_and_no_open_folder_is_used(tmp_path: Path) -> None:
+    precious, folder = tmp_path / "precious", tmp_path / "cache"
+    precious.write_text("mine")
+    folder.mkdir(mode=0o700)
+    (folder / "spoken").symlink_to(precious)
+    assert siblings.is_later(folder) is False
+    (folder / "spoken").unlink()
+    folder.chmod(0o777)
+    assert [siblings.is_later(folder) for _ in range(2)] == [False, False]
+    assert not (folder / "spoken").exists()
+    assert precious.read_text() == "mine"
+
+
 def test_another_parent_s_children_speak(tmp_path: Path) -> None:
     assert siblings.is_later(tmp_path) is False
     assert [ask(tmp_path), ask(tmp_path)] == ["False\n", "True\n"]

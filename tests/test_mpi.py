@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.situation.workers import rank, runs_parts
+from autoxla.session import is_of_many
+from autoxla.situation.workers import counts_many, rank, runs_parts
 from programs import Outcome, clean_environment, run
 
 #: A worker with a keras that costs nothing; the plan is the same, since nothing of it is run.
@@ -171,3 +172,42 @@ def test_other_launchers(variables: dict[str, str], light: Path) -> None:
     outcome = run(["-m", "autoxla", "worker.py"], light, environment)
     assert (outcome.out, outcome.err) == ("1\n", "")
     assert sorted(file.name for file in light.glob("report*")) == ["report.rank1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["python", "-c", "from multiprocessing.pool import ThreadPool"], False),
+        (["python", "train.py", "loky.backend"], False),
+        (["python", "-m", "joblib.externals.loky.backend.popen_loky_posix", "--process-name"], True),
+        (["python", "-c", "from multiprocessing.forkserver import main; main(3)"], True),
+    ],
+)
+def test_programs_that_only_name_a_pool_run_for_themselves(words: list[str], expected: bool) -> None:
+    assert runs_parts(words) is expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, False),
+        ({"WORLD_SIZE": "1"}, False),
+        ({"WORLD_SIZE": "2"}, True),
+        ({"OMPI_COMM_WORLD_SIZE": "8"}, True),
+        ({"SLURM_NTASKS": "many"}, False),
+        ({"PMI_SIZE": ""}, False),
+        (
+            {"TF_CONFIG": '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'},
+            True,
+        ),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}'}, False),
+    ],
+)
+def test_who_is_one_of_many(environ: dict[str, str], expected: bool) -> None:
+    """Such a worker chooses nothing by the clock, nor by what its machine alone remembers."""
+    assert is_of_many(environ) is expected
+
+
+@given(st.dictionaries(st.sampled_from(["WORLD_SIZE", "SLURM_NTASKS", "PMI_SIZE"]), st.text()))
+def test_any_size_is_read(environ: dict[str, str]) -> None:
+    assert counts_many(environ) in (True, False)
