@@ -103,7 +103,13 @@ def _compile_from_config(
         result = wrapped(*args, **kwargs)
     if getattr(model, "compiled", False) and not current().plan.jit_compile:
         _guarded(_reconcile, model, None)
+    _guarded(_close, model)
     return result
+
+
+def _close(model: Any) -> None:
+    # Its file does not tell a choice from what Keras made of none.
+    current().left_open.pop(model, None)
 
 
 def _predict(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
