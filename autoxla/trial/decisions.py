@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from autoxla.facts import Version
 from autoxla.places import cache_folder
-from autoxla.records import Store, list_records
+from autoxla.records import Store
 from autoxla.situation.machine import digest, identity
 from autoxla.trial.comparison import Verdict
 from autoxla.trial.executables import Signature
@@ -92,7 +92,7 @@ class Decisions:
     def compiles(self) -> Iterator[tuple[int, float]]:
         """Yield nodes and seconds of the XLA compiles that this machine has done."""
         here = digest(self._machine)
-        for record in list_records(self._store.folder):
+        for record in self._store.list():
             nodes, seconds = record.data.get("nodes"), record.data.get("compile_s")
             is_here = record.data.get("machine_digest") == here
             if is_here and isinstance(nodes, int) and isinstance(seconds, float):

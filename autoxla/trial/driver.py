@@ -128,8 +128,7 @@ class Driver:
         self.step = 0
         self._look_at = _FIRST_LOOK
         self._times: deque[float] = deque(maxlen=_WINDOW)
-        self._job: Background[Any] | None = None
-        self._then: Callable[[Background[Any]], None] = self._stop_because_of
+        self._job: tuple[Background[Any], Callable[[Background[Any]], None]] | None = None
         self._strangers: set[Signature] = set()
         self._looks = 0
 
@@ -181,11 +180,15 @@ class Driver:
 
     # Looking at the clock
 
-    def _watch(self, iterator: Any) -> Any:
+    def _run_stock(self, iterator: Any) -> Any:
         begin = perf_counter()
         logs = self.stock(iterator)
         self._times.append(perf_counter() - begin)
         self.step += 1
+        return logs
+
+    def _watch(self, iterator: Any) -> Any:
+        logs = self._run_stock(iterator)
         if self.step <= _WARM_UP:
             self._warm_up(iterator)
         elif self.step >= self._look_at:
@@ -201,28 +204,21 @@ class Driver:
         self._times.clear()
 
     def _watch_job(self, iterator: Any) -> Any:
-        begin = perf_counter()
-        logs = self.stock(iterator)
-        took = perf_counter() - begin
-        self._times.append(took)
-        self.step += 1
-        self._sample_time(self._incumbent, took)
-        if self._job is not None and self._job.done:
-            job, self._job = self._job, None
+        logs = self._run_stock(iterator)
+        self._sample_time(self._incumbent, self._times[-1])
+        if self._job is not None and self._job[0].done:
+            (job, then), self._job = self._job, None
             self._run = self._watch
-            self._guarded(self._then, job)
+            self._guarded(then, job)
         return logs
 
     def _watch_compile(self, iterator: Any) -> Any:
-        begin = perf_counter()
-        logs = self.stock(iterator)
-        end = perf_counter()
-        self._times.append(end - begin)
-        self.step += 1
-        self._sample_time(self._incumbent, end - begin)
-        if end >= self._poll_at:
+        logs = self._run_stock(iterator)
+        self._sample_time(self._incumbent, self._times[-1])
+        now = perf_counter()
+        if now >= self._poll_at:
             self._guarded(self._poll)
-            self._poll_at = end + _POLL
+            self._poll_at = now + _POLL
         return logs
 
     def _poll(self) -> None:
@@ -237,10 +233,7 @@ class Driver:
             self._take_up()
 
     def _start(self, work: Callable[[], Any], then: Callable[[Background[Any]], None]) -> None:
-        self._job, self._then, self._run = Background(work), then, self._watch_job
-
-    def _stop_because_of(self, job: Background[Any]) -> None:
-        self._stop(f"{type(job.error).__name__}: {job.error}")
+        self._job, self._run = (Background(work), then), self._watch_job
 
     def _look(self) -> None:
         if self._is_final:
@@ -256,8 +249,7 @@ class Driver:
             return
         obstacle = find_obstacle(self._model, self._session)
         if obstacle is not None:
-            self._is_final = True
-            self._rest()
+            self._retire()
             return
         self._start(partial(find_seed, self._model, self._session), self._check_seed)
 
@@ -280,8 +272,7 @@ class Driver:
                 return
         step = find_step(self._model, self.stock, self._structure)
         if step is None:
-            self._is_final = True
-            self._rest()
+            self._retire()
             return
         self._traced = step
         self._usual = Executable(step.concrete)
@@ -526,10 +517,7 @@ class Driver:
         return logs
 
     def _settled(self, iterator: Any) -> Any:
-        begin = perf_counter()
-        logs = self.stock(iterator)
-        self._times.append(perf_counter() - begin)
-        self.step += 1
+        logs = self._run_stock(iterator)
         if self.step >= self._look_at:
             self._guarded(self._look_again)
         return logs
@@ -597,17 +585,16 @@ class Driver:
         if getattr(self._model, "train_function", None) is self:
             self._model.train_function = self.stock
 
-    def _end(self, outcome: str) -> None:
-        """Give the model its own function back for good."""
-        self.entry.update(outcome=outcome, ended_at=self.step)
+    def _retire(self) -> None:
+        """Give the model its own function back, for all its fits."""
         self._is_final = True
-        self._batch = ()
         self._rest()
 
-    def _stop(self, reason: str) -> None:
-        self._is_final = True
-        self._rest()
-        finder.note_fault("trial", RuntimeError(reason))
+    def _end(self, outcome: str) -> None:
+        """Retire, and note why."""
+        self.entry.update(outcome=outcome, ended_at=self.step)
+        self._batch = ()
+        self._retire()
 
     def _begin_entry(self) -> None:
         graph = self._known().graph
@@ -660,8 +647,7 @@ class Driver:
         try:
             function(*arguments)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            self._is_final = True
-            self._rest()
+            self._retire()
             finder.note_fault("trial", error)
 
 
