@@ -28,8 +28,8 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NoReturn
 
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Plan, Setting, Situation
 from autoxla.notice import headline, say
@@ -50,22 +50,13 @@ class UnwritableError(ValueError):
     """A variable that a format cannot carry."""
 
 
-class _BadArgumentsError(ValueError):
-    pass
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _BadArgumentsError(message)
-
-
 def main(argv: list[str]) -> int:
     """Print the settings for the script in ``argv``; return the exit status."""
     try:
         arguments = _parse(argv)
         situation, plan = plan_for(arguments.script)
         text = FORMATS[arguments.format](changes(os.environ, plan.settings))
-    except _BadArgumentsError as error:
+    except BadArgumentsError as error:
         return _fail(f"AX902 error arguments: {error}; {USAGE}")
     except BadSettingError as error:
         return _fail(str(error))
@@ -158,7 +149,7 @@ _OTHER = "use --format sh or json"
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         "python -m autoxla env", USAGE[7:], (__doc__ or "").partition("\n\n")[2], allow_abbrev=False
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -169,7 +160,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, default="sh")
     arguments = parser.parse_args(argv)
     if arguments.script is not None and not arguments.script.exists():
-        raise _BadArgumentsError(f"{arguments.script}: there is no such file")
+        raise BadArgumentsError(f"{arguments.script}: there is no such file")
     return arguments
 
 

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.commands.explanation import Explanation, render_html
 from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Finding, Plan, Situation
@@ -38,15 +38,6 @@ _MOST = 4
 _MEASURED = "Measured in earlier runs"
 
 
-class _BadArgumentsError(ValueError):
-    """Arguments that are not understood."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _BadArgumentsError(message)
-
-
 def main(argv: list[str]) -> int:
     """Print the plan for the script in ``argv``; return the exit status."""
     try:
@@ -55,7 +46,7 @@ def main(argv: list[str]) -> int:
             say(f"AX902 error {options.script}: there is no such file; {USAGE}")
             return 2
         situation, plan = _plan_for(options.script)
-    except _BadArgumentsError as error:
+    except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
     except BadSettingError as error:
@@ -96,7 +87,7 @@ def render(situation: Situation, parts: Sequence[Section], findings: Sequence[Fi
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m autoxla explain",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.notice import say
 from autoxla.places import cache_folder, find_refusal
 from autoxla.records import Record, Store
@@ -46,10 +47,6 @@ _READINGS = re.compile(r"reading-[0-9a-f]{8}\.(json|[0-9]+\.part)")
 _SPOKEN = re.compile("spoken")
 
 
-class BadUsageError(ValueError):
-    """A command that is not understood, or a key that is no record's."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A record with the store that keeps it."""
@@ -64,9 +61,9 @@ class Kept:
         return self.store.folder / f"{self.record.key}.json"
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
-        raise BadUsageError(f"{message}; {USAGE}")
+        super().error(f"{message}; {USAGE}")
 
 
 def main(argv: list[str]) -> int:
@@ -81,7 +78,7 @@ def main(argv: list[str]) -> int:
             _show(_find(stores, options.key), as_json=options.json)
         else:
             _clear(stores, options, top)
-    except BadUsageError as error:
+    except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}")
         return 2
     except OSError as error:
@@ -143,16 +140,16 @@ def list_kept(stores: dict[str, Store]) -> Iterator[Kept]:
 
 
 def _find(stores: dict[str, Store], key: str) -> Kept:
-    """Return the one record whose key begins with ``key``. Raises `BadUsageError`."""
+    """Return the one record whose key begins with ``key``. Raises `BadArgumentsError`."""
     found = [kept for kept in list_kept(stores) if key and kept.record.key.startswith(key.lower())]
     exact = [kept for kept in found if kept.record.key == key.lower()]
     if len(exact) == 1:
         return exact[0]
     if not found:
-        raise BadUsageError(f"there is no record {key!r}; python -m autoxla records list")
+        raise BadArgumentsError(f"there is no record {key!r}; python -m autoxla records list")
     if len(found) > 1:
         keys = ", ".join(kept.record.key for kept in found[:4])
-        raise BadUsageError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
+        raise BadArgumentsError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
     return found[0]
 
 
@@ -183,7 +180,7 @@ def _show(kept: Kept, *, as_json: bool) -> None:
 
 def _clear(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> None:
     if options.keys and options.all:
-        raise BadUsageError(f"give keys or --all; {USAGE}")
+        raise BadArgumentsError(f"give keys or --all; {USAGE}")
     chosen = [_find(stores, key) for key in options.keys]
     removed = sum(kept.store.remove(kept.record.key) for kept in {k.record.key: k for k in chosen}.values())
     if not options.keys:

@@ -26,9 +26,10 @@ import sysconfig
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from autoxla import __version__
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
 
@@ -54,15 +55,6 @@ State = Literal["present", "changed", "missing"]
 
 class RefusalError(Exception):
     """Why the environment cannot be changed, with the next step."""
-
-
-class _BadArgumentsError(ValueError):
-    pass
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _BadArgumentsError(message)
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,7 @@ def main(argv: list[str]) -> int:
             _print(look(), as_json=arguments.json)
         else:
             print({"enable": enable, "disable": disable}[arguments.action](_target(user=arguments.user)))
-    except _BadArgumentsError as error:
+    except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
     except RefusalError as error:
@@ -121,8 +113,8 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=_Parser)
+    parser = Parser(add_help=False, allow_abbrev=False)
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
     for name in ("enable", "disable"):
         action = actions.add_parser(name, add_help=False, allow_abbrev=False)
         places = action.add_mutually_exclusive_group()

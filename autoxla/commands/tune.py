@@ -27,8 +27,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
 
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.child import Children
@@ -48,10 +48,6 @@ _STEPS = 20
 _INTERRUPTED = 130
 
 
-class BadUsageError(ValueError):
-    """A command that is not understood."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What tuning came to: the race, what could not be tried, and the record's key if one was written."""
@@ -63,18 +59,13 @@ class Outcome:
     is_interrupted: bool
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadUsageError(message)
-
-
 def main(argv: list[str]) -> int:
     """Tune the program that ``argv`` names; return the exit status."""
     try:
         options = _parse(argv)
         situation = _look_at(options.script)
         paths = _choose(find_paths(situation, os.environ, os.uname().machine, count_cores()), options.paths)
-    except BadUsageError as error:
+    except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
     except BadSettingError as error:
@@ -88,7 +79,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m autoxla tune",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -118,27 +109,27 @@ def _count(text: str) -> int:
 
 
 def _look_at(script: str) -> Situation:
-    """Return the situation of the program. Raises `BadUsageError` where it is none that can be tuned."""
+    """Return the situation of the program. Raises `BadArgumentsError` where it is none that can be tuned."""
     file = Path(script)
     if not file.exists():
-        raise BadUsageError(f"{script}: there is no such file")
+        raise BadArgumentsError(f"{script}: there is no such file")
     situation = with_reading(gather_for(folder_of(file)), read_script(file))
     # Tuning was asked for, whatever the mode of other runs is.
     situation = replace(situation, settings=replace(situation.settings, mode="auto"))
     backend = decide(situation).path.backend
     if backend != "tensorflow":
-        raise BadUsageError(f"Keras runs on {backend}; only TensorFlow has several paths")
+        raise BadArgumentsError(f"Keras runs on {backend}; only TensorFlow has several paths")
     return situation
 
 
 def _choose(paths: Paths, names: str | None) -> Paths:
-    """Return those of ``paths`` that are named, all where none is. Raises `BadUsageError`."""
+    """Return those of ``paths`` that are named, all where none is. Raises `BadArgumentsError`."""
     if names is None:
         return paths
     wanted = set(names.split(","))
     known = {path.name for path in paths.possible} | set(paths.impossible)
     if wanted - known:
-        raise BadUsageError(
+        raise BadArgumentsError(
             f"{', '.join(sorted(wanted - known))}: here the paths are {', '.join(sorted(known))}"
         )
     impossible = {name: reason for name, reason in paths.impossible.items() if name in wanted}

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn
 
+from autoxla.commands.arguments import BadArgumentsError, Parser
 from autoxla.commands.diagnosis import (
     devices,
     findings,
@@ -54,20 +54,11 @@ CHECKS = MappingProxyType(
 )
 
 
-class _BadArgumentsError(ValueError):
-    pass
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _BadArgumentsError(message)
-
-
 def main(argv: list[str], usage: str) -> int:
     """Examine this environment as ``argv`` asks for; return the exit status."""
     try:
         options = _parse(argv)
-    except _BadArgumentsError as error:
+    except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {usage}")
         return 2
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -82,7 +73,7 @@ def main(argv: list[str], usage: str) -> int:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("script", nargs="?", type=_existing, metavar="SCRIPT")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--verbose", action="store_true")
