@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,19 +12,28 @@ from autoxla.facts import Finding
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 #: Levels of `logging`, which is not imported for their sake.
 _ERROR, _WARNING = 40, 30
+#: Keeps the notices of a program, and of its children, to what is wrong and was not put right.
+QUIET = "AUTOXLA_QUIET"
+_DONE = "; done: "
 
 
 def headline(findings: Sequence[Finding], program: str | None) -> str:
     """Return one line for ``findings``, which must not be empty: the gravest, and how many more.
 
+    Of errors, one that is left goes before one that is cured.
+
     ``program`` is a word for the command line, empty where there is none, None in a notebook.
     """
-    gravest = min(findings, key=lambda finding: _SEVERITY[finding.level])
+    gravest = min(findings, key=_rank)
     more = f" (+{len(findings) - 1} more)" if len(findings) > 1 else ""
-    done = f"done: {gravest.remedy}" if gravest.applied else gravest.remedy
+    remedy = f"{_DONE if gravest.applied else '; '}{gravest.remedy}"
     command = f"python -m autoxla explain {shlex.quote(program)}" if program else "python -m autoxla explain"
     command = "autoxla.explain()" if program is None else command
-    return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}; {done}{more}; {command}"
+    return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}{remedy}{more}; {command}"
+
+
+def _rank(finding: Finding) -> tuple[int, bool]:
+    return _SEVERITY[finding.level], finding.level == "error" and finding.applied
 
 
 def say(line: str) -> None:
@@ -39,10 +49,17 @@ def say(line: str) -> None:
 def notify(line: str) -> None:
     """Tell a program that runs: by the logger ``autoxla`` if the program configured logging, else on stderr.
 
-    The level is the second word of ``line``.
+    The level is the second word of ``line``. Where quiet was asked for, only errors that are left are told.
     """
+    if is_quiet() and (not _is_error(line) or _DONE in line):
+        return
     if not _log(line):
         say(line)
+
+
+def is_quiet() -> bool:
+    """Return whether ``AUTOXLA_QUIET`` asks this process to be quiet."""
+    return os.environ.get(QUIET, "") not in ("", "0")
 
 
 def _log(line: str) -> bool:
@@ -72,4 +89,8 @@ def _level(line: str) -> int:
 
     At least a warning: what was changed is said, whatever the program's log leaves out by default.
     """
-    return _ERROR if line.split(maxsplit=2)[1:2] == ["error"] else _WARNING
+    return _ERROR if _is_error(line) else _WARNING
+
+
+def _is_error(line: str) -> bool:
+    return line.split(maxsplit=2)[1:2] == ["error"]

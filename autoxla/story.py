@@ -88,6 +88,8 @@ def left_rows(situation: Situation, plan: Plan) -> Iterator[Row]:
     """Yield what autoxla could have a say in and leaves as it is, and why."""
     set_here = {setting.variable for setting in plan.settings} | situation.own
     usage = situation.usage
+    if situation.settings.keras == "3":
+        yield "keras", "3 in your settings: nothing here turns TF_USE_LEGACY_KERAS on"
     if usage.jit_compile is not None:
         where = f", {usage.evidence['jit_compile']}" if "jit_compile" in usage.evidence else ""
         yield "jit_compile", f"{usage.jit_compile}, as the program says{where}"

@@ -1,4 +1,4 @@
-"""Environments with autoxla in them, for the tests of how it comes into an interpreter."""
+"""Environments for tests: with autoxla in them, and with what ``doctor`` is to find."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoxla.commands.diagnosis.inventory import take_inventory
+from autoxla.commands.diagnosis.line import Scene
+from autoxla.facts import Settings, Usage
+from autoxla.situation import gather
 
 CHECKOUT = Path(__file__).parents[1]
 LAUNCH = CHECKOUT / "autoxla" / "launch"
@@ -127,3 +132,49 @@ def take(log: Path) -> list[str]:
     lines = log.read_text().split()
     log.unlink()
     return lines
+
+
+class Site:
+    """A site-packages folder with distributions, below a root folder that stands for ``/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "env/lib/python3/site-packages"
+        self.program = root / "work"
+        self.home = root / "home"
+        for made in (self.folder, self.program, self.home, root / "dev", root / "opt/intel/oneapi"):
+            made.mkdir(parents=True)
+
+    def install(self, name: str, version: str, *requires: str, owns: str = "") -> Path:
+        """Add a distribution, with a package if ``owns`` names one; return its metadata's folder."""
+        info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        needed = "".join(f"Requires-Dist: {text}\n" for text in requires)
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}\nVersion: 99\n"
+        (info / "METADATA").write_text(metadata)
+        listed = f"{owns}/__init__.py,sha256=x,1\n" if owns else ""
+        (info / "RECORD").write_text(f"{listed}{info.name}/METADATA,,\n")
+        if owns:
+            (self.folder / owns).mkdir(exist_ok=True)
+            (self.folder / owns / "__init__.py").touch()
+        return info
+
+    def scene(self, **variables: str) -> Scene:
+        environ = {"HOME": str(self.home), "AUTOXLA_CACHE": str(self.root / "cache"), **variables}
+        path = [str(self.folder)]
+        situation = gather(
+            Settings(), Usage(), environ=environ, importing=None, modules={}, path=path, root=self.root
+        )
+        inventory = take_inventory(path)
+        folders = {"folder": self.program, "current": self.program, "root": self.root}
+        return Scene(
+            situation, environ, tuple(path), inventory=inventory, prefix=self.root / "env", **folders
+        )
+
+
+def build_library(file: Path, source: str, *options: str) -> Path:
+    """Compile ``source``, in C, to the shared library ``file``."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    gcc = ["gcc", "-shared", "-fPIC", "-xc", "-", "-xnone", "-o", str(file), *options]
+    subprocess.run(gcc, input=source, text=True, check=True)
+    return file

@@ -140,6 +140,13 @@ def test_what_cannot_be_read_is_noted(project: Path) -> None:
     assert (outcome.status, codes(outcome)) == (0, ["AX905"])
 
 
+def test_what_programs_have_in_common_is_said_once(project: Path) -> None:
+    (project / ".keras").mkdir()
+    (project / ".keras/keras.json").write_text('{"backend": "theano"}', encoding="utf-8")
+    outcome = check(project, "clean.py", "train.py", HOME=str(project))
+    assert codes(outcome).count("AX402") == 1
+
+
 def test_the_environment_is_said_once(project: Path) -> None:
     outcome = check(project, "clean.py", "package", TF_XLA_FLAGS="--tf_xla_auto_jit=abc")
     assert codes(outcome).count("AX301") == 1

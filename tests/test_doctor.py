@@ -40,54 +40,16 @@ from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.commands.diagnosis.printing import render
 from autoxla.commands.records import KINDS
-from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain, Usage
+from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain
 from autoxla.policies import RULES
 from autoxla.records import write_record
-from autoxla.situation import gather
 from autoxla.situation.environment import WATCHED_VARIABLES
+from installations import Site, build_library
 from programs import HOME, Outcome, clean_environment, run, run_code
 
 Check = Callable[[Scene], Iterable[Line]]
 #: A record that every kind of store takes for a sound one.
 TUNED = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
-
-
-class Site:
-    """A site-packages folder with distributions, below a root folder that stands for ``/``."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.folder = root / "env/lib/python3/site-packages"
-        self.program = root / "work"
-        self.home = root / "home"
-        for made in (self.folder, self.program, self.home, root / "dev", root / "opt/intel/oneapi"):
-            made.mkdir(parents=True)
-
-    def install(self, name: str, version: str, *requires: str, owns: str = "") -> Path:
-        """Add a distribution, with a package if ``owns`` names one; return its metadata's folder."""
-        info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        needed = "".join(f"Requires-Dist: {text}\n" for text in requires)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}\nVersion: 99\n"
-        (info / "METADATA").write_text(metadata)
-        listed = f"{owns}/__init__.py,sha256=x,1\n" if owns else ""
-        (info / "RECORD").write_text(f"{listed}{info.name}/METADATA,,\n")
-        if owns:
-            (self.folder / owns).mkdir(exist_ok=True)
-            (self.folder / owns / "__init__.py").touch()
-        return info
-
-    def scene(self, **variables: str) -> Scene:
-        environ = {"HOME": str(self.home), "AUTOXLA_CACHE": str(self.root / "cache"), **variables}
-        path = [str(self.folder)]
-        situation = gather(
-            Settings(), Usage(), environ=environ, importing=None, modules={}, path=path, root=self.root
-        )
-        inventory = take_inventory(path)
-        folders = {"folder": self.program, "current": self.program, "root": self.root}
-        return Scene(
-            situation, environ, tuple(path), inventory=inventory, prefix=self.root / "env", **folders
-        )
 
 
 @pytest.fixture
@@ -384,13 +346,6 @@ def test_variables(site: Site) -> None:
 
 
 # --- flags
-
-
-def build_library(file: Path, source: str, *options: str) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    gcc = ["gcc", "-shared", "-fPIC", "-xc", "-", "-xnone", "-o", str(file), *options]
-    subprocess.run(gcc, input=source, text=True, check=True)
-    return file
 
 
 def build_tensorflow(site: Site, *names: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,6 +18,8 @@ from autoxla import commands
 from autoxla.records import Store
 from autoxla.situation.machine import digest, identity
 from programs import HOME, Outcome, clean_environment, run
+
+KERAS_2_ONLY = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam(0.1)\n"
 
 
 def explain(folder: Path, *words: str, **variables: str) -> Outcome:
@@ -147,15 +150,99 @@ def test_colours_on_a_terminal_only(tmp_path: Path) -> None:
     rich = "import rich\n"
     has_rich = run(["-c", rich], tmp_path).status == 0
     assert ("\x1b[" in on_terminal(tmp_path)) == has_rich
-    assert "\x1b[3" not in on_terminal(tmp_path, NO_COLOR="1")
+    assert "\x1b" not in on_terminal(tmp_path, NO_COLOR="1")
     assert "\x1b" not in explain(tmp_path, TF_USE_LEGACY_KERAS="yes").out
 
 
-@pytest.mark.parametrize("command", sorted(commands.MODULES))
-def test_each_command_helps_with_an_example(command: str, tmp_path: Path) -> None:
-    outcome = run(["-m", "autoxla", command, "--help"], tmp_path)
+def test_a_terminal_shows_whole_words(tmp_path: Path) -> None:
+    """Lines are folded below their value; where nobody looks on they are whole."""
+    lines = on_terminal(tmp_path, NO_COLOR="1", COLUMNS="60").splitlines()
+    assert max(map(len, lines)) <= 60
+    at = next(n for n, line in enumerate(lines) if "AX103 warning" in line)
+    assert lines[at + 1].startswith(" " * 8)
+    assert max(map(len, explain(tmp_path, TF_USE_LEGACY_KERAS="yes").out.splitlines())) > 100
+
+
+def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
+    """A run of the program finds them by the same keys."""
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    code = (
+        "import os, pathlib\n"
+        "from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading\n"
+        "from autoxla.learned import program_key\n"
+        "from autoxla.tuned import find_key\n"
+        "script = pathlib.Path('train.py')\n"
+        "situation = with_reading(gather_for(folder_of(script)), read_script(script))\n"
+        "print(program_key(situation.reading, []), find_key(situation.reading, [], situation.versions))\n"
+    )
+    keys = run(["-c", code], tmp_path).out.split()
+    cache = tmp_path / "cache"
+    files = [cache / kind / f"{key}.json" for kind, key in zip(("learned", "programs"), keys, strict=True)]
+    for file in files:
+        file.parent.mkdir(mode=0o700, parents=True)
+        file.write_text("{", encoding="utf-8")
+    data = json.loads(explain(tmp_path, "--json", "train.py", AUTOXLA_CACHE=str(cache)).out)
+    told = [finding["file"] for finding in data["findings"] if finding["code"] == "AX907"]
+    assert told == [*map(str, files)]
+
+
+def test_a_setting_that_chooses_keras_3_stands(tmp_path: Path) -> None:
+    """It counts as much as the switch itself; what the program needs is still told."""
+    (tmp_path / "train.py").write_text(KERAS_2_ONLY, encoding="utf-8")
+    chosen = explain(tmp_path, "train.py", AUTOXLA_KERAS="3")
+    assert "TF_USE_LEGACY_KERAS=1  was unset, because AX112" in explain(tmp_path, "train.py").out
+    assert "none is set or changed" in "".join(part(chosen, "Plan"))
+    assert "train.py:2:8 AX112 warning" in chosen.out
+    assert "to do: set TF_USE_LEGACY_KERAS=1" in chosen.out
+    assert part(chosen, "Left alone")[0].startswith("  keras  3 in your settings")
+
+
+@pytest.mark.parametrize(
+    ("code", "variables"),
+    [
+        ("import tensorflow as tf\nimport os\nos.environ['TF_USE_LEGACY_KERAS'] = '1'\n", {}),
+        ("import tensorflow as tf\n", {"TF_USE_LEGACY_KERAS": "yes"}),
+    ],
+)
+def test_keras_3_stands_against_a_switch_without_effect(
+    code: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    usual = json.loads(explain(tmp_path, "--json", "train.py", **variables).out)
+    chosen = json.loads(explain(tmp_path, "--json", "train.py", AUTOXLA_KERAS="3", **variables).out)
+    assert [setting["value"] for setting in usual["settings"]] == ["1"]
+    assert chosen["settings"] == []
+
+
+def help_of(folder: Path, *command: str) -> list[str]:
+    """Return the lines of a command's help, on 80 columns."""
+    environment = clean_environment(COLUMNS="80")
+    outcome = run(["-m", "autoxla", *command, "--help"], folder, environment)
     assert (outcome.status, outcome.err) == (0, "")
-    assert f"example: python -m autoxla {command} " in outcome.out
+    return outcome.out.splitlines()
+
+
+@pytest.mark.parametrize("command", ["", *sorted(commands.MODULES)])
+def test_help_fits_a_terminal_and_ends_with_an_example(command: str, tmp_path: Path) -> None:
+    lines = help_of(tmp_path, *filter(None, [command]))
+    assert max(map(len, lines)) <= 80
+    assert not any("``" in line for line in lines)
+    assert lines[-1].startswith(f"example: python -m autoxla {command}".rstrip())
+    assert any("--quiet" in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["", *sorted(set(commands.MODULES) - {"site", "doctor"})])
+def test_examples_run(command: str, tmp_path: Path) -> None:
+    """Those of `site` and `doctor` would change the environment, or import a backend."""
+    example = help_of(tmp_path, *filter(None, [command]))[-1].removeprefix("example: python ")
+    (tmp_path / "src").mkdir()
+    for name, text in (("train.py", "import sys\n"), ("src/model.py", "import keras\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    Store(tmp_path / "cache" / "learned").write("3f9a" * 8, {"program": "train.py"})
+    outcome = run(shlex.split(example), tmp_path, clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache")))
+    # A program that does not train cannot be tuned, and files that are to be migrated are a result.
+    assert outcome.status in ((0, 1) if command in ("migrate", "tune") else (0,))
+    assert "AX902" not in outcome.err
 
 
 def test_no_backend_is_imported(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def judged(found: list[tuple[Sample, Sample]]) -> Judgement:
         ((1.3, 1.4), "slower"),
         ((1.3, 1.1), None),
         ((1.3, 1.1, 1.0), "no gain"),
+        ((1.7, 0.94, 0.6), None),
+        ((1.7, 0.94, 0.6, 1.1, 0.95, 1.0), None),
     ],
 )
 def test_a_verdict(ratios: tuple[float, ...], verdict: str | None) -> None:

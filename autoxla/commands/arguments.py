@@ -1,13 +1,28 @@
-"""Reading the arguments of a command; what is not understood is said by the command, in one line."""
+"""Reading the arguments of a command; what is not understood is said by the command, in one line.
+
+All commands take ``-q`` or ``--quiet``: what was asked for and what decides the exit status is still
+printed, all that is said beside it is not.
+"""
 
 from __future__ import annotations
 
 import argparse
 from typing import NoReturn
 
+from autoxla.commands.terminal import fold_help
+
+QUIET = ("-q", "--quiet")
+
 
 class BadArgumentsError(ValueError):
     """Arguments that are not understood."""
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Shows the docstring of a command as its help."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:  # noqa: ARG002 - argparse's hook
+        return fold_help(text, width)
 
 
 class Parser(argparse.ArgumentParser):
@@ -16,3 +31,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `BadArgumentsError`."""
         raise BadArgumentsError(message)
+
+
+def add_quiet(parser: argparse.ArgumentParser, text: str, *, below: bool = False) -> None:
+    """Let ``parser`` take ``--quiet``; ``text`` is its help. ``below``: the parser of a second word."""
+    # A second word that says nothing must not undo what the first one said.
+    default = argparse.SUPPRESS if below else False
+    parser.add_argument(*QUIET, action="store_true", default=default, help=text)

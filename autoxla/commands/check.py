@@ -19,7 +19,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, line_of, with_reading
+from autoxla.commands.arguments import HelpFormatter, add_quiet
+from autoxla.commands.programs import (
+    BAD_INPUT,
+    as_line,
+    folder_of,
+    gather_for,
+    is_left,
+    line_of,
+    with_reading,
+)
+from autoxla.commands.terminal import print_text
 from autoxla.facts import ENVIRONMENT, Finding, Place, Reading, Settings, Situation
 from autoxla.lookahead import read_paths
 from autoxla.notice import say
@@ -47,20 +57,18 @@ def main(argv: list[str]) -> int:
     # What is set at run time, or whether, is another question than what is wrong with a program.
     situation = replace(situation, settings=replace(settings, mode="observe"))
     findings = list(_select(check(options.paths, situation), settings))
-    _print(findings, options.format)
+    _print([f for f in findings if is_left(f)] if options.quiet else findings, options.format)
     if any(finding.code in BAD_INPUT for finding in findings):
         return 2
     return 1 if any(finding.level == "error" for finding in findings) else 0
 
 
 def check(paths: Sequence[Path], situation: Situation) -> Iterator[Finding]:
-    """Yield the findings of all programs below ``paths``; what is about no program only once."""
+    """Yield the findings of all programs below ``paths``; what several have in common only once."""
     seen: set[Finding] = set()
     for reading in read_paths(paths).values():
         for finding in (*_unread(reading), *_findings(reading, situation)):
-            if finding.place != ENVIRONMENT:
-                yield finding
-            elif finding not in seen:
+            if finding not in seen:
                 seen.add(finding)
                 yield finding
 
@@ -69,14 +77,16 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m autoxla check",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         epilog="example: python -m autoxla check --ignore AX1 src train.py",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file, folder or notebook")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text")
+    formats = ("text", "json", "github")
+    parser.add_argument("--format", choices=formats, default="text", help="how findings are written; text")
     parser.add_argument("--select", type=_codes, default=(), metavar="CODES", help="only these, as AX101,AX2")
     parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="all but these")
+    add_quiet(parser, "print only findings of level error")
     return parser.parse_args(argv)
 
 
@@ -123,12 +133,10 @@ def _print(findings: Sequence[Finding], style: str) -> None:
     if style == "json":
         print(json.dumps([finding_data(finding) for finding in findings], indent=2))
         return
-    write = _github if style == "github" else _text
-    sys.stdout.writelines(f"{write(finding)}\n" for finding in findings)
-
-
-def _text(finding: Finding) -> str:
-    return f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}"
+    if style == "github":
+        sys.stdout.writelines(f"{_github(finding)}\n" for finding in findings)
+        return
+    print_text("".join(f"{as_line(finding)}\n" for finding in findings))
 
 
 def _github(finding: Finding) -> str:

@@ -1,4 +1,4 @@
-"""``python -m autoxla doctor [--json] [--verbose] [--import-check] [SCRIPT]``: what is wrong, and the remedy.
+"""``python -m autoxla doctor [SCRIPT]``: what is wrong with this environment, and the remedy.
 
 Looks at what is installed, at the variables, the plug-ins and the folder of the program, for SCRIPT or for
 any program of this environment. Imports no backend, so that it works where import tensorflow does not.
@@ -6,8 +6,8 @@ any program of this environment. Imports no backend, so that it works where impo
 with a limit of --timeout SECONDS (60), and explains how that ends.
 
 Each line has a state: ok, note, warning or error. What is ok is only counted without --verbose; --json
-gives all of it. Exit status: 0; 1 where a program would not start or would soon end (a line of state error);
-2 on bad arguments.
+gives all of it. -q, --quiet gives errors only, in JSON, too. Exit status: 0; 1 where a program would not
+start or would soon end (a line of state error); 2 on bad arguments.
 
 example: python -m autoxla doctor --import-check train.py
 """
@@ -17,15 +17,20 @@ example: python -m autoxla doctor --import-check train.py
 import os
 import sys
 
-USAGE = "usage: python -m autoxla doctor [--json] [--verbose] [--import-check [--timeout SECONDS]] [SCRIPT]"
+USAGE = (
+    "usage: python -m autoxla doctor [--json] [--verbose|--quiet] "
+    "[--import-check [--timeout SECONDS]] [SCRIPT]"
+)
 
 
 def main(argv: list[str]) -> int:
     """Examine this environment; return the exit status."""
-    if "-h" in argv or "--help" in argv:
-        print(f"{USAGE}\n\n{__doc__}")
-        return 0
     sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]  # noqa: PTH109
+    if "-h" in argv or "--help" in argv:
+        from autoxla.commands.terminal import print_help
+
+        print_help(USAGE, __doc__ or "")
+        return 0
     from autoxla.commands.diagnosis import examination
 
     return examination.main(argv, USAGE)

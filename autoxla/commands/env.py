@@ -29,15 +29,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, Parser
-from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
+from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, is_left, read_script, with_reading
 from autoxla.facts import Plan, Setting, Situation
 from autoxla.notice import headline, say
 from autoxla.policies import decide
 from autoxla.settings import BadSettingError
 from autoxla.situation.environment import APPLIED, restore
 
-USAGE = "usage: python -m autoxla env [SCRIPT] [--format sh|dotenv|json|docker]"
+USAGE = "usage: python -m autoxla env [--quiet] [SCRIPT] [--format sh|dotenv|json|docker]"
 
 #: Variables to set, by name; None takes one away.
 Values = Mapping[str, str | None]
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
         return _fail(f"AX902 error {error}")
     # As bytes: what a variable holds need not be text.
     sys.stdout.buffer.write(os.fsencode(text))
-    _warn(situation, plan, arguments.script)
+    _warn(situation, plan, arguments)
     return 2 if any(finding.code in BAD_INPUT for finding in plan.findings) else 0
 
 
@@ -150,14 +150,17 @@ _OTHER = "use --format sh or json"
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
-        "python -m autoxla env", USAGE[7:], (__doc__ or "").partition("\n\n")[2], allow_abbrev=False
+        prog="python -m autoxla env",
+        description=__doc__,
+        formatter_class=HelpFormatter,
+        epilog="example: python -m autoxla env --format docker train.py",
+        allow_abbrev=False,
     )
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "example: python -m autoxla env --format docker train.py"
     parser.add_argument(
         "script", nargs="?", type=Path, help="a program: a file, notebook, folder or zip file"
     )
-    parser.add_argument("--format", choices=FORMATS, default="sh")
+    parser.add_argument("--format", choices=FORMATS, default="sh", help="how the settings are written; sh")
+    add_quiet(parser, "leave out the line on stderr, unless it is an error")
     arguments = parser.parse_args(argv)
     if arguments.script is not None and not arguments.script.exists():
         raise BadArgumentsError(f"{arguments.script}: there is no such file")
@@ -169,10 +172,11 @@ def _fail(line: str) -> int:
     return 2
 
 
-def _warn(situation: Situation, plan: Plan, script: Path | None) -> None:
+def _warn(situation: Situation, plan: Plan, arguments: argparse.Namespace) -> None:
     worth = [f for f in plan.findings if f.level != "info" and situation.settings.shows(f.code)]
-    if worth:
-        say(headline(worth, "" if script is None else str(script)))
+    told = [f for f in worth if is_left(f)] if arguments.quiet else worth
+    if told:
+        say(headline(told, str(arguments.script or "")))
 
 
 def _require_name(name: str) -> None:

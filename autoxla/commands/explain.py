@@ -1,10 +1,11 @@
-"""What autoxla would do here, and why: ``python -m autoxla explain [SCRIPT]``.
+"""``python -m autoxla explain [SCRIPT]``: what autoxla would do here, and why.
 
 Shows the plan for the environment in which it is called, and for SCRIPT if one is given: a file, a
 notebook, a folder or a zip file. It tells what the program is, what would be set and why, what is left
 alone, what earlier runs measured, and what other modes would do. Runs nothing, imports no backend.
 
-Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.
+--quiet leaves only the findings of level error that nothing cures. Exit status: 0, or 2 where a setting, a
+flag variable or an argument is bad.
 """
 
 from __future__ import annotations
@@ -17,9 +18,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, Parser
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
 from autoxla.commands.explanation import Explanation, render_html
-from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, read_script, with_reading
+from autoxla.commands.programs import (
+    BAD_INPUT,
+    as_line,
+    folder_of,
+    gather_for,
+    is_left,
+    learned_store,
+    list_ignored,
+    read_script,
+    with_reading,
+)
+from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Plan, Situation
 from autoxla.lookahead import Program, read_program
 from autoxla.notice import say
@@ -30,9 +42,13 @@ from autoxla.settings import BadSettingError
 from autoxla.situation.machine import digest, identity
 from autoxla.story import Row, Section, finding_lines, situation_data, tell
 from autoxla.trial.decisions import decisions_folder
+from autoxla.tuned import programs_folder
 from autoxla.tuned import recall as recall_tuned
 
-USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [SCRIPT]"
+USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [--quiet] [SCRIPT]"
+#: Characters of a name that make a column wider.
+_LONGEST_NAME = 28
+_FINDING_INDENT = " " * 8
 #: Steps whose records are told.
 _MOST = 4
 _MEASURED = "Measured in earlier runs"
@@ -76,13 +92,16 @@ def explain() -> str:
     return _explain(situation, plan, plan.findings)
 
 
-def render(situation: Situation, parts: Sequence[Section], findings: Sequence[Finding]) -> str:
-    """Return the parts of a story and the findings as text."""
+def render(
+    situation: Situation, parts: Sequence[Section], findings: Sequence[Finding], width: int = 0
+) -> str:
+    """Return the parts of a story and the findings as text, folded to ``width`` columns if there is one."""
     lines = [_title(situation)]
     for name, rows in parts:
-        lines += ["", name, *_table(rows)]
+        lines += ["", name, *_table(rows, width)]
     lines += ["", "Findings"]
-    lines += [f"  {line}" for finding in findings for line in finding_lines(finding)] or ["  none"]
+    told = [line for finding in findings for line in finding_lines(finding)]
+    lines += [fold(f"  {line}", width, _FINDING_INDENT) for line in told] or ["  none"]
     return "\n".join(lines) + "\n"
 
 
@@ -90,12 +109,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m autoxla explain",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         epilog="example: python -m autoxla explain --html plan.html train.py",
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
+    add_quiet(parser, "print only errors; with --json or --html nothing beside these")
     parser.add_argument("script", nargs="?", type=Path, metavar="SCRIPT", help="the program to plan for")
     return parser.parse_args(argv)
 
@@ -120,9 +140,13 @@ def _plan_for_cells(cells: Program) -> tuple[Situation, Plan]:
 
 def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
     situation = gather_for(Path.cwd() if script is None else folder_of(script))
-    if script is not None:
-        situation = recall_tuned(with_reading(situation, read_script(script)), (), os.environ)
-    return situation, decide(situation)
+    if script is None:
+        return situation, decide(situation)
+    learned, programs = learned_store(os.environ), Store(programs_folder(os.environ))
+    situation = with_reading(situation, read_script(script, learned))
+    situation = recall_tuned(situation, (), os.environ, programs)
+    plan = decide(situation)
+    return situation, replace(plan, findings=(*plan.findings, *list_ignored(learned, programs)))
 
 
 def _show(options: argparse.Namespace, situation: Situation, plan: Plan, measured: list[Row]) -> None:
@@ -133,41 +157,26 @@ def _show(options: argparse.Namespace, situation: Situation, plan: Plan, measure
     if options.json:
         told = {"situation": situation_data(situation), "measured": dict(measured)}
         print(json.dumps({**data, **told}, indent=2))
+    elif options.quiet:
+        sys.stdout.writelines(f"{as_line(f)}\n" for f in plan.findings if is_left(f))
     elif options.html is not None:
         print(options.html)
     else:
         parts = tell(situation, plan)
         parts[2:2] = [(_MEASURED, measured)] if measured else []
-        _print(render(situation, parts, plan.findings))
-
-
-def _print(text: str) -> None:
-    """Print ``text``, on a terminal with colours if rich is installed, which looks at NO_COLOR itself."""
-    if not (sys.stdout.isatty() and _print_coloured(text)):
-        print(text, end="")
-
-
-def _print_coloured(text: str) -> bool:
-    try:
-        from rich.console import Console
-        from rich.text import Text
-    except ImportError:
-        return False
-    shown = Text(text)
-    shown.highlight_regex(r"(?m)^\S.*$", "bold")
-    shown.highlight_regex(r"\bAX\d{3}\b", "cyan")
-    for level, colour in (("error", "bold red"), ("warning", "yellow")):
-        shown.highlight_regex(rf"(?<=AX\d\d\d ){level}\b", colour)
-    shown.highlight_regex(r"(?m)^ +(done|to do):", "bold")
-    Console(soft_wrap=True).print(shown, end="")
-    return True
+        print_text(render(situation, parts, plan.findings, find_width()))
 
 
 def _measured_rows(script: Path, situation: Situation) -> Iterator[Row]:
     """Yield what tuning and the last trials of ``script`` found on this machine, the newest first."""
     tuned = situation.tuned
     if tuned is not None:
-        yield "tuned", f"{tuned.path}, {tuned.speedup:.3g} times as fast as the default, {tuned.date}"
+        gain = (
+            f", {tuned.speedup:.3g} times as fast as the default"
+            if tuned.speedup > 1
+            else ": nothing was faster"
+        )
+        yield "tuned", f"{tuned.path}{gain}, {tuned.date}"
     here = digest(identity())
     records = [r for r in Store(decisions_folder(os.environ)).list() if _is_about(r, script, here)]
     for record in sorted(records, key=_date, reverse=True)[:_MOST]:
@@ -211,6 +220,8 @@ def _finding_row(finding: Finding) -> Row:
     return f"{finding.code} {finding.level}", "\n".join(lines)
 
 
-def _table(rows: Sequence[Row]) -> list[str]:
-    width = max(len(name) for name, _ in rows)
-    return [f"  {name:<{width}}  {value}" for name, value in rows]
+def _table(rows: Sequence[Row], width: int) -> list[str]:
+    # One long name, a file's, must not push all values to the right.
+    names = [len(name) for name, _ in rows]
+    column = max((size for size in names if size <= _LONGEST_NAME), default=min(names))
+    return [fold(f"  {name:<{column}}  {value}", width, " " * (column + 4)) for name, value in rows]

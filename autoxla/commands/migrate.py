@@ -4,7 +4,8 @@
 ``--to keras3`` makes all of them, and tf_keras, use Keras 3. PATH is a file, a notebook or a folder.
 Shows the changes as a diff; ``--write`` makes them. A file with anything in it that cannot be moved
 safely is left as it is, and each reason is told as ``path:line:column code level message``; a line
-with ``# autoxla: ignore`` is left out. Runs and imports nothing of what it reads.
+with ``# autoxla: ignore`` is left out. ``-q``, ``--quiet`` leaves out the count at the end, unless there
+was an error. Runs and imports nothing of what it reads.
 
 Exit status: 0 nothing (left) to do, 1 there are changes to make or something was refused, 2 a file
 could not be read or written, or the arguments are not understood.
@@ -29,13 +30,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoxla.commands.arguments import QUIET
+from autoxla.commands.terminal import print_help
 from autoxla.notice import say
 
 if TYPE_CHECKING:
     from autoxla.commands.migration.names import Generation
     from autoxla.commands.migration.text import Refusal
 
-USAGE = "usage: python -m autoxla migrate --to legacy|keras3 [--write] PATH..."
+USAGE = "usage: python -m autoxla migrate --to legacy|keras3 [--write] [--quiet] PATH..."
+_FLAGS = ("--write", *QUIET)
 _BOM = b"\xef\xbb\xbf"
 #: Room for Python's own limits on nesting: bytes, and calls.
 _STACK = 512 << 20
@@ -52,6 +56,7 @@ class Request:
     target: Generation
     paths: tuple[Path, ...]
     write: bool
+    quiet: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class _FileError(Exception):
 def main(argv: list[str]) -> int:
     """Do what ``argv`` asks for; return the exit status."""
     if "-h" in argv or "--help" in argv:
-        print(f"{USAGE}\n\n{__doc__}")
+        print_help(USAGE, __doc__ or "")
         return 0
     request = _parse(argv)
     if isinstance(request, str):
@@ -121,20 +126,25 @@ def _parse(argv: list[str]) -> Request | str:
     """Return the request, or what is wrong with it."""
     targets: list[str] = []
     paths: list[Path] = []
+    flags: set[str] = set()
     words = iter(argv)
     for word in words:
         if word == "--to" or word.startswith("--to="):
             targets.append(word[5:] if word != "--to" else next(words, ""))
         elif word == "--":
             paths += map(Path, words)
-        elif word.startswith("-") and word != "--write":
+        elif word in _FLAGS:
+            flags.add(word)
+        elif word.startswith("-"):
             return f"{word!r} is not understood"
-        elif word != "--write":
+        else:
             paths.append(Path(word))
     if len(targets) != 1 or targets[0] not in ("legacy", "keras3"):
         return "--to legacy or --to keras3 is needed"
     target: Generation = "legacy" if targets[0] == "legacy" else "keras3"
-    return Request(target, tuple(paths), "--write" in argv) if paths else "no path is given"
+    if not paths:
+        return "no path is given"
+    return Request(target, tuple(paths), write="--write" in flags, quiet=not flags.isdisjoint(QUIET))
 
 
 # Files
@@ -322,7 +332,8 @@ def _own_keras(file: Path) -> str | None:
 def _finish(tally: Tally, request: Request) -> int:
     for error in tally.errors:
         say(f"AX902 error {error}")
-    say(_summary(tally, request))
+    if tally.errors or not request.quiet:
+        say(_summary(tally, request))
     if tally.errors:
         return 2
     return 1 if tally.refused or (tally.changed and not request.write) else 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from zipfile import is_zipfile
 
 from autoxla import WATCHED
-from autoxla.facts import Evidence, Place, Reading, Situation
+from autoxla.facts import Evidence, Finding, Place, Reading, Situation
 from autoxla.learned import recall
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
@@ -22,6 +23,16 @@ from autoxla.situation.environment import is_watched
 
 #: Findings that stand for bad input of the user's.
 BAD_INPUT = ("AX301", "AX302")
+
+
+def is_left(finding: Finding) -> bool:
+    """Return whether ``finding`` is an error that nothing cures: what is told under ``--quiet``."""
+    return finding.level == "error" and not finding.applied
+
+
+def as_line(finding: Finding) -> str:
+    """Return ``finding`` as ``path:line:col CODE level message; remedy``."""
+    return f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}"
 
 
 def folder_of(program: Path) -> Path:
@@ -39,8 +50,29 @@ def gather_for(folder: Path) -> Situation:
     return gather(settings, declared, environ=os.environ, importing=None)
 
 
-def read_script(script: Path) -> Reading:
-    """Return what the source of ``script`` says: a file, a notebook, a folder or a zip file."""
+def learned_store(environ: Mapping[str, str]) -> Store:
+    """Return the store of what runs taught."""
+    return Store(cache_folder(environ) / "learned")
+
+
+def list_ignored(*stores: Store) -> list[Finding]:
+    """Return a finding for each record that was looked for in ``stores`` and left out.
+
+    A folder that is refused has a finding of its own.
+    """
+    return [
+        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
+        for store in stores
+        for file, reason in dict.fromkeys(store.ignored)
+        if file != store.folder
+    ]
+
+
+def read_script(script: Path, learned: Store | None = None) -> Reading:
+    """Return what the source of ``script`` says: a file, a notebook, a folder or a zip file.
+
+    What runs of it taught is in ``learned``, by default in a store of its own.
+    """
     path = script.absolute()
     if path.is_dir() or is_zipfile(path):
         program = Program("directory", str(path), path)
@@ -48,8 +80,8 @@ def read_script(script: Path) -> Reading:
         program = Program("notebook", str(path), path.parent)
     else:
         program = Program("script", str(path), path.resolve().parent)
-    cache = cache_folder(os.environ)
-    return recall(read_program(program, cache=cache / "lookahead"), (), Store(cache / "learned"))
+    reading = read_program(program, cache=cache_folder(os.environ) / "lookahead")
+    return recall(reading, (), learned_store(os.environ) if learned is None else learned)
 
 
 def with_reading(situation: Situation, reading: Reading) -> Situation:

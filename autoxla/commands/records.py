@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from autoxla.commands.arguments import BadArgumentsError, Parser
+from autoxla.commands.arguments import QUIET, BadArgumentsError, HelpFormatter, Parser, add_quiet
+from autoxla.commands.terminal import make_console
 from autoxla.notice import say
 from autoxla.places import cache_folder, find_refusal
 from autoxla.records import Record, Store
@@ -35,12 +36,15 @@ from autoxla.tuned import read_noted
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "learned")
-USAGE = "usage: python -m autoxla records list|show KEY|clear [KEY…|--all] [--json]"
+USAGE = "usage: python -m autoxla records list|show KEY|clear [KEY…|--all] [--json] [--quiet]"
+_QUIET_HELP = "print what was asked for, and nothing beside it but errors"
 _SHORT = 12  # characters of a key in a table
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _NAMES = ("program", "model")
 _PATHS = ("winner", "graph_ms", "xla_ms", "compile_s")
 _OWN = ("schema", "key")
+#: What only a run compares.
+_INNER = ("machine_digest",)
 #: What the look-ahead writes, also where it was killed in the midst of it, and where a pool's workers note
 #: which one spoke.
 _READINGS = re.compile(r"reading-[0-9a-f]{8}\.(json|[0-9]+\.part)")
@@ -72,12 +76,7 @@ def main(argv: list[str]) -> int:
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
         options = _parse(argv)
-        if options.action == "list":
-            _list(stores, as_json=options.json)
-        elif options.action == "show":
-            _show(_find(stores, options.key), as_json=options.json)
-        else:
-            _clear(stores, options, top)
+        _act(stores, options, top)
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}")
         return 2
@@ -85,8 +84,18 @@ def main(argv: list[str]) -> int:
         say(f"AX902 error records: {error}")
         return 1
     finally:
-        _say_ignored(stores.values())
+        if not set(QUIET).intersection(argv):
+            _say_ignored(stores.values())
     return 0
+
+
+def _act(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> None:
+    if options.action == "list":
+        _list(stores, options)
+    elif options.action == "show":
+        _show(_find(stores, options.key), as_json=options.json)
+    else:
+        _clear(stores, options, top)
 
 
 def describe(data: dict[str, object]) -> str:
@@ -102,7 +111,7 @@ def describe(data: dict[str, object]) -> str:
         ]
         times += [f"compile {data['compile_s']:.3g} s"] if _is_number(data, "compile_s") else []
         parts.append(f"{winner} won" + (f" ({', '.join(times)})" if times else ""))
-    told = {*names, *_OWN, *(_PATHS if winner is not None else ())}
+    told = {*names, *_OWN, *_INNER, *(_PATHS if winner is not None else ())}
     parts += [f"{name}={_value(value)}" for name, value in data.items() if _is_worth(name, value, told)]
     return _printable(", ".join(parts))
 
@@ -111,7 +120,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="python -m autoxla records",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         epilog="example: python -m autoxla records clear 3f9a",
         allow_abbrev=False,
     )
@@ -123,7 +132,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     clear.add_argument("keys", nargs="*", metavar="KEY")
     clear.add_argument("--all", action="store_true", help="what XLA compiled and what was read, too")
     for action in (show_list, show, clear):
-        action.add_argument("--json", action="store_true")
+        action.add_argument("--json", action="store_true", help="print JSON")
+        add_quiet(action, _QUIET_HELP, below=True)
+    add_quiet(parser, _QUIET_HELP)
     return parser.parse_args(argv)
 
 
@@ -153,15 +164,16 @@ def _find(stores: dict[str, Store], key: str) -> Kept:
     return found[0]
 
 
-def _list(stores: dict[str, Store], *, as_json: bool) -> None:
+def _list(stores: dict[str, Store], options: argparse.Namespace) -> None:
     found = list(list_kept(stores))
-    if as_json:
+    if options.json:
         print(json.dumps([_as_data(kept) for kept in found], indent=2))
         return
     rows = [_row(kept) for kept in found]
     if not rows:
-        print(f"no records in {_printable(str(cache_folder(os.environ)))}")
-    elif not (sys.stdout.isatty() and _draw(rows)):
+        if not options.quiet:
+            print(f"no records in {_printable(str(cache_folder(os.environ)))}")
+    elif not _draw(rows):
         _write(rows)
 
 
@@ -190,7 +202,8 @@ def _clear(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> 
         print(json.dumps({"removed": removed, "compiled": compiled, "read": read}))
         return
     rest = f", {compiled} compiled program(s), {read} reading(s) of sources" if options.all else ""
-    print(f"{removed} record(s) removed{rest}")
+    if not options.quiet:
+        print(f"{removed} record(s) removed{rest}")
 
 
 def _clear_rest(top: Path) -> tuple[int, int]:
@@ -225,18 +238,19 @@ def _row(kept: Kept) -> tuple[str, ...]:
 
 
 def _draw(rows: Sequence[tuple[str, ...]]) -> bool:
-    """Draw a table by means of rich, which looks at NO_COLOR itself; return False where it is missing."""
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
+    """Draw a table on a terminal by means of rich; return False where that cannot be."""
+    console = make_console()
+    if console is None:
         return False
-    table = Table("key", "kind", "used", "size", "says", box=None, pad_edge=False)
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("key", "kind", "used", "size", box=None, pad_edge=False)
+    table.add_column("says", overflow="fold")
     for row in rows:
         # As text: a record may hold what rich would take for its own markup.
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
     return True
 
 

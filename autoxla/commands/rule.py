@@ -1,7 +1,8 @@
 """``python -m autoxla rule [--json] [CODE]``: what a code means, why it matters, what to do.
 
 Without CODE all codes are listed; AX2 lists those that begin so. A page is formatted on a terminal if
-rich is installed, and is Markdown elsewhere. Exit status: 0, or 2 where there is no such code.
+rich is installed, and is Markdown elsewhere. -q, --quiet changes nothing here. Exit status: 0, or 2 where
+there is no such code.
 
 example: python -m autoxla rule AX103
 """
@@ -9,9 +10,10 @@ example: python -m autoxla rule AX103
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 
+from autoxla.commands.arguments import QUIET
+from autoxla.commands.terminal import make_console, print_help
 from autoxla.guide import page_of
 from autoxla.guide.book import family_of, make_entries
 from autoxla.guide.entry import Entry
@@ -25,9 +27,10 @@ _LENGTH = len("AX204")
 def main(argv: list[str]) -> int:
     """Print the page or the list that ``argv`` asks for; return the exit status."""
     if "-h" in argv or "--help" in argv:
-        print(f"{USAGE}\n\n{__doc__}")
+        print_help(USAGE, __doc__ or "")
         return 0
-    words = [word for word in argv if word != "--json"]
+    # A page is what was asked for: there is nothing beside it to be quiet about.
+    words = [word for word in argv if word not in ("--json", *QUIET)]
     if len(words) > 1 or any(word.startswith("-") for word in words):
         say(f"AX902 error arguments: {' '.join(argv)!r} is not understood; {USAGE}")
         return 2
@@ -50,13 +53,13 @@ def _data(entry: Entry) -> dict[str, str]:
 
 
 def _print_page(text: str) -> None:
-    if sys.stdout.isatty():
-        try:
-            from rich.console import Console
-            from rich.markdown import Markdown
-        except ImportError:
-            pass
-        else:
-            Console().print(Markdown(text))
-            return
-    print(text, end="")
+    console = make_console()
+    if console is None:
+        print(text, end="")
+        return
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    # On the terminal's own background, light or dark.
+    with console.use_theme(Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})):
+        console.print(Markdown(text, code_theme="ansi_light"))

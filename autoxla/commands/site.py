@@ -7,7 +7,8 @@ status   shows whether interpreters of this environment start with autoxla, and 
 --prefix, the default, is the environment's site-packages; --user is the user's own, which each
 interpreter of this release reads that is in no virtual environment. An interpreter reads these files
 at its start: those that run already stay as they are. ``AUTOXLA=off`` switches autoxla off wherever
-it was enabled. Only files that this command wrote are taken away.
+it was enabled. Only files that this command wrote are taken away. -q, --quiet: enable and disable say
+nothing where they succeed, status says in one line whether autoxla is active.
 
 Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.
 
@@ -29,11 +30,12 @@ from pathlib import Path
 from typing import Literal
 
 from autoxla import __version__
-from autoxla.commands.arguments import BadArgumentsError, Parser
+from autoxla.commands.arguments import BadArgumentsError, Parser, add_quiet
+from autoxla.commands.terminal import print_help
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
 
-USAGE = "usage: python -m autoxla site enable|disable [--prefix|--user], or site status [--json]"
+USAGE = "usage: python -m autoxla site enable|disable|status [--prefix|--user|--json|-q]"
 COMMAND = "python -m autoxla site"
 MARKER = "autoxla.enabled"
 #: The first line of each marker of ours; a file without it is somebody else's.
@@ -95,14 +97,15 @@ class Status:
 def main(argv: list[str]) -> int:
     """Do what ``argv`` asks for; return the exit status."""
     if "-h" in argv or "--help" in argv:
-        print(f"{USAGE}\n\n{__doc__}")
+        print_help(USAGE, __doc__ or "")
         return 0
     try:
         arguments = _parse(argv)
         if arguments.action == "status":
-            _print(look(), as_json=arguments.json)
+            _print(look(), as_json=arguments.json, brief=arguments.quiet)
         else:
-            print({"enable": enable, "disable": disable}[arguments.action](_target(user=arguments.user)))
+            done = {"enable": enable, "disable": disable}[arguments.action](_target(user=arguments.user))
+            _tell(done, quiet=arguments.quiet)
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
@@ -114,15 +117,17 @@ def main(argv: list[str]) -> int:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(add_help=False, allow_abbrev=False)
+    add_quiet(parser, "")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", parser_class=Parser)
     for name in ("enable", "disable"):
         action = actions.add_parser(name, add_help=False, allow_abbrev=False)
+        add_quiet(action, "", below=True)
         places = action.add_mutually_exclusive_group()
         places.add_argument("--prefix", dest="user", action="store_false", default=False)
         places.add_argument("--user", dest="user", action="store_true")
-    actions.add_parser("status", add_help=False, allow_abbrev=False).add_argument(
-        "--json", action="store_true"
-    )
+    status = actions.add_parser("status", add_help=False, allow_abbrev=False)
+    status.add_argument("--json", action="store_true")
+    add_quiet(status, "", below=True)
     return parser.parse_args(argv)
 
 
@@ -333,8 +338,14 @@ def _join(folders: list[Folder]) -> str:
     return ", ".join(folder.folder for folder in folders)
 
 
-def _print(status: Status, *, as_json: bool) -> None:
-    print(json.dumps(asdict(status), indent=2) if as_json else "\n".join(_lines(status)))
+def _tell(done: str, *, quiet: bool) -> None:
+    if not quiet:
+        print(done)
+
+
+def _print(status: Status, *, as_json: bool, brief: bool) -> None:
+    lines = list(_lines(status))[: 1 if brief else None]
+    print(json.dumps(asdict(status), indent=2) if as_json else "\n".join(lines))
 
 
 def _lines(status: Status) -> Iterator[str]:

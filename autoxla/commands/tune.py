@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, Parser
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
 from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.child import Children
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
         say(str(error))
         return 2
     outcome = _tune(options, situation, paths)
-    _print(outcome, [options.script, *options.arguments], as_json=options.json)
+    _print(outcome, options)
     if outcome.is_interrupted:
         return _INTERRUPTED
     return 0 if outcome.race.default.runs else 1
@@ -82,7 +82,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="python -m autoxla tune",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
         allow_abbrev=False,
     )
@@ -90,6 +90,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=_count, default=_STEPS, metavar="N", help="in the first round; 20")
     parser.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_quiet(parser, "no progress and no table; what the program wrote if it failed")
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", metavar="ARGUMENTS", nargs=argparse.REMAINDER)
     return parser.parse_args(argv)
@@ -151,7 +152,7 @@ def _tune(options: argparse.Namespace, situation: Situation, paths: Paths) -> Ou
 
 def _run(options: argparse.Namespace, paths: Paths, children: Children) -> tuple[Race, bool]:
     """Return the race, and whether it was interrupted."""
-    with telling(options.budget) as tell:
+    with telling(options.budget, quiet=options.quiet) as tell:
         race = Race(
             paths.possible,
             children.run,
@@ -212,10 +213,19 @@ def _facts(race: Race, winner: Entry, situation: Situation) -> dict[str, object]
     }
 
 
-def _print(outcome: Outcome, words: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
+def _print(outcome: Outcome, options: argparse.Namespace) -> None:
+    words = [options.script, *options.arguments]
+    if options.json:
         print(json.dumps(_data(outcome, words), indent=2))
         return
+    if options.quiet:
+        _print_failure(outcome, [outcome.race.default])
+        return
+    _print_result(outcome, words)
+    _print_failure(outcome, outcome.race.entries)
+
+
+def _print_result(outcome: Outcome, words: Sequence[str]) -> None:
     race = outcome.race
     print_table(race, outcome.impossible)
     print()
@@ -225,10 +235,13 @@ def _print(outcome: Outcome, words: Sequence[str], *, as_json: bool) -> None:
         for entry in race.entries:
             if entry.runs:
                 print(f"  {entry.path.command(words)}")
-    for entry in race.entries:
+
+
+def _print_failure(outcome: Outcome, entries: Sequence[Entry]) -> None:
+    for entry in entries:
         for line in entry.tail:
             say(f"{entry.path.name}: {line}")
-    if outcome.log is not None:
+    if outcome.log is not None and any(entry.status == "failed" for entry in entries):
         say(f"what the runs wrote: {outcome.log}")
 
 

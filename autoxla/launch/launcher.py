@@ -30,9 +30,13 @@ _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 class Launcher:
-    """Runs ``python [options] words`` with the options that this interpreter was started with."""
+    """Runs ``python [options] words`` with the options that this interpreter was started with.
 
-    def __init__(self, words: "list[str]") -> None:
+    ``quiet`` keeps the notices of the program and its children to errors that are left.
+    """
+
+    def __init__(self, words: "list[str]", *, quiet: bool = False) -> None:
+        self.quiet = quiet
         options, _ = read_options(sys.orig_argv[1:])
         self.command = [sys.orig_argv[0], *options, *words]
         _, self.letters = read_options(self.command[1:])
@@ -62,6 +66,8 @@ class Launcher:
             _say(f"autoxla: the program runs without the shim: {obstacle}")
             return environment
         environment["AUTOXLA_ACTIVE"] = "1"
+        if self.quiet:
+            environment["AUTOXLA_QUIET"] = "1"
         if not self._is_installed():
             _put_in_front(environment, PRIVATE)
         return environment

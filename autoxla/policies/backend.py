@@ -84,7 +84,7 @@ RULES = (
         "tensorflow, raises ValueError",
         "set KERAS_BACKEND=tensorflow, or correct keras.json",
         KERAS,
-        _is_unknown_in_file,
+        lambda d: _is_unknown_in_file(d) and _reaches_keras_3(d),
         cures=_tensorflow_if_loaded,
         about="keras.json",
     ),

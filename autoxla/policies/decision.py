@@ -105,7 +105,7 @@ def _step(draft: Draft) -> Step | None:
 
 
 def _device(draft: Draft) -> str:
-    if draft.itex is not None:
+    if draft.itex_device:
         return "npd" if itex_lenient(draft.environment.get(itex.NPD), default=True) else "stream-executor"
     kinds = {plugin.kind for plugin in draft.situation.plugins}
     return "metal" if "metal" in kinds else "stock"

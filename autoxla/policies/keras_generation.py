@@ -29,11 +29,11 @@ def _is_misspelt(draft: Draft) -> bool:
 
 
 def _can_switch(draft: Draft) -> bool:
-    return draft.has("tf-keras") and draft.has("tensorflow", SWITCHABLE)
+    return draft.has("tf-keras") and draft.switchable
 
 
 def _normalise(draft: Draft) -> bool:
-    means_on = intended(draft.environment[SWITCH]) is True
+    means_on = intended(draft.environment[SWITCH]) is True and not _keeps_keras_3(draft)
     return means_on and _can_switch(draft) and draft.set(SWITCH, "1", "AX103")
 
 
@@ -41,8 +41,17 @@ def _wants_legacy(draft: Draft) -> bool:
     return draft.situation.settings.keras in ("2", "legacy")
 
 
+def _keeps_keras_3(draft: Draft) -> bool:
+    """Return whether the user's settings choose Keras 3, which stands as the switch itself would."""
+    return draft.situation.settings.keras == "3"
+
+
+def _turn_on(draft: Draft) -> tuple[Cure, ...]:
+    return () if _keeps_keras_3(draft) else (Cure(SWITCH, "1"),)
+
+
 def _wants_switch(draft: Draft) -> bool:
-    return _wants_legacy(draft) and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
+    return _wants_legacy(draft) and draft.switchable and not draft.legacy
 
 
 def _may_switch(draft: Draft) -> bool:
@@ -50,7 +59,7 @@ def _may_switch(draft: Draft) -> bool:
 
 
 def _wants_alias(draft: Draft) -> bool:
-    return draft.situation.settings.keras == "legacy" and draft.has("tensorflow", SWITCHABLE)
+    return draft.situation.settings.keras == "legacy" and draft.switchable
 
 
 def _can_alias(draft: Draft) -> bool:
@@ -69,7 +78,7 @@ def _alias_keras_core(draft: Draft) -> bool:
 
 def _is_demanded(draft: Draft) -> bool:
     """Return whether the program's source needs Keras 2 as tf.keras, and nothing has settled that."""
-    open_question = not draft.legacy and draft.has("tensorflow", SWITCHABLE)
+    open_question = not draft.legacy and draft.switchable
     return open_question and draft.demand(2) is not None and not draft.is_explicit(SWITCH)
 
 
@@ -80,7 +89,7 @@ def _late_switch(draft: Draft) -> bool:
 
 
 def _may_hoist_switch(draft: Draft) -> bool:
-    free = _can_switch(draft) and _may_switch(draft)
+    free = _can_switch(draft) and _may_switch(draft) and not _keeps_keras_3(draft)
     return free and draft.demand(3) is None and not _uses_keras_before_switch(draft)
 
 
@@ -200,7 +209,7 @@ RULES = (
         "keras = {keras!r} in the settings; this TensorFlow's tf.keras is Keras 2 without any switch",
         "nothing to do",
         LAZY_LOADER,
-        lambda d: _wants_legacy(d) and d.has("tensorflow") and not d.has("tensorflow", SWITCHABLE),
+        lambda d: _wants_legacy(d) and d.has("tensorflow") and not d.switchable,
         about="keras_setting",
     ),
     Rule(
@@ -277,7 +286,7 @@ RULES = (
         "set TF_USE_LEGACY_KERAS=1",
         LAZY_LOADER,
         lambda d: _is_demanded(d) and d.demand(3) is None and d.has("tf-keras"),
-        cures=lambda d: (Cure(SWITCH, "1"),),
+        cures=_turn_on,
         about="keras_2_demand",
     ),
     Rule(
@@ -288,7 +297,7 @@ RULES = (
         "tf.keras half switched",
         "set TF_USE_LEGACY_KERAS=1 before the import",
         LAZY_LOADER,
-        lambda d: _late_switch(d) and not d.legacy and d.has("tensorflow", SWITCHABLE),
+        lambda d: _late_switch(d) and not d.legacy and d.switchable,
         act=lambda d: _may_hoist_switch(d) and d.set(SWITCH, "1", "AX116"),
         about=_late_place(SWITCH),
     ),
@@ -325,7 +334,7 @@ RULES = (
             d.demand(2, certain=False) is not None
             and d.demand(2) is None
             and not d.legacy
-            and d.has("tensorflow", SWITCHABLE)
+            and d.switchable
             and not d.is_explicit(SWITCH)
         ),
         about="keras_2_hint",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Place, Step
+from autoxla.facts import Place, Step, Tuned
 from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
 from autoxla.policies.rule import Cure, Draft, Rule
 
@@ -42,7 +42,7 @@ def _wanted_level(draft: Draft) -> str | None:
 def _is_in_the_way(draft: Draft) -> bool:
     """Return whether the user's own variables exclude the auto-clustering that the settings ask for."""
     other_level = draft.is_explicit(FLAGS) and draft.flags.get(AUTO_JIT) not in (None, _wanted_level(draft))
-    no_npd = draft.itex_main and draft.is_explicit(NPD) and not npd(draft)
+    no_npd = draft.itex_main and draft.itex_device and draft.is_explicit(NPD) and not npd(draft)
     return other_level or no_npd or draft.flags.file is not None or bool(draft.flags.errors)
 
 
@@ -71,9 +71,14 @@ def _choose_jit(draft: Draft, step: Step | None, code: str) -> bool:
     return True
 
 
+def _tuned(draft: Draft) -> Tuned | None:
+    """Return what tuning found; mode `fix` cures hazards and chooses no path."""
+    return None if draft.situation.settings.mode == "fix" else draft.situation.tuned
+
+
 def _tuned_step(draft: Draft) -> Step | None:
     """Return the step that tuning found, None where the user or the program chose one."""
-    tuned, flags = draft.situation.tuned, draft.flags
+    tuned, flags = _tuned(draft), draft.flags
     chosen = draft.situation.settings.step is not None or draft.situation.usage.jit_compile is not None
     chosen = chosen or flags.get(AUTO_JIT) is not None or flags.file is not None or bool(flags.errors)
     return None if tuned is None or chosen else tuned.step
@@ -81,7 +86,7 @@ def _tuned_step(draft: Draft) -> Step | None:
 
 def _tuned_variables(draft: Draft) -> dict[str, str]:
     """Return the variables of the tuned path that nobody else has set."""
-    tuned = draft.situation.tuned
+    tuned = _tuned(draft)
     wanted = {} if tuned is None else tuned.settings
     is_generation_chosen = draft.situation.settings.keras is not None
     return {

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from autoxla.commands.arguments import BadArgumentsError, Parser
+from autoxla.commands.arguments import QUIET, BadArgumentsError, Parser
 from autoxla.commands.diagnosis import (
     devices,
     findings,
@@ -29,7 +29,7 @@ from autoxla.commands.diagnosis import (
 )
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Line, Scene
-from autoxla.commands.diagnosis.printing import render
+from autoxla.commands.diagnosis.printing import render, render_rows
 from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Settings, Situation, Usage
 from autoxla.notice import say
@@ -65,18 +65,23 @@ def main(argv: list[str], usage: str) -> int:
         # What is not in the terminal's own alphabet must not end the examination.
         sys.stdout.reconfigure(errors="backslashreplace")
     lines = list(_examine(options))
+    errors = [line for line in lines if line.state == "error"]
     if options.json:
-        print(json.dumps([asdict(line) for line in lines], indent=2))
+        print(json.dumps([asdict(line) for line in (errors if options.quiet else lines)], indent=2))
+    elif options.quiet:
+        render_rows(errors)
     else:
         render(lines, verbose=options.verbose)
-    return 1 if any(line.state == "error" for line in lines) else 0
+    return 1 if errors else 0
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("script", nargs="?", type=_existing, metavar="SCRIPT")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--verbose", action="store_true")
+    detail = parser.add_mutually_exclusive_group()
+    detail.add_argument("--verbose", action="store_true")
+    detail.add_argument(*QUIET, action="store_true")
     parser.add_argument("--import-check", action="store_true")
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
     return parser.parse_args(argv)

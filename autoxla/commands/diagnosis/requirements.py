@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 from autoxla.commands.diagnosis.inventory import NAMES, Installed, normalise
 from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.policies.rule import SWITCHABLE
+from autoxla.readers import tensorflow_bool
+from autoxla.situation.distributions import VARIANTS
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.version import Version
 
 SUBJECT = "requirements"
 #: What TensorFlow imports first: without these nothing starts.
 _CORE = frozenset({"numpy", "protobuf", "wrapt", "ml-dtypes", "absl-py"})
-_NUMPY_2 = (2,)
+_NUMPY_2, _KERAS_3 = (2,), (3,)
+#: Older than TensorFlow asks for, these lack names that it uses when it is imported.
+_NEEDED_NEW = frozenset({"protobuf", "ml-dtypes"})
+#: From this one on, code that protobuf generated refuses any older runtime.
+_CHECKING = (5,)
+#: This one refuses code that was generated for releases before 3.20.
+_STRICT = (4,)
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -40,9 +50,9 @@ def _judge(each: Installed, scene: Scene) -> Iterator[Line]:
             continue
         found = scene.inventory.provider(name)
         if found is None:
-            yield _say_missing(each, requirement, name)
+            yield _say_missing(each, requirement, name, scene)
         elif not requirement.specifier.contains(found.text, prereleases=True):
-            yield _say_conflict(each, requirement, found)
+            yield _say_conflict(each, requirement, found, scene)
 
 
 def _parse(text: str) -> Requirement | None:
@@ -63,18 +73,62 @@ def _applies(requirement: Requirement) -> bool:
         return False
 
 
-def _say_missing(each: Installed, requirement: Requirement, name: str) -> Line:
+def _say_missing(each: Installed, requirement: Requirement, name: str, scene: Scene) -> Line:
     wanted = f"{name}{requirement.specifier}"
-    is_fatal = each.name.startswith(("tensorflow", "tf-nightly")) and name in _CORE
+    is_fatal = _is_tensorflow(each) and (name in _CORE or (name == "keras" and _needs_keras(scene)))
     text = f"{each} requires {wanted}, which is not installed"
     return Line("error" if is_fatal else "warning", "AX881", SUBJECT, text, f"pip install '{wanted}'")
 
 
-def _say_conflict(each: Installed, requirement: Requirement, found: Installed) -> Line:
+def _say_conflict(each: Installed, requirement: Requirement, found: Installed, scene: Scene) -> Line:
     wanted = f"{found.name}{requirement.specifier}"
     text = f"{each} requires {wanted}, and {found.text or 'an unreadable release'} is installed"
-    is_fatal = found.name == "numpy" and each.name.startswith("tensorflow") and found.version >= _NUMPY_2
+    is_fatal = _is_tensorflow(each) and _breaks(requirement, found, scene)
     return Line("error" if is_fatal else "warning", "AX882", SUBJECT, text, f"pip install '{wanted}'")
+
+
+def _is_tensorflow(each: Installed) -> bool:
+    return each.name == "tensorflow" or each.name in VARIANTS["tensorflow"]
+
+
+def _breaks(requirement: Requirement, found: Installed, scene: Scene) -> bool:
+    """Return whether TensorFlow is known to fail with a release that is not the one it asks for."""
+    if found.name == "numpy":
+        return found.version >= _NUMPY_2
+    if found.name == "keras":
+        return found.version < _KERAS_3 and _needs_keras(scene)
+    return found.name in _NEEDED_NEW and (_is_older(requirement, found) or _is_refused(requirement, found))
+
+
+def _needs_keras(scene: Scene) -> bool:
+    """Return whether ``tf.keras`` is Keras 3, and programs here may use it."""
+    tensorflow = scene.inventory.provider("tensorflow")
+    is_switchable = tensorflow is not None and tensorflow.version >= SWITCHABLE
+    is_legacy = tensorflow_bool(scene.environ.get("TF_USE_LEGACY_KERAS"))
+    return is_switchable and not is_legacy and scene.situation.usage.keras != 0
+
+
+def _is_older(requirement: Requirement, found: Installed) -> bool:
+    least = _least(requirement)
+    if least is None or not found.version:
+        return False
+    # Before that check a patch release made no difference.
+    size = 2 if found.name == "protobuf" and least.release < _CHECKING else len(least.release)
+    return found.version[:size] < least.release[:size]
+
+
+def _is_refused(requirement: Requirement, found: Installed) -> bool:
+    least = _least(requirement)
+    if least is None or requirement.specifier.contains("3.20.3"):
+        return False
+    return least.release < _STRICT <= found.version
+
+
+def _least(requirement: Requirement) -> Version | None:
+    from packaging.version import Version
+
+    least = [each.version for each in requirement.specifier if each.operator in (">=", "~=")]
+    return max(map(Version, least), default=None)
 
 
 def _text_mismatch(scene: Scene) -> list[Line]:

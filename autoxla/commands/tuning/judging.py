@@ -24,6 +24,8 @@ CHANCE = 0.05
 _SLOWER = ((1, 3.0), (2, 1.25))
 #: A path must save this share of a step to be worth its name, and has so many rounds to show it.
 GAIN, PATIENCE = 0.10, 3
+#: No round of a path without gain takes less than this share of the other.
+_STEADY = 0.8
 #: Where only its fastest steps show it, it is waited for so many rounds.
 _LONGEST = 5
 
@@ -68,7 +70,8 @@ def _decide(ratios: Sequence[float], fastest: float) -> Verdict | None:
     count, ratio = len(ratios), median(ratios)
     if fastest > 1 and any(count >= many and min(ratios) >= by for many, by in _SLOWER):
         return "slower"
-    agree = fastest > 1 - GAIN or count >= _LONGEST
+    # Rounds far apart say nothing of a gain that small; what is kept then would keep trials off, too.
+    agree = (fastest > 1 - GAIN or count >= _LONGEST) and min(ratios) >= _STEADY
     if count >= PATIENCE and ratio > 1 - GAIN and agree:
         return "no gain"
     is_clear = any(count >= many and max(ratios) <= by for many, by in _FASTER)

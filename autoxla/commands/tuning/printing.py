@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from autoxla.commands.terminal import make_console
 from autoxla.commands.tuning.race import Entry, Race, find_break_even
 from autoxla.notice import say
 
@@ -19,11 +20,14 @@ _HEAD: Row = ("path", "ms a step", "of the default", "compile s", "MB", "pays af
 
 
 @contextmanager
-def telling(budget: float) -> Iterator[Callable[[str], None]]:
+def telling(budget: float, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Give a function that shows how far the race is: a bar on a terminal with rich, else lines.
 
-    The bar is the share of ``budget``, in seconds, that is used up.
+    The bar is the share of ``budget``, in seconds, that is used up. ``quiet`` shows nothing.
     """
+    if quiet:
+        yield lambda _: None
+        return
     progress = _make_progress() if sys.stderr is not None and sys.stderr.isatty() else None
     if progress is None:
         yield say
@@ -57,7 +61,7 @@ def print_table(race: Race, impossible: Mapping[str, str]) -> None:
     """Print a row for each path: what was measured, and why it is out of the race, if so."""
     rows = [_row(race, entry) for entry in race.entries]
     rows += [(name, "", "", "", "", "", reason) for name, reason in impossible.items()]
-    if not (sys.stdout.isatty() and _draw(rows)):
+    if not _draw(rows):
         _write([_HEAD, *rows])
 
 
@@ -132,20 +136,20 @@ def _ms(seconds: float) -> float:
 
 
 def _draw(rows: Sequence[Row]) -> bool:
-    """Draw a table by means of rich; return False where it is missing."""
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:
+    """Draw a table on a terminal by means of rich; return False where that cannot be."""
+    console = make_console()
+    if console is None:
         return False
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False)
     for name in _HEAD:
         table.add_column(name, overflow="fold")
     for row in rows:
         # As text: a reason may hold what rich would take for its own markup.
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
     return True
 
 
