@@ -21,6 +21,7 @@ from autoxla.trial.eligibility import find_word
 # Benchmarks are not installed. At the end, so that autoxla is the installed one.
 sys.path.append(str(Path(__file__).parents[1]))
 
+from benchmarks import architectures
 from benchmarks.paths import __main__ as command
 from benchmarks.paths import ledger, table
 from benchmarks.paths.ledger import Pairs, PathName, Run, Times, Trial, settle
@@ -223,12 +224,13 @@ def test_a_run_of_no_step_is_refused() -> None:
 
 
 def test_what_is_trained_names_nothing_at_which_a_trial_stands_aside() -> None:
-    own = [FOLDER.parent / "__init__.py", *(FOLDER / name for name in ("__init__.py", "models.py", "run.py"))]
+    shared = [FOLDER.parent / name for name in ("__init__.py", "architectures.py")]
+    own = [*shared, *(FOLDER / name for name in ("__init__.py", "models.py", "run.py"))]
     assert find_word(map(str, own)) is None
 
 
 def test_what_is_trained_imports_nothing_of_autoxla() -> None:
-    for name in ("models.py", "run.py"):
+    for name in ("models.py", "run.py", "../architectures.py"):
         tree = ast.parse((FOLDER / name).read_text(encoding="utf-8"))
         modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         modules += [
@@ -238,14 +240,7 @@ def test_what_is_trained_imports_nothing_of_autoxla() -> None:
 
 
 def test_the_command_knows_the_models_that_there_are() -> None:
-    tree = ast.parse((FOLDER / "models.py").read_text(encoding="utf-8"))
-    tasks = next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TASKS"
-    )
-    assert isinstance(tasks, ast.Dict)
-    assert [ast.literal_eval(key) for key in tasks.keys if key] == list(command.MODELS)
+    assert list(architectures.TASKS) == list(command.MODELS)
     assert set(table.FITTED) < set(command.MODELS)
 
 
