@@ -185,9 +185,9 @@ class Failing:
             raise p.tf.errors.InternalError(None, None, "made up")
         return self.run(batch)
 take_up = d.Driver._take_up
-def take_up_failing(self):
+def take_up_failing(self, dispatch):
     self._compiled = Failing(self._compiled)
-    take_up(self)
+    take_up(self, dispatch)
 d.Driver._take_up = take_up_failing
 model = p.make()
 failed = fit(model)
@@ -326,6 +326,70 @@ def test_a_loop_that_xla_cannot_take_from_the_trace_is_traced_for_it(tmp_path: P
     outcome = start(tmp_path, COMMON + RECURRENT)
     assert outcome.status == 0, outcome.err[-2000:]
     assert outcome.last["facts"] == ["switched to xla", True]
+
+
+FORWARD = """
+import numpy as np
+from autoxla.trial import economics, forward
+from autoxla.trial.executables import Copies
+from autoxla.trial.steps import find_step
+driver.Decisions.find = lambda *_: None
+driver.Forward.poll = lambda self: all([p.Waiting.poll(each) for each in self._dispatches])
+economics.wants_forward = economics.pays_forward = lambda *_: True
+gains = economics.Prior(0.9, 0.7, measured=True)
+plain = p.make(jit_compile=False)
+fit(plain)
+facts = {}
+def train(name, prior, pays=True, race=forward.Forward.race):
+    economics.expect_by_forward = lambda pairs: prior
+    driver.pays, forward.Forward.race = lambda *_: pays, race
+    model = p.make()
+    outcome = fit(model)
+    entry = vars(model)["_autoxla_driver"].entry
+    same = [np.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(model.get_weights(), plain.get_weights())]
+    steps = int(model.optimizer.iterations.numpy())
+    facts[name] = [outcome, "forward_ms" in entry, "compile_s" in entry, all(same), steps]
+train("gains", gains)
+train("loses", None)
+train("too late", gains, pays=False)
+def broken(self):
+    raise RuntimeError("made up")
+train("broken", gains, race=broken)
+driver.Forward, kept = broken, driver.Forward
+def none(*_):
+    raise ValueError("no half")
+driver.Forward = none
+train("none", gains)
+# The half is the model's own loss in training, on copies.
+model = p.make()
+model.fit(x[:8], y[:8], batch_size=8, verbose=0)
+specs = (p.tf.TensorSpec((None, x.shape[1]), p.tf.float32), p.tf.TensorSpec((None,), y.dtype))
+step = find_step(model, model.train_function, specs)
+before = model.get_weights()
+half = p.tf.function(forward.cut(step.concrete, Copies(step.concrete).captured))
+ends = half(p.tf.constant(x[:8]), p.tf.constant(y[:8]))
+total, rows = sorted(map(float, ends))
+facts["copies"] = all((a == b).all() for a, b in zip(before, model.get_weights()))
+facts["loss"] = [total / rows, float(model.compute_loss(x[:8], y[:8], model(x[:8], training=True)))]
+end(facts)
+"""
+
+
+def test_the_forward_half_is_tried_first(tmp_path: Path) -> None:
+    """Where it gains, the whole step is compiled, where it loses, never; training is the same."""
+    outcome = start(tmp_path, COMMON + FORWARD)
+    assert outcome.status == 0, outcome.err[-2000:]
+    facts = outcome.last["facts"][0]
+    assert facts["gains"] == ["switched to xla", True, True, True, 48]
+    assert facts["loses"][0].startswith("graph kept: the forward pass takes")
+    assert facts["loses"][1:] == [True, False, True, 48]
+    assert "make up for its compile" in facts["too late"][0]
+    assert facts["too late"][1:] == [True, False, True, 48]
+    assert facts["broken"][1:] == [False, False, True, 48]
+    assert facts["none"] == ["switched to xla", False, True, True, 48]
+    assert outcome.last["faults"] == ["trial"]
+    assert facts["copies"] is True
+    assert facts["loss"][0] == pytest.approx(facts["loss"][1], rel=1e-4)
 
 
 EXIT = """

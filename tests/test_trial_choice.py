@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 import pytest
 from hypothesis import given
@@ -15,10 +16,13 @@ from autoxla.trial.economics import (
     CostModel,
     Prior,
     expect,
+    expect_by_forward,
     fit_costs,
     is_worth_switching,
     pays,
+    pays_forward,
     steps_expected,
+    wants_forward,
 )
 from autoxla.trial.eligibility import find_word
 
@@ -91,6 +95,39 @@ def test_what_is_expected_of_operations(operations: dict[str, int], wins: bool) 
 def test_short_trainings_are_left_alone(step: float, left: int, seconds: float) -> None:
     if step * left < economics.SHORTEST:
         assert not pays(step, left, seconds, Prior(1.0, 0.1), 2)
+    if step * left < economics.LEAST:
+        assert not pays(step, left, seconds, Prior(1.0, 0.1, measured=True), 2)
+        assert not pays_forward(step, left, seconds, Prior(1.0, 0.1), 2)
+
+
+@given(step=st.floats(1e-4, 1), left=st.integers(0, 10**6), seconds=st.floats(0.1, 60))
+def test_what_was_measured_is_trusted_sooner(step: float, left: int, seconds: float) -> None:
+    if pays(step, left, seconds, Prior(0.75, 0.75), 2):
+        assert pays(step, left, seconds, Prior(0.75, 0.75, measured=True), 2)
+
+
+def test_the_forward_half_caps_the_stake() -> None:
+    """Before a long compile or a short training; not for a model that most likely loses, nor for a cheap one."""
+    products = Prior(0.75, 0.75)
+    assert wants_forward(0.005, 1000, 0.9)
+    assert pays_forward(0.005, 1000, 0.9, products, 2)
+    assert not pays(0.005, 1000, 0.9, products, 2)
+    assert pays(0.005, 1000, 0.9, Prior(0.9, 0.7, measured=True), 2)
+    assert not pays_forward(0.005, 1000, 0.9, Prior(0.03, 0.8), 2)
+    assert not wants_forward(0.02, 10_000, 2.0)
+    assert wants_forward(0.02, 10_000, 5.0)
+
+
+@given(st.lists(st.tuples(times, times), min_size=1, max_size=20))
+def test_what_the_forward_half_says(measured: list[tuple[float, float]]) -> None:
+    """Nothing good where XLA is slower on it; else a ratio nearer to 1 than its own."""
+    prior = expect_by_forward(measured)
+    ratio = median(xla / plain for plain, xla in measured)
+    if prior is None:
+        assert ratio >= 1 or min(xla for _, xla in measured) >= min(plain for plain, _ in measured)
+        return
+    assert prior.measured
+    assert ratio <= prior.ratio < 1
 
 
 @given(step=st.floats(1e-3, 1), left=st.integers(10**3, 10**6), seconds=st.floats(0.1, 60))

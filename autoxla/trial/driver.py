@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -48,6 +48,7 @@ from autoxla.trial.executables import (
     sign,
     synchronise,
 )
+from autoxla.trial.forward import Forward
 from autoxla.trial.graph import Graph, describe
 from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
 
@@ -121,6 +122,8 @@ class Driver:
         self._signature: Signature = ()
         self._half: float | None = None
         self._survey: Survey | None = None
+        self._tried_forward = self._forward_first = False
+        self._awaited: list[tuple[Any, Callable[[Any], None], Callable[[Exception], None]]] = []
         self._reference: float | None = None
         self._begin()
 
@@ -198,7 +201,7 @@ class Driver:
     def _warm_up(self, iterator: Any) -> None:
         if iterator.element_spec != self._structure:
             # Other data than in an earlier fit: what was found out is of another trace.
-            self._survey = None
+            self._survey, self._tried_forward = None, False
             self._structure = iterator.element_spec
         self._first_s = max(self._first_s, self._times[-1])
         self._times.clear()
@@ -222,15 +225,28 @@ class Driver:
         return logs
 
     def _poll(self) -> None:
+        (dispatch, then, otherwise), is_done = self._awaited[0], False
         try:
-            is_done = self._dispatch.poll()
+            is_done = dispatch.poll()
         except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
-            self._run = self._watch
-            self._check_failure(error)
-            return
+            self._stop_waiting()
+            otherwise(error)
         if is_done:
-            self._run = self._watch
-            self._take_up()
+            self._stop_waiting()
+            then(dispatch)
+
+    def _stop_waiting(self) -> None:
+        # What was waited for holds copies of the variables.
+        self._awaited.clear()
+        self._run = self._watch
+
+    def _wait_for(
+        self, dispatch: Any, then: Callable[[Any], None], otherwise: Callable[[Exception], None]
+    ) -> None:
+        """Train on until ``dispatch`` has run, then call ``then`` with it, or ``otherwise`` if it failed."""
+        self._awaited = [(dispatch, then, otherwise)]
+        self._poll_at = 0.0
+        self._run = self._watch_compile
 
     def _start(self, work: Callable[[], Any], then: Callable[[Background[Any]], None]) -> None:
         self._job, self._run = (Background(work), then), self._watch_job
@@ -243,7 +259,7 @@ class Driver:
         if self._survey is not None:
             self._consider()
             return
-        if self._typical() * self._left() < economics.SHORTEST:
+        if self._typical() * self._left() < economics.LEAST:
             if planned is not None:
                 self._rest()
             return
@@ -301,7 +317,8 @@ class Driver:
         elif not known.fits:
             self._begin_entry()
             self._end("the memory that is free is too little for copies of the variables")
-        elif self._is_worth_it():
+        elif (wants := self._wants_forward()) or self._is_worth_it():
+            self._forward_first = wants
             self._begin_entry()
             self._run = self._fetch
         elif self._planned(self.step) is not None:
@@ -319,6 +336,51 @@ class Driver:
             self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
         elif self._planned(self.step) is not None:
             self._rest()
+
+    # The forward half
+
+    def _wants_forward(self) -> bool:
+        """Return whether to try the forward half first: once, on a step that XLA takes as it is traced."""
+        known, typical, left = self._known(), self._typical(), self._left()
+        if self._tried_forward or self._challenger == "graph" or known.decision is not None:
+            return False
+        if known.graph.grows or not economics.wants_forward(typical, left, known.compile_s):
+            return False
+        return economics.pays_forward(typical, left, known.compile_s, known.prior, count_cores())
+
+    def _try_forward(self, batch: Sequence[Any]) -> None:
+        self._tried_forward, self._signature = True, sign(batch)
+        try:
+            forward = Forward(self._traced.concrete, batch)
+        except ValueError:  # there is none to be cut out
+            self._go_on(batch)
+            return
+        self._batch = batch
+        self._wait_for(forward, self._weigh_forward, lambda _: self._go_on(batch))
+
+    def _weigh_forward(self, forward: Forward) -> None:
+        pairs = forward.race()
+        plain, xla = (round(median(side) * 1e3, 4) for side in zip(*pairs, strict=True))
+        self.entry.update(forward_ms={"graph": plain, "xla": xla}, forward_s=round(forward.seconds, 4))
+        prior = economics.expect_by_forward(pairs)
+        if prior is None:
+            self._keep({"winner": self._incumbent, "forward_ms": self.entry["forward_ms"]})
+            self._end(f"graph kept: the forward pass takes {xla:.3g} ms under XLA and {plain:.3g} ms without")
+            return
+        self._survey = replace(self._known(), prior=prior)
+        self._go_on(self._batch)
+
+    def _go_on(self, batch: Sequence[Any]) -> None:
+        """Compile the whole step, if that still pays."""
+        self._batch = ()
+        if self._is_worth_it():
+            self._make_challenger(batch)
+            return
+        self.entry["outcome"] = "XLA would not make up for its compile in the steps that are left"
+        if self._planned(self.step) is not None:
+            self._rest()
+
+    # The shadow of a seeded program
 
     def _time_shadow(self, batch: Sequence[Any]) -> None:
         """Run the compiled step on copies a few times; training waits that long."""
@@ -345,7 +407,7 @@ class Driver:
             return self._typical() * self._left() >= economics.SHORTEST
         prior = known.prior
         if known.decision is not None and known.decision.graph_s and known.decision.xla_s:
-            prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s))
+            prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s), measured=True)
         # A trace of its own takes as long as Keras' first step, which was little else.
         retrace_s = self._first_s if known.graph.grows else 0.0
         return self._pays(known.compile_s + retrace_s, prior)
@@ -367,7 +429,7 @@ class Driver:
             return self.stock(iterator)
         logs = self._usual(batch)
         self.step += 1
-        self._guarded(self._make_challenger, batch)
+        self._guarded(self._try_forward if self._forward_first else self._make_challenger, batch)
         return logs
 
     def _make_challenger(self, batch: Sequence[Any]) -> None:
@@ -395,18 +457,16 @@ class Driver:
             return
         self._compiled = Executable(concrete)
         self._batch = batch
-        self._dispatch = Dispatch(concrete, batch)
-        self._poll_at = 0.0
-        self._run = self._watch_compile
+        self._wait_for(Dispatch(concrete, batch), self._take_up, self._check_failure)
 
     def _check_failure(self, error: Exception) -> None:
         reason = _reason(error)
         self._keep_failure(error, reason)
         self._end(f"XLA cannot compile the step: {reason}")
 
-    def _take_up(self) -> None:
+    def _take_up(self, dispatch: Dispatch) -> None:
         known = self._known().decision
-        self.entry["compile_s"] = round(self._dispatch.seconds or 0.0, 4)
+        self.entry["compile_s"] = round(dispatch.seconds or 0.0, 4)
         self.entry["compiled_at"] = self.step
         batch, self._batch = self._batch, ()
         if self._seed is not None:

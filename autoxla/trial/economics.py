@@ -6,20 +6,28 @@ network and MobileNetV2 on CPUs; the models that the project's figures are taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from autoxla.trial.comparison import GAIN
+from autoxla.trial.comparison import GAIN, Pair
 
-#: With less training than this ahead, nothing is started: any trial could only cost.
+#: With less training than this ahead, nothing is compiled on what is only expected of a step.
 SHORTEST = 10.0
+#: With less than this, nothing at all: any trial could only cost.
+LEAST = 3.0
 #: What a compile must be expected to save, or none is started.
 LEAST_SAVING = 2.0
 #: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
 SWITCH_SAVING = 0.3
 #: The share of the training ahead that may be spent where nothing can be gained in this run.
 CHEAP = 0.01
+#: A compile that takes longer is staked only on a step whose forward half has gained.
+LONG = 3.0
+#: The forward half compiles in this share of the time of the whole step, at most.
+FORWARD = 0.25
+#: How far the ratio of the whole step is from 1, by that of its forward half; and how sure that is.
+CARRIED, SURE = 0.7, 0.9
 #: Pairs that a race usually takes, and the steps of a pair.
 RACE_STEPS = 20
 #: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
@@ -40,10 +48,14 @@ ATTENTION = frozenset({"Softmax", "Einsum"})
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is expected before anything is measured: `chance` that XLA wins, `ratio` of its steps if so."""
+    """What is expected of XLA: the `chance` that it wins, and the `ratio` of its steps if so.
+
+    `measured` where an earlier run or the forward half says so, not only the kind of the operations.
+    """
 
     chance: float
     ratio: float
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +115,39 @@ def cost_of_trial(compile_seconds: float, step: float, prior: Prior, cores: int)
 def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
     """Return whether a challenger should be compiled now, with steps of ``step`` seconds and so many left."""
     ahead = step * steps_left
-    if ahead < SHORTEST:
-        return False
+    shortest, least = (LEAST, SWITCH_SAVING) if prior.measured else (SHORTEST, LEAST_SAVING)
     saving = (1 - prior.ratio) * max(0.0, ahead - compile_seconds)
-    return saving >= LEAST_SAVING and prior.chance * saving > cost_of_trial(
-        compile_seconds, step, prior, cores
-    )
+    if ahead < shortest or saving < least:
+        return False
+    return prior.chance * saving > cost_of_trial(compile_seconds, step, prior, cores)
+
+
+def wants_forward(step: float, steps_left: float, compile_seconds: float) -> bool:
+    """Return whether the stake is too high to compile a whole step on what is only expected."""
+    return step * steps_left < SHORTEST or compile_seconds > LONG
+
+
+def pays_forward(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
+    """Return whether the forward half should be compiled, to learn whether the whole step pays.
+
+    ``compile_seconds`` are those of the whole step.
+    """
+    ahead, stake = step * steps_left, FORWARD * compile_seconds
+    saving = (1 - prior.ratio) * max(0.0, ahead - stake - compile_seconds)
+    gain = saving - cost_of_trial(compile_seconds, step, prior, cores)
+    return ahead >= LEAST and saving >= SWITCH_SAVING and prior.chance * gain > slowdown(cores) * stake
+
+
+def expect_by_forward(pairs: Sequence[Pair]) -> Prior | None:
+    """Return what the forward half says of the whole step, None where XLA does not gain on it.
+
+    ``pairs`` are seconds of neighbouring runs, plain and under XLA. The fastest runs and the typical ones
+    must agree.
+    """
+    ratio = median(xla / plain for plain, xla in pairs)
+    if ratio >= 1 or min(xla for _, xla in pairs) >= min(plain for plain, _ in pairs):
+        return None
+    return Prior(SURE, 1 - CARRIED * (1 - ratio), measured=True)
 
 
 def is_cheap(step: float, steps_left: float, compile_seconds: float, cores: int) -> bool:
