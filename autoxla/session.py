@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 from autoxla import WATCHED
 from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
 from autoxla.hooks import finder
+from autoxla.hooks.targets import KERAS_PACKAGES, TARGETS
 from autoxla.learned import learn, recall
 from autoxla.notice import headline, notify
 from autoxla.places import cache_folder
@@ -48,16 +49,17 @@ if TYPE_CHECKING:
     from autoxla.compiled import Compiled
     from autoxla.lookahead import Program
 
+#: The module of ours that wraps the targets of a role.
+_WRAPPERS = {
+    "compile": "autoxla.hooks.compile",
+    "predict": "autoxla.hooks.compile",
+    "train": "autoxla.trial.hooks",
+}
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
-    ("keras.src.trainers.trainer", "autoxla.hooks.compile", "hook_keras_3"),
-    ("keras.src.backend.tensorflow.trainer", "autoxla.hooks.compile", "hook_keras_3_predict"),
-    ("keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
-    ("tf_keras.src.engine.training", "autoxla.hooks.compile", "hook_keras_2"),
+    *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
+    *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
-    ("keras.src.backend.tensorflow.trainer", "autoxla.trial.hooks", "hook_keras_3"),
-    ("keras.src.engine.training", "autoxla.trial.hooks", "hook_keras_2"),
-    ("tf_keras.src.engine.training", "autoxla.trial.hooks", "hook_keras_2"),
     (
         "tensorflow.python.distribute.collective_all_reduce_strategy",
         "autoxla.hooks.distribute",
@@ -65,10 +67,8 @@ METHOD_HOOKS = (
     ),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
-PROBE_HOOKS = (
-    ("keras.src.backend.tensorflow.trainer", "autoxla.trial.probe", "hook_keras_3"),
-    ("keras.src.engine.training", "autoxla.trial.probe", "hook_keras_2"),
-    ("tf_keras.src.engine.training", "autoxla.trial.probe", "hook_keras_2"),
+PROBE_HOOKS = tuple(
+    (target.module, "autoxla.trial.probe", "hook") for target in TARGETS if target.role == "train"
 )
 #: Names the file in which that command says what it asks for.
 PROBE = "AUTOXLA_PROBE"

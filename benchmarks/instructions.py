@@ -33,12 +33,18 @@ class Process(Protocol):
 
 
 def count_all(processes: Mapping[str, Process]) -> dict[str, dict[str, float]]:
-    """Return millions of instructions of each, and those above the first; nothing without valgrind."""
+    """Return millions of instructions of each, those above the first, and the ratio to it.
+
+    Nothing is counted without valgrind.
+    """
     if shutil.which("valgrind") is None:
         return {name: {} for name in processes}
     counts = {name: count(process) / 1e6 for name, process in processes.items()}
     base = next(iter(counts.values()))
-    return {name: {"Minstr": number, "added Minstr": number - base} for name, number in counts.items()}
+    return {
+        name: {"Minstr": number, "added Minstr": number - base, "ratio Minstr": number / base}
+        for name, number in counts.items()
+    }
 
 
 def count(process: Process) -> int:

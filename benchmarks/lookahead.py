@@ -1,31 +1,36 @@
 """What reading a program takes, from one module to 5,000, new and from the cache, beside TensorFlow's import.
 
-``python -m benchmarks.lookahead [--rounds 25] [--json FILE]`` times `read_program` over made-up
-packages of modules of 95 lines that all use ``tf.keras``, in milliseconds; programs of 1,000 modules
-and more in a fifth of the rounds. ``import tensorflow`` is timed in a child, a few times, if it is
-installed.
+``python -m benchmarks lookahead`` times `read_program` over made-up packages of modules of 100 lines that
+all use ``tf.keras``, in milliseconds of the processor; programs of 1,000 modules and more in a fifth of the
+rounds. ``import tensorflow`` is timed likewise in a child, in the same rounds. ``a module`` is the median
+over the number of modules: where the growth is linear, it stays the same.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
+from autoxla import __version__
 from autoxla.lookahead import Program, read_program
-from benchmarks import interleave, read_arguments, show, summarise, write_json
+from benchmarks import conclude, interleave, read_arguments, show
+from benchmarks.judging import estimate, pair_ratios
 
 SIZES = (1, 5, 10, 50, 100, 500, 1000, 5000)
-LARGE = 1000
-TENSORFLOW_ROUNDS = 3
-TIME = "import time; t = time.perf_counter(); import tensorflow; print(time.perf_counter() - t)"
+LARGE, QUICK = 1000, 100
+TENSORFLOW = "import tensorflow"
+#: The size that a limit is set for, and the same reading twice to see what the machine makes of it.
+TYPICAL, AGAIN = "50 modules, new", "50 modules, new, again"
+#: A share of a reading that can be told from noise.
+RESOLUTION = 0.1
+TIME = "import time; t = time.process_time(); import tensorflow; print(time.process_time() - t)"
 AGE = 3600 * 10**9  # ns; what has just changed is not kept
 
 MODULE = '''"""Stage {number} of the model."""
@@ -121,23 +126,56 @@ def evaluate(model, images, labels):
     """Return the accuracy."""
     scores = model.predict(images)
     return float(np.mean(np.argmax(scores, axis=-1) == labels))
+
+
+def count(model):
+    """Return the number of weights."""
+    sizes = [int(np.prod(weight.shape)) for weight in model.trainable_weights]
+    LOG.info("%d weights in %d variables", sum(sizes), len(sizes))
+    return sum(sizes)
 '''
 
 
 def main() -> None:
-    """Measure, print a table, keep the raw figures."""
+    """Measure, print tables, keep the raw figures."""
     arguments = read_arguments("Measure the reading of programs by their size.")
-    measured: dict[str, list[float]] = {}
-    if importlib.util.find_spec("tensorflow") is not None:
-        measured["import tensorflow"] = [time_tensorflow() for _ in range(TENSORFLOW_ROUNDS)]
+    sizes = [size for size in SIZES if size <= QUICK or not arguments.quick]
     with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
-            rounds = max(1, arguments.rounds // 5) if size >= LARGE else arguments.rounds
-            measured |= interleave(make_variants(Path(folder, str(size)), size), rounds)
-    summary = summarise(measured)
-    show({name: {key: row[key] for key in ("min", "median")} for name, row in summary.items()}, "ms")
-    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary, "measured": measured}
-    write_json(arguments.json, data, {"python": platform.python_version()})
+        measured = measure(Path(folder), sizes, arguments.rounds)
+    summary = summarise_sizes(measured)
+    show(summary, "ms", digits=3)
+    data = {
+        "unit": "ms",
+        "rounds": arguments.rounds,
+        "summary": summary,
+        "share": estimate(pair_ratios(measured[TYPICAL], measured[TENSORFLOW])),
+        "measured": measured,
+    }
+    versions = {"autoxla": __version__, "tensorflow": version("tensorflow")}
+    conclude(arguments, data, versions, again=(TYPICAL, AGAIN), resolution=RESOLUTION)
+
+
+def measure(folder: Path, sizes: Sequence[int], rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of TensorFlow's import and of each reading, by rounds."""
+    small: dict[str, Callable[[], float]] = {TENSORFLOW: time_tensorflow}
+    for size in (size for size in sizes if size < LARGE):
+        small |= make_variants(folder / str(size), size)
+    small[AGAIN] = small[TYPICAL]
+    measured = interleave(small, rounds)
+    for size in (size for size in sizes if size >= LARGE):
+        measured |= interleave(make_variants(folder / str(size), size), max(1, rounds // 5))
+    return measured
+
+
+def summarise_sizes(measured: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float | None]]:
+    """Return minimum, median with its interval, and the milliseconds of a module, of each reading."""
+    summary = {}
+    for name, times in measured.items():
+        found = estimate(times)
+        row = {"min": min(times), "median": found["median"], "low": found["low"], "high": found["high"]}
+        count = name.partition(" ")[0]
+        summary[name] = row | ({"a module": found["median"] / int(count)} if count.isdecimal() else {})
+    return summary
 
 
 def make_variants(folder: Path, size: int) -> dict[str, Callable[[], float]]:
@@ -174,9 +212,9 @@ def make_program(folder: Path, size: int) -> Program:
 
 def time_reading(program: Program, cache: Path | None) -> float:
     """Return the milliseconds of one reading."""
-    start = time.perf_counter()
+    start = time.process_time()
     read_program(program, path=[], cache=cache)
-    return (time.perf_counter() - start) * 1e3
+    return (time.process_time() - start) * 1e3
 
 
 def time_tensorflow() -> float:
@@ -186,7 +224,3 @@ def time_tensorflow() -> float:
         [sys.executable, "-c", TIME], capture_output=True, text=True, check=True, env=environment
     )
     return float(done.stdout) * 1e3
-
-
-if __name__ == "__main__":
-    main()

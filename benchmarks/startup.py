@@ -1,10 +1,10 @@
 """What autoxla adds to the start of an interpreter, beside other tools that begin there.
 
-``python -m benchmarks.startup [--rounds 25] [--json FILE]`` makes environments of its own in a
-temporary folder, one for each tool from the public index, so that nobody's ``.pth`` file is read
-by the rest. The bare start is an environment with nothing in it. OpenTelemetry runs without
-exporters and instrumentors, ddtrace without telemetry and remote configuration: both do more in
-real use. Where valgrind is found, instructions are counted, too.
+``python -m benchmarks startup`` makes environments of its own in a temporary folder, one for each tool
+from the public index, so that nobody's ``.pth`` file is read by the rest; with ``--quick`` those of
+autoxla only. The bare start is an environment with nothing in it. OpenTelemetry runs without exporters
+and instrumentors, ddtrace without telemetry and remote configuration: both do more in real use. Where
+valgrind is found, instructions are counted, too.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from benchmarks import interleave, read_arguments, show, summarise, write_json
+from benchmarks import conclude, read_arguments, show, summarise_processes, time_processes
 from benchmarks.instructions import count_all
 
 CHECKOUT = Path(__file__).parents[1]
 SITECUSTOMIZE = CHECKOUT / "sitecustomize_example.py"
+#: The same start twice, to see what the machine makes of it.
+BARE, AGAIN = "bare", "bare, again"
+#: A share of a bare start that can be told from noise: about a tenth of a millisecond.
+RESOLUTION = 0.015
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class Start:
     python: Path
     code: str = "pass"
     variables: Mapping[str, str] = field(default_factory=dict)
+    #: What stands between the interpreter and ``-c``.
+    words: tuple[str, ...] = ()
 
     @property
     def command(self) -> list[str]:
         """The words of the command."""
-        return [str(self.python), "-c", self.code]
+        return [str(self.python), *self.words, "-c", self.code]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,11 +101,9 @@ class Start:
         )
         return done.stdout
 
-    def time(self) -> float:
-        """Return the milliseconds from the start of the process to its end."""
-        begin = time.perf_counter()
+    def start(self) -> None:
+        """Run the process to its end."""
         self.run(self.code)
-        return (time.perf_counter() - begin) * 1000
 
     def modules(self) -> set[str]:
         """Return the names of the modules that are loaded afterwards."""
@@ -118,35 +120,42 @@ def main() -> None:
     arguments = read_arguments("Measure interpreter start with autoxla and beside it.")
     with tempfile.TemporaryDirectory() as folder:
         starts = make_starts(Path(folder))
-        added = {name: len(start.modules() - starts["bare"].modules()) for name, start in starts.items()}
+        if not arguments.quick:
+            starts |= make_hooks(Path(folder))
+        added = {name: len(start.modules() - starts[BARE].modules()) for name, start in starts.items()}
         counts = count_all(starts)
-        measured = interleave({name: start.time for name, start in starts.items()}, arguments.rounds)
+        runs = {name: start.start for name, start in starts.items()}
+        measured, processor = time_processes(runs, arguments.rounds)
         versions = find_versions(starts)
     summary = {
-        name: row | {"modules": added[name]} | counts[name] for name, row in summarise(measured).items()
+        name: row | {"modules": added[name]} | counts[name]
+        for name, row in summarise_processes(measured, processor).items()
     }
     show(summary, "ms")
-    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary, "measured": measured}
-    write_json(arguments.json, data, versions)
+    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary}
+    data |= {"measured": processor, "by the clock": measured}
+    conclude(arguments, data, versions, again=(BARE, AGAIN), resolution=RESOLUTION)
 
 
 def make_starts(folder: Path) -> dict[str, Start]:
-    """Return the ways to start that are compared, the bare one first."""
+    """Return the ways to start with autoxla, the bare one first."""
     wheel = build_wheel(folder)
-    make = partial(make_environment, folder)
-    shim = make("shim", wheel)
+    bare, shim = make_environment(folder, "bare"), make_environment(folder, "shim", wheel)
     starts = {
-        "bare": Start(make("bare")),
+        BARE: Start(bare),
+        AGAIN: Start(bare),
         "import autoxla": Start(shim, "import autoxla"),
         "autoxla.pth, active": Start(shim, variables={"AUTOXLA_ACTIVE": "1"}),
         "autoxla.pth, inactive": Start(shim),
         "autoxla.pth, AUTOXLA=off": Start(shim, variables={"AUTOXLA": "off", "AUTOXLA_ACTIVE": "1"}),
         "import autoxla, AUTOXLA=off": Start(shim, "import autoxla", {"AUTOXLA": "off"}),
         "autoxla site hook": Start(make_enabled(folder, wheel)),
+        "launcher, python -m autoxla": Start(shim, words=("-m", "autoxla")),
+        "launcher, autoxla": Start(shim.with_name("autoxla")),
     }
     if SITECUSTOMIZE.exists():
         starts["sitecustomize_example.py"] = Start(make_customized(folder, wheel))
-    return starts | make_hooks(folder)
+    return starts
 
 
 def make_hooks(folder: Path) -> dict[str, Start]:
@@ -168,7 +177,8 @@ def make_hook(hook: Hook, python: Path, folder: Path) -> Start:
 
 def find_versions(starts: Mapping[str, Start]) -> dict[str, str]:
     """Return the versions of what was measured."""
-    tools = {hook.tool: starts[name].version(hook.tool) for name, hook in HOOKS.items()}
+    hooks = {name: hook for name, hook in HOOKS.items() if name in starts}
+    tools = {hook.tool: starts[name].version(hook.tool) for name, hook in hooks.items()}
     return {"autoxla-runtime": starts["import autoxla"].version("autoxla-runtime"), **tools}
 
 
@@ -212,7 +222,3 @@ def find_packages(python: Path) -> Path:
 def pip(*words: str) -> None:
     """Run pip of this interpreter quietly; `CalledProcessError` if it fails."""
     subprocess.run([sys.executable, "-m", "pip", "--quiet", *words], check=True)
-
-
-if __name__ == "__main__":
-    main()

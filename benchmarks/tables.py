@@ -1,70 +1,220 @@
-"""The tables of docs/startup.md, made from the figures in ``benchmarks/results``.
+"""The tables of docs/startup.md, docs/performance.md and docs/paths.md, made from ``benchmarks/results``.
 
-``python -m benchmarks.tables`` writes them between their marks in the document, so that the text
-shows what was measured and nothing else.
+``python -m benchmarks tables`` writes them between their marks, so that the pages show what was measured and
+nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paths import table as paths
+from benchmarks.targets import TARGETS, Figure, Target, judge
+
 CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
-DOCUMENT = CHECKOUT / "docs" / "startup.md"
+DOCUMENTS = tuple(CHECKOUT / "docs" / name for name in ("startup.md", "performance.md"))
 #: What a column of the results is called, and how many decimal places it has.
 COLUMNS = {
     "min": ("min, ms", 1),
     "median": ("median, ms", 1),
     "added min": ("+ min, ms", 1),
     "added median": ("+ median, ms", 1),
+    "processor added min": ("processor + min, ms", 2),
+    "processor added median": ("+ median, ms", 2),
+    "processor low": ("from", 2),
+    "processor high": ("to", 2),
     "modules": ("+ modules", 0),
     "Minstr": ("million instructions", 1),
-    "added Minstr": ("+ million instructions", 1),
+    "ratio Minstr": ("over the first", 3),
 }
+NOTHING = "Not measured yet."
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Renew the tables in the document."""
-    DOCUMENT.write_text(renew(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+    """Renew the tables in the documents."""
+    for document in DOCUMENTS:
+        document.write_text(renew(document.read_text(encoding="utf-8")), encoding="utf-8")
+    text = paths.DOCUMENT.read_text(encoding="utf-8")
+    paths.DOCUMENT.write_text(paths.fill(text, paths.make_sections(load("paths"))), encoding="utf-8")
 
 
 def renew(text: str) -> str:
-    """Return ``text`` with the table of ``results/NAME.json`` below each ``<!-- table: NAME -->``."""
-    return _PLACE.sub(lambda found: f"{found[1]}{format_file(RESULTS / f'{found[2]}.json')}{found[3]}", text)
+    """Return ``text`` with a table below each ``<!-- table: NAME -->``. Raises KeyError for another name."""
+    return _PLACE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
 
 
-def format_file(file: Path) -> str:
-    """Return the summary in ``file`` as a Markdown table, with what it belongs to below."""
-    data = json.loads(file.read_text(encoding="utf-8"))
-    return f"{format_summary(data['summary'])}\n{format_origin(data)}\n"
+def load(name: str) -> dict[str, Any]:
+    """Return the figures of a benchmark, empty where it was not run."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def format_summary(summary: Mapping[str, Mapping[str, float]]) -> str:
+def format_starts(data: Mapping[str, Any]) -> str:
+    """Return the summary of starts as a table, with what it belongs to below."""
+    return f"{format_summary(data['summary'])}\n\n{format_origin(data)}" if data else NOTHING
+
+
+def format_summary(summary: Mapping[str, Mapping[str, float | None]]) -> str:
     """Return one line for each variant; a figure that it lacks is left blank."""
     names = [name for name in COLUMNS if any(name in row for row in summary.values())]
-    head = ["", *(COLUMNS[name][0] for name in names)]
-    lines = [head, ["---", *["--:"] * len(names)]]
-    lines += [[title, *(_format_cell(row, name) for name in names)] for title, row in summary.items()]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = ([title, *(_format_cell(row, name) for name in names)] for title, row in summary.items())
+    return format_table(["", *(COLUMNS[name][0] for name in names)], rows)
 
 
 def format_origin(data: Mapping[str, Any]) -> str:
-    """Return rounds, date, system and versions as a sentence."""
+    """Return rounds, date, system, load and versions as a sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(data["versions"].items()))
+    before, after = data["load"]
     return (
-        f"{data['rounds']} interleaved rounds, {data['date']}, CPython {data['python']}, {data['system']};"
-        f" {versions}."
+        f"{data['rounds']} interleaved rounds, {data['date']}, CPython {data['python']}, {data['system']}, "
+        f"{data['machine']['cores']} cores, load average {before} before and {after} after; {versions}."
     )
 
 
-def _format_cell(row: Mapping[str, float], name: str) -> str:
-    return f"{row[name]:.{COLUMNS[name][1]}f}" if name in row else ""
+def format_targets(targets: Sequence[Target] = TARGETS) -> str:
+    """Return the limits with what was measured of each."""
+    head = ["what autoxla adds", "limit", "by the minima", "median, and its interval", "", "command"]
+    return format_table(head, (_format_target(target, load(target.file)) for target in targets))
 
 
-if __name__ == "__main__":
-    main()
+def _format_target(target: Target, data: Mapping[str, Any]) -> list[str]:
+    limit = f"{target.limit:g} {target.unit}".strip()
+    command = f"`{target.command}`"
+    figure = target.read(data) if data else None
+    if figure is None:
+        return [target.what, limit, "", "", "not measured yet", command]
+    least = "" if figure.least is None else f"{figure.least:.3g}"
+    return [target.what, limit, least, _format_median(figure), judge(target, figure), command]
+
+
+def _format_median(figure: Figure) -> str:
+    if figure.low is None or figure.high is None or figure.low == figure.high:
+        return _shorten(figure.median)
+    return f"{_shorten(figure.median)} ({_shorten(figure.low)} to {_shorten(figure.high)})"
+
+
+def _shorten(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def format_imports(data: Mapping[str, Any]) -> str:
+    """Return what whole imports take with autoxla, over what they take without."""
+    if not data:
+        return NOTHING
+    head = ["", "without, ms", "ratio by the clock", "ratio by the processor", "at most", "+ MiB"]
+    rows = (
+        [
+            f"`{name}`",
+            f"{row['without, ms']['median']:,.0f}",
+            _format_median(Figure(None, **row["ratio"])),
+            _format_median(Figure(None, **row["processor ratio"])),
+            f"{row['own share']['median']:.3f}",
+            f"{row['added MiB']['median']:.1f}",
+        ]
+        for name, row in data["imports"].items()
+    )
+    return f"{format_table(head, rows)}\n\n{format_origin(data)}"
+
+
+def format_lookahead(data: Mapping[str, Any]) -> str:
+    """Return what reading programs takes, by their size."""
+    if not data:
+        return NOTHING
+    head = ["", "min, ms", "median, ms", "ms a module"]
+    rows = (
+        [
+            name,
+            f"{row['min']:,.2f}",
+            f"{row['median']:,.2f}",
+            f"{row['a module']:.3f}" if "a module" in row else "",
+        ]
+        for name, row in data["summary"].items()
+    )
+    return f"{format_table(head, rows)}\n\n{format_origin(data)}"
+
+
+def format_plans(data: Mapping[str, Any]) -> str:
+    """Return what plans take."""
+    if not data:
+        return NOTHING
+    rows = ([name, f"{row['min']:.0f}", f"{row['median']:.0f}"] for name, row in data["summary"].items())
+    product = data["product"]
+    return (
+        f"{format_table(['', 'min, µs', 'median, µs'], rows)}\n\n"
+        f"All {product['situations']:,} situations of the product: {product['seconds']:.0f} s, "
+        f"99 of 100 in {product['99 of 100']:.0f} µs at most.\n\n{format_origin(data)}"
+    )
+
+
+def format_records(data: Mapping[str, Any]) -> str:
+    """Return what many processes on one cache take, and what went wrong."""
+    if not data:
+        return NOTHING
+    rows = (
+        [name, f"{row['min']:.2f}", f"{row['median']:.2f}", f"{data['writes'] / row['median']:,.0f}"]
+        for name, row in data["summary"].items()
+    )
+    ratio, faults = _format_median(Figure(None, **data["ratio"])), len(data["faults"])
+    return (
+        f"{format_table(['', 'min, s', 'median, s', 'records a second'], rows)}\n\n"
+        f"{data['processes']} processes over one: {ratio}. Records lost or damaged in {data['rounds']} "
+        f"rounds of each: {faults}.\n\n{format_origin(data)}"
+    )
+
+
+def format_noise() -> str:
+    """Return how noisy the machine was in each file."""
+    names = dict.fromkeys(target.file for target in TARGETS)
+    rows = (_format_noise(name, load(name)) for name in [*names, "records"])
+    head = ["file", "date", "load before, after", "the same twice, ratio", "to be told", "machine"]
+    return format_table(head, rows)
+
+
+def _format_noise(name: str, data: Mapping[str, Any]) -> list[str]:
+    if not data:
+        return [name, "not measured yet", "", "", "", ""]
+    begin, end = data["load"]
+    row = [name, data["date"], f"{begin}, {end}"]
+    if "noise" not in data:
+        return [*row, "", "", "not told"]
+    noise = data["noise"]
+    verdict = {None: "too few rounds to tell", True: "too noisy to tell", False: "quiet enough"}[
+        noise["noisy"]
+    ]
+    return [*row, _format_median(Figure(None, **noise["ratio"])), f"{noise['resolution']:.1%}", verdict]
+
+
+def format_gain() -> str:
+    """Return what the choice of a path gains, from the figures of docs/paths.md."""
+    return paths.make_sections(load("paths"))["summary"]
+
+
+def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table whose first column is text."""
+    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _format_cell(row: Mapping[str, float | None], name: str) -> str:
+    value = row.get(name)
+    return "" if value is None else f"{value:.{COLUMNS[name][1]}f}"
+
+
+#: What stands below each mark.
+TABLES: Mapping[str, Callable[[], str]] = {
+    "startup": lambda: format_starts(load("startup")),
+    "launchers": lambda: format_starts(load("launchers")),
+    "targets": format_targets,
+    "noise": format_noise,
+    "imports": lambda: format_imports(load("imports")),
+    "lookahead": lambda: format_lookahead(load("lookahead")),
+    "plans": lambda: format_plans(load("decide")),
+    "records": lambda: format_records(load("records")),
+    "gain": format_gain,
+}

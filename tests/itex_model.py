@@ -2,8 +2,8 @@
 
 It is deliberately separate from the rules of autoxla: it says what *happens* under an environment,
 the rules say what to do about it. It knows ITEX as it was built from its main branch (``main``)
-and the last published wheels (``2.15``). It does not model the order of imports, broken shared
-libraries, nor a Keras 3 that is missing.
+and the last published wheels (``2.15``), both as built for GPUs. It does not model the order of imports,
+broken shared libraries, a Keras 3 that is missing, nor the strict booleans' names of old.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ STRICT = (
     "ITEX_LAYOUT_OPT",
     "ITEX_ONEDNN_GRAPH",
     "ITEX_AUTO_MIXED_PRECISION",
+    "ITEX_CACHE_ONEDNN_OBJECT",
     "ITEX_OMP_THREADPOOL",
+    "ITEX_SHARDING",
+    "ITEX_TF_CONSTANT_FOLDING",
 )
 #: Variables that change what ITEX does, in the order in which the model keeps them.
 READ = (NPD, DISABLE, LEGACY, FLAGS, BACKEND, *STRICT)

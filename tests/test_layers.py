@@ -18,6 +18,7 @@ LAYERS = {
     "autoxla.hooks.finder": 0,
     "autoxla.hooks.faults": 0,
     "autoxla.hooks.execution": 0,
+    "autoxla.hooks.targets": 1,
     "autoxla.facts": 1,
     "autoxla.readers": 1,
     "autoxla.places": 1,

@@ -71,12 +71,21 @@ SPELLINGS: dict[str, dict[str | None, int]] = {
 
 STRICT = (
     "ITEX_AUTO_MIXED_PRECISION",
+    "ITEX_CACHE_ONEDNN_OBJECT",
+    "ITEX_ENABLE_ONEDNN_GRAPH",
+    "ITEX_ENABLE_ONEDNN_LAYOUT_OPT",
+    "ITEX_ENABLE_REMAPPER",
     "ITEX_LAYOUT_OPT",
     "ITEX_OMP_THREADPOOL",
     "ITEX_ONEDNN_GRAPH",
+    "ITEX_ONEDNN_LAYOUT_OPT",
     "ITEX_OPS_OVERRIDE",
     "ITEX_REMAPPER",
+    "ITEX_SHARDING",
+    "ITEX_TF_CONSTANT_FOLDING",
 )
+#: Set by C code in every case, unless it is set already.
+CACHE = {"ITEX_CACHE_ONEDNN_OBJECT": "1"}
 
 #: Values of TF_XLA_FLAGS to what TensorFlow makes of them: auto jit on, off, or the end of the process.
 FLAGS = {
@@ -170,10 +179,19 @@ def test_each_combination_of_spellings_ends_as_the_transition_table_says(library
 @pytest.mark.parametrize("name", STRICT)
 def test_a_strict_boolean_aborts_on_what_it_cannot_read(library: Path, name: str) -> None:
     bad, good = ("yes", "", "on", "no", "2", " 1"), ("1", "0", "TRUE", "true", "False")
-    outcomes = evaluate(library, [{name: value} for value in (*bad, *good)])
+    # With XLA on C code sets the graph options' new names, and those of old are not read.
+    outcomes = evaluate(library, [{name: value, "ITEX_DISABLE_XLA": "1"} for value in (*bad, *good)])
     assert [o.status for o in outcomes] == [-signal.SIGABRT] * len(bad) + [0] * len(good)
     messages = [f"Failed to parse the env-var ${{{name}}} into bool: {value}. " for value in bad]
     assert [m for m, o in zip(messages, outcomes, strict=False) if m not in o.printed] == []
+
+
+def test_a_name_of_old_is_not_read_beside_the_new_one(library: Path) -> None:
+    old = {"ITEX_ENABLE_REMAPPER": "yes", "ITEX_ENABLE_ONEDNN_LAYOUT_OPT": "yes"}
+    one, both = {"ITEX_ENABLE_REMAPPER": "yes", "ITEX_REMAPPER": "0"}, {**old, "ITEX_ONEDNN_LAYOUT_OPT": "1"}
+    cases = [one, both, {**both, "ITEX_REMAPPER": "1"}]
+    outcomes = evaluate(library, [*({**case, "ITEX_DISABLE_XLA": "1"} for case in cases), both])
+    assert [o.status for o in outcomes] == [0, -signal.SIGABRT, 0, 0]
 
 
 def test_a_fatal_state_comes_before_a_strict_boolean(library: Path) -> None:
@@ -190,12 +208,13 @@ def test_c_code_sets_variables_where_xla_is_on_and_overwrites_none_but_its_flags
             {"ITEX_DISABLE_XLA": "1"},
         ],
     )
-    wrapper = {"ENABLE_PJRT_COMPATIBILITY": "1", "TF_XLA_FLAGS": "--tf_xla_use_device_api=true"}
+    wrapper = {"ENABLE_PJRT_COMPATIBILITY": "1", "TF_XLA_FLAGS": "--tf_xla_use_device_api=true", **CACHE}
     graph = {"ITEX_REMAPPER": "0", "ITEX_LAYOUT_OPT": "0", "ITEX_ENABLE_MULTIPLE_STREAM": "1", "MHA": "0"}
     assert by_default.variables == {**wrapper, **graph}
     flags = "--tf_xla_auto_jit=2 --tf_xla_use_device_api=true"
     assert kept.variables == {
         **graph,
+        **CACHE,
         "ITEX_REMAPPER": "1",
         "ENABLE_PJRT_COMPATIBILITY": "0",
         "TF_XLA_FLAGS": flags,
@@ -242,7 +261,7 @@ def test_the_release_2_15_has_no_fatal_state_but_strict_booleans(release: Path) 
     )
     assert [default.status, refused.status, clustered.status, bad.status] == [0, 0, 0, -signal.SIGABRT]
     assert ["device=NPD" in o.state for o in (default, refused, clustered)] == [True, False, True]
-    assert [default.printed, default.variables] == ["", {}]
+    assert [default.printed, default.variables] == ["", CACHE]
     assert clustered.variables["TF_XLA_FLAGS"] == "--tf_xla_auto_jit=2"
     assert clustered.variables["ITEX_REMAPPER"] == "0"
 

@@ -30,7 +30,9 @@ VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0
 WITHOUT_TF_KERAS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}
 OLD = {"tensorflow": (2, 15, 1), "keras": (2, 15, 0), "tf-keras": (2, 15, 0)}
 MAIN = (Plugin("itex", "libitex_gpu.so"),)
+MAIN_ON_CPU = (Plugin("itex", "/env/site-packages/tensorflow-plugins/libitex_cpu.so"),)
 WHEEL = (Plugin("itex", "libitex_cpu.so", (2, 15, 0, 3)),)
+WHEEL_ON_GPU = (Plugin("itex", "libitex_gpu.so", (2, 15, 0, 3)),)
 METAL = (Plugin("metal", "libmetal_plugin.dylib", (1, 1, 0)),)
 XPU = Hardware("present", frozenset({"xpu"}))
 NO_DEVICE = Hardware("none")
@@ -344,6 +346,7 @@ def test_messages_name_only_known_words() -> None:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
         known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned"}
         known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
+        known |= {"it"} if rule.subject is not None else set()
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
 
 
@@ -361,6 +364,20 @@ def test_observe_finds_the_same_and_does_nothing(code: str) -> None:
 def test_off_is_empty(code: str) -> None:
     situation = CASES[code][0]
     assert decide(replace(situation, settings=Settings(mode="off"))) == Plan()
+
+
+def test_no_path_is_chosen_to_cure_hazards_only() -> None:
+    situation = make(tuned=TUNED)
+    assert decide(situation).settings or decide(situation).jit_compile is not None
+    assert decide(replace(situation, settings=Settings(mode="fix"))) == decide(
+        make(settings=Settings(mode="fix"))
+    )
+
+
+def test_a_backend_that_only_keras_3_reads_does_not_matter_to_keras_2() -> None:
+    switched = {"keras_config": THEANO, "environment": {"TF_USE_LEGACY_KERAS": "1"}}
+    assert not any(finding.code == "AX402" for finding in decide(make(**switched)).findings)
+    assert any(f.code == "AX402" for f in decide(make(**switched, importing="keras")).findings)
 
 
 def test_an_empty_situation_gives_an_empty_plan() -> None:
@@ -445,6 +462,73 @@ def test_what_a_plan_sets(situation: Situation, expected: dict[str, str | None] 
         assert "TF_XLA_FLAGS" not in values(decide(situation))
     else:
         assert values(decide(situation)) == expected
+
+
+@pytest.mark.parametrize(
+    ("plugins", "aborts", "reads_it_leniently"),
+    [
+        (WHEEL, {"TF_ENABLE_ONEDNN_OPTS": "yes"}, WHEEL_ON_GPU),
+        (MAIN_ON_CPU, {"TF_ENABLE_ONEDNN_OPTS": "yes"}, MAIN),
+        (WHEEL_ON_GPU, {"ITEX_TILE_AS_DEVICE": "yes"}, WHEEL),
+        (WHEEL_ON_GPU, {"ITEX_TILE_AS_DEVICE": "yes"}, MAIN),
+    ],
+)
+def test_a_strict_boolean_of_one_build(
+    plugins: tuple[Plugin, ...], aborts: dict[str, str], reads_it_leniently: tuple[Plugin, ...]
+) -> None:
+    (name,) = aborts
+    assert values(decide(make(plugins=plugins, environment=aborts))) == {name: "1"}
+    assert values(decide(make(plugins=reads_it_leniently, environment=aborts))) == {}
+
+
+def test_a_strict_boolean_by_its_name_of_old_counts_where_the_new_one_is_not_set() -> None:
+    old = {"ITEX_ENABLE_REMAPPER": "off"}
+    assert values(decide(make(plugins=WHEEL, environment=old))) == {"ITEX_ENABLE_REMAPPER": "0"}
+    assert values(decide(make(plugins=WHEEL, environment=env(old, ITEX_REMAPPER="1")))) == {}
+    both = {"ITEX_ENABLE_ONEDNN_LAYOUT_OPT": "off", "ITEX_ONEDNN_LAYOUT_OPT": "on"}
+    assert values(decide(make(plugins=WHEEL, environment=both))) == {"ITEX_ONEDNN_LAYOUT_OPT": "1"}
+
+
+def test_the_message_names_the_variable_that_is_misspelt() -> None:
+    strict = found(make(plugins=WHEEL, environment={"ITEX_REMAPPER": "on"}), "AX213")[0]
+    assert strict.message.startswith("ITEX_REMAPPER='on': ")
+    lenient = found(make(plugins=MAIN, environment={"ITEX_CACHE_PJRT_BUFFER": "yes"}), "AX217")[0]
+    assert lenient.message.startswith("ITEX_CACHE_PJRT_BUFFER='yes': ")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"environment": STREAM, "usage": keras(3)},
+        {"environment": STREAM, "usage": keras(0)},
+        {"environment": env(STREAM, LEVEL_2), "usage": keras(0)},
+        {"environment": {"TF_XLA_FLAGS": "flags.txt"}, "flag_files": {"TF_XLA_FLAGS": "--a=1"}},
+        {"environment": DISABLED, "usage": keras(3)},
+        {"environment": {"ITEX_DISABLE_XLA": "yes"}},
+    ],
+)
+def test_the_build_for_cpus_has_no_device_that_could_end_the_process(known: dict[str, Any]) -> None:
+    codes = {f.code for f in decide(make(plugins=MAIN_ON_CPU, hardware=NO_DEVICE, **known)).findings}
+    device = {f.code for f in decide(make(plugins=MAIN, hardware=NO_DEVICE, **known)).findings}
+    of_the_device = {"AX201", "AX202", "AX204", "AX206", "AX207", "AX214", "AX217", "AX218", "AX220"}
+    assert device & of_the_device
+    assert codes & of_the_device == set()
+    assert decide(make(plugins=MAIN_ON_CPU, **known)).path.device == "stock"
+
+
+def test_the_build_for_cpus_has_the_guard() -> None:
+    situation = make(plugins=MAIN_ON_CPU, usage=keras(3), hardware=NO_DEVICE)
+    assert values(decide(situation)) == DISABLED
+
+
+def test_tensorflow_2_15_serves_a_keras_3_that_is_installed_over_it() -> None:
+    releases = {"tensorflow": (2, 15, 1), "keras": (3, 3, 3), "tf-keras": (2, 15, 1)}
+    usage = Usage(tf_keras_api=True)
+    assert decide(make(versions=releases, usage=usage)).path.keras == 3
+    assert decide(make(versions=OLD, usage=usage)).path.keras == 2
+    older = {**releases, "tensorflow": (2, 14, 0)}
+    assert decide(make(versions=older, usage=usage)).path.keras == 2
+    assert values(decide(make(versions=releases, reading=read(KERAS_2_USE)))) == {"TF_USE_LEGACY_KERAS": "1"}
 
 
 def test_import_order_with_the_wheel_only_under_ops_override() -> None:

@@ -101,9 +101,10 @@ PROSE: Mapping[str, Prose] = {
         Followed(_NO_JIT, _LEVEL_2, ITEX),
     ),
     "AX213": Prose(
-        "Some of ITEX's variables are read by a reader that knows `0`, `1`, `true` and `false` and aborts "
-        "the process on anything else, the empty string included. That happens inside `import tensorflow`, "
-        "without a Python exception. autoxla keeps what the value evidently means, and spells it so that it "
+        "A dozen of ITEX's variables are read by a reader that knows `0`, `1`, `true` and `false` and aborts "
+        "the process on anything else, the empty string included; its build for CPUs reads TensorFlow's "
+        "`TF_ENABLE_ONEDNN_OPTS` with it, too. That happens inside `import tensorflow`, without a Python "
+        "exception. autoxla keeps what the value evidently means, and spells it so that it "
         "is understood.",
         Followed(_KERAS, {"ITEX_OPS_OVERRIDE": "yes"}, ITEX_2_15),
     ),

@@ -24,6 +24,7 @@ from autoxla.facts import Finding, Plan, Setting
 from autoxla.hooks import finder
 from autoxla.hooks.distribute import in_strategy, without_xla
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
+from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
 from autoxla.notice import headline, notify
 from autoxla.readers import guard_disabled
@@ -37,31 +38,31 @@ _inside: set[int] = set()
 _announced: set[str] = set()
 
 
-def hook_keras_3(module: ModuleType) -> None:
-    """Wrap ``compile`` and ``compile_from_config`` of Keras 3's ``Trainer``."""
-    _hook(getattr(module, "Trainer", None), "compile", _compile)
-    _hook(getattr(module, "Trainer", None), "compile_from_config", _compile_from_config)
+def hook(module: ModuleType) -> None:
+    """Wrap what a release of Keras has in ``module``; ``predict`` only where ITEX guards it."""
+    for target in of_module(module, "compile", "predict"):
+        if target.role == "compile" or current().plan.guard:
+            _hook_or_stand_aside(target, module)
 
 
-def hook_keras_3_predict(module: ModuleType) -> None:
-    """Wrap ``predict`` of Keras 3's TensorFlow trainer where ITEX guards it."""
-    if current().plan.guard:
-        _hook(getattr(module, "TensorFlowTrainer", None), "predict", _predict)
-
-
-def hook_keras_2(module: ModuleType) -> None:
-    """Wrap ``compile`` of Keras 2's ``Model``."""
-    _hook(getattr(module, "Model", None), "compile", _compile)
+def hook_elsewhere(package: ModuleType) -> None:
+    """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
+    targets = list(of_package(package.__name__, "compile"))
+    if not targets or any(target.module in sys.modules for target in targets):
+        return
+    found = [(target.find_elsewhere(package), target) for target in targets]
+    for owner, target in found:
+        if owner is not None:
+            _hook(owner, target)
+            return
+    stand_aside(("compile",))
 
 
 def hook_again(_: ModuleType) -> None:
     """Be outermost again, after a plug-in put its own methods over ours while TensorFlow loaded."""
-    for name, hook in (
-        ("keras.src.trainers.trainer", hook_keras_3),
-        ("keras.src.backend.tensorflow.trainer", hook_keras_3_predict),
-    ):
-        if name in sys.modules:
-            hook(sys.modules[name])
+    for target in TARGETS:
+        if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
+            hook(sys.modules[target.module])
 
 
 def unhook() -> None:
@@ -69,9 +70,24 @@ def unhook() -> None:
     unwrap(_wrapped)
 
 
-def _hook(owner: type | None, name: str, wrapper: Wrapper) -> None:
-    if not wrap(owner, name, wrapper, _wrapped):
-        current().add_finding(_unknown_release(name))
+def _hook_or_stand_aside(target: Target, module: ModuleType) -> None:
+    owner = target.find(module)
+    if owner is None:
+        stand_aside(target.lacking(getattr(module, target.owner, object)))
+        return
+    _hook(owner, target)
+
+
+def _hook(owner: type, target: Target) -> None:
+    for name in target.names:
+        wrap(owner, name, _METHODS[name], _wrapped)
+
+
+def stand_aside(names: Sequence[str]) -> None:
+    """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
+    session = current()
+    if not any(finding.code == "AX904" for finding in session.findings):
+        session.add_finding(_unknown_release(names))
 
 
 def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -254,10 +270,18 @@ def _guarded(function: Callable[..., None], *args: Any) -> None:
         finder.note_fault("compile", error)
 
 
-def _unknown_release(name: str) -> Finding:
+def _unknown_release(names: Sequence[str]) -> Finding:
+    methods = ", ".join(f"{name}()" for name in names)
     return Finding(
         "AX904",
         "warning",
-        f"this release of Keras has no {name}() where autoxla knows it; the program runs without that hook",
+        f"this release of Keras has no {methods} where autoxla knows it; the program runs without that hook",
         "report the release of Keras",
     )
+
+
+_METHODS: dict[str, Wrapper] = {
+    "compile": _compile,
+    "compile_from_config": _compile_from_config,
+    "predict": _predict,
+}

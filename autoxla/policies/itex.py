@@ -9,7 +9,7 @@ Published wheels end at 2.15 and know nothing of Keras 3; the machine is in late
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from autoxla.policies.rule import KERAS_3, Cure, Draft, Rule
 from autoxla.readers import guard_disabled, guard_sees_auto_jit, intended, itex_lenient, itex_strict
@@ -27,8 +27,22 @@ STRICT = (
     "ITEX_LAYOUT_OPT",
     "ITEX_ONEDNN_GRAPH",
     "ITEX_AUTO_MIXED_PRECISION",
+    "ITEX_CACHE_ONEDNN_OBJECT",
     "ITEX_OMP_THREADPOOL",
+    "ITEX_SHARDING",
+    "ITEX_TF_CONSTANT_FOLDING",
 )
+#: The same, by their names of old: each is read where none of the others is set. ITEX's XLA sets those,
+#: but a later rule may turn it off.
+STRICT_OLD: Mapping[str, tuple[str, ...]] = {
+    "ITEX_ENABLE_ONEDNN_GRAPH": ("ITEX_ONEDNN_GRAPH",),
+    "ITEX_ENABLE_REMAPPER": ("ITEX_REMAPPER",),
+    "ITEX_ONEDNN_LAYOUT_OPT": ("ITEX_LAYOUT_OPT",),
+    "ITEX_ENABLE_ONEDNN_LAYOUT_OPT": ("ITEX_LAYOUT_OPT", "ITEX_ONEDNN_LAYOUT_OPT"),
+}
+#: The same, in the build for CPUs; and in the one for GPUs of the release 2.15.
+STRICT_ON_CPU = "TF_ENABLE_ONEDNN_OPTS"
+STRICT_ON_GPU_2_15 = "ITEX_TILE_AS_DEVICE"
 #: Read with a reader that takes anything but 1 and true for false.
 LENIENT = (NPD, DISABLE, "ITEX_CACHE_PJRT_BUFFER")
 
@@ -87,8 +101,13 @@ def _loading(draft: Draft) -> bool:
     return draft.itex_main and not draft.tensorflow_loaded
 
 
+def _loading_device(draft: Draft) -> bool:
+    # The build for CPUs has the guard and no more: no device to choose, no XLA, no flags of its own.
+    return _loading(draft) and draft.itex_device
+
+
 def _is_fatal(draft: Draft) -> bool:
-    return _loading(draft) and not npd(draft) and xla_on(draft)
+    return _loading_device(draft) and not npd(draft) and xla_on(draft)
 
 
 def _quits(draft: Draft) -> bool:
@@ -116,8 +135,18 @@ def _no_override_or_level_1(draft: Draft) -> tuple[Cure, ...]:
     return (level_1,) if draft.situation.usage.ops_override else (Cure(OVERRIDE, "0"), level_1)
 
 
+def _read_strictly(draft: Draft) -> Iterator[str]:
+    yield from STRICT
+    yield from (old for old, others in STRICT_OLD.items() if draft.environment.keys().isdisjoint(others))
+    if not draft.itex_device:
+        yield STRICT_ON_CPU
+    elif not draft.itex_main:
+        yield STRICT_ON_GPU_2_15
+
+
 def _misspelt_strict(draft: Draft) -> str | None:
-    return next((n for n in STRICT if itex_strict(draft.environment.get(n)) == "abort"), None)
+    names = _read_strictly(draft)
+    return next((n for n in names if itex_strict(draft.environment.get(n)) == "abort"), None)
 
 
 def _spell_strictly(draft: Draft) -> bool:
@@ -173,7 +202,7 @@ def _clusters_with_keras(draft: Draft) -> bool:
 
 def _runs_without_xla(draft: Draft) -> bool:
     undecided = draft.jit is None and _keras(draft) in (3, None)
-    return draft.itex_main and not xla_on(draft) and undecided
+    return draft.itex_main and draft.itex_device and not xla_on(draft) and undecided
 
 
 RULES = (
@@ -181,12 +210,12 @@ RULES = (
         "AX213",
         "error",
         "An ITEX variable is spelt so that ITEX aborts",
-        "an ITEX variable that takes only 0, 1, true and false has another value: "
-        "ITEX_OPS_OVERRIDE={ITEX_OPS_OVERRIDE}; ITEX aborts the process on it",
+        "{it}: ITEX takes only 0, 1, true and false for it, and aborts the process on anything else",
         "set it to 0 or 1",
         MACHINE,
         lambda d: d.itex is not None and not d.tensorflow_loaded and _misspelt_strict(d) is not None,
         act=_spell_strictly,
+        subject=_misspelt_strict,
         deadly=True,
     ),
     Rule(
@@ -197,7 +226,7 @@ RULES = (
         "TensorFlow then finds no such file and ends the process",
         "put the file's flags into TF_XLA_FLAGS",
         MACHINE,
-        lambda d: _loading(d) and d.flags.file is not None,
+        lambda d: _loading_device(d) and d.flags.file is not None,
         act=_inline_file,
         deadly=True,
     ),
@@ -258,7 +287,7 @@ RULES = (
         "ITEX's ops override with --tf_xla_auto_jit=2: XLA does not support the custom operations",
         "set ITEX_OPS_OVERRIDE=0, or --tf_xla_auto_jit=1 in TF_XLA_FLAGS",
         TABLE.format(8),
-        lambda d: _loading(d) and overrides_ops(d) and level(d) > 1 and npd(d),
+        lambda d: _loading_device(d) and overrides_ops(d) and level(d) > 1 and npd(d),
         cures=_no_override_or_level_1,
         about="ops_override",
     ),
@@ -343,7 +372,7 @@ RULES = (
         "set ITEX_DISABLE_XLA=1",
         TABLE.format(2),
         lambda d: (
-            _loading(d)
+            _loading_device(d)
             and _keras(d) == 0
             and level(d) == 0
             and npd(d)
@@ -367,11 +396,11 @@ RULES = (
         "AX217",
         "warning",
         "An ITEX variable is spelt so that ITEX reads it as off",
-        "ITEX takes only 1 and true for on: ITEX_ENABLE_NEXTPLUGGABLE_DEVICE="
-        "{ITEX_ENABLE_NEXTPLUGGABLE_DEVICE}, ITEX_DISABLE_XLA={ITEX_DISABLE_XLA}; one of them reads as off",
+        "{it}: ITEX takes only 1 and true for on, so that it reads as off",
         "write 1",
         MACHINE,
-        lambda d: d.itex_main and _misread(d) is not None,
+        lambda d: d.itex_main and d.itex_device and _misread(d) is not None,
+        subject=_misread,
     ),
     Rule(
         "AX218",
@@ -381,7 +410,7 @@ RULES = (
         "executor (ITEX_ENABLE_NEXTPLUGGABLE_DEVICE=0); which one is faster depends on the model",
         "measure both",
         GUIDE + ", Default and Legacy Keras",
-        lambda d: _loading(d) and not xla_on(d) and NPD not in d.environment,
+        lambda d: _loading_device(d) and not xla_on(d) and NPD not in d.environment,
     ),
     Rule(
         "AX101",

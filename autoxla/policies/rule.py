@@ -41,8 +41,9 @@ class Rule:
     `Draft.words`. `cures` are the variables that end it, in the order in which they are to give
     way. A `deadly` rule stands for the end of the process or silently wrong results: only then does
     the user's explicit value give way. `act` changes the draft where variables alone cannot; it
-    returns whether it did. `about` names the fact or variable whose place is the finding's, or finds
-    that place; `source` is the document that the rule comes from.
+    returns whether it did. `subject` finds the variable that the message calls ``{it}``. `about`
+    names the fact or variable whose place is the finding's, or finds that place; `source` is the
+    document that the rule comes from.
     """
 
     code: str
@@ -54,6 +55,7 @@ class Rule:
     applies: Callable[[Draft], bool]
     cures: Callable[[Draft], tuple[Cure, ...]] | None = None
     act: Callable[[Draft], bool] | None = None
+    subject: Callable[[Draft], str | None] | None = None
     deadly: bool = False
     about: str | Callable[[Draft], Place | None] | None = None
     grade: Grade = "certain"
@@ -62,7 +64,7 @@ class Rule:
         """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
         if not self.applies(draft):
             return
-        words = draft.words()
+        words = draft.words(self.subject)
         # Before the cure: a message names the values that the rule met.
         message, remedy = self.message.format_map(words), self.remedy.format_map(words)
         place = draft.place_of(self.about)
@@ -114,6 +116,11 @@ class Draft:
         return self.itex is not None and (self.itex.version is None or self.itex.version[:2] > (2, 15))
 
     @property
+    def itex_device(self) -> bool:
+        """ITEX brings a device of its own: all its builds do but the one for CPUs."""
+        return self.itex is not None and not is_for_cpus(self.itex)
+
+    @property
     def tensorflow_loaded(self) -> bool:
         """TensorFlow, and with it every plug-in, was imported already."""
         return "tensorflow" in self.situation.imported
@@ -129,12 +136,19 @@ class Draft:
         return tensorflow_bool(self.environment.get("TF_USE_LEGACY_KERAS"))
 
     @property
+    def switchable(self) -> bool:
+        """``TF_USE_LEGACY_KERAS`` decides which generation ``tf.keras`` is."""
+        # TensorFlow 2.15 asks for Keras 2, but serves as tf.keras what is installed as keras.
+        over_2_15 = self.has("tensorflow", (2, 15)) and self.has("keras", KERAS_3)
+        return over_2_15 or self.has("tensorflow", SWITCHABLE)
+
+    @property
     def keras(self) -> int | None:
         """The generation that the program uses, 0 for none; for ``tf.keras`` by the switch."""
         usage = self.situation.usage
         if usage.keras is not None or not usage.tf_keras_api:
             return usage.keras
-        return 2 if self.legacy or not self.has("tensorflow", SWITCHABLE) else 3
+        return 2 if self.legacy or not self.switchable else 3
 
     @property
     def jit(self) -> bool | None:
@@ -251,9 +265,9 @@ class Draft:
         demand = self.demand(generation, certain=certain)
         return (demand.module or None) if demand is not None else None
 
-    def words(self) -> Mapping[str, object]:
+    def words(self, subject: Callable[[Draft], str | None] | None = None) -> Mapping[str, object]:
         """Return what messages may name: the variables' values, ``unset`` where there is none."""
-        return _Words(self)
+        return _Words(self, subject)
 
     def flag_error(self, variable: str) -> str:
         """Return why the flags in ``variable`` cannot be parsed."""
@@ -269,6 +283,11 @@ class Draft:
         return self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
 
 
+def is_for_cpus(plugin: Plugin) -> bool:
+    """Return whether an ITEX library is the build for CPUs, which has no device of its own and no XLA."""
+    return (plugin.file or "").rpartition("/")[2].startswith("libitex_cpu")
+
+
 #: Names of demands for `Rule.about` and in messages: generation, and whether a certain one is meant.
 _DEMANDS: Mapping[str, tuple[int, bool]] = {
     "keras_2_demand": (2, True),
@@ -280,9 +299,12 @@ _DEMANDS: Mapping[str, tuple[int, bool]] = {
 class _Words(dict[str, object]):
     """Values for messages, looked up only when a message names them."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: Draft, subject: Callable[[Draft], str | None] | None) -> None:
         super().__init__()
         self._draft = draft
+        name = subject(draft) if subject is not None else None
+        if name is not None:
+            self["it"] = f"{name}={draft.environment[name]!r}"
 
     def __missing__(self, name: str) -> object:
         draft, situation = self._draft, self._draft.situation

@@ -157,7 +157,7 @@ class Driver:
             self.entry["steps"] = self.step
             if self._run == self._watch_compile:
                 self.entry["outcome"] = "the fit ended before XLA had compiled the step"
-        if self._run == self._watch_job:
+        if self._run in (self._watch_job, self._fetch):
             self._run = self._watch
         if self._run == self._race:
             self._half = None
@@ -259,7 +259,7 @@ class Driver:
         if self._survey is not None:
             self._consider()
             return
-        if self._typical() * self._left() < economics.LEAST:
+        if self._typical() * self._left() < economics.SHORTEST:
             if planned is not None:
                 self._rest()
             return
@@ -283,7 +283,8 @@ class Driver:
         if needs_trace(self._model):
             # A trace of our own would draw from a seeded program's numbers.
             self._is_final = self._seed is not None
-            if self._is_final or not self._pays(self._first_s, _UNKNOWN):
+            # Training waits for it; what XLA then makes of it takes about as long.
+            if self._is_final or not self._pays(2 * self._first_s, _UNKNOWN):
                 self._rest()
                 return
         step = find_step(self._model, self.stock, self._structure)
@@ -344,7 +345,7 @@ class Driver:
         known, typical, left = self._known(), self._typical(), self._left()
         if self._tried_forward or self._challenger == "graph" or known.decision is not None:
             return False
-        if known.graph.grows or not economics.wants_forward(typical, left, known.compile_s):
+        if known.graph.grows:
             return False
         return economics.pays_forward(typical, left, known.compile_s, known.prior, count_cores())
 
@@ -362,7 +363,7 @@ class Driver:
         pairs = forward.race()
         plain, xla = (round(median(side) * 1e3, 4) for side in zip(*pairs, strict=True))
         self.entry.update(forward_ms={"graph": plain, "xla": xla}, forward_s=round(forward.seconds, 4))
-        prior = economics.expect_by_forward(pairs)
+        prior = economics.expect_by_forward(pairs, self._known().prior)
         if prior is None:
             self._keep({"winner": self._incumbent, "forward_ms": self.entry["forward_ms"]})
             self._end(f"graph kept: the forward pass takes {xla:.3g} ms under XLA and {plain:.3g} ms without")

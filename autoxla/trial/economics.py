@@ -12,20 +12,23 @@ from statistics import median
 
 from autoxla.trial.comparison import GAIN, Pair
 
-#: With less training than this ahead, nothing is compiled on what is only expected of a step.
-SHORTEST = 10.0
-#: With less than this, nothing at all: any trial could only cost.
-LEAST = 3.0
+#: With less training than this ahead, nothing is started: any trial could only cost.
+SHORTEST = 3.0
 #: What a compile must be expected to save, or none is started.
-LEAST_SAVING = 2.0
+LEAST_SAVING = 0.5
+#: How much more than its cost that must be, while it is only expected.
+MARGIN = 1.2
 #: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
 SWITCH_SAVING = 0.3
 #: The share of the training ahead that may be spent where nothing can be gained in this run.
 CHEAP = 0.01
-#: A compile that takes longer is staked only on a step whose forward half has gained.
-LONG = 3.0
+#: Before a compile that is expected to take longer, the forward half is tried.
+LONG = 4.0
 #: The forward half compiles in this share of the time of the whole step, at most.
 FORWARD = 0.25
+#: A step loses whose forward half is slower than this under XLA, and gains whose half is faster than that. In
+#: between, what XLA makes of gradients and optimizer decides: half of 1.15 belonged to a whole of 0.7.
+LOST, GAINED = 1.3, 0.95
 #: How far the ratio of the whole step is from 1, by that of its forward half; and how sure that is.
 CARRIED, SURE = 0.7, 0.9
 #: Pairs that a race usually takes, and the steps of a pair.
@@ -115,38 +118,38 @@ def cost_of_trial(compile_seconds: float, step: float, prior: Prior, cores: int)
 def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
     """Return whether a challenger should be compiled now, with steps of ``step`` seconds and so many left."""
     ahead = step * steps_left
-    shortest, least = (LEAST, SWITCH_SAVING) if prior.measured else (SHORTEST, LEAST_SAVING)
+    margin, least = (1.0, SWITCH_SAVING) if prior.measured else (MARGIN, LEAST_SAVING)
     saving = (1 - prior.ratio) * max(0.0, ahead - compile_seconds)
-    if ahead < shortest or saving < least:
+    if ahead < SHORTEST or saving < least:
         return False
-    return prior.chance * saving > cost_of_trial(compile_seconds, step, prior, cores)
-
-
-def wants_forward(step: float, steps_left: float, compile_seconds: float) -> bool:
-    """Return whether the stake is too high to compile a whole step on what is only expected."""
-    return step * steps_left < SHORTEST or compile_seconds > LONG
+    return prior.chance * saving > margin * cost_of_trial(compile_seconds, step, prior, cores)
 
 
 def pays_forward(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
-    """Return whether the forward half should be compiled, to learn whether the whole step pays.
+    """Return whether the forward half should be compiled first, to learn whether the whole step pays.
 
     ``compile_seconds`` are those of the whole step.
     """
     ahead, stake = step * steps_left, FORWARD * compile_seconds
+    if compile_seconds < LONG or ahead < SHORTEST:
+        return False
     saving = (1 - prior.ratio) * max(0.0, ahead - stake - compile_seconds)
     gain = saving - cost_of_trial(compile_seconds, step, prior, cores)
-    return ahead >= LEAST and saving >= SWITCH_SAVING and prior.chance * gain > slowdown(cores) * stake
+    return prior.chance * gain > slowdown(cores) * stake
 
 
-def expect_by_forward(pairs: Sequence[Pair]) -> Prior | None:
-    """Return what the forward half says of the whole step, None where XLA does not gain on it.
+def expect_by_forward(pairs: Sequence[Pair], prior: Prior) -> Prior | None:
+    """Return what is expected of the whole step, None where XLA certainly does not gain.
 
-    ``pairs`` are seconds of neighbouring runs, plain and under XLA. The fastest runs and the typical ones
-    must agree.
+    ``pairs`` are seconds of neighbouring runs of the forward half, plain and under XLA. The fastest runs
+    and the typical ones must agree, or it stays at what was expected before, ``prior``.
     """
     ratio = median(xla / plain for plain, xla in pairs)
-    if ratio >= 1 or min(xla for _, xla in pairs) >= min(plain for plain, _ in pairs):
+    fastest = min(xla for _, xla in pairs) / min(plain for plain, _ in pairs)
+    if min(ratio, fastest) >= LOST:
         return None
+    if max(ratio, fastest) > GAINED:
+        return prior
     return Prior(SURE, 1 - CARRIED * (1 - ratio), measured=True)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from autoxla.hooks.targets import EAGER, TRACED
+
 #: The shapes of a batch's tensors.
 Signature = tuple[tuple[int, ...], ...]
 
@@ -102,18 +104,18 @@ class Dispatch:
 
 
 def _import_eager() -> tuple[Any, Any]:
-    return tuple(importlib.import_module(f"tensorflow.python.eager.{n}") for n in ("context", "executor"))  # type: ignore[return-value]
+    return tuple(importlib.import_module(f"tensorflow.python.eager.{name}") for name in EAGER)  # type: ignore[return-value]
 
 
 def is_supported(concrete: Any) -> bool:
     """Return whether this TensorFlow's functions have what `Executable` and `Copies` use."""
-    names = ("_call_flat", "captured_inputs", "variables", "graph", "structured_input_signature")
     try:
-        context, executors = _import_eager()
+        eager = _import_eager()
     except ImportError:
         return False
-    is_known = hasattr(context, "executor_scope") and hasattr(executors, "new_executor")
-    return is_known and all(hasattr(concrete, name) for name in names) and can_be_copied(concrete)
+    needed = [(concrete, TRACED), *zip(eager, EAGER.values(), strict=True)]
+    is_known = all(hasattr(owner, name) for owner, names in needed for name in names)
+    return is_known and can_be_copied(concrete)
 
 
 def can_be_copied(concrete: Any) -> bool:

@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import finder
+from autoxla.hooks.compile import stand_aside
+from autoxla.hooks.targets import of_module
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.session import current
 from autoxla.trial.driver import Driver
@@ -26,28 +28,26 @@ _KEPT = "_autoxla_driver"
 _MADE = "_autoxla_made"
 
 
-def hook_keras_3(module: ModuleType) -> None:
-    """Wrap ``fit`` and ``make_train_function`` of Keras 3's ``TensorFlowTrainer``."""
-    _hook(getattr(module, "TensorFlowTrainer", None))
+def hook(module: ModuleType) -> None:
+    """Wrap ``fit`` and ``make_train_function`` of a model in ``module``.
 
-
-def hook_keras_2(module: ModuleType) -> None:
-    """Wrap ``fit`` and ``make_train_function`` of Keras 2's ``Model``."""
-    _hook(getattr(module, "Model", None))
+    Where one of them is not, Keras is of another build, and there is no trial.
+    """
+    situation = current().situation
+    if situation is None or situation.settings.mode != "auto" or not situation.settings.trial:
+        return
+    for target in of_module(module, "train"):
+        owner = target.find(module)
+        if owner is None:
+            stand_aside(target.names)
+            return
+        wrap(owner, "make_train_function", _make_train_function, _wrapped)
+        wrap(owner, "fit", _fit, _wrapped)
 
 
 def unhook() -> None:
     """Put the methods back that were wrapped, unless somebody else wrapped them since."""
     unwrap(_wrapped)
-
-
-def _hook(owner: type | None) -> None:
-    situation = current().situation
-    if situation is None or situation.settings.mode != "auto" or not situation.settings.trial:
-        return
-    # Where one of them is not, Keras is of another build, and there is no trial.
-    if wrap(owner, "make_train_function", _make_train_function, _wrapped):
-        wrap(owner, "fit", _fit, _wrapped)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import finder
+from autoxla.hooks.targets import of_module, steps_per_call
 from autoxla.hooks.wrapping import Wrapped, wrap
 from autoxla.session import PROBE
 
@@ -113,23 +114,14 @@ class Probe:
         return self._watch.run(self._model(), self._stock, iterator)
 
 
-def hook_keras_3(module: ModuleType) -> None:
-    """Wrap ``make_train_function`` of Keras 3's ``TensorFlowTrainer``."""
-    _hook(getattr(module, "TensorFlowTrainer", None))
-
-
-def hook_keras_2(module: ModuleType) -> None:
-    """Wrap ``make_train_function`` of Keras 2's ``Model``."""
-    _hook(getattr(module, "Model", None))
-
-
-def _hook(owner: type | None) -> None:
+def hook(module: ModuleType) -> None:
+    """Wrap ``make_train_function`` of a model in ``module``."""
     # Taken away, since what this program starts is not what is measured.
     name = os.environ.pop(PROBE, None)
     if name is not None:
         _watches.append(read_request(Path(name)))
-    if _watches:
-        wrap(owner, "make_train_function", _make_train_function, _wrapped)
+    for target in of_module(module, "train") if _watches else ():
+        wrap(target.find(module), "make_train_function", _make_train_function, _wrapped)
 
 
 _watches: list[Watch] = []
@@ -200,12 +192,7 @@ def perturb(model: Any) -> bool:
 
 def _calls(model: Any) -> int:
     """Return how many steps one call of ``train_function`` is."""
-    steps: Any = getattr(model, "_steps_per_execution", None)
-    steps = getattr(model, "steps_per_execution", None) if steps is None else steps
-    try:
-        return max(1, int(steps.numpy() if hasattr(steps, "numpy") else steps))
-    except (TypeError, ValueError):
-        return 1
+    return max(1, steps_per_call(model) or 1)
 
 
 def _leave() -> None:

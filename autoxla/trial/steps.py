@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from autoxla.hooks.targets import LISTING, STEP_OVER_DATA, is_keras_2, steps_per_call
 from autoxla.trial.executables import is_supported, trace
 
-#: The function over one batch in Keras 3, in all its releases.
-_STEP = "one_step_on_data"
 _DEEPEST = 5  # closures from ``train_function`` to the step
 
 
@@ -37,7 +36,7 @@ def find_step(model: Any, stock: Any, structure: Any) -> Step | None:
     if not _is_plain(structure):
         return None
     python, concrete = _find_trace(stock, structure)
-    if python is None and _is_keras_2(model):
+    if python is None and is_keras_2(model):
         python = _make_step(model)
         concrete = trace(python, structure, {"reduce_retracing": True})
     if python is None or concrete is None or not is_supported(concrete):
@@ -59,33 +58,28 @@ def has_one_step_a_call(model: Any) -> bool:
     """Return whether one call of ``train_function`` is one step."""
     if getattr(model, "autotune_steps_per_execution", False):
         return False
-    steps = model._steps_per_execution if _is_keras_2(model) else getattr(model, "steps_per_execution", None)
-    return steps is None or int(steps) == 1
+    return steps_per_call(model) == 1
 
 
 def needs_trace(model: Any) -> bool:
     """Return whether `find_step` has to trace the step of ``model`` itself."""
-    return _is_keras_2(model)
-
-
-def _is_keras_2(model: Any) -> bool:
-    return hasattr(model, "_steps_per_execution") and hasattr(model, "_train_counter")
+    return is_keras_2(model)
 
 
 def _find_trace(stock: Any, structure: Any) -> tuple[Any, Any]:
     for function in _functions(stock, _DEEPEST):
         python = function.python_function
-        if getattr(python, "__name__", "") != _STEP:
+        if getattr(python, "__name__", "") != STEP_OVER_DATA:
             continue
         # The first trace is thrown away by TensorFlow where it made variables; the last is the one in use.
-        traces = [c for c in function._list_all_concrete_functions() if _takes(c, structure)]
+        traces = [c for c in getattr(function, LISTING)() if _takes(c, structure)]
         return python, traces[-1] if traces else None
     return None, None
 
 
 def _functions(function: Any, depth: int) -> Iterator[Any]:
     """Yield the ``tf.function`` objects that ``function`` reaches through closures and wrappers."""
-    if hasattr(function, "_list_all_concrete_functions"):
+    if hasattr(function, LISTING):
         yield function
         function = function.python_function
     if depth == 0:

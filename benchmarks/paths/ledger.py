@@ -47,7 +47,7 @@ from random import Random
 from statistics import fmean, median
 from typing import Any, Literal
 
-from autoxla.trial.economics import LEAST
+from autoxla.trial.economics import SHORTEST
 
 PathName = Literal["graph", "xla"]
 #: Milliseconds of the steps of each path that others are compared with.
@@ -191,7 +191,7 @@ def _looked(run: Run) -> set[int]:
     if count < FIRST_LOOK:
         return set()
     ahead = median(run.steps[2:FIRST_LOOK]) * (run.planned - FIRST_LOOK) / 1e3
-    if ahead < LEAST:
+    if ahead < SHORTEST:
         return {FIRST_LOOK}
     spent = accumulate(run.steps[FIRST_LOOK:])
     further = sum(1 for time in spent if time <= FURTHER)

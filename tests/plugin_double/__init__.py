@@ -23,12 +23,27 @@ It does not show:
 * ITEX's own layers and what ``ITEX_OPS_OVERRIDE`` replaces; only the variable's spelling counts. The full
   package imports more of Keras, so its exception differs; the message is the same;
 * the need for ``pkg_resources.packaging``, without which ITEX has no guard: the guard is always there;
-* the two builds apart: ``ITEX_OMP_THREADPOOL``, which the CPU build reads when it is opened, is read here.
+* the two builds apart. It is the one for GPUs, but reads ``ITEX_OMP_THREADPOOL``, which only the one for
+  CPUs reads when it is opened, and no ``TF_ENABLE_ONEDNN_OPTS``, which that one reads strictly, too. The
+  build for CPUs has neither machine nor XLA, and of the `OBSERVED` sets ``ITEX_CACHE_ONEDNN_OBJECT`` alone;
+* values other than booleans that end the process: of ``ITEX_BACKEND``, ``ITEX_VERBOSE``,
+  ``ITEX_CPP_MIN_LOG_LEVEL`` and, at the first step, ``ITEX_FP32_MATH_MODE``;
+* TensorFlow's end over bad flags in 2.15, which is SIGABRT, where it is not TensorFlow itself that is asked.
 
-Proven by ``tests/test_plugin_double.py`` against the transition table of ITEX's class and the scenarios
-seen with real TensorFlow 2.21 and Keras 3.15; the reader of ``TF_XLA_FLAGS`` against TensorFlow's own.
+What is proven, and against what:
+
+* the release 2.15 against the published wheels 2.15.0.0 for CPUs and 2.15.0.3 for GPUs, by
+  ``tests/contract/test_itex.py`` where these are installed: status, the strict booleans, the device, the
+  `OBSERVED` variables, the two tracebacks of the ops override with Keras 3;
+* the main branch against the transition table of ITEX's class and the scenarios seen with its own Python
+  files on TensorFlow 2.21 and Keras 3.15, by ``tests/test_plugin_double.py``; its strict booleans follow its
+  source. No build of that branch was run;
+* the reader of ``TF_XLA_FLAGS`` against TensorFlow's own, by ``tests/test_plugin_double.py``;
+* the append to ``TF_XLA_FLAGS``, the guard and the exit of the Python side are of that branch alone: no wheel
+  has them.
 """
 
+import ctypes
 import json
 import os
 import shutil
@@ -49,12 +64,25 @@ PREDICT_MESSAGE = "This keras model is not jit compiled"
 _PREFIXES = ("AUTOXLA", "ENABLE_PJRT", "ITEX_", "KERAS", "MHA", "PYTHON", "TF_", "XLA_")
 
 
+#: What C code sets of the environment.
+OBSERVED = (
+    "ENABLE_PJRT_COMPATIBILITY",
+    "ITEX_CACHE_ONEDNN_OBJECT",
+    "ITEX_ENABLE_MULTIPLE_STREAM",
+    "ITEX_LAYOUT_OPT",
+    "ITEX_REMAPPER",
+    "MHA",
+    "TF_XLA_FLAGS",
+)
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended that ran the C side alone.
+    """How a process ended that ran the C side alone, or the real plug-in.
 
     `status`: 0, 1, or the negative number of a signal. `printed`: both streams. `state`: the words of the
-    state machine, empty if the process died. `variables`: some that C code set, as C code sees them.
+    state machine, or JSON of what a program saw; empty if the process died. `variables`: those of
+    `OBSERVED` that are set, as C code sees them.
     """
 
     status: int
@@ -118,6 +146,28 @@ def drive(
         command, input=given, env=clean_environment(), check=True, capture_output=True, text=True
     )
     return [Outcome(*result) for result in json.loads(done.stdout)]
+
+
+def drive_wheel(cases: Sequence[tuple[Mapping[str, str], str]]) -> list[Outcome]:
+    """Load the plug-in that is installed under each environment and run its code; `wheel.py` says how.
+
+    Takes as long as one import of TensorFlow, and the code. Raises `subprocess.CalledProcessError` where
+    TensorFlow finds no folder of plug-ins.
+    """
+    command = [sys.executable, str(SOURCE / "wheel.py")]
+    given = json.dumps([(dict(environment), code) for environment, code in cases])
+    done = subprocess.run(
+        command, input=given, env=clean_environment(), check=True, capture_output=True, text=True
+    )
+    return [Outcome(*result) for result in json.loads(done.stdout)]
+
+
+def read_c_environment() -> dict[str, str]:
+    """Return `OBSERVED` as C code sees it; ``os.environ`` is a copy from the interpreter's start."""
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_char_p
+    values = {name: libc.getenv(name.encode()) for name in OBSERVED}
+    return {name: value.decode() for name, value in values.items() if value is not None}
 
 
 def _build(folder: Path, package: str, *options: str) -> Path:

@@ -12,25 +12,13 @@ import os
 import resource
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
+sys.path[0] = str(Path(__file__).parents[1])
+from plugin_double import read_c_environment  # noqa: E402
+
 LIBRARY, FUNCTION, WHEN = sys.argv[1:]
-OBSERVED = (
-    "ENABLE_PJRT_COMPATIBILITY",
-    "ITEX_ENABLE_MULTIPLE_STREAM",
-    "ITEX_LAYOUT_OPT",
-    "ITEX_REMAPPER",
-    "MHA",
-    "TF_XLA_FLAGS",
-)
-
-
-def read_c_environment() -> dict[str, str]:
-    """Return the observed variables as C code sees them; ``os.environ`` is a copy from the start."""
-    libc = ctypes.CDLL(None)
-    libc.getenv.restype = ctypes.c_char_p
-    values = {name: libc.getenv(name.encode()) for name in OBSERVED}
-    return {name: value.decode() for name, value in values.items() if value is not None}
 
 
 def call(library: ctypes.CDLL) -> str:

@@ -207,11 +207,24 @@ static Machine configure_device(void) {
   return m;
 }
 
+/* A graph option has a name of old, which is read where the new one is not set. */
+static void read_graph_option(const char *name, const char *old, bool when_unset) {
+  read_strict(getenv(old) && !getenv(name) ? old : name, when_unset);
+}
+
 static void read_graph_options(void) {
-  read_strict("ITEX_ONEDNN_GRAPH", false);
-  read_strict("ITEX_REMAPPER", true);
-  read_strict("ITEX_LAYOUT_OPT", true);
+  const char *old_layout = getenv("ITEX_ONEDNN_LAYOUT_OPT") ? "ITEX_ONEDNN_LAYOUT_OPT" : "ITEX_ENABLE_ONEDNN_LAYOUT_OPT";
+  read_strict("ITEX_SHARDING", false);
+  read_graph_option("ITEX_ONEDNN_GRAPH", "ITEX_ENABLE_ONEDNN_GRAPH", false);
+  read_graph_option("ITEX_REMAPPER", "ITEX_ENABLE_REMAPPER", true);
+  read_graph_option("ITEX_LAYOUT_OPT", old_layout, true);
+  read_strict("ITEX_TF_CONSTANT_FOLDING", true);
   read_strict("ITEX_AUTO_MIXED_PRECISION", false);
+  setenv("ITEX_CACHE_ONEDNN_OBJECT", "1", 0);
+  read_strict("ITEX_CACHE_ONEDNN_OBJECT", false);
+#ifdef ITEX_2_15
+  read_strict("ITEX_TILE_AS_DEVICE", true);
+#endif
 }
 
 /* ITEX's main sets these when the wrapper library is opened, the release 2.15 does not. */

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from autoxla.commands.diagnosis.line import Line, Scene
-from autoxla.policies.rule import SWITCHABLE
+from autoxla.policies.rule import KERAS_3, SWITCHABLE
 from autoxla.readers import tensorflow_bool
 
 SUBJECT = "versions"
@@ -36,9 +36,11 @@ def describe_generation(scene: Scene) -> str:
     tensorflow = inventory.provider("tensorflow")
     if tensorflow is None:
         return ""
-    if tensorflow.version < SWITCHABLE:
-        return f"tf.keras is Keras 2: TensorFlow {tensorflow.text} has no other"
     legacy, keras = inventory.provider("tf-keras"), inventory.provider("keras")
+    # 2.15 takes the keras that is installed, whatever its generation.
+    may_be_3 = tensorflow.version >= (2, 15) and keras is not None and keras.version >= KERAS_3
+    if tensorflow.version < SWITCHABLE and not may_be_3:
+        return f"tf.keras is Keras 2: TensorFlow {tensorflow.text} has no other"
     value = scene.environ.get(_SWITCH)
     if tensorflow_bool(value):
         release = f" ({legacy.name} {legacy.text})" if legacy else ", which is not installed"

@@ -1,0 +1,131 @@
+"""What of Keras and TensorFlow autoxla reaches into, release by release, and whether it is there.
+
+All that differs between releases is in this module. A release that it does not know is asked for what the
+hooks need: a class that has it is wrapped, wherever it is; without it, the hook is left out.
+
+Nothing is imported here but what Python has: the session reads `TARGETS` before any backend is there.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+Role = Literal["compile", "predict", "train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Methods of one class of Keras that one of our hooks wraps.
+
+    `methods` are pairs of a name and the parameters that it must have. `since` is the first release of
+    the top-level package of `module` that has them there, and `until` the first one that has not.
+    """
+
+    role: Role
+    since: tuple[int, int]
+    until: tuple[int, int] | None
+    module: str
+    owner: str
+    methods: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def package(self) -> str:
+        """The top-level package that the class is in."""
+        return self.module.partition(".")[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the methods."""
+        return tuple(name for name, _ in self.methods)
+
+    def find(self, module: ModuleType) -> Any:
+        """Return the class in ``module`` with the methods as a hook needs them, None for none."""
+        owner = getattr(module, self.owner, None)
+        return None if owner is None or self.lacking(owner) else owner
+
+    def find_elsewhere(self, package: ModuleType) -> Any:
+        """Return the class that has the methods for the public ``Model`` of ``package``, None for none."""
+        bases = getattr(getattr(package, "Model", None), "__mro__", ())
+        return next((base for base in bases if not self.lacking(base)), None)
+
+    def lacking(self, owner: Any) -> tuple[str, ...]:
+        """Return the names of the methods that ``owner`` itself has not, or not with their parameters."""
+        return tuple(name for name, needed in self.methods if not _has(owner, name, needed))
+
+
+_COMPILE_2 = (("compile", ("jit_compile",)),)
+_COMPILE_3 = (*_COMPILE_2, ("compile_from_config", ()))
+_TRAIN = (("make_train_function", ()), ("fit", ()))
+_TRAINER_3 = ("keras.src.backend.tensorflow.trainer", "TensorFlowTrainer")
+
+#: In Keras 3 ``compile`` is the same for all backends, the rest is each backend's own. ``jit_compile`` is
+#: "auto" there and None in Keras 2 where a program leaves it open.
+TARGETS = (
+    Target("compile", (3, 0), None, "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
+    Target("predict", (3, 0), None, *_TRAINER_3, (("predict", ()),)),
+    Target("train", (3, 0), None, *_TRAINER_3, _TRAIN),
+    Target("compile", (2, 13), (3, 0), "keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 13), (3, 0), "keras.src.engine.training", "Model", _TRAIN),
+    Target("compile", (2, 15), None, "tf_keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 15), None, "tf_keras.src.engine.training", "Model", _TRAIN),
+)
+#: The packages whose ``Model`` is looked at once they are imported.
+KERAS_PACKAGES = tuple(dict.fromkeys(target.package for target in TARGETS))
+
+#: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
+#: in ``_make_function``; it is reached through closures in both. Keras 2 has none.
+STEP_OVER_DATA = "one_step_on_data"
+#: What only a model of Keras 2 has.
+_ONLY_2 = ("_steps_per_execution", "_train_counter")
+#: What a trial needs of a traced function of TensorFlow's, and of its eager context and executors: the same
+#: in 2.15 to 2.21, and private.
+TRACED = ("_call_flat", "captured_inputs", "variables", "graph", "structured_input_signature")
+EAGER = {"context": ("executor_scope",), "executor": ("new_executor",)}
+#: What lists the traces of a ``tf.function``.
+LISTING = "_list_all_concrete_functions"
+
+
+def of_package(package: str, role: Role) -> Iterator[Target]:
+    """Yield the targets of ``role`` in ``package``."""
+    return (target for target in TARGETS if (target.package, target.role) == (package, role))
+
+
+def of_module(module: ModuleType, *roles: Role) -> Iterator[Target]:
+    """Yield the targets of ``roles`` in ``module``, by the name that it has itself."""
+    name = module.__name__
+    return (target for target in TARGETS if target.module == name and target.role in roles)
+
+
+def is_keras_2(model: Any) -> bool:
+    """Return whether ``model`` is one of Keras 2, whatever package it comes from."""
+    return all(hasattr(model, name) for name in _ONLY_2)
+
+
+def steps_per_call(model: Any) -> int | None:
+    """Return how many steps one call of ``train_function`` is, None where that is not a number."""
+    steps = getattr(model, "_steps_per_execution", None)
+    # Keras 2 keeps a variable, and None until compile; Keras 3 has the number.
+    steps = getattr(model, "steps_per_execution", None) if steps is None else steps
+    try:
+        return 1 if steps is None else int(steps.numpy() if hasattr(steps, "numpy") else steps)
+    except (TypeError, ValueError):
+        return None
+
+
+def _has(owner: Any, name: str, needed: tuple[str, ...]) -> bool:
+    function = vars(owner).get(name)
+    if not callable(function):
+        return False
+    if not needed:
+        return True
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    # Somebody else's wrapper takes whatever comes.
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return takes_all or all(each in parameters for each in needed)
