@@ -409,8 +409,7 @@ class Driver:
         prior = known.prior
         if known.decision is not None and known.decision.graph_s and known.decision.xla_s:
             prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s), measured=True)
-        # A trace of its own takes as long as Keras' first step, which was little else.
-        retrace_s = self._first_s if known.graph.grows else 0.0
+        retrace_s = economics.RETRACE * self._first_s if known.graph.grows else 0.0
         return self._pays(known.compile_s + retrace_s, prior)
 
     def _pays(self, compile_s: float, prior: Prior) -> bool:

@@ -20,6 +20,8 @@ LEAST_SAVING = 0.5
 MARGIN = 1.2
 #: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
 SWITCH_SAVING = 0.3
+#: A trace anew takes this share of Keras' first step, of which the rest is building and optimising.
+RETRACE = 1 / 3
 #: The share of the training ahead that may be spent where nothing can be gained in this run.
 CHEAP = 0.01
 #: Before a compile that is expected to take longer, the forward half is tried.
