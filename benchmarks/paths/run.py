@@ -24,7 +24,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.paths.models import TASKS, build
+from benchmarks.architectures import TASKS
+from benchmarks.paths.models import build
 
 EPOCHS = 5
 #: What each mode tells ``compile``. tf_keras differs by the environment of the process.
