@@ -33,7 +33,7 @@ commands:
   run PROGRAM       run PROGRAM even if its name is that of a command
 
   --quiet           tell only errors that are left, in child processes, too; of
-                    a command only what decides its exit status
+                    a command only errors and results
   -h, --help        show this help
   --version         show the version of autoxla
 

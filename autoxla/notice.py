@@ -36,12 +36,17 @@ def _rank(finding: Finding) -> tuple[int, bool]:
     return _SEVERITY[finding.level], finding.level == "error" and finding.applied
 
 
+def printable(text: str) -> str:
+    """Return ``text``, in which file names stand, without what would move the cursor or break the line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def say(line: str) -> None:
-    """Write ``autoxla: line`` on stderr, or nowhere if there is none."""
+    """Write ``autoxla: line``, all of it on one line, on stderr, or nowhere if there is none."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"autoxla: {line}\n")
+        sys.stderr.write(f"autoxla: {printable(line)}\n")
     except (OSError, ValueError):
         return  # closed: there is nobody left to tell
 
@@ -59,7 +64,7 @@ def notify(line: str) -> None:
 
 def is_quiet() -> bool:
     """Return whether ``AUTOXLA_QUIET`` asks this process to be quiet."""
-    return os.environ.get(QUIET, "") not in ("", "0")
+    return os.environ.get(QUIET, "").lower() in ("1", "true")
 
 
 def _log(line: str) -> bool:
@@ -73,7 +78,7 @@ def _log(line: str) -> bool:
         logger = logging.getLogger("autoxla")
         if all(map(_is_pytest, [*root.handlers, *logger.handlers])):
             return False
-        logger.log(_level(line), "%s", line)
+        logger.log(_level(line), "%s", printable(line))
     except Exception:  # noqa: BLE001 - a handler or a filter of the program's own
         return False
     return True

@@ -40,6 +40,19 @@ def find_refusal(folder: Path) -> str | None:
     return None
 
 
+def find_file_refusal(status: os.stat_result) -> str | None:
+    """Return why the file of ``status`` cannot be trusted, None where it can.
+
+    Another user may have written it, or it may block or have no end.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        return "it is no regular file"
+    if status.st_uid != os.geteuid():
+        return "it belongs to another user"
+    is_open = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return "it can be written by other users" if is_open else None
+
+
 def make_folder(folder: Path) -> None:
     """Make ``folder`` and what is missing above it, for this user alone. Raises OSError."""
     if not folder.parent.is_dir():

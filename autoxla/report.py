@@ -86,8 +86,14 @@ def write_page(file: Path, data: Mapping[str, object]) -> None:
 def write_whole(file: Path, text: str) -> None:
     """Write ``text`` to ``file``, whole or not at all. Raises OSError."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    # A new file: a link that another user put there, to aim it elsewhere, is not followed.
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def finding_data(finding: Finding) -> dict[str, object]:

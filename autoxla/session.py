@@ -145,7 +145,7 @@ class Session:
         programs = Store(programs_folder(os.environ))
         self.situation = self._with_xla_cache(_with_tuned(situation, programs))
         self.plan = decide(self.situation)
-        self.findings = [*self.plan.findings, *_list_ignored(_learned(), programs), *self._list_dropped()]
+        self.findings = [*self.plan.findings, *list_ignored(_learned(), programs), *self._list_dropped()]
         self._apply(self.situation.environment)
         self._register()
 
@@ -596,7 +596,7 @@ def _learned() -> Store:
     return _session.learned
 
 
-def _list_ignored(*stores: Store) -> list[Finding]:
+def list_ignored(*stores: Store) -> list[Finding]:
     """Return a finding for each record that was left out; a folder that is refused has one of its own."""
     return [
         Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))

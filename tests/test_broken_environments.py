@@ -13,13 +13,17 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from autoxla.commands.diagnosis import requirements
+from autoxla.commands.diagnosis.inventory import take_inventory
+from autoxla.commands.diagnosis.line import Scene
+from autoxla.commands.programs import read_script, with_reading
 from installations import Site, build_library, make_environment
-from programs import HOME, clean_environment
+from programs import clean_environment
 
 TENSORFLOW = """\
 import ctypes, os, pathlib, sys
@@ -38,11 +42,15 @@ for library in [named] if named else sorted((here.parent / "tensorflow-plugins")
 flags = os.environ.get("TF_XLA_FLAGS", "").split()
 if any(flag.partition("=")[0] != "--tf_xla_min_cluster_size" for flag in flags):
     os.abort()
-if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):
-    import tf_keras as keras
-else:
-    import keras
-    assert keras.release >= 3, "module has no attribute"
+def __getattr__(name):
+    if name != "keras":
+        raise AttributeError(name)
+    if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):
+        import tf_keras as keras
+    else:
+        import keras
+        assert keras.release >= 3, "module has no attribute"
+    return keras
 """
 KERAS = """\
 import json, os, pathlib
@@ -56,6 +64,7 @@ elif backend != "tensorflow":
     raise ValueError(f"Unable to import backend : {backend}")
 """
 NEEDS = ("numpy<2.0.0,>=1.23.5", "protobuf<5.0.0,>=3.20.3", "wrapt>=1.11.0", "keras>=3.0.0")
+TF_KERAS = "import tensorflow as tf\ntf.keras.layers\n"
 NAMES = ("tf_xla_auto_jit", "tf_xla_min_cluster_size", "tf_xla_max_cluster_size")
 
 
@@ -66,7 +75,8 @@ class Environment(Site):
         super().__init__(root)
         self.folder = make_environment(root / "venv")
         self.variables: dict[str, str] = {}
-        for name in ("packaging", "elftools"):
+        # Where autoxla is installed, other packages are, too.
+        for name in ("autoxla", "packaging", "elftools"):
             spec = importlib.util.find_spec(name)
             assert spec is not None
             assert spec.submodule_search_locations is not None
@@ -99,10 +109,11 @@ class Environment(Site):
 
     def start(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the environment's interpreter in the program's folder, autoxla switched off."""
-        paths = [*filter(None, [self.variables.get("PYTHONPATH")]), str(HOME), str(self.root / "tools")]
+        paths = [*filter(None, [self.variables.get("PYTHONPATH")]), str(self.root / "tools")]
         own = {"HOME": str(self.home), "PYTHONPATH": os.pathsep.join(paths), "AUTOXLA": "off"}
+        # Bytecode of a module that is exchanged within a second would be taken for that of the new one.
         return subprocess.run(
-            [str(self.root / "venv/bin/python"), *words],
+            [str(self.root / "venv/bin/python"), "-B", *words],
             cwd=self.program,
             env=clean_environment(**{**self.variables, **own}),
             capture_output=True,
@@ -129,13 +140,17 @@ Deed = Callable[[Environment], object]
 
 @dataclass(frozen=True)
 class Case:
-    """What breaks an environment, the code that names it, the remedy in words and as a deed."""
+    """What breaks an environment, the code that names it, the remedy in words and as a deed.
+
+    `program` is the source of the one that ``doctor`` is asked about, empty for none.
+    """
 
     broken: Deed
     code: str
     remedy: str
     repair: Deed
     variables: dict[str, str] = field(default_factory=dict)
+    program: str = ""
 
 
 def write(name: str, text: str = "") -> Deed:
@@ -309,13 +324,18 @@ CASES = {
         remove("wrapt"), "AX881", "pip install 'wrapt>=1.11.0'", install("wrapt", "1.16.0", "")
     ),
     "Keras is missing": Case(
-        remove("keras"), "AX881", "pip install 'keras>=3.0.0'", install("keras", "3.3.3", KERAS)
+        remove("keras"),
+        "AX881",
+        "pip install 'keras>=3.0.0'",
+        install("keras", "3.3.3", KERAS),
+        program=TF_KERAS,
     ),
     "Keras 2 for Keras 3": Case(
         install("keras", "2.15.0", "release = 2\n"),
         "AX882",
         "pip install 'keras>=3.0.0'",
         install("keras", "3.3.3", KERAS),
+        program=TF_KERAS,
     ),
     "the switch without tf_keras": Case(
         remove("tf_keras"),
@@ -350,14 +370,17 @@ def test_the_cause_comes_first_and_the_remedy_helps(name: str, tmp_path: Path) -
     environment.variables.update(case.variables)
     case.broken(environment)
     assert not environment.works()
-    told = environment.start("-m", "autoxla", "doctor")
+    words = ["train.py"] if case.program else []
+    for word in words:
+        (environment.program / word).write_text(case.program)
+    told = environment.start("-m", "autoxla", "doctor", *words)
     code, remedy = first_problem(told.stdout)
     assert (code, told.stderr) == (case.code, "")
     assert told.returncode == (0 if code in WARNINGS else 1)
     assert case.remedy.format(root=tmp_path) in remedy
     case.repair(environment)
     assert environment.works()
-    after = environment.start("-m", "autoxla", "doctor")
+    after = environment.start("-m", "autoxla", "doctor", *words)
     assert (after.returncode, first_problem(after.stdout), after.stderr) == (0, ("", ""), "")
 
 
@@ -366,3 +389,93 @@ def test_an_environment_that_is_not_broken(tmp_path: Path) -> None:
     told = environment.start("-m", "autoxla", "doctor")
     assert environment.works()
     assert (told.returncode, first_problem(told.stdout), told.stderr) == (0, ("", ""), "")
+
+
+# --- requirements that are not met, and whether TensorFlow fails with that
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def states(scene: Scene) -> list[str]:
+    """Return the states of what is said of requirements."""
+    return [line.state for line in requirements.check(scene)]
+
+
+@pytest.mark.parametrize(
+    ("release", "requirement", "installed", "state"),
+    [
+        ("2.19.1", "numpy<2.2.0,>=1.26.0", "2.3.4", "warning"),
+        ("2.22.0", "numpy<2.3,>=2.1", "2.3.4", "warning"),
+        ("2.17.0", "numpy<2.0.0,>=1.26.0", "2.0.2", "error"),
+        ("2.21.0", "ml-dtypes<1.0.0,>=0.5.1", "0.5.0", "warning"),
+        ("2.21.0", "ml-dtypes<1.0.0,>=0.5.1", "0.4.1", "error"),
+        ("2.21.0", "protobuf<8.0.0,>=6.31.1", "6.31.0", "error"),
+        ("2.16.1", "protobuf<5.0.0,>=4.25.3", "4.25.1", "warning"),
+        ("2.11.1", "protobuf<3.20,>=3.9.2", "4.25.3", "error"),
+    ],
+)
+def test_an_error_is_what_tensorflow_fails_with(
+    release: str, requirement: str, installed: str, state: str, site: Site
+) -> None:
+    site.install("tensorflow-cpu", release, requirement)
+    site.install(re.match(r"[a-z-]+", requirement)[0], installed)  # type: ignore[index]
+    assert states(site.scene()) == [state]
+
+
+@pytest.mark.parametrize(("installed", "state"), [("4.25.3", "warning"), ("5.29.0", "error")])
+def test_protobuf_4_without_its_c_parts_takes_older_code(installed: str, state: str, site: Site) -> None:
+    site.install("tensorflow", "2.11.1", "protobuf<3.20,>=3.9.2")
+    site.install("protobuf", installed)
+    assert states(site.scene(PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="python")) == [state]
+    assert states(site.scene(PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="upb")) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("code", "state"),
+    [
+        (None, "warning"),
+        ("import tensorflow\n", "warning"),
+        ("import tf_keras\n", "warning"),
+        ("import keras\n", "error"),
+        ("import tensorflow as tf\ntf.keras.Input\n", "error"),
+        ("from tensorflow import keras\n", "error"),
+    ],
+)
+@pytest.mark.parametrize("installed", ["", "2.15.0"])
+def test_keras_is_an_error_where_the_program_needs_it(
+    code: str | None, state: str, installed: str, site: Site
+) -> None:
+    site.install("tensorflow", "2.21.0", "keras>=3.12.0")
+    site.install("tf-keras", "2.21.0")
+    if installed:
+        site.install("keras", installed)
+    scene = site.scene()
+    if code is not None:
+        file = site.program / "train.py"
+        file.write_text(code)
+        scene = replace(scene, situation=with_reading(scene.situation, read_script(file)))
+    assert states(scene) == [state]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_only_the_tensorflow_that_is_found_first_fails(is_first: bool, site: Site) -> None:
+    other = Site(site.root / "other")
+    site.install("tensorflow-cpu", "2.21.0")
+    other.install("tensorflow", "2.15.0", "numpy<2.0.0,>=1.23.5")
+    site.install("numpy", "2.3.4")
+    folders = [str(other.folder), str(site.folder)] if is_first else [str(site.folder), str(other.folder)]
+    scene = replace(site.scene(), inventory=take_inventory(folders))
+    assert states(scene) == ["error" if is_first else "warning"]
+
+
+def test_a_tensorflow_without_its_files_is_not_the_first(site: Site) -> None:
+    other = Site(site.root / "other")
+    other.install("tensorflow", "2.15.0", "numpy<2.0.0,>=1.23.5", owns="tensorflow")
+    (other.folder / "tensorflow/__init__.py").unlink()
+    site.install("tensorflow", "2.21.0")
+    site.install("numpy", "2.3.4")
+    scene = replace(site.scene(), inventory=take_inventory([str(other.folder), str(site.folder)]))
+    assert states(scene) == ["warning"]

@@ -36,6 +36,7 @@ from autoxla.records import write_record
 from autoxla.settings import read_settings
 from autoxla.situation.agreement import Word, judge
 from autoxla.situation.cluster import Task
+from benchmarks.__main__ import BENCHMARKS
 from documents import Block, Command, drop_log, is_as_shown, read_blocks, read_commands, read_mentions
 from installations import build_wheel, install_wheel, make_environment
 from itex_model import Machine, Program
@@ -44,7 +45,7 @@ from programs import HOME, clean_environment, run_code
 from test_notebooks import execute, execute_file, write
 
 CHECKOUT = Path(__file__).parents[1]
-FILES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+FILES = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 PAGES = {str(file.relative_to(CHECKOUT)): file.read_text(encoding="utf-8") for file in FILES}
 BLOCKS = {page: read_blocks(text, page) for page, text in PAGES.items()}
 LANGUAGES = ("sh", "python", "toml", "diff", "")
@@ -188,7 +189,7 @@ class Reader:
         own = clean_environment(HOME=str(self.folder / "home"), PYTHONUNBUFFERED="1", TERM="dumb")
         python = Path(sys.executable).parent if scratch is None else scratch / "bin"
         own["PATH"] = os.pathsep.join([str(self.folder / "bin"), str(python), own["PATH"]])
-        own["PYTHONPATH"] = os.pathsep.join([str(HOME), str(HOME / "tests")])
+        own["PYTHONPATH"] = os.pathsep.join([str(HOME), str(CHECKOUT / "tests")])
         dropped = ["AUTOXLA_CACHE", "TF_CPP_MIN_LOG_LEVEL", "XDG_CACHE_HOME", "NO_COLOR"]
         dropped += [] if scratch is None else ["PYTHONPATH"]
         return {name: value for name, value in own.items() if name not in dropped}
@@ -353,8 +354,14 @@ def test_codes_that_are_asked_for_exist() -> None:
 
 def test_modules_that_are_named_exist() -> None:
     modules = {module for _, module, _ in mentions() if module.partition(".")[0] in ("autoxla", "benchmarks")}
-    assert "benchmarks.paths" in modules
+    assert {"autoxla.guide", "benchmarks"} <= modules
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
+def test_benchmarks_that_are_named_exist() -> None:
+    named = [rest.split()[0] for _, module, rest in mentions() if module == "benchmarks" and rest.split()]
+    assert "paths" in named
+    assert [name for name in named if name not in {*BENCHMARKS, "all", "tables", "NAME"}] == []
 
 
 def test_options_of_the_benchmarks_exist() -> None:

@@ -1,4 +1,4 @@
-"""``--quiet``: of a command what decides its exit status, of a program errors that are left."""
+"""``--quiet``: of a command errors and results, of a program errors that are left."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_quiet_changes_nothing_else(project: Path) -> None:
     assert autoxla(project, "--quiet", "show.py").out == "1\n"
 
 
-@pytest.mark.parametrize(("value", "count"), [("1", 0), ("", 1), ("0", 1)])
+@pytest.mark.parametrize(("value", "count"), [("1", 0), ("True", 0), ("", 1), ("0", 1), ("false", 1)])
 def test_the_variable_does_the_same(value: str, count: int, project: Path) -> None:
     assert len(autoxla(project, "old.py", AUTOXLA_QUIET=value).notices) == count
 
@@ -80,6 +80,27 @@ def test_the_log_of_a_program_is_quiet_too(project: Path) -> None:
     (project / "log.py").write_text(f"import logging\nlogging.basicConfig()\n{NEEDS_2}")
     assert "AX112 warning" in autoxla(project, "log.py").err
     assert autoxla(project, "--quiet", "log.py").err == ""
+
+
+KNOWN = """
+import sys
+from autoxla.hooks import guards
+guards.HAS_NOTES = False  # as up to Python 3.10
+guards.install_excepthook()
+raise ValueError("Could not interpret optimizer identifier: <keras.src.optimizers.adam.Adam object>")
+"""
+
+
+def test_the_note_on_an_error_that_nobody_caught_is_quiet_too(project: Path) -> None:
+    path = f"{project / 'site-packages'}{os.pathsep}{HOME}"
+    loud, quiet = (
+        run(["-c", KNOWN], project, clean_environment(PYTHONPATH=path, **variables))
+        for variables in ({}, {"AUTOXLA_QUIET": "1"})
+    )
+    assert (codes(loud.err), codes(quiet.err)) == (["AX134"], [])
+    logging = f"import logging\nlogging.basicConfig(format='logged %(message)s')\n{KNOWN}"
+    logged = run(["-c", logging], project, clean_environment(PYTHONPATH=path))
+    assert "logged AX134" in logged.err
 
 
 def test_the_letter_in_front_of_a_program_is_pythons(project: Path) -> None:
@@ -185,3 +206,12 @@ def test_tune_says_only_why_the_program_fails(project: Path) -> None:
     assert (outcome.status, outcome.out) == (1, "")
     assert "no data" in outcome.err
     assert all(line.startswith("autoxla: ") for line in outcome.err.splitlines())
+
+
+def test_tune_says_why_a_program_fails_that_wrote_nothing(project: Path) -> None:
+    (project / "ends.py").write_text("")
+    outcome = autoxla(
+        project, "tune", "-q", "ends.py", AUTOXLA_CACHE=str(project / "cache"), TMPDIR=str(project)
+    )
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.startswith("autoxla: default: it ended without a training step")

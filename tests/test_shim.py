@@ -409,3 +409,15 @@ def test_ignored_findings_are_not_said(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.autoxla]\nignore = ["AX103"]\n', encoding="utf-8")
     outcome = run_code(GENERATION, tmp_path, TF_USE_LEGACY_KERAS="TRUE")
     assert (outcome.last, outcome.notices) == (["tf_keras", "1"], [])
+
+
+@pytest.mark.parametrize("stub", ["types.ModuleType('keras')", "unittest.mock.MagicMock()"])
+def test_a_stub_of_keras_is_no_release_that_is_not_known(stub: str, tmp_path: Path) -> None:
+    """As programs put it there that build documentation; and a module of the program's own of that name."""
+    code = "import autoxla, types, unittest.mock\nfrom autoxla.hooks import compile\n"
+    outcome = run_code(f"{code}compile.hook_elsewhere({stub})\n", tmp_path)
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
+    (tmp_path / "keras.py").write_text("VALUE = 1\n", encoding="utf-8")
+    outcome = run_code("import autoxla, keras\nprint(keras.VALUE)", tmp_path)
+    assert (outcome.status, outcome.out) == (0, "1\n")
+    assert "AX904" not in outcome.err

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from programs import HOME, Outcome, clean_environment, run
+from programs import HOME, Outcome, clean_environment, run, run_code
 
 PARITY = Path(__file__).with_name("trial_parity.py")
 SCENARIOS = {
@@ -389,6 +389,78 @@ def test_the_forward_half_is_tried_first(tmp_path: Path) -> None:
     assert outcome.last["faults"] == ["trial"]
     assert facts["copies"] is True
     assert facts["loss"][0] == pytest.approx(facts["loss"][1], rel=1e-4)
+
+
+HALVES = """
+import json, sys, time
+import numpy as np
+import tensorflow as tf
+from autoxla.trial.forward import Forward
+from autoxla.trial.steps import find_step
+keras = __import__(sys.argv[1])
+layers = keras.layers
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+class Nested(layers.Layer):
+    @tf.function
+    def twice(self, x):
+        return 2 * tf.nn.relu(x)
+    def call(self, x):
+        return self.twice(x)
+class TwoTapes(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(8), layers.Dense(3)
+    def call(self, x):
+        return self.second(self.first(x))
+    def train_step(self, data):
+        losses = []
+        for part in (self.first, self):
+            with tf.GradientTape() as tape:
+                losses.append(tf.reduce_mean(part(data[0]) ** 2))
+            variables = part.trainable_variables
+            for variable, slope in zip(variables, tape.gradient(losses[-1], variables)):
+                variable.assign_sub(0.01 * slope)
+        return {"loss": losses[0] + losses[1]}
+def make(*middle, first=None):
+    first = first or [layers.Input((8,)), layers.Dense(16, activation="relu")]
+    model = keras.Sequential([*first, *middle, layers.Dense(3)])
+    model.compile("adam", loss)
+    return model
+def half(model, x):
+    data = tf.data.Dataset.from_tensor_slices((x, np.arange(32) % 3)).batch(8)
+    model.fit(data, verbose=0)
+    step = find_step(model, model.train_function, data.element_spec)
+    before = model.get_weights()
+    forward = Forward(step.concrete, tf.nest.flatten(next(iter(data))))
+    while not forward.poll():
+        time.sleep(0.01)
+    pairs = forward.race()
+    forward.release()
+    same = all((a == b).all() for a, b in zip(before, model.get_weights()))
+    return [len(pairs) > 0, same]
+rows = np.random.rand(32, 8).astype("float32")
+words = [layers.Input((4,), dtype="int32"), layers.Embedding(50, 8), layers.GlobalAveragePooling1D()]
+two = TwoTapes()
+two.compile("sgd")
+facts = {
+    "random": half(make(layers.Dropout(0.3), layers.BatchNormalization()), rows),
+    "embedding": half(make(first=words), (rows[:, :4] * 50).astype("int32")),
+    "nested function": half(make(Nested()), rows),
+    "two tapes": half(two, rows),
+}
+keras.mixed_precision.set_global_policy("mixed_float16")
+facts["mixed precision"] = half(make(), rows)
+print(json.dumps(facts))
+"""
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_forward_half_of_unusual_steps(package: str, tmp_path: Path) -> None:
+    """It runs, and leaves the weights alone: those of BatchNormalization, too."""
+    outcome = run_code(HALVES.replace("sys.argv[1]", repr(package)), tmp_path, AUTOXLA="off")
+    assert outcome.status == 0, outcome.err[-3000:]
+    assert len(outcome.last) == 5
+    assert all(fact == [True, True] for fact in outcome.last.values())
 
 
 EXIT = """

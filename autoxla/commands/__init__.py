@@ -1,6 +1,7 @@
 """The commands of ``python -m autoxla``: the reserved first words, each a module with a ``main``."""
 
 import importlib
+import io
 import os
 import sys
 
@@ -21,6 +22,10 @@ MODULES = {
 
 def run(name: str, argv: list[str]) -> int:
     """Run the command ``name`` of `MODULES` with the words after it; return the exit status."""
+    # What is not in the terminal's own alphabet, as in a file's name, must not end a command. What
+    # env prints is read by programs, which need the very bytes.
+    if name != "env" and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status: int = importlib.import_module(MODULES[name]).main(argv)
         sys.stdout.flush()

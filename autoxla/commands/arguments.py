@@ -1,7 +1,6 @@
 """Reading the arguments of a command; what is not understood is said by the command, in one line.
 
-All commands take ``-q`` or ``--quiet``: what was asked for and what decides the exit status is still
-printed, all that is said beside it is not.
+All commands take ``-q`` or ``--quiet``: only errors and results are printed.
 """
 
 from __future__ import annotations

@@ -25,12 +25,26 @@ USAGE = (
 
 def main(argv: list[str]) -> int:
     """Examine this environment; return the exit status."""
-    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]  # noqa: PTH109
+    here = _find_here()
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", here)]
     if "-h" in argv or "--help" in argv:
         from autoxla.commands.terminal import print_help
 
         print_help(USAGE, __doc__ or "")
         return 0
+    if here is None:
+        from autoxla.notice import say
+
+        say("AX902 error environment: the current folder is not there any more; go to another one")
+        return 2
     from autoxla.commands.diagnosis import examination
 
     return examination.main(argv, USAGE)
+
+
+def _find_here() -> "str | None":
+    """Return the current folder, None where it was removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - pathlib is not there yet
+    except OSError:
+        return None

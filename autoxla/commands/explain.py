@@ -27,17 +27,17 @@ from autoxla.commands.programs import (
     gather_for,
     is_left,
     learned_store,
-    list_ignored,
     read_script,
     with_reading,
 )
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Plan, Situation
 from autoxla.lookahead import Program, read_program
-from autoxla.notice import say
+from autoxla.notice import printable, say
 from autoxla.policies import decide
 from autoxla.records import Record, Store
 from autoxla.report import as_data, page_data, write_page
+from autoxla.session import list_ignored
 from autoxla.settings import BadSettingError
 from autoxla.situation.machine import digest, identity
 from autoxla.story import Row, Section, finding_lines, situation_data, tell
@@ -100,7 +100,7 @@ def render(
     for name, rows in parts:
         lines += ["", name, *_table(rows, width)]
     lines += ["", "Findings"]
-    told = [line for finding in findings for line in finding_lines(finding)]
+    told = [printable(line) for finding in findings for line in finding_lines(finding)]
     lines += [fold(f"  {line}", width, _FINDING_INDENT) for line in told] or ["  none"]
     return "\n".join(lines) + "\n"
 
@@ -160,7 +160,7 @@ def _show(options: argparse.Namespace, situation: Situation, plan: Plan, measure
     elif options.quiet:
         sys.stdout.writelines(f"{as_line(f)}\n" for f in plan.findings if is_left(f))
     elif options.html is not None:
-        print(options.html)
+        print(printable(str(options.html)))
     else:
         parts = tell(situation, plan)
         parts[2:2] = [(_MEASURED, measured)] if measured else []
@@ -181,7 +181,7 @@ def _measured_rows(script: Path, situation: Situation) -> Iterator[Row]:
     records = [r for r in Store(decisions_folder(os.environ)).list() if _is_about(r, script, here)]
     for record in sorted(records, key=_date, reverse=True)[:_MOST]:
         name = record.data.get("model")
-        yield _printable(name) if isinstance(name, str) and name else "model", _tell_record(record.data)
+        yield printable(name) if isinstance(name, str) and name else "model", _tell_record(record.data)
 
 
 def _is_about(record: Record, script: Path, machine: str) -> bool:
@@ -197,20 +197,16 @@ def _date(record: Record) -> str:
 
 def _tell_record(data: Mapping[str, object]) -> str:
     if "failed" in data:
-        return _printable(f"XLA failed: {data['failed']}")
+        return printable(f"XLA failed: {data['failed']}")
     times = [
         f"{path} {data[f'{path}_ms']:.3g} ms" for path in ("graph", "xla") if _is_time(data.get(f"{path}_ms"))
     ]
     won = f"{data.get('winner')} was faster" + (" on copies, beside training" if data.get("shadow") else "")
-    return _printable(", ".join([won, *times, str(data.get("date", ""))[:10]]))
+    return printable(", ".join([won, *times, str(data.get("date", ""))[:10]]))
 
 
 def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _finding_row(finding: Finding) -> Row:
@@ -224,4 +220,5 @@ def _table(rows: Sequence[Row], width: int) -> list[str]:
     # One long name, a file's, must not push all values to the right.
     names = [len(name) for name, _ in rows]
     column = max((size for size in names if size <= _LONGEST_NAME), default=min(names))
-    return [fold(f"  {name:<{column}}  {value}", width, " " * (column + 4)) for name, value in rows]
+    lines = [printable(f"  {name:<{column}}  {value}") for name, value in rows]
+    return [fold(line, width, " " * (column + 4)) for line in lines]

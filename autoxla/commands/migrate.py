@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from autoxla.commands.arguments import QUIET
 from autoxla.commands.terminal import print_help
-from autoxla.notice import say
+from autoxla.notice import printable, say
 
 if TYPE_CHECKING:
     from autoxla.commands.migration.names import Generation
@@ -191,15 +191,9 @@ def _process(file: Path, request: Request, tally: Tally) -> None:
     tally.changed += result.new is not None
     tally.refused += bool(result.refusals)
     for line in result.refusals:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if not request.write:
-        _show(result.diff)
-
-
-def _show(text: str) -> None:
-    """Print a diff; what the terminal's encoding lacks is escaped."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write(result.diff)
 
 
 def _read(file: Path) -> bytes:
@@ -312,6 +306,7 @@ def _line(place: str, refusal: Refusal) -> str:
 
 
 def _diff(name: str, before: str, after: str) -> str:
+    name = printable(name)
     lines = difflib.unified_diff(_lines(before), _lines(after), name, name)
     ended = (line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
     return "".join(ended)

@@ -12,7 +12,9 @@ from autoxla import WATCHED
 from autoxla.facts import Evidence, Finding, Place, Reading, Situation
 from autoxla.learned import recall
 from autoxla.lookahead import Program, read_program
+from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.notice import printable
 from autoxla.places import cache_folder
 from autoxla.policies.usage import is_below
 from autoxla.records import Store
@@ -20,6 +22,7 @@ from autoxla.session import add_reading
 from autoxla.settings import read_settings
 from autoxla.situation import gather
 from autoxla.situation.environment import is_watched
+from autoxla.situation.files import UnreadableError, is_file, read_bytes
 
 #: Findings that stand for bad input of the user's.
 BAD_INPUT = ("AX301", "AX302")
@@ -31,8 +34,8 @@ def is_left(finding: Finding) -> bool:
 
 
 def as_line(finding: Finding) -> str:
-    """Return ``finding`` as ``path:line:col CODE level message; remedy``."""
-    return f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}"
+    """Return ``finding`` as ``path:line:col CODE level message; remedy``, all of it on one line."""
+    return printable(f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}")
 
 
 def folder_of(program: Path) -> Path:
@@ -55,26 +58,13 @@ def learned_store(environ: Mapping[str, str]) -> Store:
     return Store(cache_folder(environ) / "learned")
 
 
-def list_ignored(*stores: Store) -> list[Finding]:
-    """Return a finding for each record that was looked for in ``stores`` and left out.
-
-    A folder that is refused has a finding of its own.
-    """
-    return [
-        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in stores
-        for file, reason in dict.fromkeys(store.ignored)
-        if file != store.folder
-    ]
-
-
 def read_script(script: Path, learned: Store | None = None) -> Reading:
     """Return what the source of ``script`` says: a file, a notebook, a folder or a zip file.
 
     What runs of it taught is in ``learned``, by default in a store of its own.
     """
     path = script.absolute()
-    if path.is_dir() or is_zipfile(path):
+    if path.is_dir() or (is_file(path) and is_zipfile(path)):
         program = Program("directory", str(path), path)
     elif path.suffix == ".ipynb":
         program = Program("notebook", str(path), path.parent)
@@ -118,9 +108,9 @@ def line_of(place: Place) -> str:
         return ""
     file, _, cell = place.file.partition(":cell ")
     try:
-        content = Path(file).read_bytes()
+        content = read_bytes(file, LIMIT) or b""
         cells = dict(read_cells(content)) if cell else {}
-    except (OSError, NotANotebookError):
+    except (UnreadableError, NotANotebookError):
         return ""
     text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")
     lines = text.splitlines()

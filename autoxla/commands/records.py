@@ -19,7 +19,6 @@ import json
 import os
 import re
 import stat
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from typing import NoReturn
 
 from autoxla.commands.arguments import QUIET, BadArgumentsError, HelpFormatter, Parser, add_quiet
 from autoxla.commands.terminal import make_console
-from autoxla.notice import say
+from autoxla.notice import printable, say
 from autoxla.places import cache_folder, find_refusal
 from autoxla.records import Record, Store
 from autoxla.records.compiled import clear as clear_compiled
@@ -113,7 +112,7 @@ def describe(data: dict[str, object]) -> str:
         parts.append(f"{winner} won" + (f" ({', '.join(times)})" if times else ""))
     told = {*names, *_OWN, *_INNER, *(_PATHS if winner is not None else ())}
     parts += [f"{name}={_value(value)}" for name, value in data.items() if _is_worth(name, value, told)]
-    return _printable(", ".join(parts))
+    return printable(", ".join(parts))
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -172,7 +171,7 @@ def _list(stores: dict[str, Store], options: argparse.Namespace) -> None:
     rows = [_row(kept) for kept in found]
     if not rows:
         if not options.quiet:
-            print(f"no records in {_printable(str(cache_folder(os.environ)))}")
+            print(f"no records in {printable(str(cache_folder(os.environ)))}")
     elif not _draw(rows):
         _write(rows)
 
@@ -187,7 +186,7 @@ def _show(kept: Kept, *, as_json: bool) -> None:
         (name, json.dumps(value) if isinstance(value, dict) else _value(value))
         for name, value in facts.items()
     ]
-    _write([(_printable(name), _printable(value)) for name, value in rows])
+    _write([(printable(name), printable(value)) for name, value in rows])
 
 
 def _clear(stores: dict[str, Store], options: argparse.Namespace, top: Path) -> None:
@@ -278,14 +277,7 @@ def _value(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _printable(text: str) -> str:
-    """Return ``text`` without what would move a terminal's cursor or could not be encoded."""
-    shown = "".join(character if character.isprintable() else "?" for character in text)
-    encoding = sys.stdout.encoding or "ascii"
-    return shown.encode(encoding, "replace").decode(encoding)
-
-
 def _say_ignored(stores: Iterable[Store]) -> None:
     for store in stores:
         for file, reason in dict.fromkeys(store.ignored):
-            say(f"AX907 info {_printable(str(file))}: left out: {reason}")
+            say(f"AX907 info {file}: left out: {reason}")

@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import site
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -33,7 +34,8 @@ from autoxla import __version__
 from autoxla.commands.arguments import BadArgumentsError, Parser, add_quiet
 from autoxla.commands.terminal import print_help
 from autoxla.launch.launcher import PRIVATE
-from autoxla.notice import say
+from autoxla.notice import printable, say
+from autoxla.situation.files import UnreadableError, read_bytes
 
 USAGE = "usage: python -m autoxla site enable|disable|status [--prefix|--user|--json|-q]"
 COMMAND = "python -m autoxla site"
@@ -44,7 +46,7 @@ _MARKER_TEXT = f"{SIGNATURE}Written by {COMMAND} enable, taken away by {COMMAND}
 #: Seconds that an interpreter may take to start, before it is said that it did not.
 _LIMIT = 10.0
 _PACKAGE = Path(PRIVATE).parent.parent
-_EXAMPLE = '"""Activates autoxla in every Python process'
+_EXAMPLE = b'"""Activates autoxla in every Python process'
 _FINDERS = ("DormantFinder", "AutoxlaFinder")
 _PROBE = f"import sys; print(any(type(f).__name__ in {_FINDERS} for f in sys.meta_path))"
 
@@ -210,6 +212,8 @@ def _target(*, user: bool) -> Path:
 def _is_ours(marker: Path) -> bool:
     """Return whether ``marker`` is there. Raises RefusalError for a file of another's."""
     try:
+        if not stat.S_ISREG(marker.stat().st_mode):
+            raise RefusalError(f"{marker}: it is no regular file; look at it, and remove it by hand")
         text = marker.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return False
@@ -264,16 +268,23 @@ def _look_into(folder: Path) -> Folder:
 
 def _state_of(file: Path) -> State:
     try:
-        return "present" if _STARTER in file.read_bytes() else "changed"
-    except OSError:
+        content = read_bytes(file)
+    except UnreadableError:
+        return "changed"
+    if content is None:
         return "missing"
+    return "present" if _STARTER in content else "changed"
 
 
 def _find_examples() -> Iterator[str]:
     """Yield the ``sitecustomize.py`` files on ``sys.path`` that are copies of the example."""
     for entry in dict.fromkeys(sys.path):
         file = Path(entry) / "sitecustomize.py"
-        if file.is_file() and file.read_text(encoding="utf-8", errors="replace").startswith(_EXAMPLE):
+        try:
+            is_example = (read_bytes(file) or b"").startswith(_EXAMPLE)
+        except UnreadableError:
+            continue
+        if is_example:
             yield str(file)
 
 
@@ -340,11 +351,11 @@ def _join(folders: list[Folder]) -> str:
 
 def _tell(done: str, *, quiet: bool) -> None:
     if not quiet:
-        print(done)
+        print(printable(done))
 
 
 def _print(status: Status, *, as_json: bool, brief: bool) -> None:
-    lines = list(_lines(status))[: 1 if brief else None]
+    lines = list(map(printable, _lines(status)))[: 1 if brief else None]
     print(json.dumps(asdict(status), indent=2) if as_json else "\n".join(lines))
 
 

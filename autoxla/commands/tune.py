@@ -1,4 +1,4 @@
-"""``python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] SCRIPT [ARGUMENTS]``.
+"""``python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [-q] SCRIPT [ARGUMENTS]``.
 
 Runs SCRIPT with its ARGUMENTS in child processes, once on each execution path that its usage, your settings
 and the rules leave open, in rounds with more and more steps, until one path is clear of the noise or the
@@ -43,7 +43,10 @@ from autoxla.settings import BadSettingError
 from autoxla.situation.machine import count_cores
 from autoxla.tuned import keep
 
-USAGE = "usage: python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] SCRIPT [ARGUMENTS]"
+USAGE = (
+    "usage: python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [--quiet] "
+    "SCRIPT [ARGUMENTS]"
+)
 _STEPS = 20
 _INTERRUPTED = 130
 
@@ -90,7 +93,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--steps", type=_count, default=_STEPS, metavar="N", help="in the first round; 20")
     parser.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_quiet(parser, "no progress and no table; what the program wrote if it failed")
+    add_quiet(parser, "no progress and no table; why the program failed, and what it wrote")
     parser.add_argument("script", metavar="SCRIPT")
     parser.add_argument("arguments", metavar="ARGUMENTS", nargs=argparse.REMAINDER)
     return parser.parse_args(argv)
@@ -238,10 +241,11 @@ def _print_result(outcome: Outcome, words: Sequence[str]) -> None:
 
 
 def _print_failure(outcome: Outcome, entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        for line in entry.tail:
+    failed = [entry for entry in entries if entry.status == "failed"]
+    for entry in failed:
+        for line in (entry.reason, *entry.tail):
             say(f"{entry.path.name}: {line}")
-    if outcome.log is not None and any(entry.status == "failed" for entry in entries):
+    if outcome.log is not None and failed:
         say(f"what the runs wrote: {outcome.log}")
 
 

@@ -47,7 +47,10 @@ def hook(module: ModuleType) -> None:
 
 def hook_elsewhere(package: ModuleType) -> None:
     """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
-    targets = list(of_package(package.__name__, "compile"))
+    # A stub in its place, as for building documentation, may have neither name nor model.
+    targets = list(of_package(getattr(package, "__name__", ""), "compile"))
+    if not isinstance(getattr(package, "Model", None), type):
+        return
     if not targets or any(target.module in sys.modules for target in targets):
         return
     found = [(target.find_elsewhere(package), target) for target in targets]

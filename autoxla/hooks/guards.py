@@ -35,7 +35,7 @@ from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.notes import Note, find_note
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
-from autoxla.notice import say
+from autoxla.notice import notify
 from autoxla.readers import tensorflow_bool
 from autoxla.session import current, place_of
 
@@ -269,7 +269,7 @@ def _prepare(error: BaseException | None) -> str | None:
 
 def _say_line(line: str | None) -> None:
     if line is not None:
-        say(line)
+        notify(line)
 
 
 # --- Two generations in one model

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from autoxla.lookahead.files import look
+
 # Bytes: scripts that installers write have some hundred.
 _LONGEST_SCRIPT = 4096
 
 
 def read_entry(file: str) -> str | None:
     """Return the module whose function a script calls that an installer wrote; None for all others."""
+    found = look(file)
+    # A pipe is not even opened: what is read from it would be missing for its true reader.
+    if found is None or found[0] != "f" or found[1] > _LONGEST_SCRIPT:
+        return None
     try:
-        with Path(file).open("rb") as stream:
-            data = stream.read(_LONGEST_SCRIPT + 1)
-        if len(data) > _LONGEST_SCRIPT:
-            return None
-        tree = ast.parse(data)
+        tree = ast.parse(Path(file).read_bytes())
     except (OSError, ValueError, SyntaxError, RecursionError):
         return None
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
-from autoxla.places import make_folder
+from autoxla.places import find_file_refusal, find_refusal, make_folder
 
 #: Changes with the meaning of what is stored, or of what is read.
 FORMAT = 1
@@ -22,6 +22,9 @@ MOST_ENTRIES = 64
 LARGEST_ENTRY = 8 << 20
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
+# O_NONBLOCK: a pipe in the place of an entry must not hold the program up.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GRADES: Mapping[str, Grade] = {"certain": "certain", "possible": "possible"}
 _KINDS: tuple[EvidenceKind, ...] = ("import", "attribute", "call", "jit_compile", "variable", "file")
 
@@ -35,11 +38,14 @@ class Store:
         self._folder, self._file = folder, folder / f"reading-{name:08x}.json"
 
     def load(self) -> Reading | None:
-        """Return what was read the last time, None where it is not there, damaged or out of date."""
+        """Return what was read the last time, None where it is not there, damaged or out of date.
+
+        What another user may have written is not read.
+        """
+        if self._is_refused():
+            return None
         try:
-            with self._file.open("rb") as stream:
-                data = stream.read(LARGEST_ENTRY + 1)
-            entry = json.loads(data)
+            entry = json.loads(self._read())
             if entry["key"] != self._key or not _is_unchanged(entry["seen"]):
                 return None
             return _from_data(entry["reading"])
@@ -51,6 +57,8 @@ class Store:
 
         What cannot be written is not: the next run reads again.
         """
+        if self._is_refused():
+            return
         now = time.time_ns()
         if any(found is not None and now - found[2] < _RACE for found in seen.values()):
             return
@@ -63,11 +71,23 @@ class Store:
             self._write(data)
             self._forget_oldest()
 
+    def _is_refused(self) -> bool:
+        # Who can replace the cache folder can replace this one with it.
+        return any(find_refusal(folder) is not None for folder in (self._folder, self._folder.parent))
+
+    def _read(self) -> bytes:
+        with open(os.open(self._file, _READ), "rb") as stream:  # noqa: PTH123 - a descriptor
+            refusal = find_file_refusal(os.fstat(stream.fileno()))
+            if refusal is not None:
+                raise PermissionError(refusal)
+            return stream.read(LARGEST_ENTRY + 1)
+
     def _write(self, data: bytes) -> None:
         # One name a process, and never one that is there already: another's link is not followed.
         part = self._file.with_suffix(f".{os.getpid()}.part")
         try:
-            with part.open("xb") as stream:
+            # For this user alone, whatever the umask is: else it would not be read again.
+            with open(os.open(part, _WRITE, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
                 stream.write(data)
             part.replace(self._file)
         finally:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.places import find_refusal, make_folder
+from autoxla.places import find_file_refusal, find_refusal, make_folder
 
 #: Version of the layout; a record of another one is no record.
 SCHEMA = 1
@@ -197,12 +197,9 @@ def _load(descriptor: int, name: str, *, is_use: bool) -> Record:
 
 def _check(status: os.stat_result) -> None:
     """Raise `IgnoredError` on all that another user may have written, that may block or has no end."""
-    if not stat.S_ISREG(status.st_mode):
-        raise IgnoredError("it is no regular file")
-    if status.st_uid != os.geteuid():
-        raise IgnoredError("it belongs to another user")
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise IgnoredError("it can be written by other users")
+    refusal = find_file_refusal(status)
+    if refusal is not None:
+        raise IgnoredError(refusal)
     if status.st_size > _LARGEST:
         raise IgnoredError(f"it has more than {_LARGEST} bytes")
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, cast
 
 from autoxla.facts import Version
 from autoxla.readers import parse_version
+from autoxla.situation.files import is_file
 
 #: Rules ask for the first name; the others are the same software under another name.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
@@ -101,7 +103,7 @@ def _spelt(name: str) -> str:
 def _headers(finder: _Finder, name: str, path: list[str]) -> Iterator[str]:
     try:
         for distribution in finder.discover(name=name, path=path):
-            yield (distribution.read_text("METADATA") or "").partition("\n\n")[0]
+            yield _read_text(distribution, "METADATA").partition("\n\n")[0]
     except (OSError, ValueError):
         return
 
@@ -123,10 +125,18 @@ def _find_version(finder: _Finder, name: str, path: list[str]) -> Version:
         return ()
 
 
+def _read_text(distribution: _Distribution, name: str) -> str:
+    # The reader would wait for a pipe. In a zip, whose paths are of another class, there is none.
+    folder = getattr(distribution, "_path", None)
+    if isinstance(folder, Path) and not is_file(folder / name):
+        return ""
+    return distribution.read_text(name) or ""
+
+
 def _read_version(distribution: _Distribution) -> Version:
     # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
     try:
-        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+        text = _read_text(distribution, "METADATA") or _read_text(distribution, "PKG-INFO")
     except (OSError, ValueError):
         return ()
     headers = text.partition("\n\n")[0]

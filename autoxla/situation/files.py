@@ -14,21 +14,21 @@ class UnreadableError(Exception):
     """A file that is there is not read, for the reason given, such as its length."""
 
 
-def read_bytes(path: str | Path) -> bytes | None:
+def read_bytes(path: str | Path, limit: int = LIMIT) -> bytes | None:
     """Return the content of a regular file, None where nothing can be opened.
 
-    Raises `UnreadableError` for all that may block or has more than `LIMIT` bytes. A pipe is not even
+    Raises `UnreadableError` for all that may block or has more than `limit` bytes. A pipe is not even
     opened: what is read from it would be missing for its true reader.
     """
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise UnreadableError("it is not a regular file")
         with Path(path).open("rb") as stream:
-            content = stream.read(LIMIT + 1)
+            content = stream.read(limit + 1)
     except (OSError, ValueError):
         return None
-    if len(content) > LIMIT:
-        raise UnreadableError(f"it has more than {LIMIT} bytes")
+    if len(content) > limit:
+        raise UnreadableError(f"it has more than {limit} bytes")
     return content
 
 

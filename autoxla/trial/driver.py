@@ -219,7 +219,7 @@ class Driver:
         logs = self._run_stock(iterator)
         self._sample_time(self._incumbent, self._times[-1])
         now = perf_counter()
-        if now >= self._poll_at:
+        if now >= self._poll_at and self.step > _WARM_UP:
             self._guarded(self._poll)
             self._poll_at = now + _POLL
         return logs
@@ -285,7 +285,8 @@ class Driver:
             self._is_final = self._seed is not None
             # Training waits for it; what XLA then makes of it takes about as long.
             if self._is_final or not self._pays(2 * self._first_s, _UNKNOWN):
-                self._rest()
+                if self._is_final or self._planned(self.step) is not None:
+                    self._rest()
                 return
         step = find_step(self._model, self.stock, self._structure)
         if step is None:
@@ -363,6 +364,7 @@ class Driver:
         pairs = forward.race()
         plain, xla = (round(median(side) * 1e3, 4) for side in zip(*pairs, strict=True))
         self.entry.update(forward_ms={"graph": plain, "xla": xla}, forward_s=round(forward.seconds, 4))
+        forward.release()
         prior = economics.expect_by_forward(pairs, self._known().prior)
         if prior is None:
             self._keep({"winner": self._incumbent, "forward_ms": self.entry["forward_ms"]})

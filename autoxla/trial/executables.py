@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -73,7 +74,9 @@ class Dispatch:
         # Made outside: a constant that a failing executor made would be a broken one for the whole program.
         done = tf.ones((), tf.int32)
         self._logs = self._enqueue(lambda: concrete._call_flat(list(batch), self._copies.captured))
-        self._enqueue(lambda: tf.raw_ops.AssignVariableOp(resource=self._flag.handle, value=done))
+        # Where the run failed by now, `poll` says so.
+        with suppress(tf.errors.OpError):
+            self._enqueue(lambda: tf.raw_ops.AssignVariableOp(resource=self._flag.handle, value=done))
 
     def poll(self) -> bool:
         """Return whether the run is done, `seconds` after its beginning. Raises what it raised."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from time import perf_counter
 from typing import Any
 
-from autoxla.trial.comparison import Pair
+from autoxla.trial.comparison import HOPELESS, Pair
 from autoxla.trial.executables import Copies, Dispatch, synchronise
 
 #: Pairs of runs: so many at least, and up to so many in so many seconds.
@@ -49,7 +49,13 @@ class Forward:
         pairs: list[Pair] = []
         while len(pairs) < FEWEST or (len(pairs) < MOST and sum(map(sum, pairs)) < BUDGET):
             pairs.append((self._time(self._plain), self._time(self._xla)))
+            if len(pairs) > 1 and all(xla > HOPELESS * plain for plain, xla in pairs):
+                break
         return pairs
+
+    def release(self) -> None:
+        """Let the copies go; nothing can be run any more."""
+        del self._plain, self._xla, self._copies, self._dispatches
 
     def _call_plain(self, *tensors: Any) -> Any:
         return self._plain(*tensors)
@@ -76,13 +82,15 @@ def cut(concrete: Any, captured: Sequence[Any]) -> Callable[..., list[Any]]:
     inputs = [tensor.name for tensor in concrete.graph.inputs]
     # Those of its own would stay beside what is given, and XLA has no code for them.
     definition = _keep(concrete.graph.as_graph_def(), names - {name.partition(":")[0] for name in inputs})
+    # TensorFlow cannot tell, or tells wrongly, which of those that it is given none takes.
+    taken = {_tensor_name(name) for node in definition.node for name in node.input}
 
     def run(*batch: Any) -> list[Any]:
         graph = tf.compat.v1.get_default_graph()
         given = zip(inputs, (*batch, *map(graph.capture, captured)), strict=True)
         values = tf.graph_util.import_graph_def(
             definition,
-            input_map={name: value for name, value in given if name.partition(":")[0] in names},
+            input_map={name: value for name, value in given if name in taken},
             return_elements=ends,
         )
         return [tf.reduce_sum(tf.cast(value, tf.float32)) for value in values]
@@ -100,15 +108,20 @@ def find_half(operations: Iterable[Any]) -> tuple[set[str], list[str]]:
     needed: set[str] = set()
     ends: list[str] = []
     for operation in reversed(forward):
-        if operation.name not in needed and operation.type not in _GIVEN:
-            ends += [
+        if operation.name not in needed:
+            found = [
                 tensor.name for tensor in operation.outputs if tensor.name in taken and _is_number(tensor)
             ]
-            if not any(tensor.name in ends for tensor in operation.outputs):
+            if operation.type in _GIVEN or not found:
                 continue
+            ends += found
         needed.add(operation.name)
         needed.update(tensor.op.name for tensor in operation.inputs)
     return needed, ends
+
+
+def _tensor_name(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
 
 
 def _is_number(tensor: Any) -> bool:
@@ -123,6 +136,8 @@ def _keep(definition: Any, names: Container[str]) -> Any:
             copy = kept.node.add()
             copy.CopyFrom(node)
             copy.input[:] = [i for i in node.input if not i.startswith("^") or i[1:] in names]
+            # It asks to be where a variable is, by the name of an operation that is not here.
+            copy.attr.pop("_class", None)
     return kept
 
 

@@ -278,8 +278,8 @@ CODES: dict[str, Entry] = {
     ),
     "AX881": Entry(
         "A requirement is not installed",
-        "An error where import tensorflow needs it at once, and for Keras where tf.keras is Keras 3; else a "
-        "warning.",
+        "An error where import tensorflow needs it at once, and for Keras where the program uses it, through "
+        "tf.keras or by itself; else a warning.",
         "tensorflow 2.21.0 requires wrapt>=1.11.0, which is not installed",
         "install it",
         _METADATA,
@@ -287,8 +287,8 @@ CODES: dict[str, Entry] = {
     "AX882": Entry(
         "A requirement is installed in a release that does not fit",
         "An error where TensorFlow is known to fail with it: NumPy 2 where it asks for NumPy 1, a protobuf "
-        "or an ml-dtypes older than it asks for, Keras 2 where tf.keras is Keras 3. The rest are warnings, "
-        "since many a bound is only cautious.",
+        "or an ml-dtypes older than it asks for, Keras 2 where tf.keras is Keras 3 and the program uses it. "
+        "The rest are warnings, since many a bound is only cautious.",
         "tensorflow 2.16.1 requires numpy<2.0.0,>=1.23.5, and 2.1.0 is installed",
         "install a release that fits",
         _METADATA,

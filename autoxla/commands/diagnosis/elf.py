@@ -6,12 +6,15 @@ Anything may lie in a folder of plug-ins. A file that is damaged, or made to mis
 
 from __future__ import annotations
 
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from autoxla.situation.files import is_file
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -56,6 +59,8 @@ def find_read_only_data(file: Path) -> tuple[int, int]:
 
 def has_magic(file: Path) -> bool:
     """Return whether ``file`` begins as a shared library of Linux does, or cannot be opened."""
+    if not is_file(file):
+        return True
     try:
         with file.open("rb") as stream:
             return stream.read(4) == MAGIC
@@ -69,8 +74,11 @@ def _read(file: Path, question: Callable[[ELFFile], _Result]) -> _Result:
     except ImportError as error:
         raise NoReaderError("pyelftools is not installed") from error
     try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableElfError("it is no regular file")
         with file.open("rb") as stream:
-            _check_header(stream.read(64), file.stat().st_size)
+            _check_header(stream.read(64), status.st_size)
             stream.seek(0)
             return question(ELFFile(stream))
     except UnreadableElfError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import sys
@@ -61,9 +60,6 @@ def main(argv: list[str], usage: str) -> int:
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {usage}")
         return 2
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # What is not in the terminal's own alphabet must not end the examination.
-        sys.stdout.reconfigure(errors="backslashreplace")
     lines = list(_examine(options))
     errors = [line for line in lines if line.state == "error"]
     if options.json:

@@ -14,7 +14,7 @@ from pathlib import Path
 from autoxla.facts import Version
 from autoxla.readers import parse_version
 from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
-from autoxla.situation.files import is_folder, list_names
+from autoxla.situation.files import UnreadableError, is_folder, list_names, read_bytes
 
 #: Distributions beside the watched ones whose releases are looked at.
 _FURTHER = (
@@ -135,7 +135,6 @@ def _find_owned(folder: Path) -> frozenset[str]:
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            return stream.read(_LIMIT).decode("utf-8", "replace")
-    except (OSError, ValueError):
+        return (read_bytes(file, _LIMIT) or b"").decode("utf-8", "replace")
+    except UnreadableError:
         return ""

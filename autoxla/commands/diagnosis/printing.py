@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from autoxla.commands.diagnosis.line import Line, State
 from autoxla.commands.terminal import find_width, fold, make_console
+from autoxla.notice import printable
 
 _ORDER: tuple[State, ...] = ("error", "warning", "note", "ok")
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
@@ -38,15 +39,10 @@ def _rows(lines: Sequence[Line], width: int, shown: Sequence[State]) -> Iterator
 def _format(line: Line, subject_width: int, width: int) -> str:
     head = f"{line.state:<8} {line.code}  {line.subject:<{subject_width}}  "
     indent = " " * len(head)
-    remedy = [f"{indent}-> {_printable(line.remedy)}"] if line.remedy else []
-    parts = [f"{head}{_printable(line.message)}", *remedy]
+    remedy = [f"{indent}-> {printable(line.remedy)}"] if line.remedy else []
+    parts = [f"{head}{printable(line.message)}", *remedy]
     folded = [fold(part, width, indent + ("   " if at else "")) for at, part in enumerate(parts)]
     return "\n".join(folded)
-
-
-def _printable(text: str) -> str:
-    """Return ``text``, in which file names stand, without what would move the cursor or break the line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _heading(lines: Sequence[Line]) -> Iterator[str]:

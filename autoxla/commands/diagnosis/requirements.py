@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from autoxla.commands.diagnosis.inventory import NAMES, Installed, normalise
 from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.facts import Situation
 from autoxla.policies.rule import SWITCHABLE
+from autoxla.policies.usage import is_below
 from autoxla.readers import tensorflow_bool
 from autoxla.situation.distributions import VARIANTS
 
@@ -23,8 +25,9 @@ _NUMPY_2, _KERAS_3 = (2,), (3,)
 _NEEDED_NEW = frozenset({"protobuf", "ml-dtypes"})
 #: From this one on, code that protobuf generated refuses any older runtime.
 _CHECKING = (5,)
-#: This one refuses code that was generated for releases before 3.20.
+#: This one refuses code that was generated for releases before 3.20, unless it runs without its C parts.
 _STRICT = (4,)
+_PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -75,7 +78,8 @@ def _applies(requirement: Requirement) -> bool:
 
 def _say_missing(each: Installed, requirement: Requirement, name: str, scene: Scene) -> Line:
     wanted = f"{name}{requirement.specifier}"
-    is_fatal = _is_tensorflow(each) and (name in _CORE or (name == "keras" and _needs_keras(scene)))
+    is_needed = name in _CORE or (name == "keras" and _needs_keras(scene))
+    is_fatal = is_needed and _is_imported(each, scene)
     text = f"{each} requires {wanted}, which is not installed"
     return Line("error" if is_fatal else "warning", "AX881", SUBJECT, text, f"pip install '{wanted}'")
 
@@ -83,7 +87,7 @@ def _say_missing(each: Installed, requirement: Requirement, name: str, scene: Sc
 def _say_conflict(each: Installed, requirement: Requirement, found: Installed, scene: Scene) -> Line:
     wanted = f"{found.name}{requirement.specifier}"
     text = f"{each} requires {wanted}, and {found.text or 'an unreadable release'} is installed"
-    is_fatal = _is_tensorflow(each) and _breaks(requirement, found, scene)
+    is_fatal = _is_imported(each, scene) and _breaks(requirement, found, scene)
     return Line("error" if is_fatal else "warning", "AX882", SUBJECT, text, f"pip install '{wanted}'")
 
 
@@ -91,35 +95,65 @@ def _is_tensorflow(each: Installed) -> bool:
     return each.name == "tensorflow" or each.name in VARIANTS["tensorflow"]
 
 
+def _is_imported(each: Installed, scene: Scene) -> bool:
+    """Return whether ``each`` is the TensorFlow that programs get, or lies in the same folder."""
+    first = _first_tensorflow(scene)
+    return first is not None and _is_tensorflow(each) and each.folder.parent == first.folder.parent
+
+
+def _first_tensorflow(scene: Scene) -> Installed | None:
+    found = (each for each in scene.inventory.distributions if _is_tensorflow(each) and each.text)
+    return next((each for each in found if "tensorflow" not in each.missing), None)
+
+
 def _breaks(requirement: Requirement, found: Installed, scene: Scene) -> bool:
     """Return whether TensorFlow is known to fail with a release that is not the one it asks for."""
     if found.name == "numpy":
-        return found.version >= _NUMPY_2
+        return found.version >= _NUMPY_2 and _asks_for_numpy_1(requirement)
     if found.name == "keras":
         return found.version < _KERAS_3 and _needs_keras(scene)
-    return found.name in _NEEDED_NEW and (_is_older(requirement, found) or _is_refused(requirement, found))
+    is_refused = _is_refused(requirement, found, scene)
+    return found.name in _NEEDED_NEW and (is_refused or _is_older(requirement, found))
+
+
+def _asks_for_numpy_1(requirement: Requirement) -> bool:
+    # Where it admits NumPy 2.0, a bound such as `<2.2` is only cautious.
+    least = _least(requirement)
+    is_below_2 = least is None or least.release < _NUMPY_2
+    return is_below_2 and not requirement.specifier.contains("2.0.0")
 
 
 def _needs_keras(scene: Scene) -> bool:
-    """Return whether ``tf.keras`` is Keras 3, and programs here may use it."""
-    tensorflow = scene.inventory.provider("tensorflow")
+    """Return whether ``tf.keras`` is Keras 3, and the program uses it, or Keras itself."""
+    tensorflow = _first_tensorflow(scene)
     is_switchable = tensorflow is not None and tensorflow.version >= SWITCHABLE
     is_legacy = tensorflow_bool(scene.environ.get("TF_USE_LEGACY_KERAS"))
-    return is_switchable and not is_legacy and scene.situation.usage.keras != 0
+    return is_switchable and not is_legacy and _uses_keras(scene.situation)
+
+
+def _uses_keras(situation: Situation) -> bool:
+    # import tensorflow alone loads no Keras, and tf_keras needs none.
+    usage = situation.usage
+    sure = (e for e in situation.reading.evidence if e.kind == "import" and e.grade != "possible")
+    is_imported = any(is_below(e.name, "keras") for e in sure)
+    return usage.keras == _KERAS_3[0] or usage.tf_keras_api or is_imported
 
 
 def _is_older(requirement: Requirement, found: Installed) -> bool:
     least = _least(requirement)
     if least is None or not found.version:
         return False
-    # Before that check a patch release made no difference.
-    size = 2 if found.name == "protobuf" and least.release < _CHECKING else len(least.release)
+    # A patch release makes a difference to that check only.
+    is_checked = found.name == "protobuf" and least.release >= _CHECKING
+    size = len(least.release) if is_checked else 2
     return found.version[:size] < least.release[:size]
 
 
-def _is_refused(requirement: Requirement, found: Installed) -> bool:
+def _is_refused(requirement: Requirement, found: Installed, scene: Scene) -> bool:
     least = _least(requirement)
     if least is None or requirement.specifier.contains("3.20.3"):
+        return False
+    if found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python":
         return False
     return least.release < _STRICT <= found.version
 
