@@ -1227,7 +1227,7 @@ def test_docstring_tells_the_number_of_cases() -> None:
 def test_help(way: Way, tmp_path: Path, words: tuple[str, ...]) -> None:
     outcome = way.run([*LAUNCH, *words], tmp_path)
     assert (outcome.status, outcome.stderr) == (0, b"")
-    assert outcome.stdout.startswith(b"usage: python [OPTIONS] -m autoxla PROGRAM")
+    assert outcome.stdout.startswith(b"usage: python [OPTIONS] -m autoxla [--quiet] PROGRAM")
     assert all(f"\n  {name} ".encode() in outcome.stdout for name in commands.MODULES)
 
 
