@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoxla.facts import Evidence, Reading
@@ -1067,6 +1067,7 @@ def read_code(code: str) -> Reading:
 
 @settings(max_examples=300, deadline=None)
 @given(blocks())
+@example("import tensorflow as os\nos.keras.keras\nimport tensorflow as tf")
 def test_reading_is_independent_of_formatting(code: str) -> None:
     tree = ast.parse(code)
     bare = read_code(ast.unparse(tree))

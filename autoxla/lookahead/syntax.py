@@ -161,7 +161,8 @@ class _Names:
         for alias in statement.names:
             name = alias.asname or alias.name.partition(".")[0]
             self.known.add(name)
-            if name != "os" and self.matters(alias.name, 0):
+            # What matters of os has names of its own, see `WORDS`; another module may be called so.
+            if not (name == "os" and alias.name.partition(".")[0] == "os") and self.matters(alias.name, 0):
                 self.words.add(name)
 
     def _import_from(self, statement: ast.ImportFrom) -> None:
