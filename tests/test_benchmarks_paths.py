@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from collections.abc import Mapping
 from math import inf, isclose
 from pathlib import Path
@@ -17,10 +16,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from autoxla.trial.eligibility import find_word
-
-# Benchmarks are not installed. At the end, so that autoxla is the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from benchmarks import architectures
 from benchmarks.paths import __main__ as command
 from benchmarks.paths import ledger, table

@@ -14,9 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-# Benchmarks are not installed. At the end, so that autoxla is the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
-
 from benchmarks import architectures, gpu
 
 CHECKOUT = Path(__file__).parents[1]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# Benchmarks are not installed. At the end, so that autoxla is the installed one.
-sys.path.append(str(Path(__file__).parents[1]))
 
 from benchmarks import tables
 from benchmarks.targets import TARGETS, Figure, Target
