@@ -35,6 +35,7 @@ from autoxla.commands.arguments import BadArgumentsError, Parser, add_quiet
 from autoxla.commands.terminal import print_help
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import printable, say
+from autoxla.report import write_whole
 from autoxla.situation.files import UnreadableError, read_bytes
 
 USAGE = "usage: python -m autoxla site enable|disable|status [--prefix|--user|--json|-q]"
@@ -144,22 +145,12 @@ def enable(folder: Path) -> str:
     _find_reader(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(marker)
+        # Half of it would be somebody else's file.
+        write_whole(marker, _MARKER_TEXT)
     except OSError as error:
         raise RefusalError(f"{folder}: {error.strerror}; {_other_way(folder)}") from error
     off = "; AUTOXLA=off, as it is set here, still switches it off" if _is_off() else ""
     return f"enabled: {marker}{off}"
-
-
-def _write(marker: Path) -> None:
-    """Write the marker, whole or not at all: half of it would be somebody else's file. Raises OSError."""
-    part = marker.with_name(f".{MARKER}.{os.getpid()}.part")
-    try:
-        with part.open("x", encoding="utf-8") as stream:
-            stream.write(_MARKER_TEXT)
-        part.replace(marker)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def disable(folder: Path) -> str:
