@@ -18,6 +18,10 @@ from benchmarks.judging import estimate, judge_noise, pair_differences, show_cha
 
 #: Rounds of a quick run, which shows that a benchmark works and nothing else.
 QUICK = 3
+#: How many times as many rounds starts get that differ by tenths of a millisecond.
+FINER = 16
+#: Digits of a millisecond that are kept of a process; the processor's time has no more.
+_DIGITS = 3
 #: Columns of a log.
 _WIDEST = 200
 #: The load average before anything was measured; nan where the system has none.
@@ -65,10 +69,30 @@ def time_processes(
         before, begin = _spend_children(), time.perf_counter()
         runs[name]()
         elapsed = (time.perf_counter() - begin) * 1e3
-        processor[name].append(_spend_children() - before)
-        return elapsed
+        processor[name].append(round(_spend_children() - before, _DIGITS))
+        return round(elapsed, _DIGITS)
 
     return interleave({name: partial(take, name) for name in runs}, rounds), processor
+
+
+def time_starts(
+    own: Mapping[str, Callable[[], object]], others: Mapping[str, Callable[[], object]], rounds: int
+) -> tuple[dict[str, dict[str, float]], dict[str, object]]:
+    """Run starts of `own`, whose differences are small, in `FINER` times as many rounds as `others`.
+
+    Returns the summary of all, and the raw figures: what each took by the processor and by the clock. The
+    others are beside the first of `own`, which runs in their rounds as well.
+    """
+    finer = rounds if rounds <= QUICK else rounds * FINER
+    measured, processor = time_processes(own, finer)
+    summary = summarise_processes(measured, processor)
+    if others:
+        base = next(iter(own))
+        beside, spent = time_processes({base: own[base], **others}, rounds)
+        rows = summarise_processes(beside, spent)
+        for name in others:
+            summary[name], measured[name], processor[name] = rows[name], beside[name], spent[name]
+    return summary, {"rounds": rounds, "finer": finer, "measured": processor, "by the clock": measured}
 
 
 def _spend_children() -> float:

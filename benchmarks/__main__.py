@@ -18,7 +18,6 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks import read_arguments
-from benchmarks.judging import show_changes
 from benchmarks.targets import TARGETS, judge
 
 HOME = Path(__file__).parents[1]
@@ -61,7 +60,7 @@ def run(name: str, words: Sequence[str]) -> None:
 
 
 def judge_limits(name: str) -> None:
-    """Print each limit beside the figures that were kept, and what `pinned` does not: what changed."""
+    """Print each limit beside the figures that were kept."""
     arguments = read_arguments(name)
     if arguments.json is None:
         return
@@ -72,8 +71,6 @@ def judge_limits(name: str) -> None:
             continue
         limit = f"{target.limit:g} {target.unit}".strip()
         print(f"{target.what}: {figure.median:.4g}, at most {limit}: {judge(target, figure)}")
-    if name == "pinned" and arguments.against is not None:
-        show_changes(json.loads(arguments.against.read_text(encoding="utf-8")), figures)
 
 
 def run_all(words: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks import conclude, read_arguments, show, summarise_processes, time_processes
+from benchmarks import conclude, read_arguments, show, time_starts
 from benchmarks.instructions import count_all
 from benchmarks.startup import HOOKS, RESOLUTION, Start, build_wheel, make_environment
 
@@ -61,16 +61,15 @@ def main() -> None:
     arguments = read_arguments("Measure launchers on an empty script.")
     with tempfile.TemporaryDirectory() as folder:
         launches = make_launches(Path(folder))
-        if not arguments.quick:
-            launches |= make_others(Path(folder))
+        tools = {} if arguments.quick else make_others(Path(folder))
+        runs, others = ({name: launch.start for name, launch in kind.items()} for kind in (launches, tools))
+        launches |= tools
         counts = count_all(launches)
-        runs = {name: launch.start for name, launch in launches.items()}
-        measured, processor = time_processes(runs, arguments.rounds)
+        times, figures = time_starts(runs, others, arguments.rounds)
         versions = find_versions(launches)
-    summary = {name: row | counts[name] for name, row in summarise_processes(measured, processor).items()}
+    summary = {name: row | counts[name] for name, row in times.items()}
     show(summary, "ms")
-    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary}
-    data |= {"measured": processor, "by the clock": measured}
+    data = {"unit": "ms", "summary": summary, **figures}
     conclude(arguments, data, versions, again=("python", "python, again"), resolution=RESOLUTION)
 
 

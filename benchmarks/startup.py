@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import conclude, read_arguments, show, summarise_processes, time_processes
+from benchmarks import conclude, read_arguments, show, time_starts
 from benchmarks.instructions import count_all
 
 CHECKOUT = Path(__file__).parents[1]
@@ -120,20 +120,16 @@ def main() -> None:
     arguments = read_arguments("Measure interpreter start with autoxla and beside it.")
     with tempfile.TemporaryDirectory() as folder:
         starts = make_starts(Path(folder))
-        if not arguments.quick:
-            starts |= make_hooks(Path(folder))
+        hooks = {} if arguments.quick else make_hooks(Path(folder))
+        runs, others = ({name: start.start for name, start in kind.items()} for kind in (starts, hooks))
+        starts |= hooks
         added = {name: len(start.modules() - starts[BARE].modules()) for name, start in starts.items()}
         counts = count_all(starts)
-        runs = {name: start.start for name, start in starts.items()}
-        measured, processor = time_processes(runs, arguments.rounds)
+        times, figures = time_starts(runs, others, arguments.rounds)
         versions = find_versions(starts)
-    summary = {
-        name: row | {"modules": added[name]} | counts[name]
-        for name, row in summarise_processes(measured, processor).items()
-    }
+    summary = {name: row | {"modules": added[name]} | counts[name] for name, row in times.items()}
     show(summary, "ms")
-    data = {"unit": "ms", "rounds": arguments.rounds, "summary": summary}
-    data |= {"measured": processor, "by the clock": measured}
+    data = {"unit": "ms", "summary": summary, **figures}
     conclude(arguments, data, versions, again=(BARE, AGAIN), resolution=RESOLUTION)
 
 

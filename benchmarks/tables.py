@@ -71,9 +71,10 @@ def format_origin(data: Mapping[str, Any]) -> str:
     """Return rounds, date, system, load and versions as a sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(data["versions"].items()))
     before, after = data["load"]
+    finer = f" ({data['finer']} of autoxla's own)" if "finer" in data else ""
     return (
-        f"{data['rounds']} interleaved rounds, {data['date']}, CPython {data['python']}, {data['system']}, "
-        f"{data['machine']['cores']} cores, load average {before} before and {after} after; {versions}."
+        f"{data['rounds']} interleaved rounds{finer}, {data['date']}, CPython {data['python']}, "
+        f"{data['system']}, {data['machine']['cores']} cores, load average {before} before and {after} after; {versions}."
     )
 
 

@@ -51,8 +51,8 @@ _EXAMPLE = b'"""Activates autoxla in every Python process'
 _FINDERS = ("DormantFinder", "AutoxlaFinder")
 _PROBE = f"import sys; print(any(type(f).__name__ in {_FINDERS} for f in sys.meta_path))"
 
-#: What both start files name.
-_STARTER = b"_autoxla_start"
+#: What the start files of this release hold.
+_STARTERS = {"autoxla.pth": b'exec("try: import autoxla\\n', "autoxla.start": b"_autoxla_start:start"}
 
 #: A start file: it calls autoxla, it does not (an older release's, or edited), or it is not there.
 State = Literal["present", "changed", "missing"]
@@ -264,7 +264,7 @@ def _state_of(file: Path) -> State:
         return "changed"
     if content is None:
         return "missing"
-    return "present" if _STARTER in content else "changed"
+    return "present" if _STARTERS[file.name] in content else "changed"
 
 
 def _find_examples() -> Iterator[str]:

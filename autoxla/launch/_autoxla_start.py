@@ -1,8 +1,7 @@
-"""Activates autoxla at interpreter start; `autoxla.pth` and `autoxla.start` beside it call it.
+"""Activates autoxla at interpreter start; `autoxla.start` beside it, for Python 3.15 and later, calls it.
 
 The wheel lays this file next to the package, not into it: importing anything in the package
-activates autoxla, and this must be importable without that. Python 3.15 and later call `start`
-each time, older ones `activate` where `autoxla.pth` found that autoxla is wanted.
+activates autoxla, and this must be importable without that. Older releases read `autoxla.pth`.
 """
 
 import os
@@ -10,19 +9,17 @@ import sys
 
 
 def start() -> None:
-    """Activate autoxla where the launcher or the site hook asks for it, as `autoxla.pth` does."""
-    markers = map("{}/autoxla.enabled".format, sys.path)
-    if os.environ.get("AUTOXLA_ACTIVE") or any(map(os.path.exists, markers)):
-        activate()
-    sys.modules.pop(__name__, None)
-
-
-def activate() -> None:
-    """Import autoxla unless ``AUTOXLA=off``. Nothing escapes from here, and nothing is printed."""
+    """Activate autoxla where it is wanted, as `autoxla.pth` does. Nothing escapes from here."""
     # A program under the shim sees the modules that it sees without it, so this one leaves.
     sys.modules.pop(__name__, None)
+    markers = map("{}/autoxla.enabled".format, sys.path)
     if os.environ.get("AUTOXLA") == "off":
         return
+    if os.environ.get("AUTOXLA_ACTIVE") or any(map(os.path.exists, markers)):
+        _activate()
+
+
+def _activate() -> None:
     try:
         __import__("autoxla")
     except Exception:  # noqa: BLE001 - the interpreter is starting: nothing may escape or be said
