@@ -18,6 +18,7 @@ CPYTHON = tuple(
         "test_pkgutil",
         "test_zipimport",
         "test_modulefinder",
+        "test_multiprocessing_main_handling",
         "test_multiprocessing_spawn",
     )
 )
