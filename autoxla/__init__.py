@@ -9,6 +9,7 @@ what is there already (``os``, ``sys``) or built into the interpreter (``atexit`
 more is reached through ``__getattr__``.
 """
 
+import _imp
 import atexit
 import os
 import sys
@@ -28,6 +29,27 @@ __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
 
 #: The top-level modules whose import starts the work.
 WATCHED = frozenset({"tensorflow", "keras", "tf_keras", "keras_core"})
+
+
+class Unlocked:
+    """Gives up the interpreter's import lock, which a search holds, for the time of a ``with``.
+
+    Whoever waits for a module's lock while holding that one may wait for ever: the thread that executes
+    the module needs it for the next import in there.
+    """
+
+    def __enter__(self) -> None:
+        self.depth = 0
+        try:
+            while True:
+                _imp.release_lock()
+                self.depth += 1
+        except RuntimeError:  # not held any more, or never: anybody may call a finder
+            return
+
+    def __exit__(self, *_: object) -> None:
+        for _level in range(self.depth):
+            _imp.acquire_lock()
 
 
 class DormantFinder:
@@ -59,7 +81,9 @@ def activate() -> None:
 
     Nothing escapes from here and nothing is printed: it may run during interpreter start.
     """
-    if any(type(finder).__name__ in _FINDERS for finder in sys.meta_path):
+    if any(type(finder).__name__ in _FINDERS for finder in sys.meta_path or ()):
+        return
+    if not hasattr(sys.meta_path, "insert"):  # the program's own: nothing can be put there
         return
     sys.meta_path.insert(0, _dormant)
     atexit.register(_finish)
@@ -69,25 +93,47 @@ def activate() -> None:
         return
     real = wake()
     if real is not None:
-        from autoxla.hooks import finder
-
-        if finder.mark_loaded(WATCHED):
-            real.call(_begin, "a module that was there first", None)
+        real.attempt("late start", _begin_late)
 
 
 def wake() -> "AutoxlaFinder | None":
     """Put the real finder in the dormant one's place; return it, None when it cannot be had."""
     try:
-        from autoxla.hooks import finder
-
-        if _dormant in sys.meta_path:
-            real = finder.install(sys.meta_path.index(_dormant))
-            sys.meta_path.remove(_dormant)
-            _register(real)
+        with Unlocked():
+            from autoxla.hooks import finder
+        _put_in_place()
         return finder.current()
-    except Exception as error:  # noqa: BLE001 - a broken autoxla must not break the import
+    except Exception as error:  # a broken autoxla must not break the import
+        if is_of_a_signal(error):
+            raise
         _give_up(error)
         return None
+
+
+def _put_in_place() -> None:
+    from autoxla.hooks import finder
+
+    _imp.acquire_lock()  # two threads may come here at once
+    try:
+        if _dormant in sys.meta_path:
+            # Before it is in place: whoever finds it there must find it watching.
+            _register(finder.current())
+            finder.install(sys.meta_path.index(_dormant))
+            sys.meta_path.remove(_dormant)
+    finally:
+        _imp.release_lock()
+
+
+def is_of_a_signal(error: Exception) -> bool:
+    """Return whether a handler of a signal raised ``error`` in the midst of our code: it is the program's."""
+    signal = sys.modules.get("signal")
+    if signal is None:
+        return False
+    codes = {getattr(signal.getsignal(each), "__code__", None) for each in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None
 
 
 def uninstall() -> None:
@@ -118,7 +164,7 @@ def _register(finder: "AutoxlaFinder") -> None:
 
 def _give_up(error: Exception) -> None:
     # Silent: this may be interpreter start, where a word on stderr breaks other programs.
-    if _dormant in sys.meta_path:
+    if hasattr(sys.meta_path, "remove") and _dormant in sys.meta_path:
         sys.meta_path.remove(_dormant)
     if os.environ.get("AUTOXLA_DEBUG"):
         sys.__excepthook__(type(error), error, error.__traceback__)
@@ -139,6 +185,13 @@ def _begin(module: "ModuleType | None") -> None:
     session.begin(getattr(module, "__name__", None), module)
 
 
+def _begin_late() -> None:
+    from autoxla.hooks import finder
+
+    if finder.mark_loaded(WATCHED):
+        _begin(None)
+
+
 def _find_missing(name: str) -> "ModuleSpec | None":
     from autoxla import session
 
@@ -150,16 +203,16 @@ def _finish() -> None:
     if WATCHED.isdisjoint(sys.modules) and "autoxla.session" not in sys.modules:
         return
     real = wake()
-    if real is None:
-        return
-    try:
-        bypassed = real.bypassed(WATCHED)
-        if bypassed or "autoxla.session" in sys.modules:
-            from autoxla import session
+    if real is not None:
+        real.attempt("exit", _conclude, real)
 
-            session.finish(bypassed)
-    except Exception as error:  # noqa: BLE001 - nothing of ours may spoil the exit
-        real.note_fault("exit", error)
+
+def _conclude(finder: "AutoxlaFinder") -> None:
+    bypassed = finder.bypassed(WATCHED)
+    if bypassed or "autoxla.session" in sys.modules:
+        from autoxla import session
+
+        session.finish(bypassed)
 
 
 def __getattr__(name: str) -> "object":
@@ -182,5 +235,8 @@ def __getattr__(name: str) -> "object":
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-if os.environ.get("AUTOXLA") != "off":
-    activate()
+try:
+    if os.environ.get("AUTOXLA") != "off":
+        activate()
+except Exception:  # noqa: BLE001, S110 - the program made something else of os.environ or sys.meta_path
+    pass

@@ -7,6 +7,8 @@ the same content, starts with that knowledge. A changed program has forgotten it
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,11 +79,18 @@ def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:
         return None
     digest = hashlib.sha256(repr(list(arguments)).encode("utf-8", "surrogateescape"))
     for file in reading.files:
-        try:
-            with Path(file).open("rb") as stream:
-                content = stream.read(_LARGEST)
-        except OSError:
+        content = _read(file)
+        if content is None:
             return None
         digest.update(b"%d %s %d\0" % (len(file), file.encode("utf-8", "surrogateescape"), len(content)))
         digest.update(content)
     return digest.hexdigest()[:32]
+
+
+def _read(file: str) -> bytes | None:
+    """Return the first bytes of a regular file, None for anything else: a pipe would block."""
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:  # noqa: PTH123
+            return stream.read(_LARGEST) if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else None
+    except (OSError, ValueError):
+        return None

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from autoxla.facts import Finding
+from autoxla.hooks.faults import printable, write
+
+__all__ = ["QUIET", "headline", "is_quiet", "notify", "printable", "say"]
 
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 #: Levels of `logging`, which is not imported for their sake.
@@ -36,17 +39,12 @@ def _rank(finding: Finding) -> tuple[int, bool]:
     return _SEVERITY[finding.level], finding.level == "error" and finding.applied
 
 
-def printable(text: str) -> str:
-    """Return ``text``, in which file names stand, without what would move the cursor or break the line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def say(line: str) -> None:
     """Write ``autoxla: line``, all of it on one line, on stderr, or nowhere if there is none."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"autoxla: {printable(line)}\n")
+        write(sys.stderr, f"autoxla: {printable(line)}\n")
     except (OSError, ValueError):
         return  # closed: there is nobody left to tell
 

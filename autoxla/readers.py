@@ -196,8 +196,8 @@ class XlaFlags:
         if self.opaque:
             return self
         token = _join(name, value)
-        places = [i for i, old in enumerate(self.tokens) if _split(old)[0] == name]
-        last = places[-1] if places else len(self.tokens)
+        places = {i for i, old in enumerate(self.tokens) if _split(old)[0] == name}
+        last = max(places, default=len(self.tokens))
         before = [old for i, old in enumerate(self.tokens[:last]) if i not in places]
         tokens = (*before, token, *self.tokens[last + 1 :])
         return replace(self.inlined(), tokens=tokens, errors=_find_errors(tokens))

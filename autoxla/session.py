@@ -117,7 +117,8 @@ class Session:
                 self._plan(name)
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
-            self._tell()
+            # What cannot be told is done all the same, all of it.
+            finder.attempt("notice", self._tell)
 
     def _tell(self) -> None:
         if self.complaint and ROOT not in os.environ and not _is_follower():
@@ -145,9 +146,26 @@ class Session:
         programs = Store(programs_folder(os.environ))
         self.situation = self._with_xla_cache(_with_tuned(situation, programs))
         self.plan = decide(self.situation)
-        self.findings = [*self.plan.findings, *list_ignored(_learned(), programs), *self._list_dropped()]
-        self._apply(self.situation.environment)
+        self._carry_out(self.situation, programs)
+
+    def _carry_out(self, situation: Situation, programs: Store) -> None:
+        """Do what the plan says, or nothing of it: half of it may be worse than none."""
+        environment = dict(os.environ)
+        try:
+            self.findings = [*self.plan.findings, *list_ignored(_learned(), programs), *self._list_dropped()]
+            self._install_aliases()
+            self._apply(situation.environment)
+        except Exception:
+            self._drop_plan(environment)
+            raise
         self._register()
+
+    def _drop_plan(self, environment: Mapping[str, str]) -> None:
+        self.plan, self.findings = Plan(), []
+        if "autoxla.hooks.alias" in sys.modules:
+            sys.modules["autoxla.hooks.alias"].remove_aliases()
+        for name in environment.keys() | os.environ.keys():
+            _put(name, environment.get(name))
 
     def _list_dropped(self) -> list[Finding]:
         if self.compiled is None or not self.compiled.dropped:
@@ -197,19 +215,26 @@ class Session:
             _put(APPLIED, None)
         _remember(self.plan.settings)
 
-    def _register(self) -> None:
+    def _install_aliases(self) -> None:
         for alias, target in self.plan.alias.items():
             from autoxla.hooks.alias import install_alias
 
             install_alias(alias, target)
-        # In front of the import, since that itself may be what fails.
-        importlib.import_module("autoxla.hooks.guards").register()
-        if self.situation is not None and self.situation.restart is not None:
-            importlib.import_module(_NOTEBOOK).follow()
+
+    def _register(self) -> None:
+        # Notes come in front of the import, since that itself may be what fails.
+        for deed in (_late("autoxla.hooks.guards", "register"), self._hook_methods, self._look_later):
+            finder.attempt("hooks", deed)
+
+    def _hook_methods(self) -> None:
         if self.situation is not None and self.situation.settings.mode != "observe":
             hooks = METHOD_HOOKS + PROBE_HOOKS if PROBE in os.environ else METHOD_HOOKS
             for module, ours, function in hooks:
                 finder.on_import(module, _late(ours, function))
+
+    def _look_later(self) -> None:
+        if self.situation is not None and self.situation.restart is not None:
+            importlib.import_module(_NOTEBOOK).follow()
         for module in _FIRST_USE:
             finder.on_import(module, lambda _: self.check_again())
         for finding in self.plan.findings:
@@ -334,7 +359,10 @@ class Session:
             say_plan(self.situation, self.plan, self.program)
 
     def write_report(self) -> None:
-        """Write ``AUTOXLA_REPORT`` if it is wanted."""
+        """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on."""
+        finder.attempt("report", self._write_report)
+
+    def _write_report(self) -> None:
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
             file, findings = _report_file(target), self.findings
@@ -367,6 +395,8 @@ def _is_said_by_all(finding: Finding) -> bool:
 
 
 _session = Session()
+# A thread of the parent may have been planning; in the child nobody is left to release the lock.
+os.register_at_fork(after_in_child=lambda: setattr(_session, "_lock", RLock()))
 #: Whether the process of that number leaves the word to another; one made by fork asks anew.
 _later_parts: dict[int, bool] = {}
 
@@ -414,7 +444,7 @@ def begin(name: str | None, module: ModuleType | None) -> None:
     if name is not None and _is_imported_by_program():
         _session.imports.append(name)
     _session.begin(name)
-    _session.note_read(name)
+    finder.attempt("plan", _session.note_read, name)
     if name is not None and module is not None:
         _session.prepare(name, module)
 
@@ -678,9 +708,9 @@ def _is_machinery(frame: FrameType) -> bool:
     return ours or frame.f_code.co_filename.startswith("<frozen importlib")
 
 
-def _late(module: str, function: str) -> Callable[[ModuleType], object]:
-    def call(target: ModuleType) -> object:
-        return getattr(importlib.import_module(module), function)(target)
+def _late(module: str, function: str) -> Callable[..., object]:
+    def call(*arguments: ModuleType) -> object:
+        return getattr(importlib.import_module(module), function)(*arguments)
 
     return call
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
-from autoxla.places import find_refusal, make_folder
+from autoxla.places import check_size, find_refusal, make_folder
 from autoxla.situation.workers import runs_parts
 
 _FILE = "spoken"
@@ -57,9 +57,11 @@ def _is_noted(file: TextIO, key: str) -> bool:
     entries = file.read().splitlines()
     if key in entries:
         return True
+    text = "".join(f"{entry}\n" for entry in [*filter(_lives, entries), key])
+    check_size(len(text))
     file.seek(0)
     file.truncate()
-    file.write("".join(f"{entry}\n" for entry in [*filter(_lives, entries), key]))
+    file.write(text)
     return False
 
 

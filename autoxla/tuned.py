@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autoxla.facts import STEPS, Reading, Situation, Step, Tuned, Version
 from autoxla.learned import program_key
-from autoxla.places import cache_folder
+from autoxla.places import answers, cache_folder
 from autoxla.records import Store
 from autoxla.situation.machine import digest, identity
 
@@ -43,7 +43,7 @@ def recall(
     What is left out is noted in ``store``, by default one of its own.
     """
     store = Store(programs_folder(environ)) if store is None else store
-    if not store.folder.is_dir():
+    if not answers(store.folder) or not store.folder.is_dir():
         return situation
     key = find_key(situation.reading, arguments, situation.versions)
     record = store.read(key) if key is not None else None

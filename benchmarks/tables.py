@@ -74,7 +74,8 @@ def format_origin(data: Mapping[str, Any]) -> str:
     finer = f" ({data['finer']} of autoxla's own)" if "finer" in data else ""
     return (
         f"{data['rounds']} interleaved rounds{finer}, {data['date']}, CPython {data['python']}, "
-        f"{data['system']}, {data['machine']['cores']} cores, load average {before} before and {after} after; {versions}."
+        f"{data['system']}, {data['machine']['cores']} cores, load average {before} before and "
+        f"{after} after; {versions}."
     )
 
 

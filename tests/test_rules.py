@@ -83,6 +83,7 @@ def read(*evidence: Evidence) -> Reading:
 STRATEGY = says("call", "tensorflow.distribute.MirroredStrategy")
 KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
 KERAS_3_USE = says("import", "keras")
+UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
 
@@ -279,7 +280,9 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(settings=CACHE, versions={"keras": (3, 15, 1)}),
     ),
     "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
-    "AX906": (make(cache_refused="/c is not yours"), make()),
+    "AX906": (make(cache_refused="/c is not yours"), make(cache_refused="/c does not answer")),
+    "AX909": (make(cache_refused="/c does not answer"), make(cache_refused="/c is not yours")),
+    "AX910": (make(reading=UNREAD), make(reading=Reading(unread=((Place("train.py"), "it is not there"),)))),
     "AX311": (
         make(plugins=METAL, usage=keras(3, jit_compile=True)),
         make(plugins=METAL, usage=keras(3)),
@@ -344,7 +347,7 @@ def test_codes_are_unique() -> None:
 def test_messages_name_only_known_words() -> None:
     for rule in RULES:
         names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
-        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned"}
+        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned", "unread"}
         known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
         known |= {"it"} if rule.subject is not None else set()
         assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code

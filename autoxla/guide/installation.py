@@ -1,11 +1,13 @@
-"""Rules of Keras' backends and of autoxla's own folder: AX401 to AX406, and AX906."""
+"""Rules of Keras' backends, and of autoxla's cache and reading: AX401 to AX406, AX906, AX909, AX910."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autoxla.facts import Place, Reading
 from autoxla.guide.entry import Prose
-from autoxla.guide.example import FROM_A_FILE, ITEX, RUN, Followed
+from autoxla.guide.example import FILE, FROM_A_FILE, ITEX, RUN, Followed
+from autoxla.situation.files import OUT_OF_TIME
 
 _KERAS = """\
 import keras
@@ -71,6 +73,30 @@ PROSE: Mapping[str, Prose] = {
             _KERAS,
             known={"cache_refused": "/scratch/autoxla can be written by others"},
             told="AUTOXLA_CACHE=/scratch/autoxla, a folder that others may write to",
+        ),
+    ),
+    "AX909": Prose(
+        "A server that is away holds up every call to its file system, for ever. autoxla asks the cache "
+        "folder in a thread of its own and waits two seconds in all; then the run goes on without a cache. "
+        "What earlier runs taught is not known to it, so XLA may be tried anew. Where the program itself "
+        "or `keras.json` is on that server, it hangs without autoxla, too.",
+        Followed(
+            _KERAS,
+            known={"cache_refused": "/net/home/me/.cache/autoxla does not answer"},
+            told="a home on a server that is away",
+        ),
+    ),
+    "AX910": Prose(
+        "A program that runs waits two seconds for its source to be read. Of one with thousands of modules "
+        "that may be too little. Half of it would be worse than nothing, since the other half may need the "
+        "opposite; so nothing that only the source tells is decided. Hazards that show in the environment "
+        "are cured all the same. Once the source was read in whole, the reading is kept as long as no file "
+        "of it changes, and no run waits.",
+        Followed(
+            _KERAS,
+            known={"reading": Reading(unread=((Place(FILE), f"{OUT_OF_TIME} 2 s"),))},
+            told="a program of some thousand modules",
+            command=RUN,
         ),
     ),
 }

@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.facts import Finding, Plan, Setting
-from autoxla.hooks import finder
 from autoxla.hooks.distribute import in_strategy, without_xla
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
@@ -101,11 +101,11 @@ def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: 
         with _entered(model), _guard_turned_away(model, "compile"):
             result = wrapped(*args, **kwargs)
     except Exception as error:
-        add_note(error)
-        leave_no_frame(error)
+        attempt("compile", add_note, error)
+        attempt("compile", leave_no_frame, error)
         raise
-    _guarded(_reconcile_call, wrapped, args, kwargs)
-    check_mixing(model)
+    attempt("compile", _reconcile_call, wrapped, args, kwargs)
+    attempt("compile", check_mixing, model)
     return result
 
 
@@ -120,13 +120,13 @@ def _compile_from_config(
     model = args[0] if args else None
     with _entered(model), _guard_turned_away(model, "compile"):
         result = wrapped(*args, **kwargs)
-    if getattr(model, "compiled", False) and not current().plan.jit_compile:
-        _guarded(_reconcile, model, None)
-    _guarded(_close, model)
+    attempt("compile", _reconcile_loaded, model)
     return result
 
 
-def _close(model: Any) -> None:
+def _reconcile_loaded(model: Any) -> None:
+    if getattr(model, "compiled", False) and not current().plan.jit_compile:
+        _reconcile(model, None)
     # Its file does not tell a choice from what Keras made of none.
     current().left_open.pop(model, None)
 
@@ -154,15 +154,19 @@ def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
 
     Whether it does is known only when ``compile`` has resolved ``jit_compile``.
     """
-    if not current().plan.guard or not _turned.enter():
+    if not attempt("compile", _turn_away):
         yield
         return
     try:
         yield
     finally:
         if not getattr(model, "jit_compile", True):
-            _guarded(_disarm, method)
-        _turned.leave()
+            attempt("compile", _disarm, method)
+        attempt("compile", _turned.leave)
+
+
+def _turn_away() -> bool:
+    return current().plan.guard and _turned.enter()
 
 
 class _Turned:
@@ -263,14 +267,6 @@ def _put_back(previous: str | None) -> None:
         os.environ.pop(DISABLE, None)
     else:
         os.environ[DISABLE] = previous
-
-
-def _guarded(function: Callable[..., None], *args: Any) -> None:
-    """Call ``function``; a fault in it must not reach the training program."""
-    try:
-        function(*args)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-        finder.note_fault("compile", error)
 
 
 def _unknown_release(names: Sequence[str]) -> Finding:

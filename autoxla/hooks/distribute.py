@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.facts import Finding
-from autoxla.hooks import finder
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.session import Session, current
 from autoxla.situation.agreement import (
@@ -47,6 +47,8 @@ PATIENCE = 15.0
 SHORTEST = 0.1
 #: Seconds after which nobody is read any more.
 GRACE = 3.0
+#: What a fault is said to be in.
+_AGREEMENT = "agreement of the workers"
 _CONTEXT = "tensorflow.python.eager.context"
 _METHODS = ("set_config_key_value", "get_config_key_value", "delete_config_key_value")
 
@@ -72,11 +74,12 @@ def in_strategy(model: object) -> bool:
     module = sys.modules.get("tensorflow.python.distribute.distribute_lib")
     if module is None:
         return False
-    try:
-        return bool(module.has_strategy()) or not _is_default(getattr(model, "distribute_strategy", None))
-    except Exception as error:  # noqa: BLE001 - a model may be made of anything
-        finder.note_fault("search for a strategy", error)
-        return True
+    # A model may be made of anything.
+    return bool(attempt("search for a strategy", _has_strategy, module, model, otherwise=lambda: True))
+
+
+def _has_strategy(module: Any, model: object) -> bool:
+    return bool(module.has_strategy()) or not _is_default(getattr(model, "distribute_strategy", None))
 
 
 def without_xla() -> Finding:
@@ -98,21 +101,12 @@ def _init(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Map
     try:
         result = wrapped(*args, **kwargs)
     except Exception as error:
-        leave_no_frame(error)
+        attempt(_AGREEMENT, leave_no_frame, error)
         raise
-    text = _guarded(args[0])
+    text = attempt(_AGREEMENT, _agree, args[0])
     if text is not None:
         raise RuntimeError(text)
     return result
-
-
-def _guarded(strategy: Any) -> str | None:
-    """Return the difference for which the program is to stop; a fault in here must not reach it."""
-    try:
-        return _agree(strategy)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-        finder.note_fault("agreement of the workers", error)
-        return None
 
 
 def _agree(strategy: Any) -> str | None:

@@ -11,7 +11,7 @@ Loaded with the first watched import, in the middle of it: so it imports ``sys``
 import sys
 from _thread import get_ident
 
-from autoxla.hooks.finder import AutoxlaFinder, Watch
+from autoxla.hooks.finder import AutoxlaFinder, Unlocked, Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,21 +41,19 @@ def find(
     finally:
         finder.searching.discard(key)
     if spec is not None:
-        attach(finder, name, spec)
+        # Whatever the loader is made of, the import goes on.
+        finder.attempt(f"hook on {name}", attach, finder, name, spec)
     return spec
 
 
 def attach(finder: AutoxlaFinder, name: str, spec: "ModuleSpec") -> None:
     """Make the execution of ``spec`` call back."""
-    try:
-        loader = _inside_lazy(spec.loader)
-        if _shadow(finder, spec.name, loader) or loader is not spec.loader:
-            return
-        # Seen by others as long as the module does not execute, so only where it is about to.
-        if _can_execute(spec) and _is_importing(name):
-            spec.loader = ChainedLoader(finder, loader)  # type: ignore[assignment]
-    except Exception as error:  # noqa: BLE001  whatever the loader is made of, the import goes on
-        finder.note_fault(f"hook on {name}", error)
+    loader = _inside_lazy(spec.loader)
+    if _shadow(finder, spec.name, loader) or loader is not spec.loader:
+        return
+    # Seen by others as long as the module does not execute, so only where it is about to.
+    if _can_execute(spec) and _is_importing(name):
+        spec.loader = ChainedLoader(finder, loader)  # type: ignore[assignment]
 
 
 def attach_unloaded(finder: AutoxlaFinder, name: str, module: object) -> None:
@@ -73,7 +71,6 @@ def begin(finder: AutoxlaFinder, name: str, module: "ModuleType") -> bool:
     ``sys.modules`` holds the module that counts, the import system reads it from there, and
     executing ours would run its body twice.
     """
-    finder.seen.add(name)
     watch = finder.watched.get(name, Watch())
     ended = watch.ended
     registered = sys.modules.get(name) is module
@@ -133,13 +130,13 @@ class ExecShadow:
         """Execute ``module``, between the callbacks if it is pending."""
         name = _name_of(module)
         try:
-            if not self.release(name):
+            if not self.finder.attempt(f"hook on {name}", self.release, name):
                 self.original(module)
-            elif begin(self.finder, name, module):
+            elif _begin(self.finder, name, module):
                 self.original(module)
-                end(self.finder, name, module)
+                self.finder.attempt(f"end of {name}", end, self.finder, name, module)
         except BaseException as error:
-            drop_own_frames(error)
+            self.finder.attempt(f"import of {name}", drop_own_frames, error)
             raise
 
     def __reduce__(self) -> "tuple[object, ...]":
@@ -197,12 +194,18 @@ class ChainedLoader:
         if module.__spec__ is not None:
             module.__spec__.loader = loader
         try:
-            if begin(self.finder, name, module):
+            if _begin(self.finder, name, module):
                 loader.exec_module(module)
-                end(self.finder, name, module)
+                self.finder.attempt(f"end of {name}", end, self.finder, name, module)
         except BaseException as error:
-            drop_own_frames(error)
+            self.finder.attempt(f"import of {name}", drop_own_frames, error)
             raise
+
+
+def _begin(finder: AutoxlaFinder, name: str, module: "ModuleType") -> bool:
+    """Return whether ``module`` has to be executed; it has where that cannot be told."""
+    finder.seen.add(name)
+    return finder.attempt(f"start of {name}", begin, finder, name, module) is not False
 
 
 def _ask_behind(
@@ -223,7 +226,8 @@ def _ask_missing(finder: AutoxlaFinder, name: str) -> "ModuleSpec | None":
     missing = tuple(finder.watched.get(name, Watch()).missing)
     # A bare search is a question whether the module is there, which it is not.
     for callback in missing if _is_importing(name) else ():
-        spec = finder.call(callback, name, name)
+        with Unlocked():
+            spec = finder.call(callback, name, name)
         if spec is not None:
             return spec
     return None

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     Argument = TypeVar("Argument")
     Result = TypeVar("Result")
     Callback = Callable[[ModuleType], object]
     MissingCallback = Callable[[str], "ModuleSpec | None"]
+
+
+# By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
+Unlocked, is_of_a_signal = sys.modules["autoxla"].Unlocked, sys.modules["autoxla"].is_of_a_signal
 
 
 class Watch:
@@ -69,7 +73,7 @@ class AutoxlaFinder:
         try:
             spec: ModuleSpec | None = execution.find(self, fullname, path, target)
         except BaseException as error:
-            execution.drop_own_frames(error)
+            self.attempt(f"search for {fullname}", execution.drop_own_frames, error)
             raise
         return spec
 
@@ -81,7 +85,9 @@ class AutoxlaFinder:
         if name not in self.watched:
             self.watched[name] = Watch()
             if name in sys.modules:
-                _load_execution().attach_unloaded(self, name, sys.modules[name])
+                self.attempt(
+                    f"hook on {name}", _load_execution().attach_unloaded, self, name, sys.modules[name]
+                )
         return self.watched[name]
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
@@ -93,14 +99,32 @@ class AutoxlaFinder:
         self, callback: "Callable[[Argument], Result]", name: str, argument: "Argument"
     ) -> "Result | None":
         """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
+        return self.attempt(f"callback for {name}", callback, argument)
+
+    def attempt(
+        self,
+        where: str,
+        function: "Callable[..., Result]",
+        *arguments: "Any",
+        otherwise: "Callable[[], Result] | None" = None,
+    ) -> "Result | None":
+        """Return ``function(*arguments)``; where it fails, note the fault and return ``otherwise()`` or None.
+
+        The boundary between autoxla and the program: what of ours the program runs into goes through here.
+        """
         try:
-            return callback(argument)
-        except Exception as error:  # noqa: BLE001  whatever it is, the import goes on
-            self.note_fault(f"callback for {name}", error)
-            return None
+            return function(*arguments)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
+            self.note_fault(where, error)
+        return None if otherwise is None else otherwise()
 
     def note_fault(self, where: str, error: Exception) -> None:
-        """Keep a fault for the report and, the first time, say it in one line on stderr."""
+        """Keep a fault for the report and, the first time, say it in one line on stderr.
+
+        Raises ``error`` where it is none: what the handler of a signal raised is the program's.
+        """
+        if is_of_a_signal(error):
+            raise error
         self.faults.append((where, error))
         try:
             from autoxla.hooks import faults
@@ -113,15 +137,8 @@ class AutoxlaFinder:
 
 
 def _load_execution() -> "ModuleType":
-    # A search holds the interpreter's import lock, and so does everybody who loads this: otherwise one
-    # thread could hold the module's lock and wait for the other, which a second one has the other way round.
-    from _imp import acquire_lock, release_lock
-
-    acquire_lock()
-    try:
+    with Unlocked():
         from autoxla.hooks import execution
-    finally:
-        release_lock()
     return execution
 
 
@@ -195,6 +212,16 @@ def bypassed(names: "Iterable[str]") -> "tuple[str, ...]":
 def faults() -> "list[tuple[str, Exception]]":
     """Return what went wrong in callbacks so far, oldest first, as (where, exception)."""
     return _finder.faults
+
+
+def attempt(
+    where: str,
+    function: "Callable[..., Result]",
+    *arguments: "Any",
+    otherwise: "Callable[[], Result] | None" = None,
+) -> "Result | None":
+    """See `AutoxlaFinder.attempt`."""
+    return _finder.attempt(where, function, *arguments, otherwise=otherwise)
 
 
 def note_fault(where: str, error: Exception) -> None:

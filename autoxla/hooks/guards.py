@@ -33,6 +33,7 @@ from typing import Any
 
 from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.notes import Note, find_note
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.notice import notify
@@ -47,6 +48,8 @@ LONGEST_CHAIN = 20
 #: Objects of a model that are looked at, and items of one container.
 MOST_OBJECTS = 5000
 MOST_ITEMS = 500
+#: What a fault is said to be in.
+_NOTE, _SEARCH = "exception note", "search for mixed generations"
 _SAVING = ("load_model", "save_model", "load_weights", "save_weights")
 
 #: Where the base class ``Layer`` of each generation is defined, and what people call that generation.
@@ -127,31 +130,33 @@ def _call(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapp
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
-        add_note(error)
-        leave_no_frame(error)
+        attempt(_NOTE, add_note, error)
+        attempt(_NOTE, leave_no_frame, error)
         raise
 
 
 def _fit(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     model = args[0] if args else None
-    if check_mixing(model):
-        _guarded(_watch_first_step, model)
+    # A model may be made of anything.
+    attempt(_SEARCH, _look_at_parts, model)
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
-        if not _is_observing():
-            add_note(error)
-        leave_no_frame(error)
+        attempt(_NOTE, _add_note_unless_observing, error)
+        attempt(_NOTE, leave_no_frame, error)
         raise
     finally:
-        _guarded(_stop_watching, model)
+        attempt(_SEARCH, _stop_watching, model)
 
 
-def _guarded(function: Callable[[Any], None], model: Any) -> None:
-    try:
-        function(model)
-    except Exception as error:  # noqa: BLE001 - a model may be made of anything
-        finder.note_fault("search for mixed generations", error)
+def _look_at_parts(model: Any) -> None:
+    if check_mixing(model):
+        _watch_first_step(model)
+
+
+def _add_note_unless_observing(error: BaseException) -> None:
+    if not _is_observing():
+        add_note(error)
 
 
 def _is_observing() -> bool:
@@ -167,12 +172,9 @@ def add_note(error: BaseException) -> None:
 
     Does nothing the second time, and nothing on Python 3.10, which has no notes.
     """
-    try:
-        found = _noted(error) if HAS_NOTES else None
-        if found is not None:
-            found[0].add_note(text_of(found[1]))  # type: ignore[attr-defined, unused-ignore]
-    except Exception as fault:  # noqa: BLE001 - the user's error is what counts
-        finder.note_fault("exception note", fault)
+    found = _noted(error) if HAS_NOTES else None
+    if found is not None:
+        found[0].add_note(text_of(found[1]))  # type: ignore[attr-defined, unused-ignore]
 
 
 def text_of(note: Note) -> str:
@@ -237,19 +239,19 @@ def remove_excepthook() -> None:
 
 
 def _except(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    line = _prepare(error)
+    line = attempt(_NOTE, _prepare, error)
     try:
         (_Hooks.main or sys.__excepthook__)(kind, error, trace)
     finally:
-        _say_line(line)
+        attempt(_NOTE, _say_line, line)
 
 
 def _except_in_thread(args: Any) -> None:
-    line = _prepare(args.exc_value)
+    line = attempt(_NOTE, _prepare, args.exc_value)
     try:
         (_Hooks.thread or threading.__excepthook__)(args)
     finally:
-        _say_line(line)
+        attempt(_NOTE, _say_line, line)
 
 
 def _prepare(error: BaseException | None) -> str | None:
@@ -259,11 +261,7 @@ def _prepare(error: BaseException | None) -> str | None:
     if HAS_NOTES and not _is_observing():
         add_note(error)
         return None
-    try:
-        found = _noted(error)
-    except Exception as fault:  # noqa: BLE001 - the user's error is what counts
-        finder.note_fault("exception note", fault)
-        return None
+    found = _noted(error)
     return None if found is None else text_of(found[1]).removeprefix(PREFIX)
 
 
@@ -291,20 +289,16 @@ class Mixture:
 
 
 def check_mixing(model: Any) -> bool:
-    """Say what ``model`` silently loses to a second generation of Keras; never raises.
+    """Say what ``model`` silently loses to a second generation of Keras.
 
     Returns whether a part is not built yet, so that its weights are not known.
     """
-    try:
-        if len([name for name in _SIGNS if name in sys.modules]) < 2 or _settled.get(id(model)) is model:
-            return False
-        is_open = _check(model)
-        if not is_open:
-            _settled[id(model)] = model
-        return is_open
-    except Exception as error:  # noqa: BLE001 - a model may be made of anything
-        finder.note_fault("search for mixed generations", error)
+    if len([name for name in _SIGNS if name in sys.modules]) < 2 or _settled.get(id(model)) is model:
         return False
+    is_open = _check(model)
+    if not is_open:
+        _settled[id(model)] = model
+    return is_open
 
 
 def _check(model: Any) -> bool:
@@ -572,8 +566,8 @@ def _watch_first_step(model: Any) -> None:
 
     def train_step(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        _guarded(_stop_watching, model)
-        check_mixing(model)
+        attempt(_SEARCH, _stop_watching, model)
+        attempt(_SEARCH, check_mixing, model)
         return result
 
     _watching.add(id(model))

@@ -61,17 +61,11 @@ class CellLog:
 
     def before(self, info: _Info) -> None:
         """Note a cell that is about to run, and check it where the plan was made without it."""
-        try:
-            self._before(info)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may spoil a cell
-            finder.note_fault("a cell", error)
+        finder.attempt("a cell", self._before, info)
 
     def after(self, result: _Result) -> None:
         """Note whether a cell failed."""
-        try:
-            self._after(result)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may spoil a cell
-            finder.note_fault("a cell", error)
+        finder.attempt("a cell", self._after, result)
 
     def _before(self, info: _Info) -> None:
         from autoxla.lookahead.notebook import Run

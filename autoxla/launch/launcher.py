@@ -37,9 +37,9 @@ class Launcher:
 
     def __init__(self, words: "list[str]", *, quiet: bool = False) -> None:
         self.quiet = quiet
-        options, _ = read_options(sys.orig_argv[1:])
-        self.command = [sys.orig_argv[0], *options, *words]
-        _, self.letters = read_options(self.command[1:])
+        self.words = words
+        self.command: list[str] = []
+        self.letters = ""
 
     def run(self) -> "NoReturn":
         """Replace this process; when that fails with the shim, without it.
@@ -50,13 +50,15 @@ class Launcher:
             _flush()
             self._replace(self.prepare())
         except Exception as error:  # noqa: BLE001 - the program must run, whatever is wrong here
-            from autoxla.hooks import faults
-
-            faults.say("in the launcher", error, first=True)
+            _say_fault(error)
+        self.command = self.command or [sys.orig_argv[0], *_repeat_options(), *self.words]
         self._replace(dict(os.environ))
 
     def prepare(self) -> "dict[str, str]":
-        """Return the environment for the program, with all that activates the shim in it."""
+        """Make the command; return the environment for it, with all that activates the shim in it."""
+        options, _ = read_options(sys.orig_argv[1:])
+        self.command = [sys.orig_argv[0], *options, *self.words]
+        _, self.letters = read_options(self.command[1:])
         environment = dict(os.environ)
         _restore_locale(environment)
         if environment.get("AUTOXLA") == "off":
@@ -153,6 +155,14 @@ def _put_in_front(environment: "dict[str, str]", folder: str) -> None:
         environment["PYTHONPATH"] = folder + os.pathsep + entries if entries else folder
 
 
+def _repeat_options() -> "list[str]":
+    """Return the options of this interpreter by what came of them, where they cannot be read."""
+    import subprocess
+
+    options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return options
+
+
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -160,6 +170,17 @@ def _flush() -> None:
 
 
 def _say(line: str) -> None:
+    from autoxla.hooks.faults import printable
+
     if sys.stderr is not None:
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(printable(line) + "\n")
         sys.stderr.flush()
+
+
+def _say_fault(error: Exception) -> None:
+    try:
+        from autoxla.hooks import faults
+
+        faults.say("in the launcher", error, first=True)
+    except Exception:  # noqa: BLE001 - what says it is broken, too
+        return

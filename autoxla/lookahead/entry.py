@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
+from autoxla.situation.distributions import MetadataReader, read_text
+
 SITE = frozenset({"site-packages", "dist-packages"})
 #: Top-level modules of what runs code that it does not import itself: tests, servers, kernels, workers,
 #: launchers, profilers. Some of them name a backend in code of their own, which says nothing about it.
@@ -38,12 +40,8 @@ class Package(NamedTuple):
     base: str
 
 
-class _Distribution(Protocol):
-    def read_text(self, filename: str, /) -> str | None: ...
-
-
 class _Discovery(Protocol):
-    def discover(self, *, name: str, path: list[str]) -> Iterable[_Distribution]: ...
+    def discover(self, *, name: str, path: list[str]) -> Iterable[MetadataReader]: ...
 
 
 def is_in_site(file: str) -> bool:
@@ -88,7 +86,7 @@ def find_distribution(package: Package, names: Iterable[str]) -> tuple[Package, 
     return (package,)
 
 
-def _discover(name: str, folder: str) -> Iterator[_Distribution]:
+def _discover(name: str, folder: str) -> Iterator[MetadataReader]:
     # As with releases: the other reader only where the program has loaded it already.
     reader = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
     if reader is None:
@@ -99,10 +97,10 @@ def _discover(name: str, folder: str) -> Iterator[_Distribution]:
         yield from cast(_Discovery, reader).discover(name=name, path=[folder])
 
 
-def _list_packages(distribution: _Distribution, folder: str) -> dict[str, str]:
+def _list_packages(distribution: MetadataReader, folder: str) -> dict[str, str]:
     """Return the outermost packages in a distribution's list of files, by their dotted names."""
     with suppress(OSError, ValueError):
-        lines = (distribution.read_text("RECORD") or "").splitlines()
+        lines = read_text(distribution, "RECORD").splitlines()
         listed = (line.rsplit(",", 2)[0].strip('"') for line in lines)
         files = [file.removesuffix(".py").split("/") for file in listed if file.endswith(".py")]
         regular = {tuple(parts[:-1]) for parts in files if parts[-1] == "__init__"}

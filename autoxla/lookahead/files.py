@@ -25,6 +25,10 @@ class UnreadError(Exception):
     """A file or module is passed over, for the reason given."""
 
 
+class OutOfTimeError(Exception):
+    """Whoever waits for the reading has waited long enough."""
+
+
 class Location(NamedTuple):
     """Where a module is. `kind` ``compiled``: there is no source; ``namespace``: a bare folder."""
 
@@ -73,9 +77,12 @@ class Looker:
                 path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             )
             with open(descriptor, "rb", buffering=0) as stream:
-                return stream.read(LIMIT + 1) or b""
+                content = stream.read(LIMIT + 1) or b""
         except OSError as error:
             raise UnreadError(f"it cannot be read: {error.strerror}") from error
+        if len(content) > LIMIT:  # it has grown since
+            raise UnreadError(f"it has more than {LIMIT} bytes")
+        return content
 
 
 def look(path: str) -> Signature:
@@ -139,6 +146,8 @@ class Finder:
 
     def _find(self, module: str) -> Location | None:
         package, _, name = module.rpartition(".")
+        if not name or os.sep in name:  # no module, and a path to where nothing is the program's
+            return None
         if not package:
             found = self._find_top(name)
             return found if found is not None and found.kind != "namespace" else self._listed(name) or found

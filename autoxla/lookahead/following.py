@@ -181,6 +181,9 @@ class Library(Protocol):
     def add_folder(self, folder: str) -> None:
         """Search `folder`, too, from now on."""
 
+    def check_time(self, size: int = 0) -> None:
+        """Raise where nobody waits for more, nor for ``size`` bytes."""
+
 
 class Follower:
     """Collects evidence. `each`: every place of an attribute, not only the first in each file."""
@@ -230,6 +233,7 @@ class Follower:
                 stack.append(self._visit(inner))
 
     def _visit(self, frame: Frame) -> Frame:
+        self._library.check_time()
         frame.unit.visited = max(frame.unit.visited, 2 if frame.certain else 1)
         return frame
 

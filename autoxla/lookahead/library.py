@@ -8,23 +8,28 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 
 from autoxla.facts import Place, Reading
 from autoxla.lookahead.entry import SITE, Package
 from autoxla.lookahead.events import Unit
-from autoxla.lookahead.files import Archive, Finder, Location, Looker, Signature, UnreadError
+from autoxla.lookahead.files import Archive, Finder, Location, Looker, OutOfTimeError, Signature, UnreadError
 from autoxla.lookahead.following import Follower, Module, is_tracked
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.skipping import read_leaf
 from autoxla.lookahead.syntax import FOLLOWED, SYNTAX_ERRORS, parse, read_units
+from autoxla.situation.files import OUT_OF_TIME
+
+#: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
+_SPEED = 1 << 18
 
 
 class ProgramReader:
     """Reads one program. `alone`: its imports are not followed.
 
     `folders` are those with its own modules, `packages` its own ones elsewhere, `path` is all of
-    ``sys.path``. `seen` tells afterwards what was looked at on disk.
+    ``sys.path``. `seen` tells afterwards what was looked at on disk, `is_cut` that there was no time for all.
     """
 
     def __init__(
@@ -46,18 +51,37 @@ class ProgramReader:
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
+        self._end = None if program.patience is None else monotonic() + program.patience
+        self.is_cut = False
 
     def read(self) -> Reading:
-        """Return the reading; one that is not `known` where there is no such program."""
-        follower = Follower(self, each=self._alone)
+        """Return the reading; one that is not `known` where there is no such program, or no time for it.
+
+        Half a reading would be worse than none: the other half may demand the opposite.
+        """
         try:
-            main, before = self._main()
+            return self._follow()
         except UnreadError as error:
-            return Reading(unread=((Place(self._label(self._program.target)), str(error)),))
+            reason = str(error)
+        except OutOfTimeError:
+            self.is_cut = True
+            reason = f"{OUT_OF_TIME} {self._program.patience:g} s"
+        return Reading(unread=((Place(self._label(self._program.target)), reason),))
+
+    def check_time(self, size: int = 0) -> None:
+        """Raise `OutOfTimeError` where nobody waits any longer, nor for the parser with ``size`` bytes.
+
+        Nothing stops the parser once it has begun.
+        """
+        if self._end is not None and monotonic() + size / _SPEED > self._end:
+            raise OutOfTimeError
+
+    def _follow(self) -> Reading:
+        follower = Follower(self, each=self._alone)
+        main, before = self._main()
         evidence = follower.follow(main, before)
         unread = (*self._unread, *follower.unread)
-        complete = not unread
-        return Reading(evidence, complete, True, tuple(self._files), unread)
+        return Reading(evidence, not unread, True, tuple(self._files), unread)
 
     def forget(self) -> None:
         """Let go of all modules, whose scopes refer to each other."""
@@ -130,6 +154,7 @@ class ProgramReader:
     def load(self, module: str) -> Module | None:
         """Return one of the program's own modules, parsed; None for all others."""
         if module not in self._modules:
+            self.check_time()
             self._modules[module] = self._load(module) if self._is_own(module) else None
         return self._modules[module]
 
@@ -214,6 +239,7 @@ class ProgramReader:
             yield from self._parse(text, f"{label}:cell {number}", main=True, place=path)
 
     def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Unit, ...]:
+        self.check_time(len(data))
         try:
             tree = parse(data, label)
             # The cells of a notebook have their names in common.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 #: Cell magics whose body is Python that runs in the kernel.
 _PYTHON_CELLS = frozenset({"capture", "time", "timeit", "prun"})
 _LINE = re.compile(r"^(\s*)([%!?]|[\w.]+\s*\?{1,2}\s*$)(.*)$")
-_ASSIGNED = re.compile(r"^(\s*[\w., ]+=\s*)[%!](?!=).*$")
+# No two parts that both match a space stand side by side: each could leave spaces to the other.
+_ASSIGNED = re.compile(r"^(\s*[\w.,][\w., ]*=\s*)[%!](?!=).*$")
 _ENV = re.compile(r"(?:set_)?env\s+(\S.*)")
 
 
@@ -156,15 +157,18 @@ def _without_magics(text: str) -> str | None:
 
 def _lines_without_magics(lines: list[str]) -> list[str]:
     plain: list[str] = []
+    quotes = {'"""': 0, "'''": 0}
     continued = False
     for line in lines:
-        found = None if _inside_string(plain) else _LINE.match(line)
+        found = None if _is_inside(quotes) else _LINE.match(line)
         if continued:
             plain.append("")
         elif found is not None:
             plain.append(found[1] + _replace(found[2], found[3]))
         else:
             plain.append(_ASSIGNED.sub(r"\1None", line))
+        for sign in quotes:
+            quotes[sign] += plain[-1].count(sign)
         continued = (found is not None or continued) and line.endswith("\\")
     return plain
 
@@ -179,7 +183,6 @@ def _replace(sign: str, rest: str) -> str:
     return "pass"
 
 
-def _inside_string(lines: list[str]) -> bool:
+def _is_inside(quotes: Mapping[str, int]) -> bool:
     """Tell whether the next line begins within a triple-quoted string, as near as counting tells."""
-    text = "\n".join(lines)
-    return any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
+    return any(number % 2 for number in quotes.values())

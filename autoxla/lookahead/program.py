@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -23,6 +23,9 @@ from autoxla.lookahead.entry import (
 )
 from autoxla.lookahead.notebook import Cell
 
+#: Seconds for which a program that runs waits for its own source to be read.
+PATIENCE = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -34,6 +37,7 @@ class Program:
     `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
     folder or a zip with a ``__main__.py``. `installed`: it is the entry point of an installed
     distribution, and `packages` are those of this distribution that lie among the installed ones.
+    `patience`: how many seconds reading it may take, None where nobody waits.
     """
 
     kind: Literal["script", "module", "code", "directory", "notebook", "cells"]
@@ -42,13 +46,20 @@ class Program:
     installed: bool = False
     packages: tuple[Package, ...] = ()
     cells: tuple[Cell, ...] = ()
+    patience: float | None = field(default=None, compare=False)
 
 
 def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
     """Return the program that runs, None where it is not known: typed in, from a pipe, or a tool's.
 
     `main` is the main module, also before it executes; `argv` and `orig_argv` are those of `sys`.
+    It waits for being read, see `PATIENCE`.
     """
+    found = _find_program(main, argv, orig_argv)
+    return None if found is None else replace(found, patience=PATIENCE)
+
+
+def _find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
     kind, value = _read_command(orig_argv)
     if kind == "c":
         return None if value is None or _is_worker(value) else Program("code", value, Path.cwd())

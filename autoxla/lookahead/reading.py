@@ -14,7 +14,7 @@ from pathlib import Path
 
 from autoxla.facts import Place, Reading
 from autoxla.lookahead.entry import Package, find_editable
-from autoxla.lookahead.files import look, own_folders
+from autoxla.lookahead.files import Signature, look, own_folders
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.store import Store
 
@@ -31,11 +31,12 @@ def read_program(
 
     `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
     and where `path` is None those that are installed as editable in this process. An entry point that
-    names no backend is not known: it may be a tool that runs other programs. In `cache` readings are
-    kept for the next time. In each file an attribute or call is evidence at the first place only.
-    Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
+    names no backend is not known: it may be a tool that runs other programs. Nor is one that could not be
+    read within `Program.patience`. In `cache` readings are kept for the next time, those that were cut
+    short excepted. In each file an attribute or call is evidence at the first place only. Columns begin
+    with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
-    entries = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
+    entries = [entry for entry in (_search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
     packages = [*program.packages, *(find_editable(sys.meta_path) if path is None else ())]
     if cache is None:
@@ -48,8 +49,15 @@ def read_program(
     if known is not None:
         return known
     reading, seen = _read(program, folders, packages, entries)
-    store.save(reading, seen)
+    if seen is not None:
+        store.save(reading, seen)
     return reading
+
+
+def _search_path(program: Program) -> list[str]:
+    """Return ``sys.path`` as it is in `program`'s own process, whichever command it is that reads."""
+    is_other = program.patience is None and program.kind in ("script", "directory")
+    return [str(program.folder), *sys.path[1:]] if is_other else sys.path
 
 
 def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
@@ -66,7 +74,8 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
 
 def _read(
     program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
-) -> tuple[Reading, dict[str, tuple[str, int, int] | None]]:
+) -> tuple[Reading, dict[str, Signature] | None]:
+    """Return the reading, and what was looked at for it: None where it ended before its time."""
     from autoxla.lookahead.library import ProgramReader
 
     with _undisturbed():
@@ -77,7 +86,7 @@ def _read(
             reading = Reading(unread=((Place(program.target), reason),))
         # Before the collector is back: it would visit all that was read.
         reader.forget()
-        return reading, seen
+        return reading, None if reader.is_cut else seen
 
 
 def _has_backend(reading: Reading) -> bool:

@@ -16,14 +16,15 @@ _INTEREST = re.compile(
     rb"|TF_|tf_|XLA|xla|ITEX|itex|KERAS|[Kk]eras|JIT|[Jj]it|\basyncio\b|\bcoding\b"
 )
 _IMPORT = rb"[ \t]+([\w.]+)(?:[ \t]+as[ \t]+(\w+))?[ \t]*(?=\r?$|#)"
-_FROM = rb"[ \t]+(\w[\w.]*)[ \t]+import[ \t]+(\w[\w, \t]*?)[ \t]*(?=\r?$|#)"
+_FROM = rb"[ \t]+(\w[\w.]*)[ \t]+import[ \t]+(\w(?:[\w, \t]*[\w,])?)[ \t]*(?=\r?$|#)"
+# Strings by runs of plain characters: a step for each would take memory for each.
 _TOKEN = re.compile(
-    rb'"""(?:[^\\"]|\\[\s\S]|"(?!""))*"""'
-    rb"|'''(?:[^\\']|\\[\s\S]|'(?!''))*'''"
-    rb'|"(?:[^\\"\n]|\\[\s\S])*"'
-    rb"|'(?:[^\\'\n]|\\[\s\S])*'"
+    rb'"""[^\\"]*(?:(?:\\[\s\S]|"(?!""))[^\\"]*)*"""'
+    rb"|'''[^\\']*(?:(?:\\[\s\S]|'(?!''))[^\\']*)*'''"
+    rb'|"[^\\"\n]*(?:\\[\s\S][^\\"\n]*)*"'
+    rb"|'[^\\'\n]*(?:\\[\s\S][^\\'\n]*)*'"
     rb"|#[^\n]*"
-    rb"|^import" + _IMPORT + rb"|^from" + _FROM + rb"|\b(import|raise)\b",
+    rb"|^import" + _IMPORT + rb"|^from" + _FROM + rb"|\b(import|raise)\b|([\"'])",
     re.MULTILINE,
 )
 
@@ -39,8 +40,10 @@ def read_leaf(data: bytes, file: str, matters: Callable[[str, int], bool]) -> Un
     events: list[Event] = []
     line, at = 1, 0
     for found in _TOKEN.finditer(data, 0, data.rfind(b"import") + 200):
-        module, name, package, names, other = found.groups()
-        if other or (package and b" as " in names) or (package and b"\t" in names):
+        module, name, package, names, other, quote = found.groups()
+        if quote and data.find(b"import", found.start()) < 0:
+            break  # a string that goes on where nothing is looked for any more
+        if other or quote or (package and b" as " in names) or (package and b"\t" in names):
             return None
         text = (module or package or b"").decode()
         if not text:

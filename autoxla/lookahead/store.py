@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -13,13 +14,15 @@ from typing import Any
 
 from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
-from autoxla.places import find_file_refusal, find_refusal, make_folder
+from autoxla.places import check_size, find_file_refusal, find_refusal, make_folder
+from autoxla.records.processes import has_ended, name_machine
 
 #: Changes with the meaning of what is stored, or of what is read.
 FORMAT = 1
 #: How many programs are remembered, and how long one entry may be in bytes.
 MOST_ENTRIES = 64
 LARGEST_ENTRY = 8 << 20
+_PART = re.compile(r"reading-[0-9a-f]{8}\.([0-9a-f]{8})-(\d{1,10})\.part")
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
 # O_NONBLOCK: a pipe in the place of an entry must not hold the program up.
@@ -84,7 +87,8 @@ class Store:
 
     def _write(self, data: bytes) -> None:
         # One name a process, and never one that is there already: another's link is not followed.
-        part = self._file.with_suffix(f".{os.getpid()}.part")
+        part = self._file.with_suffix(f".{name_machine()}-{os.getpid()}.part")
+        check_size(len(data))
         try:
             # For this user alone, whatever the umask is: else it would not be read again.
             with open(os.open(part, _WRITE, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
@@ -95,8 +99,16 @@ class Store:
 
     def _forget_oldest(self) -> None:
         entries = [(file.stat().st_mtime_ns, file) for file in self._folder.glob("reading-*")]
-        for _, file in sorted(entries)[:-MOST_ENTRIES]:
+        left = [file for _, file in entries if _is_left(file.name)]
+        oldest = sorted(entry for entry in entries if entry[1] not in left)[:-MOST_ENTRIES]
+        for file in [*left, *(file for _, file in oldest)]:
             file.unlink(missing_ok=True)
+
+
+def _is_left(name: str) -> bool:
+    """Tell whether a file is half an entry, whose writer has ended."""
+    writer = _PART.fullmatch(name)
+    return writer is not None and has_ended(writer[1], int(writer[2]))
 
 
 def _is_unchanged(seen: dict[str, list[Any] | None]) -> bool:

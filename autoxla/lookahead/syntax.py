@@ -6,8 +6,10 @@ bind names; expressions on lines without any of them are not looked at.
 
 from __future__ import annotations
 
+import _thread
 import ast
 import re
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, cast
@@ -65,6 +67,9 @@ _ONLY_WORDS = bytes(
 # Lines that only the parser counts as such, and encodings in which bytes do not show identifiers.
 _OTHER_LINES = re.compile(rb"\r(?!\n)")
 _OTHER_CODING = re.compile(rb"(?:.*\n)?.*coding[:=][ \t]*(?!utf-?8|ascii|latin|iso-)", re.IGNORECASE)
+#: Bytes of a file in which no tree is so deep that it overflows a usual stack, and of stack for each byte
+#: of a longer one: two bytes may be a level, which takes some 80.
+_SHALLOW, _STACK = 100_000, 100
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -74,7 +79,42 @@ _TRIES: tuple[type, ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 
 def parse(data: bytes | str, file: str) -> ast.Module:
     """Return the syntax tree of a file; raises one of `SYNTAX_ERRORS`."""
+    if sys.version_info < (3, 11) and len(data) > _SHALLOW:  # PYVERSION: 3.10 has no limit on the depth
+        return _with_stack(len(data) * _STACK, lambda: _parse(data, file))
+    return _parse(data, file)
+
+
+def _parse(data: bytes | str, file: str) -> ast.Module:
     return cast("ast.Module", compile(data, file, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
+
+
+def _with_stack(size: int, function: Callable[[], ast.Module]) -> ast.Module:
+    """Return ``function()``, called in a thread with a stack of ``size`` bytes.
+
+    Raises what it raises, and MemoryError where there is no such thread.
+    """
+    outcome: list[ast.Module | BaseException] = []
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the tree is waited for
+            outcome.append(error)
+        done.release()
+
+    before = _thread.stack_size(size - size % 65_536)
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error
+    finally:
+        _thread.stack_size(before)
+    done.acquire()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def read_units(

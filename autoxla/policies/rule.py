@@ -327,6 +327,7 @@ class _Words(dict[str, object]):
             "cuda_found": situation.toolchain.cuda_found,
             "rocm_found": situation.toolchain.rocm_found,
             "cache_refused": situation.cache_refused,
+            "unread": "; ".join(reason for _, reason in situation.reading.unread),
         }[name]
 
 

@@ -9,17 +9,18 @@ what a killed process left is never looked at.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import shutil
 import stat
 import time
-import zlib
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.places import find_refusal, make_folder
+from autoxla.places import SILENCE, answers, check_size, find_refusal, make_folder
+from autoxla.records.processes import has_ended, name_machine
 
 _ENTRY = re.compile(r"([\w.-]{1,180}\.pb)\.([0-9a-f]{64})")
 _NEW = re.compile(r"[\w.-]{1,180}\.pb")
@@ -34,7 +35,7 @@ _FIELDS = {1, 2, 3}  # of an entry: its key, the module, the executable
 
 def run_folder(store: Path) -> Path:
     """Return the folder in which this process is to let TensorFlow read and write; it need not exist."""
-    return store / f"run-{_machine()}-{os.getpid()}"
+    return store / f"run-{name_machine()}-{os.getpid()}"
 
 
 def prepare(folder: Path) -> list[str]:
@@ -48,10 +49,11 @@ def prepare(folder: Path) -> list[str]:
     refusal = find_refusal(store)
     if refusal is not None:
         raise PermissionError(refusal)
-    _remove_dead_runs(store)
     # Of a process that had this number before, or of this one before it executed itself anew.
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
+    # The file system's time, since this machine's clock may be wrong.
+    _remove_dead_runs(store, folder.stat().st_mtime)
     return [file.name for file in sorted(store.iterdir()) if not _offer(file, folder)]
 
 
@@ -62,6 +64,8 @@ def keep(folder: Path) -> int:
     """
     if folder != run_folder(folder.parent):
         return 0
+    if not answers(folder.parent):
+        raise TimeoutError(errno.ETIMEDOUT, SILENCE, str(folder))
     kept = 0
     for file in sorted(folder.iterdir()):
         content = _read(file) if _NEW.fullmatch(file.name) else None
@@ -101,14 +105,6 @@ def _read_number(content: bytes, at: int) -> tuple[int, int]:
             return number, at
 
 
-def _machine() -> str:
-    """Return what tells this machine, and the container in it, from others that share the folder."""
-    with suppress(OSError):
-        namespace = Path("/proc/self/ns/pid").readlink()
-        return f"{zlib.crc32(f'{os.uname().nodename} {namespace}'.encode()):08x}"
-    return f"{zlib.crc32(os.uname().nodename.encode()):08x}"
-
-
 def _offer(file: Path, folder: Path) -> bool:
     """Put a verified entry into ``folder``; return False where it was dropped from the store."""
     name = _ENTRY.fullmatch(file.name)
@@ -132,6 +128,7 @@ def _link(file: Path, target: Path, content: bytes) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
+        check_size(len(content))
         with target.open("xb") as stream:
             stream.write(content)
 
@@ -162,25 +159,19 @@ def _note_use(file: Path) -> None:
             os.utime(file)
 
 
-def _remove_dead_runs(store: Path) -> None:
+def _remove_dead_runs(store: Path, now: float) -> None:
     for folder in store.glob("run-*"):
         name = _RUN.fullmatch(folder.name)
-        if name is not None and not _is_alive(folder, name[1], int(name[2])):
+        if name is not None and _is_left(folder, name[1], int(name[2]), now):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_alive(folder: Path, machine: str, process: int) -> bool:
-    if machine != _machine():
-        with suppress(OSError):
-            return time.time() - folder.stat().st_mtime < _LIFE
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
+def _is_left(folder: Path, machine: str, process: int, now: float) -> bool:
+    if machine == name_machine():
+        return has_ended(machine, process)
+    with suppress(OSError):
+        return now - folder.stat().st_mtime >= _LIFE
+    return False
 
 
 def _drop_oldest(folder: Path) -> None:
@@ -201,7 +192,7 @@ def clear(top: Path) -> int:
     """Remove all entries below ``top`` that no process uses; return how many. Other files stay."""
     removed = 0
     for store in top.glob("*/") if find_refusal(top) is None else ():
-        _remove_dead_runs(store)
+        _remove_dead_runs(store, time.time())
         for file in store.glob("*.pb.*"):
             if _ENTRY.fullmatch(file.name) and stat.S_ISREG(file.lstat().st_mode):
                 file.unlink(missing_ok=True)

@@ -14,13 +14,13 @@ import os
 import re
 import stat
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.places import find_file_refusal, find_refusal, make_folder
+from autoxla.places import check_size, find_file_refusal, find_refusal, make_folder
+from autoxla.records.processes import has_ended, name_machine
 
 #: Version of the layout; a record of another one is no record.
 SCHEMA = 1
@@ -30,7 +30,7 @@ _MOST_BYTES = 1 << 24  # of all records in a folder
 _DAY = 86_400.0  # seconds: how often a use is noted, and how long an unfinished file may lie
 _KEY = re.compile(r"[0-9a-f]{16,64}")
 _FILE = re.compile(r"([0-9a-f]{16,64})\.json")
-_UNFINISHED = re.compile(r"\.[0-9a-f]{16,64}\.[0-9a-f]{8}-\d+-\d+\.tmp")
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16,64}\.([0-9a-f]{8})-(\d{1,10})-\d+\.tmp")
 # O_NONBLOCK: a pipe in the place of a record must not hold the program up.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -230,8 +230,8 @@ def _note_use(descriptor: int, status: os.stat_result) -> None:
 
 
 def _replace(folder: int, key: str, name: str, content: bytes) -> None:
-    host = zlib.crc32(os.uname().nodename.encode("utf-8", "surrogateescape"))
-    temporary = f".{key}.{host:08x}-{os.getpid()}-{next(_counter)}.tmp"
+    check_size(len(content))
+    temporary = f".{key}.{name_machine()}-{os.getpid()}-{next(_counter)}.tmp"
     descriptor = os.open(temporary, _WRITE, 0o600, dir_fd=folder)
     try:
         # Closing may fail, too, where a disk is full or a server is away.
@@ -247,8 +247,9 @@ def _replace(folder: int, key: str, name: str, content: bytes) -> None:
 def _tidy(folder: int, *, keep: str) -> None:
     """Remove the oldest records beyond the limits, and what writers that ended too early left."""
     with suppress(OSError):
-        _remove_all(folder, _find_unfinished(folder))
         own = _list_own(folder)
+        # What was written just now tells the time of the file system, whatever this machine's clock says.
+        _remove_all(folder, _find_unfinished(folder, own[keep].st_mtime if keep in own else time.time()))
         newest = sorted(own, key=lambda name: (name != keep, -own[name].st_mtime))
         sizes = itertools.accumulate(own[name].st_size for name in newest)
         places = zip(newest, sizes, itertools.count(1), strict=False)
@@ -270,9 +271,15 @@ def _list_all(folder: int) -> dict[str, os.stat_result]:
     return _scan(folder, _FILE)
 
 
-def _find_unfinished(folder: int) -> list[str]:
+def _find_unfinished(folder: int, now: float) -> list[str]:
+    """Return the files of writers that have ended, and of those elsewhere that are a day old."""
     files = _scan(folder, _UNFINISHED)
-    return [n for n, status in files.items() if _is_own(status) and time.time() - status.st_mtime > _DAY]
+    return [n for n, status in files.items() if _is_own(status) and _is_left(n, now - status.st_mtime)]
+
+
+def _is_left(name: str, age: float) -> bool:
+    writer = _UNFINISHED.fullmatch(name)
+    return age > _DAY or (writer is not None and has_ended(writer[1], int(writer[2])))
 
 
 def _scan(folder: int, pattern: re.Pattern[str]) -> dict[str, os.stat_result]:

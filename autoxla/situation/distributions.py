@@ -54,16 +54,21 @@ WATCHED_DISTRIBUTIONS = (
     "wrapt",
 )
 
+#: Bytes. What is longer is no metadata; lists of the files of large packages have some millions.
+_LARGEST = 1 << 24
 _ANY_CASE = re.MULTILINE | re.IGNORECASE
 _VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
 
 
-class _Distribution(Protocol):
-    def read_text(self, filename: str, /) -> str | None: ...
+class MetadataReader(Protocol):
+    """What gives files of a distribution's metadata."""
+
+    def read_text(self, filename: str, /) -> str | None:
+        """Return the text of a file, None where it is not there."""
 
 
 class _Finder(Protocol):
-    def discover(self, *, name: str, path: list[str]) -> Iterable[_Distribution]: ...
+    def discover(self, *, name: str, path: list[str]) -> Iterable[MetadataReader]: ...
 
 
 def find_versions(path: Sequence[str]) -> dict[str, Version]:
@@ -103,7 +108,7 @@ def _spelt(name: str) -> str:
 def _headers(finder: _Finder, name: str, path: list[str]) -> Iterator[str]:
     try:
         for distribution in finder.discover(name=name, path=path):
-            yield _read_text(distribution, "METADATA").partition("\n\n")[0]
+            yield read_text(distribution, "METADATA").partition("\n\n")[0]
     except (OSError, ValueError):
         return
 
@@ -125,18 +130,22 @@ def _find_version(finder: _Finder, name: str, path: list[str]) -> Version:
         return ()
 
 
-def _read_text(distribution: _Distribution, name: str) -> str:
+def read_text(distribution: MetadataReader, name: str) -> str:
+    """Return a file of a distribution's metadata, empty where there is none that could be one.
+
+    Raises OSError and ValueError as the distribution does.
+    """
     # The reader would wait for a pipe. In a zip, whose paths are of another class, there is none.
     folder = getattr(distribution, "_path", None)
-    if isinstance(folder, Path) and not is_file(folder / name):
+    if isinstance(folder, Path) and not is_file(folder / name, _LARGEST):
         return ""
     return distribution.read_text(name) or ""
 
 
-def _read_version(distribution: _Distribution) -> Version:
+def _read_version(distribution: MetadataReader) -> Version:
     # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
     try:
-        text = _read_text(distribution, "METADATA") or _read_text(distribution, "PKG-INFO")
+        text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
     except (OSError, ValueError):
         return ()
     headers = text.partition("\n\n")[0]

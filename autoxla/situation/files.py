@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 #: Bytes. A configuration file that is longer is not one.
 LIMIT = 1 << 20
+#: Why a program's source is not read to its end: how it begins.
+OUT_OF_TIME = "reading it takes more than"
 
 
 class UnreadableError(Exception):
@@ -23,8 +26,10 @@ def read_bytes(path: str | Path, limit: int = LIMIT) -> bytes | None:
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise UnreadableError("it is not a regular file")
-        with Path(path).open("rb") as stream:
-            content = stream.read(limit + 1)
+        # Something else may be there by now, of which O_NONBLOCK waits for no writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
+            content = stream.read(limit + 1) or b""
     except (OSError, ValueError):
         return None
     if len(content) > limit:
@@ -40,12 +45,13 @@ def list_names(folder: str | Path, pattern: str = "*") -> list[str]:
         return []
 
 
-def is_file(path: str | Path) -> bool:
-    """Tell whether there is a regular file; False where that cannot be found out."""
+def is_file(path: str | Path, limit: int | None = None) -> bool:
+    """Tell whether there is a regular file of at most `limit` bytes; False where that cannot be found out."""
     try:
-        return stat.S_ISREG(Path(path).stat().st_mode)
+        status = Path(path).stat()
     except (OSError, ValueError):
         return False
+    return stat.S_ISREG(status.st_mode) and (limit is None or status.st_size <= limit)
 
 
 def is_folder(path: str | Path) -> bool:

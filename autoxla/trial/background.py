@@ -7,6 +7,7 @@ crash. See `autoxla.trial.executables.Dispatch` for that.
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -44,11 +45,12 @@ class Background(Generic[T]):
 def free_memory(root: Path = Path("/")) -> int | None:
     """Return the bytes that this process may still take, None where that is not known.
 
-    By ``/proc/meminfo`` and the control group, of which the smaller counts.
+    By ``/proc/meminfo``, the control group and the limit on addresses, of which the smallest counts.
     """
     groups = root / "sys" / "fs" / "cgroup"
     limit, used = _number(groups / "memory.max"), _number(groups / "memory.current")
-    free = [_available(root), None if limit is None or used is None else limit - used]
+    in_group = None if limit is None or used is None else limit - used
+    free = [_available(root), in_group, _addresses_left(root)]
     known = [number for number in free if number is not None]
     return min(known) if known else None
 
@@ -63,6 +65,18 @@ def _available(root: Path) -> int | None:
         if name == "MemAvailable" and rest.split()[:1] and rest.split()[0].isdecimal():
             return int(rest.split()[0]) * 1024
     return None
+
+
+def _addresses_left(root: Path) -> int | None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int((root / "proc" / "self" / "statm").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    # Stacks and arenas of threads reserve several times what they use.
+    return (limit - pages * resource.getpagesize()) // 4
 
 
 def _number(file: Path) -> int | None:

@@ -75,8 +75,9 @@ _STRANGERS = 4
 _NEAR = 1.1
 #: What is expected of a step that is not traced yet.
 _UNKNOWN = Prior(0.6, 0.75)
-#: Copies may take this share of the memory that is free.
-_SHARE = 0.25
+#: Copies may take this share of the memory that is free, of which a compile wants so many bytes besides:
+#: XLA ends the process where it gets none.
+_SHARE, _ROOM = 0.25, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,6 @@ class Driver:
         if self._run == self._race:
             self._half = None
         self._job = self._iterator = None
-        if getattr(self._model, "train_function", None) is self:
-            self._model.train_function = self.stock
 
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
@@ -493,13 +492,13 @@ class Driver:
         batch = self._next(iterator)
         if batch is None:
             return self.stock(iterator)
-        if sign(batch) != self._signature:
+        if not self._is_compiled_for(batch):
             return self._run_stranger(batch)
         # The order changes from pair to pair; the first turn of each is no measure.
         is_challenger = self._turn % 4 in (0, 3)
         begin = perf_counter()
         logs = self._challenge(batch) if is_challenger else self._usual(batch)
-        synchronise(logs)
+        self._guarded(synchronise, logs)
         took = perf_counter() - begin
         self.step += 1
         self._guarded(self._note_turn, is_challenger, took)
@@ -568,7 +567,7 @@ class Driver:
         batch = self._next(iterator)
         if batch is None:
             return self.stock(iterator)
-        if sign(batch) != self._signature:
+        if not self._is_compiled_for(batch):
             return self._run_stranger(batch)
         begin = perf_counter()
         logs = self._challenge(batch)
@@ -617,11 +616,16 @@ class Driver:
         """Run a batch of another shape on the incumbent, which takes any."""
         logs = self._usual(batch)
         self.step += 1
-        if sign(batch) not in self._strangers:
-            self._guarded(self._note_stranger, sign(batch))
+        self._guarded(self._note_stranger, batch)
         return logs
 
-    def _note_stranger(self, signature: Signature) -> None:
+    def _is_compiled_for(self, batch: Sequence[Any]) -> bool:
+        return finder.attempt("trial", sign, batch) == self._signature
+
+    def _note_stranger(self, batch: Sequence[Any]) -> None:
+        signature = sign(batch)
+        if signature in self._strangers:
+            return
         self._strangers.add(signature)
         if len(self._strangers) < _STRANGERS:
             return
@@ -706,11 +710,7 @@ class Driver:
 
     def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
-        try:
-            function(*arguments)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-            self._retire()
-            finder.note_fault("trial", error)
+        finder.attempt("trial", function, *arguments, otherwise=self._retire)
 
 
 def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Sequence[str]) -> Survey:
@@ -725,7 +725,7 @@ def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Seq
     key = decisions.key(graph.digest, shapes, circumstances)
     costs: CostModel = fit_costs(decisions.compiles())
     free = free_memory()
-    fits = free is None or bytes_captured(step.concrete) < _SHARE * free
+    fits = free is None or (free > _ROOM and bytes_captured(step.concrete) < _SHARE * free)
     return Survey(
         graph,
         key,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks import finder
 from autoxla.hooks.compile import stand_aside
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.targets import of_module
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.session import current
@@ -78,13 +78,13 @@ class Fit:
 
 
 def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    fit = _read_call(wrapped, args, kwargs)
+    fit = attempt("trial", _read_call, wrapped, args, kwargs) or Fit(args[0] if args else None)
     outer = _fits.get(id(fit.model))
     _fits[id(fit.model)] = fit
     try:
         return wrapped(*args, **kwargs)
     except BaseException as error:
-        leave_no_frame(error)
+        attempt("trial", leave_no_frame, error)
         raise
     finally:
         if outer is None:
@@ -92,7 +92,7 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         else:
             _fits[id(fit.model)] = outer
         if fit.driver is not None:
-            _guarded(fit.driver.close)
+            attempt("trial", _take_out, fit.model, fit.driver)
 
 
 def _make_train_function(
@@ -107,7 +107,7 @@ def _make_train_function(
     fit = _fits.get(id(model))
     if fit is None or fit.driver is not None:
         return result
-    _guarded(_put_in, fit)
+    attempt("trial", _put_in, fit)
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None or fit.driver is None else fit.driver
 
@@ -131,6 +131,15 @@ def _put_in(fit: Fit) -> None:
     model.train_function = driver
 
 
+def _take_out(model: Any, driver: Driver) -> None:
+    """End the fit for ``driver``, and give ``model`` its own function back."""
+    try:
+        driver.close()
+    finally:
+        if getattr(model, "train_function", None) is driver:
+            model.train_function = driver.stock
+
+
 def _read_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fit:
     model = args[0] if args else None
     try:
@@ -146,10 +155,3 @@ def _read_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
     listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
     may_stop = any(type(each).__name__ == "EarlyStopping" for each in listed)
     return Fit(model, asked, size if isinstance(size, int) else 32 if is_array else None, may_stop)
-
-
-def _guarded(function: Callable[..., None], *arguments: Any) -> None:
-    try:
-        function(*arguments)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
-        finder.note_fault("trial", error)

@@ -1,0 +1,3 @@
+"""What the programs beside this import from it."""
+
+EPOCHS = 3
