@@ -106,10 +106,7 @@ def test_the_page_is_as_made() -> None:
     assert text == page.renew(text, page.load())
 
 
-def test_every_flood_has_its_table() -> None:
-    text = page.PAGE.read_text(encoding="utf-8")
-    marks = [line for line in text.splitlines() if line.startswith("<!-- made by")]
-    assert marks == [f"<!-- made by python -m floods: {name} -->" for name in page.TABLES]
+def test_every_result_has_its_table() -> None:
     assert page.load().keys() <= page.TABLES.keys()
 
 

@@ -144,7 +144,7 @@ def test_tests_of_tf_keras_are_moved_to_where_its_wheel_has_its_modules(tmp_path
 
 def test_the_page_shows_what_was_found() -> None:
     page = table.PAGE.read_text(encoding="utf-8")
-    assert table.replace_table(page, table.render(table.load())) == page
+    assert table.renew(page) == page
 
 
 def test_the_command_says_what_it_found(tmp_path: Path) -> None:

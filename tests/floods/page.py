@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paths.table import fill
 from benchmarks.tables import format_table
 from floods.threads import RIGHT
 from floods.turns import OURS, PLAIN
@@ -15,7 +15,6 @@ from floods.turns import OURS, PLAIN
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "floods.md"
 NOTHING = "Not run yet."
-_PLACE = re.compile(r"(<!-- made by python -m floods: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 STATES = {
     "dormant": "no watched module was searched for",
     "woken": "watched modules are searched for, none is imported",
@@ -40,8 +39,8 @@ def load() -> dict[str, Any]:
 
 
 def renew(text: str, results: Mapping[str, Any]) -> str:
-    """Return ``text`` with a flood's tables below each mark. Raises KeyError for a name that is none."""
-    return _PLACE.sub(lambda found: f"{found[1]}{make(found[2], results)}\n{found[3]}", text)
+    """Return ``text`` with the tables of all floods in their places. Raises ValueError where one lacks."""
+    return fill(text, {name: make(name, results) for name in TABLES})
 
 
 def make(name: str, results: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""The table of other people's suites in `docs/suites.md`, made from the results.
+"""The tables of other people's suites in `docs/suites.md`, made from the results.
 
-``PYTHONPATH=tests python -m suites.table`` writes it between two marks; what is outside of them is written by
-hand.
+``PYTHONPATH=tests python -m suites.table`` writes them between two marks; what is outside of
+them is written by hand.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paths.table import fill
+from benchmarks.tables import format_table
+
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "suites.md"
-BEGIN, END = "<!-- table: suites -->", "<!-- end -->"
 HEAD = ("suite", "tests", "passed", "failed", "skipped", "with autoxla", "that differ", "unsteady")
 
 
@@ -45,15 +47,15 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| " + " | ".join(HEAD) + " |", "| --- |" + " --: |" * (len(HEAD) - 1)]
+    lines = []
     for suite in dict.fromkeys(row["suite"] for row in rows):
         chosen = [row for row in rows if row["suite"] == suite]
         first = chosen[0]
         counts = (f"{first[name]:,}" for name in ("tests", "passed", "failed", "skipped"))
         ways = ", ".join(row["way"] for row in chosen)
         ends = (str(sum(len(row[name]) for row in chosen)) for name in ("differences", "unsteady"))
-        lines.append("| " + " | ".join([f"`{suite}`", *counts, ways, *ends]) + " |")
-    return "\n".join(lines)
+        lines.append([f"`{suite}`", *counts, ways, *ends])
+    return format_table(HEAD, lines)
 
 
 def _list(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -67,14 +69,10 @@ def _list(rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     return ["\n".join(lines)] if lines else []
 
 
-def replace_table(page: str, table: str) -> str:
-    """Return ``page`` with ``table`` between the marks. Raises ValueError where a mark is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no marks for the table")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+def renew(page: str) -> str:
+    """Return ``page`` with the tables in their place. Raises ValueError where it has none."""
+    return fill(page, {"suites": render(load())})
 
 
 if __name__ == "__main__":
-    PAGE.write_text(replace_table(PAGE.read_text(encoding="utf-8"), render(load())), encoding="utf-8")
+    PAGE.write_text(renew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def _save(**parts: Any) -> None:
         **table.load(table.RESULTS),
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.machine()}",
         **parts,
     }
     table.RESULTS.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
@@ -107,7 +108,7 @@ def _run(folder: Path, case: str, run: Run) -> dict[str, Any]:
         "output": pair.plain.out == pair.ours.out,
         "same": pair.is_same,
         "seconds": seconds,
-        "said": pair.ours.notices,
+        "said": [line.replace(sysconfig.get_path("purelib"), "/site-packages") for line in pair.ours.notices],
     }
     print("same" if pair.is_same else "DIFFERS", case, *seconds, flush=True)
     if not pair.is_same:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.paths.table import fill
+from benchmarks.tables import format_table
+
 RESULTS = Path(__file__).with_name("results.json")
 INPUTS = Path(__file__).with_name("inputs.json")
-DOCS = Path(__file__).parents[2] / "docs"
-#: The page, and where the tables stand as long as it is not there.
-PAGES = (DOCS / "faults.md", DOCS / "faults_surroundings.part.md")
-_PLACE = re.compile(r"(<!-- table: surroundings -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
 
 def render(results: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
     """Return all tables as Markdown."""
     parts = [_HOW, _summary(results)]
     for group, cases in results["groups"].items():
-        parts += [f"### {group}", _table(_HEAD, map(_row, cases))]
-    parts += ["### Killed writers", _KILLED, _table(_TOLL_HEAD, map(_toll, results["kills"]))]
+        parts += [f"### {group}", format_table(_HEAD, map(_row, cases))]
+    parts += ["### Killed writers", _KILLED, format_table(_TOLL_HEAD, map(_toll, results["kills"]))]
     if inputs:
         parts += ["### Inputs tried on the readers", _TRIED, _inputs(inputs)]
     return "\n\n".join(part for part in parts if part)
@@ -71,12 +70,7 @@ def _toll(toll: Mapping[str, Any]) -> list[str]:
 def _inputs(inputs: Mapping[str, Any]) -> str:
     rows = ([row["reader"], row["property"], f"{row['inputs']:,}"] for row in inputs["readers"])
     total = sum(row["inputs"] for row in inputs["readers"])
-    return f"{_table(('reader', 'property', 'inputs'), rows)}\n\n{total:,} in all, {inputs['date']}."
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"{format_table(('reader', 'property', 'inputs'), rows)}\n\n{total:,} in all, {inputs['date']}."
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -84,22 +78,11 @@ def load(file: Path) -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def renew(page: str, tables: str) -> str:
-    """Return ``page`` with ``tables`` between its marks. Raises ValueError where it has none."""
-    renewed, count = _PLACE.subn(lambda found: f"{found[1]}{tables}\n{found[2]}", page)
-    if not count:
-        raise ValueError("the page has no marks for the tables")
-    return renewed
-
-
-def find_page() -> Path:
-    """Return the page with the tables in it. Raises StopIteration where there is none."""
-    mark = "<!-- table: surroundings -->"
-    return next(page for page in PAGES if page.exists() and mark in page.read_text(encoding="utf-8"))
+def renew(page: str) -> str:
+    """Return ``page`` with the tables in their place. Raises ValueError where it has none."""
+    return fill(page, {"surroundings": render(load(RESULTS), load(INPUTS))})
 
 
 def write() -> None:
     """Renew the tables in the page."""
-    page = find_page()
-    tables = render(load(RESULTS), load(INPUTS))
-    page.write_text(renew(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    PAGE.write_text(renew(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
