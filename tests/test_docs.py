@@ -61,6 +61,7 @@ NOT_RUN: Mapping[str, str] = {
     "mkdocs build --strict": "the gate runs it",
     "python -m benchmarks*": "takes hours, on a machine with nothing else on it",
     "python benchmarks/*": "takes minutes on a GPU",
+    "PYTHONPATH=tests python -m *": "takes up to an hour; test_suites, test_faults … try parts of it",
     "python -m autoxla tune *": "trains for minutes, and the clock decides",
 }
 #: Launchers that may not be here, each replaced by one that starts one worker. Others try the real ones,
