@@ -517,3 +517,54 @@ else:
     assert outcome.status == 0, outcome.err[-2000:]
     # XLA and the CPU kernel treat labels out of range differently: NaN or an error; neither is ours.
     assert outcome.last["facts"][1] == []
+
+
+DROPPED = """
+import gc, json, time, weakref
+import tensorflow as tf
+from autoxla.trial import executables
+
+weights = tf.Variable(tf.ones((100, 100)))
+
+@tf.function(jit_compile=True)
+def multiply(x):
+    return x @ weights
+
+@tf.function
+def fail(x):
+    with tf.control_dependencies([tf.debugging.assert_less(x, 0.0)]):
+        return tf.identity(x)
+
+def dispatch(function):
+    x = tf.ones((100, 100))
+    return executables.Dispatch(function.get_concrete_function(tf.TensorSpec(x.shape)), [x])
+
+def wait():
+    deadline = time.monotonic() + 60
+    while executables._running and time.monotonic() < deadline:
+        executables._reap()
+        time.sleep(0.01)
+
+first = weakref.ref(dispatch(multiply))
+gc.collect()
+facts = [first() is not None, len(executables._running)]
+wait()
+gc.collect()
+facts += [first() is None, len(executables._running)]
+failed = dispatch(fail)
+wait()
+for _ in range(2):
+    try:
+        failed.poll()
+    except tf.errors.InvalidArgumentError as error:
+        facts.append(type(error).__name__)
+left = dispatch(multiply)  # runs when the interpreter ends
+print(json.dumps(facts))
+"""
+
+
+def test_what_runs_stays_until_it_is_done(tmp_path: Path) -> None:
+    """Whoever drops it; and who still waits for it hears how it ended."""
+    outcome = start(tmp_path, DROPPED)
+    assert outcome.status == 0, outcome.err
+    assert outcome.last == [True, 1, True, 0, "InvalidArgumentError", "InvalidArgumentError"]

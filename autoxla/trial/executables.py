@@ -52,25 +52,34 @@ class Copies:
             self.captured.append(copy.handle)
 
 
+#: Those that run, also where nobody waits for them any more.
+_running: list[Dispatch] = []
+
+
 class Dispatch:
     """A function that runs once, on copies of its variables, in a thread of TensorFlow's own.
 
     No thread of Python's waits for it: the interpreter can end at any time. `poll` tells whether it is done.
+    What it works with stays until then, whoever drops it; the next one made takes away what is left.
     """
 
     def __init__(self, concrete: Any, batch: Sequence[Any]) -> None:
         import tensorflow as tf
 
+        _reap()
         begin = perf_counter()
         context, executors = _import_eager()
         self.seconds: float | None = None
+        self._error: Exception | None = None
         self._begin = begin
         self._copies = Copies(concrete)
         self._flag = tf.Variable(tf.zeros((), tf.int32), trainable=False)
         self._scope = context.executor_scope
         self._executor = executors.new_executor(enable_async=True)
-        # Its end waits for what it runs: the end of the interpreter must not be the end of it.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._executor))
+        # The end of an executor waits for what it runs, and variables must not go while they are written: the
+        # end of the interpreter must not be the end of them.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+        _running.append(self)
         # Made outside: a constant that a failing executor made would be a broken one for the whole program.
         done = tf.ones((), tf.int32)
         self._logs = self._enqueue(lambda: concrete._call_flat(list(batch), self._copies.captured))
@@ -82,6 +91,8 @@ class Dispatch:
         """Return whether the run is done, `seconds` after its beginning. Raises what it raised."""
         import tensorflow as tf
 
+        if self._error is not None:
+            raise self._error
         if self.seconds is not None:
             return True
         if int(self._flag.numpy()):
@@ -91,8 +102,9 @@ class Dispatch:
         try:
             # An executor whose work failed takes no more, and says why.
             self._enqueue(tf.raw_ops.NoOp)
-        except tf.errors.OpError:
+        except tf.errors.OpError as error:
             self._executor.clear_error()
+            self._error = error
             self._release()
             raise
         return False
@@ -103,7 +115,16 @@ class Dispatch:
 
     def _release(self) -> None:
         del self._logs, self._copies
-        ctypes.pythonapi.Py_DecRef(ctypes.py_object(self._executor))
+        _running.remove(self)
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(self))
+
+
+def _reap() -> None:
+    """Let go of those that are done and that nobody asks any more."""
+    for each in _running.copy():
+        # It was given up: how it ended does not matter.
+        with suppress(Exception):
+            each.poll()
 
 
 def _import_eager() -> tuple[Any, Any]:
