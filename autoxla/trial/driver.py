@@ -75,6 +75,8 @@ _STRANGERS = 4
 _NEAR = 1.1
 #: What is expected of a step that is not traced yet.
 _UNKNOWN = Prior(0.6, 0.75)
+#: How many trials of a process keep the times of single steps for the report, and how many each.
+_SAMPLED, _SAMPLES = 50, 2000
 #: Copies may take this share of the memory that is free, of which a compile wants so many bytes besides:
 #: XLA ends the process where it gets none.
 _SHARE, _ROOM = 0.25, 1 << 30
@@ -673,14 +675,15 @@ class Driver:
             began_at=self.step,
             observed_ms=round(self._typical() * 1e3, 4),
             expected_compile_s=round(self._known().compile_s, 3),
-            samples=[],
+            # Not of all: thousands of models may be trained in one process.
+            samples=[] if len(self._session.trials) < _SAMPLED else None,
         )
         if not any(entry is self.entry for entry in self._session.trials):
             self._session.trials.append(self.entry)
 
     def _sample_time(self, path: PathName, seconds: float) -> None:
         samples = self.entry.get("samples")
-        if isinstance(samples, list) and len(samples) < 2000:
+        if isinstance(samples, list) and len(samples) < _SAMPLES:
             samples.append([self.step, path, round(seconds * 1e3, 4)])
 
     def _milliseconds(self, incumbent: float, challenger: float) -> dict[str, object]:
