@@ -137,7 +137,7 @@ def make_path(arrangement: Arrangement, folder: Path) -> str:
     place = folder / re.sub(r"\W+", "_", arrangement.title)
     place.mkdir(exist_ok=True)
     if arrangement.kind == "double":
-        own.append(double.write(place, plugin=arrangement.itex))
+        own.insert(0, double.write(place, plugin=arrangement.itex))  # the real ones may be beside autoxla
     elif arrangement.itex:
         plugin_double.build(place)
         own.append(plugin_double.site_packages(place))
@@ -217,7 +217,7 @@ def run_order(name: str, folder: Path) -> str:
     place = folder / "orders"
     if not place.exists():
         double.write(place, plugin=False)
-    path = ":".join(map(str, [HOME, TESTS, place / "site-packages"]))
+    path = ":".join(map(str, [place / "site-packages", HOME, TESTS]))
     done = start([str(CHILDREN / "flood_locks.py"), *ORDERS[name]], folder, PYTHONPATH=path)
     if done is None or "Timeout (" in done.stderr:
         return WAITS
