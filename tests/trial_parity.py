@@ -27,6 +27,8 @@ from autoxla.trial.eligibility import find_obstacle
 from autoxla.trial.executables import Dispatch
 
 keras: Any = importlib.import_module(sys.argv[1] if len(sys.argv) > 1 else "keras")
+#: Seconds that a run beside training may take.
+LONGEST = 60.0
 ROWS, WIDTH, BATCH = 90, 6, 8  # 11 whole batches and one of 2 rows
 
 
@@ -45,10 +47,11 @@ class Waiting(Dispatch):
     """`autoxla.trial.executables.Dispatch` that is done when it is first asked."""
 
     def poll(self) -> bool:
-        """Wait until it is."""
-        while not super().poll():
+        """Wait until it is, or for so long that something must be wrong with it."""
+        deadline = time.monotonic() + LONGEST
+        while not super().poll() and time.monotonic() < deadline:
             time.sleep(0.01)
-        return True
+        return super().poll()
 
 
 def force() -> None:
