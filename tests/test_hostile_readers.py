@@ -520,8 +520,8 @@ def test_a_leaf_says_nothing_but_imports(data: bytes) -> None:
 
 @settings(max_examples=200)
 @given(data=BYTES)
-def test_any_bytes_are_a_pyproject_or_said(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("project")
+def test_any_bytes_are_a_pyproject_or_said(data: bytes, new_folder: Callable[[], Path]) -> None:
+    folder = new_folder()
     script(folder, b"# autoxla\n" + data, "pyproject.toml")
     try:
         found, _ = read_settings(folder, {})
@@ -533,8 +533,8 @@ def test_any_bytes_are_a_pyproject_or_said(data: bytes, tmp_path_factory: pytest
 
 @settings(max_examples=200)
 @given(data=BYTES)
-def test_any_bytes_are_metadata(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("metadata")
+def test_any_bytes_are_metadata(data: bytes, new_folder: Callable[[], Path]) -> None:
+    folder = new_folder()
     info = folder / "keras-3.0.0.dist-info"
     info.mkdir()
     for name in ("METADATA", "RECORD", "entry_points.txt"):

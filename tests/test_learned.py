@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def test_the_oldest_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_survived(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_any_bytes_are_survived(new_folder: Callable[[], Path], content: bytes) -> None:
+    folder = new_folder()
     (folder / f"{KEY}.json").write_bytes(content)
     assert read_record(folder, KEY) is None
 

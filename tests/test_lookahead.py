@@ -12,7 +12,7 @@ import textwrap
 import venv
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -1080,8 +1080,8 @@ def test_reading_is_independent_of_formatting(code: str) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.binary(), blocks().map(str.encode), st.text().map(lambda t: t.encode(errors="replace"))))
-def test_any_bytes_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_any_bytes_can_be_read(new_folder: Callable[[], Path], data: bytes) -> None:
+    folder = new_folder()
     for reading in (
         read(folder, {"main.py": "import other\nimport keras\n", "other.py": data}),
         read(folder, {"main.py": data}),
@@ -1096,9 +1096,9 @@ def test_any_bytes_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: b
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(["main", "a", "b", "c"]), blocks(), min_size=2), st.data())
 def test_several_modules(
-    tmp_path_factory: pytest.TempPathFactory, modules: dict[str, str], data: st.DataObject
+    new_folder: Callable[[], Path], modules: dict[str, str], data: st.DataObject
 ) -> None:
-    folder = tmp_path_factory.mktemp("several")
+    folder = new_folder()
     heads = st.lists(st.sampled_from(["import a", "from b import *", "from c import f, K", "import main"]))
     files = {f"{name}.py": "\n".join([*data.draw(heads), code]) for name, code in modules.items()}
     lone = {"main.py": "import a, b, c"}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -240,8 +240,8 @@ def test_what_is_above_may_be_the_root_users() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_survived(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_any_bytes_are_survived(new_folder: Callable[[], Path], content: bytes) -> None:
+    folder = new_folder()
     put(folder, content)
     assert len(reasons(folder)) == 1
 
@@ -254,10 +254,8 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=8) | st.sampled_from(["schema", "key"]), JSON, max_size=6))
-def test_any_json_is_a_record_or_left_out(
-    tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
-) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_any_json_is_a_record_or_left_out(new_folder: Callable[[], Path], data: dict[str, Any]) -> None:
+    folder = new_folder()
     put(folder, json.dumps({"key": KEY, "schema": 1, **data}))
     store = Store(folder)
     found = store.read(KEY)
@@ -266,10 +264,8 @@ def test_any_json_is_a_record_or_left_out(
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=6))
-def test_what_can_be_written_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
-) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_what_can_be_written_comes_back(new_folder: Callable[[], Path], data: dict[str, Any]) -> None:
+    folder = new_folder()
     try:
         write_record(folder, KEY, data)
     except ValueError:  # a NaN or an infinity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,8 @@ def test_an_unreadable_project_is_none(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    folder = tmp_path_factory.mktemp("any")
+def test_any_table_is_read_or_refused(new_folder: Callable[[], Path], text: str) -> None:
+    folder = new_folder()
     write(folder, "[tool.autoxla]\n" + text.encode("utf-8", "replace").decode())
     try:
         found = settings(folder)

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -433,8 +433,8 @@ def test_a_pipe_in_the_place_of_keras_json_does_not_block(machine: Machine) -> N
 
 
 @given(content=st.binary(max_size=60) | st.text(alphabet='{}[]":,backend1 ', max_size=60).map(str.encode))
-def test_no_content_of_keras_json_breaks_it(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.mktemp("keras")
+def test_no_content_of_keras_json_breaks_it(content: bytes, new_folder: Callable[[], Path]) -> None:
+    folder = new_folder()
     (folder / "keras.json").write_bytes(content)
     config = read_keras_config({"KERAS_HOME": str(folder)})
     assert config is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -199,8 +200,8 @@ def test_what_cannot_be_read_may_be_seeded(tmp_path: Path) -> None:
 
 
 @given(content=st.binary(max_size=200))
-def test_any_file_is_looked_through(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    file = tmp_path_factory.mktemp("any") / "any.py"
+def test_any_file_is_looked_through(new_folder: Callable[[], Path], content: bytes) -> None:
+    file = new_folder() / "any.py"
     file.write_bytes(content + b"seed")
     assert find_word([str(file)]) in (None, str(file), *(f"{file}:{n}" for n in range(1, 300)))
 

@@ -1,7 +1,7 @@
 """``python -m surroundings inputs``: the property tests of every reader, with many more inputs than usual.
 
-Each runs in a process of its own, two at once; what is not done in `LIMIT` seconds is done again with
-fewer inputs. How many inputs were tried is what Hypothesis itself says.
+Each runs in a process of its own, two at once: with `FEW` inputs first, and from the time that they took
+with as many as `LIMIT` seconds allow, `MANY` at most. How many were tried is what Hypothesis itself says.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pathlib import Path
 from surroundings import table
 
 TESTS = Path(__file__).parents[1]
-#: Seconds for one property.
-LIMIT = 240.0
+#: Seconds for one property, and how much slower than the first inputs the others may be.
+LIMIT, SLOWER = 240.0, 3
 MANY, FEW = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20000")), 500
 _COUNT = re.compile(r"(\d+) passing\D+(\d+) failing\D+(\d+) invalid")
 
-#: What reads, and the file with its properties; those that need a folder for each input are tried with `FEW`.
+#: What reads, and the files with its properties.
 READERS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "releases": {"test_readers": ["test_no_text_breaks_the_version"]},
     "TF_XLA_FLAGS, XLA_FLAGS": {
@@ -143,22 +143,21 @@ def _inputs(tried: Tried) -> int:
 
 
 def _try(file: str, name: str) -> int:
-    text = (TESTS / f"{file}.py").read_text(encoding="utf-8")
-    head = text.partition(f"def {name}(")[2].partition("->")[0]
-    numbers = (FEW,) if "tmp_path_factory" in head else (MANY, FEW)
-    counts = (_run_in_time(f"{file}.py::{name}", number) for number in numbers)
-    return next(filter(None, counts), 0)
-
-
-def _run_in_time(node: str, number: int) -> int:
+    node = f"{file}.py::{name}"
+    # A start, with its collection and imports, is no part of what an input costs.
+    _, start = _run(node, 1)
+    inputs, seconds = _run(node, FEW)
+    number = int(min(MANY, FEW * LIMIT / max(seconds - start, 0.1)))
     try:
-        return _run(node, number)
+        return max(inputs, _run(node, number)[0]) if number > FEW else inputs
     except subprocess.TimeoutExpired:
         print("too slow for", number, node, flush=True)
-        return 0
+        return inputs
 
 
-def _run(node: str, number: int) -> int:
+def _run(node: str, number: int) -> tuple[int, float]:
+    """Return how many inputs were tried, and the seconds of it."""
+    begin = time.monotonic()
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-show-statistics"]
     own = {"HYPOTHESIS_PROFILE": "long", "HYPOTHESIS_EXAMPLES": str(number)}
     done = subprocess.run(
@@ -167,11 +166,11 @@ def _run(node: str, number: int) -> int:
         env={**os.environ, **own},
         capture_output=True,
         text=True,
-        timeout=LIMIT,
+        timeout=LIMIT * SLOWER,
         check=False,
     )
     if done.returncode:
         raise RuntimeError(f"{node}:\n{done.stdout[-5000:]}{done.stderr[-2000:]}")
     inputs = sum(int(count) for numbers in _COUNT.findall(done.stdout) for count in numbers)
     print(node, inputs, flush=True)
-    return inputs
+    return inputs, time.monotonic() - begin
