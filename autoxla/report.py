@@ -8,12 +8,31 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 from autoxla import __version__
 from autoxla.facts import Finding, Plan, Situation
 
 #: Endings of files that get a page.
 PAGES = (".html", ".htm")
+T = TypeVar("T")
+
+
+class First(list[T]):
+    """The first ``most`` of what is appended; of the others `left_out` tells how many there were."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.left_out = 0
+        self._most = most
+
+    def append(self, value: T) -> None:
+        """Keep ``value``, or count it."""
+        if len(self) < self._most:
+            super().append(value)
+        else:
+            self.left_out += 1
 
 
 def as_data(
@@ -23,8 +42,12 @@ def as_data(
     compiles: Sequence[Mapping[str, object]] = (),
     faults: Iterable[tuple[str, Exception]] = (),
     trials: Sequence[Mapping[str, object]] = (),
+    left_out: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, object]:
-    """Return the report as JSON has it. No variable but the watched ones is in it."""
+    """Return the report as JSON has it. No variable but the watched ones is in it.
+
+    ``left_out`` says of which parts there was more, and how much.
+    """
     return {
         "mode": situation.settings.mode,
         "settings": [asdict(setting) for setting in plan.settings],
@@ -33,6 +56,7 @@ def as_data(
         "compile": list(compiles),
         "trials": list(trials),
         "errors": [f"{where}: {type(error).__name__}: {error}" for where, error in faults],
+        "left_out": {name: count for name, count in left_out.items() if count},
     }
 
 
@@ -63,13 +87,14 @@ def write_report(
     compiles: Sequence[Mapping[str, object]],
     faults: Iterable[tuple[str, Exception]],
     trials: Sequence[Mapping[str, object]],
+    left_out: Mapping[str, int],
     program: str | None = "",
 ) -> None:
     """Write the report to ``file``, whole or not at all: a page where its name ends in ``.html``.
 
     Raises OSError where that cannot be.
     """
-    data = as_data(situation, plan, findings, compiles, faults, trials)
+    data = as_data(situation, plan, findings, compiles, faults, trials, left_out)
     if file.suffix.lower() in PAGES:
         write_page(file, page_data(situation, plan, data, "notebook" if program is None else program))
     else:

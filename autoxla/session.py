@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from time import perf_counter
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
@@ -34,7 +35,7 @@ from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, summarise
 from autoxla.readers import intended
 from autoxla.records import Store
-from autoxla.report import PAGES, write_report
+from autoxla.report import PAGES, First, write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.siblings import is_later, is_part
 from autoxla.situation import gather
@@ -80,6 +81,12 @@ _NOTEBOOK = "autoxla.hooks.notebook"
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 #: What is looked for again while the program runs, and what says the same already.
 _SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
+#: How many compiles, or trials, of a process a report has: thousands of models may be made in one.
+_MOST = 1000
+#: How many findings with one code a report has, and how many are said.
+_MOST_ALIKE, _MOST_SAID = 100, 20
+#: Seconds that writing reports may take in any case while the program runs, and the share of its time.
+_FREE, _SHARE = 0.25, 0.02
 #: The modules whose own requirements say nothing new.
 BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 #: Names the process that planned first; its children keep quiet and report into files of their own.
@@ -93,8 +100,9 @@ class Session:
         self.situation: Situation | None = None
         self.plan = Plan()
         self.findings: list[Finding] = []
-        self.compiles: list[dict[str, object]] = []
-        self.trials: list[dict[str, object]] = []
+        self.compiles: First[dict[str, object]] = First(_MOST)
+        self.trials: First[dict[str, object]] = First(_MOST)
+        self.findings_left_out = 0
         #: The models that were compiled without a choice of jit_compile, and what Keras made of that.
         self.left_open: WeakKeyDictionary[object, object] = WeakKeyDictionary()
         self.configured: dict[str, object] = {}
@@ -108,6 +116,8 @@ class Session:
         self.learned: Store | None = None
         self.compiled: Compiled | None = None
         self._lock = RLock()
+        self._made_at = perf_counter()
+        self._seconds_of_reports = 0.0
 
     def begin(self, name: str | None) -> None:
         """Make the plan, once, because ``name`` is about to execute (None: it was loaded already)."""
@@ -259,12 +269,19 @@ class Session:
         return alias_spec(name, self.plan.alias[name])
 
     def add_finding(self, finding: Finding) -> None:
-        """Note what was found after the plan was made, and say it."""
+        """Note what was found after the plan was made, and say it: of many alike the first ones."""
         if finding in self.findings:
             return
-        self.findings.append(finding)
+        alike = sum(each.code == finding.code for each in self.findings)
+        if alike < _MOST_ALIKE:
+            self.findings.append(finding)
+        else:
+            self.findings_left_out += 1
         if self.situation is None or self.situation.settings.shows(finding.code):
-            say_findings([finding], self.program)
+            if alike < _MOST_SAID:
+                say_findings([finding], self.program)
+            elif alike == _MOST_SAID:
+                say_findings([_of_many(finding)], self.program)
         self.write_report()
 
     def _now_certain(self, finding: Finding, _: ModuleType) -> None:
@@ -347,7 +364,7 @@ class Session:
             self.compiled.finish()
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
-        self.write_report()
+        self.write_report(last=True)
 
     def _announce(self) -> None:
         # By a parent, or by what this process was before an exec.
@@ -358,16 +375,30 @@ class Session:
         if not self.is_announced:
             say_plan(self.situation, self.plan, self.program)
 
-    def write_report(self) -> None:
-        """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on."""
-        finder.attempt("report", self._write_report)
+    def write_report(self, *, last: bool = False) -> None:
+        """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
+
+        Each one is whole, so that thousands of models would make thousands of long ones: but for the
+        ``last``, one is left out where those before it took too much of the program's time.
+        """
+        begin = perf_counter()
+        allowed = _FREE + _SHARE * (begin - self._made_at)
+        if last or self._seconds_of_reports < allowed:
+            finder.attempt("report", self._write_report)
+            self._seconds_of_reports += perf_counter() - begin
 
     def _write_report(self) -> None:
         target = os.environ.get("AUTOXLA_REPORT")
         if target and self.situation is not None:
-            file, findings = _report_file(target), self.findings
-            about = (self.compiles, finder.faults(), self.trials, self.program)
-            write_report(file, self.situation, self.plan, findings, *about)
+            file, findings, program = _report_file(target), self.findings, self.program
+            left_out = {
+                "findings": self.findings_left_out,
+                "compile": self.compiles.left_out,
+                "trials": self.trials.left_out,
+                "errors": finder.faults_left_out(),
+            }
+            about = (self.compiles, finder.faults(), self.trials, left_out)
+            write_report(file, self.situation, self.plan, findings, *about, program)
 
 
 def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
@@ -375,6 +406,13 @@ def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
     changed = bool(plan.settings or plan.alias)
     worth = [f for f in plan.findings if f.level != "info" or (changed and f.applied)]
     say_findings([f for f in worth if situation.settings.shows(f.code)], program)
+
+
+def _of_many(finding: Finding) -> Finding:
+    """Return what is said in the place of one more finding with a code that was said often enough."""
+    message = f"{_MOST_SAID} findings with this code were said; the next ones are not"
+    remedy = f"set AUTOXLA_REPORT=FILE, which has the first {_MOST_ALIKE}"
+    return replace(finding, level="info", message=message, remedy=remedy, applied=False)
 
 
 def say_findings(findings: list[Finding], program: str | None) -> None:

@@ -6,10 +6,19 @@ Only counts and ratios beside plain Python are compared; the limits leave room f
 from __future__ import annotations
 
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from autoxla import session as session_module
+from autoxla.facts import Finding, Place, Settings, Usage
+from autoxla.hooks import finder
+from autoxla.page import render_page
+from autoxla.policies import decide
+from autoxla.report import as_data
+from autoxla.situation import gather
 
 # Benchmarks are not installed. At the end, so that autoxla is the installed one.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -116,3 +125,87 @@ def test_what_went_wrong_is_shown() -> None:
     shown = page.format_threads(data)
     assert "| two | 2 | 3 | 3 | 0 |" in shown
     assert f"* two, {OURS}, 3 of 3: `{threads.WAITS}`" in shown
+
+
+# What a process keeps and says of very many.
+
+
+class Clock:
+    """A clock that goes on only where it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def test_reports_of_many_models_take_a_small_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock, written = Clock(), []
+
+    def write(_file: Path, *about: Any) -> None:
+        compiles = about[3]
+        clock.now += 0.01 + 0.001 * len(compiles)
+        written.append(len(compiles))
+
+    monkeypatch.setattr(session_module, "perf_counter", clock)
+    monkeypatch.setattr(session_module, "write_report", write)
+    monkeypatch.setenv("AUTOXLA_REPORT", str(tmp_path / "report.json"))
+    session = session_module.Session()
+    session.situation = gather(Settings(), Usage(), environ={}, importing=None, modules={})
+    models, own = 3000, 0.1
+    for number in range(models):
+        clock.now += own
+        session.add_compile({"requested": "auto", "used": number % 2 == 0, "because": []})
+    assert written[:5] == [1, 2, 3, 4, 5]
+    # One that is allowed may take longer than what is left, by a single report.
+    assert clock.now - models * own < 0.25 + 0.02 * clock.now + 1.1
+    session.finish(())
+    assert written[-1] == 1000
+    assert session.compiles.left_out == models - 1000
+
+
+def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
+    session = session_module.Session()
+    for number in range(150):
+        session.add_finding(Finding("AX701", "info", f"model {number}", "none", Place("fit"), applied=True))
+    session.add_finding(Finding("AX702", "info", "another kind", "none", Place("fit")))
+    said = capfd.readouterr().err.splitlines()
+    assert [line.split("model ")[1].split(";")[0] for line in said[:20]] == [str(n) for n in range(20)]
+    assert "20 findings with this code were said" in said[20]
+    assert "another kind" in said[21]
+    assert len(said) == 22
+    assert (len(session.findings), session.findings_left_out) == (101, 50)
+
+
+def test_a_fault_that_comes_again_and_again_does_not_grow(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    held: list[weakref.ref[Clock]] = []
+
+    def fail() -> None:
+        mine = Clock()
+        held.append(weakref.ref(mine))
+        try:
+            raise ValueError("the cause")
+        except ValueError as cause:
+            raise RuntimeError("injected") from cause
+
+    one = finder.AutoxlaFinder()
+    for _ in range(5000):
+        one.attempt("place", fail)
+    assert (len(one.faults), one.faults_left_out) == (100, 4900)
+    assert capfd.readouterr().err.count("\n") == 1
+    # Nothing holds what the failing function had at hand.
+    assert all(reference() is None for reference in held)
+
+
+def test_a_report_tells_what_is_left_out() -> None:
+    plan = decide(situation := gather(Settings(), Usage(), environ={}, importing=None, modules={}))
+    data = as_data(situation, plan, [], left_out={"trials": 3, "compile": 0})
+    assert data["left_out"] == {"trials": 3}
+    assert "More than this report has" in render_page(data)
+    assert "More than this report has" not in render_page({**data, "left_out": {}})

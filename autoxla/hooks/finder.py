@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
 Unlocked, is_of_a_signal = sys.modules["autoxla"].Unlocked, sys.modules["autoxla"].is_of_a_signal
+#: How many faults are kept: one may come again at each step, or at each import.
+MOST = 100
 
 
 class Watch:
@@ -57,6 +59,7 @@ class AutoxlaFinder:
         self.watched: dict[str, Watch] = {}
         self.seen: set[str] = set()
         self.faults: list[tuple[str, Exception]] = []
+        self.faults_left_out = 0
         self.searching: set[tuple[str, int]] = set()
 
     def find_spec(
@@ -125,7 +128,10 @@ class AutoxlaFinder:
         """
         if is_of_a_signal(error):
             raise error
-        self.faults.append((where, error))
+        if len(self.faults) < MOST:
+            self.faults.append((where, error))
+        else:
+            self.faults_left_out += 1
         try:
             from autoxla.hooks import faults
 
@@ -133,7 +139,7 @@ class AutoxlaFinder:
         except Exception:  # noqa: BLE001, S110  at interpreter exit even an import can fail
             pass
         # Kept until the process ends, and with the traceback all that its frames refer to.
-        error.__traceback__ = error.__context__ = None
+        error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
 def _load_execution() -> "ModuleType":
@@ -212,6 +218,11 @@ def bypassed(names: "Iterable[str]") -> "tuple[str, ...]":
 def faults() -> "list[tuple[str, Exception]]":
     """Return what went wrong in callbacks so far, oldest first, as (where, exception)."""
     return _finder.faults
+
+
+def faults_left_out() -> int:
+    """Return how many more went wrong than `faults` has."""
+    return _finder.faults_left_out
 
 
 def attempt(

@@ -36,6 +36,7 @@ def render_page(data: Data, written: str = "") -> str:
         *(part for name in TOLD for part in _section(name, [_story(data, name)])),
         *(_section("Compiled models", [_compiles(data)])),
         *(_section("Faults", [_faults(data)])),
+        *(_section("More than this report has", [_left_out(data)])),
         f"<footer>{text(data.get('made_by'))} {text(written)}</footer>",
     ]
     return (
@@ -165,6 +166,11 @@ def _faults(data: Data) -> str:
     errors = data.get("errors")
     lines = errors if isinstance(errors, list | tuple) else ()
     return "".join(f'<p class="card finding error">{text(line)}</p>' for line in lines)
+
+
+def _left_out(data: Data) -> str:
+    rows = [(text(name), text(count)) for name, count in _mapping(data, "left_out").items()]
+    return _card(table((), rows, "facts")) if rows else ""
 
 
 # Data

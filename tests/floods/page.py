@@ -24,6 +24,7 @@ CALLS = {
     "predict": "`predict`",
     "compile": "models made and compiled",
     "train": "models fitted, each with a trial",
+    "xla": "models fitted, `jit_compile=True`",
 }
 
 
@@ -121,7 +122,8 @@ def format_steps(data: Mapping[str, Any]) -> str:
             f"plain Keras, whose own drift was {fit['plain, second half over first']:.3f}; growth is by "
             f"10,000 steps. {outcomes}.",
             format_table(head, rows),
-            "Growth is by one model or call; *alive* are models that were let go.",
+            "Growth is by one model or call; *alive* are models that were let go. TensorFlow keeps what XLA "
+            "compiled until the process ends, for a trial as for `jit_compile=True`.",
             format_table([*head, "alive, plain", "alive, autoxla"], called),
         ]
     )

@@ -1,7 +1,7 @@
-"""Many models, or many calls of one, in blocks: ``flood_models.py predict|compile|train COUNT``.
+"""Many models, or many calls of one, in blocks: ``flood_models.py predict|compile|train|xla COUNT``.
 
-``compile`` builds and compiles models and lets them go, ``train`` fits each with a trial besides, ``predict``
-calls one model again and again.
+``compile`` builds and compiles models and lets them go, ``train`` fits each with a trial besides, ``xla`` each
+with ``jit_compile=True``; ``predict`` calls one model again and again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ outcomes: list[str | None] = []
 
 
 def make_model() -> Any:
-    """Return a small model that leaves ``jit_compile`` open."""
+    """Return a small model; all but ``xla`` leave ``jit_compile`` open."""
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8), keras.layers.Dense(1)])
-    model.compile(optimizer="sgd", loss="mse")
+    model.compile(optimizer="sgd", loss="mse", jit_compile=True if KIND == "xla" else "auto")
     return model
 
 
@@ -61,5 +61,5 @@ def work() -> dict[str, object]:
 
 force_trials()
 MODEL = make_model()
-RUN = {"predict": predict, "compile": compile_one, "train": train_one}[KIND]
+RUN = {"predict": predict, "compile": compile_one, "train": train_one, "xla": train_one}[KIND]
 serve(work)
