@@ -18,7 +18,12 @@ FITS: Mapping[str, tuple[str, str]] = {
     "autoxla, jit_compile=False": (OURS, "false"),
 }
 #: What is done to models, how often in all, and how often in a block.
-CALLS: Mapping[str, tuple[int, int]] = {"predict": (5_000, 250), "compile": (2_000, 100), "train": (60, 3), "xla": (60, 3)}
+CALLS: Mapping[str, tuple[int, int]] = {
+    "predict": (5_000, 250),
+    "compile": (2_000, 100),
+    "train": (60, 3),
+    "xla": (60, 3),
+}
 
 
 def measure() -> dict[str, Any]:

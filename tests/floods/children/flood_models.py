@@ -1,7 +1,7 @@
 """Many models, or many calls of one, in blocks: ``flood_models.py predict|compile|train|xla COUNT``.
 
-``compile`` builds and compiles models and lets them go, ``train`` fits each with a trial besides, ``xla`` each
-with ``jit_compile=True``; ``predict`` calls one model again and again.
+``compile`` builds and compiles models and lets them go, ``train`` fits each with a trial besides, ``xla``
+each with ``jit_compile=True``; ``predict`` calls one model again and again.
 """
 
 from __future__ import annotations
