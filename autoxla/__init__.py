@@ -144,6 +144,7 @@ def uninstall() -> None:
     if _dormant in sys.meta_path:
         sys.meta_path.remove(_dormant)
     for name, undo in (
+        ("hooks.turns", "stop"),
         ("trial.hooks", "unhook"),
         ("hooks.compile", "unhook"),
         ("hooks.distribute", "unhook"),

@@ -168,6 +168,8 @@ class Session:
         except Exception:
             self._drop_plan(environment)
             raise
+        if self.situation is None or self.situation.settings.mode == "observe":
+            _end_turns()
         self._register()
 
     def _drop_plan(self, environment: Mapping[str, str]) -> None:
@@ -201,6 +203,7 @@ class Session:
     def _stand_aside(self) -> None:
         """Leave this process alone, and put back what a parent process set for its own program."""
         self.is_off = True
+        _end_turns()
         if find_cells() is not None:
             importlib.import_module(_NOTEBOOK).unfollow()
         view, _ = restore(os.environ)
@@ -399,6 +402,12 @@ class Session:
             }
             about = (self.compiles, finder.faults(), self.trials, left_out)
             write_report(file, self.situation, self.plan, findings, *about, program)
+
+
+def _end_turns() -> None:
+    """Let threads import as they like: autoxla changes nothing in this process."""
+    if "autoxla.hooks.turns" in sys.modules:
+        sys.modules["autoxla.hooks.turns"].stop(for_good=True)
 
 
 def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:

@@ -18,6 +18,7 @@ LAYERS = {
     "autoxla.hooks.finder": 0,
     "autoxla.hooks.faults": 0,
     "autoxla.hooks.execution": 0,
+    "autoxla.hooks.turns": 0,
     "autoxla.hooks.targets": 1,
     "autoxla.facts": 1,
     "autoxla.readers": 1,
@@ -93,6 +94,7 @@ def test_every_room_has_a_layer() -> None:
         "autoxla.hooks.execution",
         "autoxla.hooks.faults",
         "autoxla.hooks.finder",
+        "autoxla.hooks.turns",
     ]
 
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
+    from autoxla.hooks.turns import Turn
+
+#: Packages that import each other: one thread at a time executes them (`autoxla.hooks.turns`).
+ORDERED = frozenset({"tensorflow", "keras", "tf_keras"})
+
 
 def find(
     finder: AutoxlaFinder, name: str, path: "Sequence[str] | None", target: "ModuleType | None"
@@ -34,12 +39,18 @@ def find(
     if key in finder.searching:
         return None
     finder.searching.add(key)
+    spec = None
     try:
+        spec = finder.attempt(f"turn of {name}", _wait_for_turn, name)
+        if spec is not None:
+            return spec
         spec = _ask_behind(finder, name, path, target)
         if spec is None:
             spec = _ask_missing(finder, name)
     finally:
         finder.searching.discard(key)
+        if spec is None:
+            finder.attempt(f"turn of {name}", _give_up_turn, name)
     if spec is not None:
         # Whatever the loader is made of, the import goes on.
         finder.attempt(f"hook on {name}", attach, finder, name, spec)
@@ -58,7 +69,7 @@ def attach(finder: AutoxlaFinder, name: str, spec: "ModuleSpec") -> None:
 
 def attach_unloaded(finder: AutoxlaFinder, name: str, module: object) -> None:
     """Make the execution of ``module`` call back, if it is one that will load when it is first used."""
-    spec = _spec_of(module)
+    spec = spec_of(module)
     if spec is not None and _is_unloaded(module):
         attach(finder, name, spec)
 
@@ -97,12 +108,12 @@ def has_begun(module: object) -> bool:
 
     Not so for test doubles, nor where a `LazyLoader` waits for the module's first use.
     """
-    return type(getattr(_spec_of(module), "origin", None)) is str and not _is_unloaded(module)
+    return type(getattr(spec_of(module), "origin", None)) is str and not _is_unloaded(module)
 
 
 def is_loaded(module: object, name: str) -> bool:
     """Return whether the import system has executed a file for ``module`` as ``name``, no alias."""
-    as_named = getattr(_spec_of(module), "name", None) == name
+    as_named = getattr(spec_of(module), "name", None) == name
     return as_named and has_begun(module) and not _is_starting(module)
 
 
@@ -129,7 +140,9 @@ class ExecShadow:
     def __call__(self, module: "ModuleType") -> None:
         """Execute ``module``, between the callbacks if it is pending."""
         name = _name_of(module)
+        turn = None
         try:
+            turn = self.finder.attempt(f"turn of {name}", _take_turn, name)
             if not self.finder.attempt(f"hook on {name}", self.release, name):
                 self.original(module)
             elif _begin(self.finder, name, module):
@@ -138,6 +151,9 @@ class ExecShadow:
         except BaseException as error:
             self.finder.attempt(f"import of {name}", drop_own_frames, error)
             raise
+        finally:
+            if turn is not None:
+                self.finder.attempt(f"turn of {name}", turn.end)
 
     def __reduce__(self) -> "tuple[object, ...]":
         return getattr, (self.loader, "exec_module")
@@ -193,13 +209,48 @@ class ChainedLoader:
         module.__loader__ = loader
         if module.__spec__ is not None:
             module.__spec__.loader = loader
+        turn = None
         try:
+            turn = self.finder.attempt(f"turn of {name}", _take_turn, name)
             if _begin(self.finder, name, module):
                 loader.exec_module(module)
                 self.finder.attempt(f"end of {name}", end, self.finder, name, module)
         except BaseException as error:
             self.finder.attempt(f"import of {name}", drop_own_frames, error)
             raise
+        finally:
+            if turn is not None:
+                self.finder.attempt(f"turn of {name}", turn.end)
+
+
+def _take_turn(name: str) -> "Turn | None":
+    """Return the turn of this thread with ``name``, None where there is but one thread, or no need."""
+    return _turns().begin(name) if _takes_turns(name) else None
+
+
+def _wait_for_turn(name: str) -> "ModuleSpec | None":
+    """Let threads import ``name`` in turn; return its spec where another one has imported it by now."""
+    if not _takes_turns(name) or not _is_importing(name):
+        return None
+    turns = _turns()
+    with Unlocked():
+        spec: ModuleSpec | None = turns.search(name)
+    return spec
+
+
+def _give_up_turn(name: str) -> None:
+    if "autoxla.hooks.turns" in sys.modules:
+        _turns().end_search(name)
+
+
+def _takes_turns(name: str) -> bool:
+    return name in ORDERED and len(sys._current_frames()) > 1
+
+
+def _turns() -> "ModuleType":
+    with Unlocked():
+        from autoxla.hooks import turns
+    return turns
 
 
 def _begin(finder: AutoxlaFinder, name: str, module: "ModuleType") -> bool:
@@ -303,18 +354,19 @@ def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
     Another thread may have taken it out of ``sys.modules`` before and waits for it to be imported.
     A lazily loaded one is what its users hold, so that one stays.
     """
-    is_lazy = isinstance(getattr(_spec_of(module), "loader_state", None), dict)
+    is_lazy = isinstance(getattr(spec_of(module), "loader_state", None), dict)
     vars(module).update(vars(current))
     if is_lazy:
         sys.modules[name] = module
 
 
 def _name_of(module: "ModuleType") -> str:
-    spec = _spec_of(module)
+    spec = spec_of(module)
     return spec.name if spec is not None else module.__name__
 
 
-def _spec_of(module: object) -> "ModuleSpec | None":
+def spec_of(module: object) -> "ModuleSpec | None":
+    """Return the spec of ``module``, None where it has none."""
     try:
         # Not getattr: that makes a lazily loaded module execute.
         spec: ModuleSpec | None = object.__getattribute__(module, "__spec__")
@@ -330,7 +382,7 @@ def _is_unloaded(module: object) -> bool:
 
 
 def _is_starting(module: object) -> bool:
-    return bool(getattr(_spec_of(module), "_initializing", False))
+    return bool(getattr(spec_of(module), "_initializing", False))
 
 
 def _function_of(method: object) -> object:

@@ -295,6 +295,7 @@ class Driver:
             return
         self._traced = step
         self._usual = Executable(step.concrete)
+        self._usual.check()
         self._decisions = Decisions(decisions_folder(os.environ), _versions(self._session))
         definition = step.concrete.graph.as_graph_def()
         rows = str(self._batch_size)
@@ -483,6 +484,7 @@ class Driver:
     # The race
 
     def _begin_race(self) -> None:
+        self._compiled.check()
         self._usual_s = self._typical()
         self._slow = 0
         self._pairs: list[Pair] = []
@@ -557,6 +559,7 @@ class Driver:
     # The winner
 
     def _pin(self, code: str, decision: Decision) -> None:
+        self._compiled.check()
         self._times.clear()
         self._run = self._pinned
         if self.entry.get("switched_at") is not None:

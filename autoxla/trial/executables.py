@@ -28,6 +28,10 @@ class Executable:
         self._call = concrete._call_flat
         self._captured = concrete.captured_inputs if captured is None else captured
 
+    def check(self) -> None:
+        """Raise AttributeError where this is not whole: training itself is to meet no such thing."""
+        _ = self._call, self._captured
+
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Run the step on ``batch``, tensors in the order of the traced structure; return its logs."""
         return self._call(batch, self._captured)
