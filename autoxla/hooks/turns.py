@@ -105,7 +105,7 @@ def search(name: str) -> "ModuleSpec | None":
         _order.open()
     if not _take(turn):
         with Aside(turn):
-            if not _wait(lambda: _take(turn)):
+            if not _wait(partial(_take, turn)):
                 _take(turn, anyway=True)
     limit = monotonic() + MOST
     # Who came a moment earlier, with locks of parts, comes to where it gives them up.
@@ -216,17 +216,17 @@ class Aside:
 
 
 def _acquire(lock: "Any") -> None:
-    """Acquire ``lock``, which its thread is going to release. Raises RuntimeError where it is in a deadlock."""
-    limit = monotonic() + PATIENCE
-    while True:
-        try:
-            lock.acquire()
-        except RuntimeError:
-            if monotonic() > limit:
-                raise
-            sleep(LONG)
-        else:
-            return
+    """Acquire ``lock``, which its thread will release. Raises RuntimeError where that would be a deadlock."""
+    if not _wait(partial(_try, lock)):
+        lock.acquire()
+
+
+def _try(lock: "Any") -> bool:
+    try:
+        lock.acquire()
+    except RuntimeError:  # a deadlock, in the eyes of the import system
+        return False
+    return True
 
 
 def _is_held_by_others(turn: Turn) -> bool:
@@ -317,7 +317,7 @@ def _wait_before(name: object) -> None:
     package = name.partition(".")[0] if isinstance(name, str) else ""
     thread = get_ident()
     if package in ORDERED and not _is_free(thread) and not _is_whole(package):
-        _wait(lambda: _is_free(thread))
+        _wait(partial(_is_free, thread))
 
 
 def _is_whole(package: str) -> bool:
