@@ -139,7 +139,7 @@ class ExecShadow:
 
     def __call__(self, module: "ModuleType") -> None:
         """Execute ``module``, between the callbacks if it is pending."""
-        name = _name_of(module)
+        name = _find_name(self.finder, module)
         turn = None
         try:
             turn = self.finder.attempt(f"turn of {name}", _take_turn, name)
@@ -153,7 +153,7 @@ class ExecShadow:
             raise
         finally:
             if turn is not None:
-                self.finder.attempt(f"turn of {name}", turn.end)
+                self.finder.attempt(f"turn of {name}", _end_turn, turn)
 
     def __reduce__(self) -> "tuple[object, ...]":
         return getattr, (self.loader, "exec_module")
@@ -204,7 +204,7 @@ class ChainedLoader:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Give ``module`` its real loader back, then execute it between the callbacks."""
-        name = _name_of(module)
+        name = _find_name(self.finder, module)
         loader = self.loader or _namespace_loader(module)
         module.__loader__ = loader
         if module.__spec__ is not None:
@@ -220,7 +220,7 @@ class ChainedLoader:
             raise
         finally:
             if turn is not None:
-                self.finder.attempt(f"turn of {name}", turn.end)
+                self.finder.attempt(f"turn of {name}", _end_turn, turn)
 
 
 def _take_turn(name: str) -> "Turn | None":
@@ -235,7 +235,11 @@ def _wait_for_turn(name: str) -> "ModuleSpec | None":
     turns = _turns()
     with Unlocked():
         spec: ModuleSpec | None = turns.search(name)
-    return spec
+    return spec if isinstance(spec, sys.modules["_frozen_importlib"].ModuleSpec) else None
+
+
+def _end_turn(turn: "Turn") -> None:
+    turn.end()
 
 
 def _give_up_turn(name: str) -> None:
@@ -358,6 +362,11 @@ def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
     vars(module).update(vars(current))
     if is_lazy:
         sys.modules[name] = module
+
+
+def _find_name(finder: AutoxlaFinder, module: "ModuleType") -> str:
+    name = finder.attempt("name of a module", _name_of, module)
+    return module.__name__ if name is None else name
 
 
 def _name_of(module: "ModuleType") -> str:

@@ -49,16 +49,12 @@ class Turn:
         self.owner = get_ident()
         #: Whether its thread is letting others through, or waits to have its locks again.
         self.is_aside = False
-        #: Whether the package executes. Before, only its lock tells that its thread is still at it.
+        #: Whether the package executes.
         self.executes = False
 
     def end(self) -> None:
         """Let the next one begin."""
-        with _order.lock:
-            if self in _order.turns:
-                _order.turns.remove(self)
-            if not _order.turns:
-                _order.close()
+        _drop([self])
 
 
 class Order:
@@ -114,26 +110,49 @@ def search(name: str) -> "ModuleSpec | None":
             sleep(SHORT)
     if name not in sys.modules:
         return None
-    turn.end()
+    spec = _reuse(sys.modules[name])
+    finder.attempt("turns of threads", turn.end)
     # A time slice of its own: the import system takes the module out of `sys.modules` for a moment.
     sleep(SHORT)
-    return _reuse(sys.modules[name])
+    return spec
 
 
 def _reuse(module: "ModuleType") -> "ModuleSpec | None":
-    """Return the spec of ``module``, whose loader hands it out; None where that cannot be."""
+    """Return the spec of ``module``, None where that cannot be; its loader hands it out, once.
+
+    A thread was in the midst of its search when another one imported the module. The import system then
+    loads by the spec of what it finds in ``sys.modules``, a second time, while it holds the module's lock.
+    """
     spec = spec_of(module)
-    if spec is None or not hasattr(spec.loader, "__dict__"):
-        return None
-    Again(spec, spec.loader, module).shadow()
-    return spec
+    if spec is not None and hasattr(spec.loader, "__dict__"):
+        _shadow(spec, spec.loader, module)
+        return spec
+    return None
+
+
+def _shadow(spec: "ModuleSpec", loader: "Any", module: "ModuleType") -> None:
+    own = {name: vars(loader).get(name) for name in ("create_module", "exec_module")}
+    create, execute = loader.create_module, loader.exec_module
+
+    def create_module(asked: "ModuleSpec") -> object:
+        return module if asked is spec else create(asked)
+
+    def exec_module(asked: object) -> None:
+        if asked is not module:
+            execute(asked)
+            return
+        for name, method in own.items():
+            vars(loader).pop(name, None)
+            if method is not None:
+                vars(loader)[name] = method
+
+    vars(loader).update(create_module=create_module, exec_module=exec_module)
 
 
 def end_search(name: str) -> None:
     """End the turn of this thread with ``name``: nothing was found."""
     turn = _find(name)
-    if turn is not None:
-        turn.end()
+    _drop([] if turn is None else [turn])
 
 
 def begin(name: str) -> Turn | None:
@@ -155,41 +174,6 @@ def _find(name: str) -> Turn | None:
     searching = [turn for turn in list(_order.turns) if turn.name == name and not turn.executes]
     own = [turn for turn in searching if turn.owner == get_ident()]
     return own[-1] if own else None
-
-
-class Again:
-    """Has a loader hand out a module that it has loaded, once, where it would load it a second time.
-
-    A thread was in the midst of its search when another one imported the module. The import system then
-    loads by the spec of what it finds in ``sys.modules``, while it holds the module's lock.
-    """
-
-    def __init__(self, spec: "ModuleSpec", loader: "Any", module: "ModuleType") -> None:
-        self.spec = spec
-        self.module = module
-        self.loader = loader
-        self.own = {name: vars(self.loader).get(name) for name in ("create_module", "exec_module")}
-        self.create = self.loader.create_module
-        self.execute = self.loader.exec_module
-
-    def shadow(self) -> None:
-        """Stand in for the loader's methods."""
-        vars(self.loader).update(create_module=self.create_module, exec_module=self.exec_module)
-
-    def create_module(self, spec: "ModuleSpec") -> object:
-        """Return the module, another one by the loader itself."""
-        return self.module if spec is self.spec else self.create(spec)
-
-    def exec_module(self, module: object) -> None:
-        """Do nothing with the module, and stand in no longer; execute another one."""
-        if module is not self.module:
-            self.execute(module)
-            return
-        for name, own in self.own.items():
-            if own is None:
-                vars(self.loader).pop(name, None)
-            else:
-                vars(self.loader)[name] = own
 
 
 class Aside:
@@ -259,8 +243,7 @@ def _take(turn: Turn, *, anyway: bool = False) -> bool:
 
 def _is_free(thread: int) -> bool:
     """Return whether ``thread`` may go on: nobody has a turn, it has one itself, or who has waits for it."""
-    for turn in [turn for turn in list(_order.turns) if not _is_alive(turn)]:
-        turn.end()
+    _drop([turn for turn in list(_order.turns) if not _is_alive(turn)])
     turns = list(_order.turns)
     if not turns or any(turn.owner == thread for turn in turns):
         return True
@@ -268,10 +251,16 @@ def _is_free(thread: int) -> bool:
 
 
 def _is_alive(turn: Turn) -> bool:
-    """Return whether its thread is at it: an import that failed before the module executed tells nobody."""
-    if turn.executes or turn.is_aside:
-        return True
-    return any(_owner(lock) == turn.owner for lock in _locks(turn.name))
+    """Return whether its thread is at it: it holds the package's lock, or is about to have it back."""
+    return turn.is_aside or any(_owner(lock) == turn.owner for lock in _locks(turn.name))
+
+
+def _drop(turns: "Sequence[Turn]") -> None:
+    if turns:
+        with _order.lock:
+            _order.turns[:] = [turn for turn in _order.turns if turn not in turns]
+            if not _order.turns:
+                _order.close()
 
 
 def _is_waiting(one: int, other: int) -> bool:

@@ -39,6 +39,7 @@ _SCENARIOS = (
              variables={"TF_USE_LEGACY_KERAS": "yes"}),
     Scenario("launcher", "is started by the launcher", "stubbed.py", ("end",), "launcher"),
     Scenario("late", "imports autoxla behind TensorFlow", "late.py", way="line"),
+    Scenario("threads", "imports both in four threads", "threaded.py"),
     Scenario("keras", "Keras 3 in mode fix", "real.py", ("end",), stubs=False, variables=_FIX),
     Scenario("keras, auto", "Keras 3 in mode auto", "real.py", ("end",), stubs=False),
     Scenario("keras, error", "Keras 3, ends by an error", "real.py", ("error",), stubs=False),
