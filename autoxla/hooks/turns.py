@@ -123,7 +123,8 @@ def _reuse(module: "ModuleType") -> "ModuleSpec | None":
     A thread was in the midst of its search when another one imported the module. The import system then
     loads by the spec of what it finds in ``sys.modules``, a second time, while it holds the module's lock.
     """
-    spec = spec_of(module)
+    # Not getattr: that makes a lazily loaded module execute.
+    spec: ModuleSpec | None = object.__getattribute__(module, "__dict__").get("__spec__")
     if spec is not None and hasattr(spec.loader, "__dict__"):
         _shadow(spec, spec.loader, module)
         return spec
