@@ -28,7 +28,7 @@ def extracted_command() -> str:
 
 
 def test_the_gate_runs_the_command_of_the_readme() -> None:
-    assert extracted_command().endswith("&& .venv-test/bin/pytest")
+    assert "&& .venv-test/bin/pytest -n 2" in extracted_command()
     assert extracted_command() in README
 
 
