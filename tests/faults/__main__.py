@@ -1,6 +1,6 @@
 """The whole table: ``PYTHONPATH=tests python -m faults`` in the checkout; with ``table`` only the page.
 
-Takes some twenty minutes on two cores; a stage of it (`STAGES`) can be named. The results are kept in
+Takes an hour and a half on two cores; a stage of it (`STAGES`) can be named. The results are kept in
 `results.json`, and shown in docs/faults.md.
 """
 
