@@ -201,7 +201,8 @@ def find_import_faults(arrangement: Arrangement, who: str, facts: Mapping[str, A
     """Yield what is wrong, in words that leave out what varies from run to run."""
     yield from (f"autoxla failed: {fault[:160]}" for fault in facts["faults"])
     failed = [outcome for outcome in facts["outcomes"] if outcome != "imported"]
-    yield from (f"a thread failed: {re.sub(r' at [0-9]+$', '', outcome)[:120]}" for outcome in failed)
+    # Neither addresses nor paths.
+    yield from (f"a thread failed: {re.sub(r' at [0-9]+$|/[^ ]*/', '', outcome)[:120]}" for outcome in failed)
     if arrangement.kind == "double":
         yield from (f"run twice: {name}" for name in facts["twice"])
         yield from (f"not whole: {name}" for name in facts["partly"])
