@@ -96,13 +96,10 @@ def search(name: str) -> "ModuleSpec | None":
     """
     if _order.is_off or name in sys.modules:
         return None
-    turn = Turn(name)
-    with _order.lock:
-        _order.open()
+    turn = _announce(name)
     if not _take(turn):
         with Aside(turn):
-            if not _wait(partial(_take, turn)):
-                _take(turn, anyway=True)
+            _await(turn)
     limit = monotonic() + MOST
     # Who came a moment earlier, with locks of parts, comes to where it gives them up.
     while name not in sys.modules and _is_held_by_others(turn) and monotonic() < limit:
@@ -123,7 +120,7 @@ def _reuse(module: "ModuleType") -> "ModuleSpec | None":
     A thread was in the midst of its search when another one imported the module. The import system then
     loads by the spec of what it finds in ``sys.modules``, a second time, while it holds the module's lock.
     """
-    # Not getattr: that makes a lazily loaded module execute.
+    # By hand, as `spec_of` does: whatever failed here would have the module executed twice.
     spec: ModuleSpec | None = object.__getattribute__(module, "__dict__").get("__spec__")
     if spec is not None and hasattr(spec.loader, "__dict__"):
         _shadow(spec, spec.loader, module)
@@ -153,7 +150,8 @@ def _shadow(spec: "ModuleSpec", loader: "Any", module: "ModuleType") -> None:
 def end_search(name: str) -> None:
     """End the turn of this thread with ``name``: nothing was found."""
     turn = _find(name)
-    _drop([] if turn is None else [turn])
+    if turn is not None:
+        turn.end()
 
 
 def begin(name: str) -> Turn | None:
@@ -162,13 +160,23 @@ def begin(name: str) -> Turn | None:
         return None
     turn = _find(name)
     if turn is None:
-        turn = Turn(name)
-        with _order.lock:
-            _order.open()
-        if not _wait(partial(_take, turn)):
-            _take(turn, anyway=True)
+        turn = _announce(name)
+        _await(turn)
     turn.executes = True
     return turn
+
+
+def _announce(name: str) -> Turn:
+    """Return a turn that is still to be taken; threads that come from now on wait at their statements."""
+    turn = Turn(name)
+    with _order.lock:
+        _order.open()
+    return turn
+
+
+def _await(turn: Turn) -> None:
+    if not _wait(partial(_take, turn)):
+        _take(turn, anyway=True)
 
 
 def _find(name: str) -> Turn | None:
