@@ -101,10 +101,12 @@ def search(name: str) -> "ModuleSpec | None":
         with Aside(turn):
             _await(turn)
     limit = monotonic() + MOST
-    # Who came a moment earlier, with locks of parts, comes to where it gives them up.
-    while name not in sys.modules and _is_held_by_others(turn) and monotonic() < limit:
+    # Who came a moment earlier, with locks of parts or about to take them, comes to where it gives them up.
+    is_held = True
+    while name not in sys.modules and is_held and monotonic() < limit:
         with Aside(turn):
             sleep(SHORT)
+        is_held = _is_held_by_others(turn)
     if name not in sys.modules:
         return None
     spec = _reuse(sys.modules[name])
