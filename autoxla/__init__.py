@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import FrameType, ModuleType
 
     from autoxla.commands.explain import explain
     from autoxla.hooks.finder import AutoxlaFinder
@@ -29,6 +29,19 @@ __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
 
 #: The top-level modules whose import starts the work.
 WATCHED = frozenset({"tensorflow", "keras", "tf_keras", "keras_core"})
+
+
+def _is_started_by_site() -> bool:
+    """Return whether `site` is importing this module: a ``.pth`` file or a sitecustomize."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != "site":
+        frame = frame.f_back
+    return frame is not None
+
+
+#: The site hook reaches people who did not ask, so its default mode is another one. Loading this module a
+#: second time (``%reload_ext``) changes nothing about who loaded it first.
+BY_SITE: bool = globals().get("BY_SITE", _is_started_by_site())
 
 
 class Unlocked:

@@ -1,7 +1,8 @@
 """What the user asked of autoxla, from all the places where it can be asked.
 
 Precedence: ``AUTOXLA=off``, `autoxla.configure`, environment, ``[tool.autoxla]`` in the nearest
-``pyproject.toml`` from the script's folder upward, default.
+``pyproject.toml`` from the script's folder upward, default. The default mode is ``auto`` for a program that
+the launcher started or that imports autoxla, and ``fix`` where the site hook brought autoxla in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autoxla import BY_SITE
 from autoxla.facts import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
 
 KERAS_CHOICES = ("2", "3", "legacy")
@@ -43,16 +45,23 @@ class BadSettingError(ValueError):
 
 
 def read_settings(
-    folder: Path | None, environ: Mapping[str, str], configured: Mapping[str, object] | None = None
+    folder: Path | None,
+    environ: Mapping[str, str],
+    configured: Mapping[str, object] | None = None,
+    *,
+    by_site: bool = BY_SITE,
 ) -> tuple[Settings, Usage]:
     """Return the settings, and what the user says that the program does.
 
-    ``folder`` is the script's; None skips ``pyproject.toml``. Raises `BadSettingError` on a value
-    that is none of the choices, an unknown name, or a ``pyproject.toml`` that does not parse.
+    ``folder`` is the script's; None skips ``pyproject.toml``. ``by_site``: the site hook is active in this
+    process. Raises `BadSettingError` on a value that is none of the choices, an unknown name, or a
+    ``pyproject.toml`` that does not parse.
     """
     project = _find_project(folder)
     table = _tool_table(project) if project is not None else {}
-    values: dict[str, str | bool] = {}
+    # The launcher's variable goes before the site hook: the user asked for it by name.
+    is_asked_for = not by_site or bool(environ.get("AUTOXLA_ACTIVE"))
+    values: dict[str, str | bool] = {"mode": "auto" if is_asked_for else "fix"}
     places: dict[str, Place] = {}
     for source in (
         _from_project(project, table),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from autoxla.facts import Place, Settings, Usage
 from autoxla.settings import BadSettingError, read_settings
+from programs import HOME, clean_environment, run
 
 
 def write(folder: Path, text: str) -> Path:
@@ -124,3 +126,45 @@ def test_any_table_is_read_or_refused(new_folder: Callable[[], Path], text: str)
         assert str(error).startswith("AX902 error ")
     else:
         assert found.mode in ("off", "observe", "fix", "auto")
+
+
+SHOW_MODE = """
+import autoxla
+try:
+    import tensorflow
+except ImportError:
+    pass
+from autoxla import session
+print(session.current().situation.settings.mode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "project", "mode"),
+    [
+        ({}, "", "fix"),
+        ({"AUTOXLA_ACTIVE": "1"}, "", "auto"),
+        ({"AUTOXLA": "auto"}, "", "auto"),
+        ({"AUTOXLA": "observe"}, 'mode = "auto"', "observe"),
+        ({}, 'mode = "auto"', "auto"),
+    ],
+)
+def test_the_default_under_the_site_hook_is_fix(
+    tmp_path: Path, variables: dict[str, str], project: str, mode: str
+) -> None:
+    folder = tmp_path / "hook"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text("import autoxla\n")
+    (tmp_path / "tensorflow.py").touch()
+    (tmp_path / "pyproject.toml").write_text(f"[tool.autoxla]\n{project}\n")
+    (tmp_path / "program.py").write_text(SHOW_MODE)
+    path = os.pathsep.join([str(folder), str(HOME)])
+    outcome = run(["program.py"], tmp_path, clean_environment(PYTHONPATH=path, **variables))
+    assert outcome.out == f"{mode}\n", outcome.err
+
+
+@pytest.mark.parametrize("words", [["program.py"], ["-m", "autoxla", "program.py"]])
+def test_the_default_of_launcher_and_import_is_auto(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "tensorflow.py").touch()
+    (tmp_path / "program.py").write_text(SHOW_MODE)
+    assert run(words, tmp_path, clean_environment()).out == "auto\n"
