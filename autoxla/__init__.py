@@ -106,7 +106,9 @@ def activate() -> None:
         return
     real = wake()
     if real is not None:
-        real.attempt("late start", _begin_late)
+        from autoxla.hooks.boundary import attempt
+
+        attempt("late start", _begin_late)
 
 
 def wake() -> "AutoxlaFinder | None":
@@ -157,7 +159,6 @@ def uninstall() -> None:
     if _dormant in sys.meta_path:
         sys.meta_path.remove(_dormant)
     for name, undo in (
-        ("hooks.turns", "stop"),
         ("trial.hooks", "unhook"),
         ("hooks.compile", "unhook"),
         ("hooks.distribute", "unhook"),
@@ -218,7 +219,9 @@ def _finish() -> None:
         return
     real = wake()
     if real is not None:
-        real.attempt("exit", _conclude, real)
+        from autoxla.hooks.boundary import attempt
+
+        attempt("exit", _conclude, real)
 
 
 def _conclude(finder: "AutoxlaFinder") -> None:

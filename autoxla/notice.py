@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from autoxla.facts import Finding
-from autoxla.hooks.faults import printable, write
+from autoxla.hooks.boundary import printable, write
 
 __all__ = ["QUIET", "headline", "is_quiet", "notify", "printable", "say"]
 

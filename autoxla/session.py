@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 
 from autoxla import WATCHED
 from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
-from autoxla.hooks import finder
+from autoxla.hooks import boundary, finder
 from autoxla.hooks.targets import KERAS_PACKAGES, TARGETS
 from autoxla.learned import learn, recall
 from autoxla.notice import headline, notify
@@ -128,7 +128,7 @@ class Session:
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
-            finder.attempt("notice", self._tell)
+            boundary.attempt("notice", self._tell)
 
     def _tell(self) -> None:
         if self.complaint and ROOT not in os.environ and not _is_follower():
@@ -168,8 +168,6 @@ class Session:
         except Exception:
             self._drop_plan(environment)
             raise
-        if self.situation is None or self.situation.settings.mode == "observe":
-            _end_turns()
         self._register()
 
     def _drop_plan(self, environment: Mapping[str, str]) -> None:
@@ -203,7 +201,6 @@ class Session:
     def _stand_aside(self) -> None:
         """Leave this process alone, and put back what a parent process set for its own program."""
         self.is_off = True
-        _end_turns()
         if find_cells() is not None:
             importlib.import_module(_NOTEBOOK).unfollow()
         view, _ = restore(os.environ)
@@ -237,7 +234,7 @@ class Session:
     def _register(self) -> None:
         # Notes come in front of the import, since that itself may be what fails.
         for deed in (_late("autoxla.hooks.guards", "register"), self._hook_methods, self._look_later):
-            finder.attempt("hooks", deed)
+            boundary.attempt("hooks", deed)
 
     def _hook_methods(self) -> None:
         if self.situation is not None and self.situation.settings.mode != "observe":
@@ -387,7 +384,7 @@ class Session:
         begin = perf_counter()
         allowed = _FREE + _SHARE * (begin - self._made_at)
         if last or self._seconds_of_reports < allowed:
-            finder.attempt("report", self._write_report)
+            boundary.attempt("report", self._write_report)
             self._seconds_of_reports += perf_counter() - begin
 
     def _write_report(self) -> None:
@@ -398,16 +395,10 @@ class Session:
                 "findings": self.findings_left_out,
                 "compile": self.compiles.left_out,
                 "trials": self.trials.left_out,
-                "errors": finder.faults_left_out(),
+                "errors": boundary.FAULTS.left_out,
             }
-            about = (self.compiles, finder.faults(), self.trials, left_out)
+            about = (self.compiles, boundary.FAULTS.kept, self.trials, left_out)
             write_report(file, self.situation, self.plan, findings, *about, program)
-
-
-def _end_turns() -> None:
-    """Let threads import as they like: autoxla changes nothing in this process."""
-    if "autoxla.hooks.turns" in sys.modules:
-        sys.modules["autoxla.hooks.turns"].stop(for_good=True)
 
 
 def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
@@ -491,7 +482,7 @@ def begin(name: str | None, module: ModuleType | None) -> None:
     if name is not None and _is_imported_by_program():
         _session.imports.append(name)
     _session.begin(name)
-    finder.attempt("plan", _session.note_read, name)
+    boundary.attempt("plan", _session.note_read, name)
     if name is not None and module is not None:
         _session.prepare(name, module)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.hooks import faults
+from autoxla.hooks import boundary
 from faults import running, table
 from faults.running import Verdict
 from faults.scenarios import FOLDER
@@ -134,7 +134,7 @@ def test_a_plan_is_carried_out_as_a_whole_or_not_at_all(name: str, left: str, tm
 
 
 def test_what_a_fault_says_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
-    faults.say("a\x1b[1m", OSError("b\x07\n\u202ec"), first=True)
+    boundary.say("a\x1b[1m", OSError("b\x07\n\u202ec"), first=True)
     said = capsys.readouterr().err
     assert said.startswith("autoxla: AX901 error a?[1m: OSError: b? ?c; ")
     assert said.count("\n") == 1

@@ -392,6 +392,7 @@ def test_fault_keeps_no_frames_alive(folder: Path) -> None:
     code = """
 import gc, weakref
 from autoxla.hooks import finder
+from autoxla.hooks.boundary import FAULTS
 class Model: pass
 def callback(module):
     global held
@@ -401,7 +402,7 @@ def callback(module):
 finder.on_import("single", callback)
 import single
 gc.collect()
-print(held(), [where for where, error in finder.faults()])"""
+print(held(), [where for where, error in FAULTS.kept])"""
     assert run_code(code, folder).out == "None ['callback for single']\n"
 
 
@@ -931,7 +932,7 @@ def test_autoxla_taken_away_while_the_program_runs(folder: Path) -> None:
     code = """
 import shutil, sys
 sys.path.insert(0, "copy")
-from autoxla.hooks import faults, on_import
+from autoxla.hooks import on_import
 on_import("single", print)
 shutil.rmtree("copy")
 import single
@@ -943,7 +944,7 @@ print(single.x)"""
 # What it costs
 
 
-ALLOWED = {"autoxla", "autoxla.hooks", "autoxla.hooks.finder", "atexit"}
+ALLOWED = {"autoxla", "autoxla.hooks", "autoxla.hooks.boundary", "autoxla.hooks.finder", "atexit"}
 
 
 def modules_after(statement: str, folder: Path, **variables: str) -> set[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from autoxla import session as session_module
 from autoxla.facts import Finding, Place, Settings, Usage
-from autoxla.hooks import finder
+from autoxla.hooks import boundary
 from autoxla.page import render_page
 from autoxla.policies import decide
 from autoxla.report import as_data
@@ -100,9 +100,11 @@ def test_threads_that_import_at_once(way: str, tmp_path: Path) -> None:
 def test_threads_that_import_what_imports_each_other(
     arrangement: threads.Arrangement, tmp_path: Path
 ) -> None:
-    """Plain Python fails there; with autoxla they take turns."""
+    """They fail as in plain Python: no thread waits for ever, and nothing of autoxla's fails."""
     found = threads.measure_arrangement(arrangement, tmp_path)
-    assert found[OURS] == {threads.RIGHT: arrangement.times}
+    assert sum(found[OURS].values()) == arrangement.times
+    wrong = found[OURS].keys() - {threads.RIGHT}
+    assert all(end.startswith("a thread failed") for end in wrong)
 
 
 def test_autoxla_in_the_midst_of_such_imports(tmp_path: Path) -> None:
@@ -189,8 +191,10 @@ def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(capfd: pytest.C
 
 
 def test_a_fault_that_comes_again_and_again_does_not_grow(
-    capfd: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    faults = boundary.Faults()
+    monkeypatch.setattr(boundary, "FAULTS", faults)
     held: list[weakref.ref[Clock]] = []
 
     def fail() -> None:
@@ -201,10 +205,9 @@ def test_a_fault_that_comes_again_and_again_does_not_grow(
         except ValueError as cause:
             raise RuntimeError("injected") from cause
 
-    one = finder.AutoxlaFinder()
     for _ in range(5000):
-        one.attempt("place", fail)
-    assert (len(one.faults), one.faults_left_out) == (100, 4900)
+        boundary.attempt("place", fail)
+    assert (len(faults.kept), faults.left_out) == (100, 4900)
     assert capfd.readouterr().err.count("\n") == 1
     # Nothing holds what the failing function had at hand.
     assert all(reference() is None for reference in held)

@@ -16,9 +16,8 @@ LAYERS = {
     "autoxla": 0,
     "autoxla.hooks": 0,
     "autoxla.hooks.finder": 0,
-    "autoxla.hooks.faults": 0,
+    "autoxla.hooks.boundary": 0,
     "autoxla.hooks.execution": 0,
-    "autoxla.hooks.turns": 0,
     "autoxla.hooks.targets": 1,
     "autoxla.facts": 1,
     "autoxla.readers": 1,
@@ -91,10 +90,9 @@ def test_every_room_has_a_layer() -> None:
     assert [module for module in MODULES if layer_of(module) == 0] == [
         "autoxla",
         "autoxla.hooks",
+        "autoxla.hooks.boundary",
         "autoxla.hooks.execution",
-        "autoxla.hooks.faults",
         "autoxla.hooks.finder",
-        "autoxla.hooks.turns",
     ]
 
 

@@ -94,7 +94,7 @@ COMMON = """
 import json, sys
 import trial_parity as p
 from autoxla.session import current
-from autoxla.hooks import finder
+from autoxla.hooks.boundary import FAULTS
 from autoxla.trial import driver
 keras = p.keras
 p.force()
@@ -105,7 +105,7 @@ def fit(model, **options):
     return kept.entry.get("outcome") if kept else None
 def end(*facts):
     trials = [t.get("outcome") for t in current().trials]
-    print(json.dumps({"facts": facts, "trials": trials, "faults": [f[0] for f in finder.faults()]}))
+    print(json.dumps({"facts": facts, "trials": trials, "faults": [f[0] for f in FAULTS.kept]}))
 """
 
 ALONE = """

@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.facts import Finding, Plan, Setting
+from autoxla.hooks.boundary import attempt
 from autoxla.hooks.distribute import in_strategy, without_xla
-from autoxla.hooks.finder import attempt
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
 from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap

@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.facts import Finding
-from autoxla.hooks.finder import attempt
+from autoxla.hooks.boundary import attempt
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.session import Session, current
 from autoxla.situation.agreement import (

@@ -11,6 +11,7 @@ Loaded with the first watched import, in the middle of it: so it imports ``sys``
 import sys
 from _thread import get_ident
 
+from autoxla.hooks.boundary import attempt
 from autoxla.hooks.finder import AutoxlaFinder, Unlocked, Watch
 
 TYPE_CHECKING = False
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
-
-    from autoxla.hooks.turns import Turn
-
-#: Packages that import each other: one thread at a time executes them (`autoxla.hooks.turns`).
-ORDERED = frozenset({"tensorflow", "keras", "tf_keras"})
 
 
 def find(
@@ -39,21 +35,15 @@ def find(
     if key in finder.searching:
         return None
     finder.searching.add(key)
-    spec = None
     try:
-        spec = finder.attempt(f"turn of {name}", _wait_for_turn, name)
-        if spec is not None:
-            return spec
         spec = _ask_behind(finder, name, path, target)
         if spec is None:
             spec = _ask_missing(finder, name)
     finally:
         finder.searching.discard(key)
-        if spec is None:
-            finder.attempt(f"turn of {name}", _give_up_turn, name)
     if spec is not None:
         # Whatever the loader is made of, the import goes on.
-        finder.attempt(f"hook on {name}", attach, finder, name, spec)
+        attempt(f"hook on {name}", attach, finder, name, spec)
     return spec
 
 
@@ -139,21 +129,16 @@ class ExecShadow:
 
     def __call__(self, module: "ModuleType") -> None:
         """Execute ``module``, between the callbacks if it is pending."""
-        name = _find_name(self.finder, module)
-        turn = None
+        name = _find_name(module)
         try:
-            turn = self.finder.attempt(f"turn of {name}", _take_turn, name)
-            if not self.finder.attempt(f"hook on {name}", self.release, name):
+            if not attempt(f"hook on {name}", self.release, name):
                 self.original(module)
             elif _begin(self.finder, name, module):
                 self.original(module)
-                self.finder.attempt(f"end of {name}", end, self.finder, name, module)
+                attempt(f"end of {name}", end, self.finder, name, module)
         except BaseException as error:
-            self.finder.attempt(f"import of {name}", drop_own_frames, error)
+            attempt(f"import of {name}", drop_own_frames, error)
             raise
-        finally:
-            if turn is not None:
-                self.finder.attempt(f"turn of {name}", _end_turn, turn)
 
     def __reduce__(self) -> "tuple[object, ...]":
         return getattr, (self.loader, "exec_module")
@@ -204,63 +189,24 @@ class ChainedLoader:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Give ``module`` its real loader back, then execute it between the callbacks."""
-        name = _find_name(self.finder, module)
+        name = _find_name(module)
         loader = self.loader or _namespace_loader(module)
         module.__loader__ = loader
         if module.__spec__ is not None:
             module.__spec__.loader = loader
-        turn = None
         try:
-            turn = self.finder.attempt(f"turn of {name}", _take_turn, name)
             if _begin(self.finder, name, module):
                 loader.exec_module(module)
-                self.finder.attempt(f"end of {name}", end, self.finder, name, module)
+                attempt(f"end of {name}", end, self.finder, name, module)
         except BaseException as error:
-            self.finder.attempt(f"import of {name}", drop_own_frames, error)
+            attempt(f"import of {name}", drop_own_frames, error)
             raise
-        finally:
-            if turn is not None:
-                self.finder.attempt(f"turn of {name}", _end_turn, turn)
-
-
-def _take_turn(name: str) -> "Turn | None":
-    """Return the turn of this thread with ``name``, None where there is but one thread, or no need."""
-    return _turns().begin(name) if _takes_turns(name) else None
-
-
-def _wait_for_turn(name: str) -> "ModuleSpec | None":
-    """Let threads import ``name`` in turn; return its spec where another one has imported it by now."""
-    if not _takes_turns(name) or not _is_importing(name):
-        return None
-    turns = _turns()
-    with Unlocked():
-        spec: ModuleSpec | None = turns.search(name)
-    return spec if isinstance(spec, sys.modules["_frozen_importlib"].ModuleSpec) else None
-
-
-def _end_turn(turn: "Turn") -> None:
-    turn.end()
-
-
-def _give_up_turn(name: str) -> None:
-    if "autoxla.hooks.turns" in sys.modules:
-        _turns().end_search(name)
-
-
-def _takes_turns(name: str) -> bool:
-    return name in ORDERED and len(sys._current_frames()) > 1
-
-
-def _turns() -> "ModuleType":
-    with Unlocked():
-        from autoxla.hooks import turns
-    return turns
 
 
 def _begin(finder: AutoxlaFinder, name: str, module: "ModuleType") -> bool:
     """Return whether ``module`` has to be executed; it has where that cannot be told."""
     finder.seen.add(name)
-    return finder.attempt(f"start of {name}", begin, finder, name, module) is not False
+    return attempt(f"start of {name}", begin, finder, name, module) is not False
 
 
 def _ask_behind(
@@ -364,8 +310,8 @@ def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
         sys.modules[name] = module
 
 
-def _find_name(finder: AutoxlaFinder, module: "ModuleType") -> str:
-    name = finder.attempt("name of a module", _name_of, module)
+def _find_name(module: "ModuleType") -> str:
+    name = attempt("name of a module", _name_of, module)
     return module.__name__ if name is None else name
 
 

@@ -17,12 +17,14 @@ Loaded at interpreter start, so it imports ``sys`` only, and is short: ``typing`
 
 import sys
 
+from autoxla.hooks.boundary import attempt, note_fault
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     Argument = TypeVar("Argument")
     Result = TypeVar("Result")
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
 
 
 # By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
-Unlocked, is_of_a_signal = sys.modules["autoxla"].Unlocked, sys.modules["autoxla"].is_of_a_signal
-#: How many faults are kept: one may come again at each step, or at each import.
-MOST = 100
+Unlocked = sys.modules["autoxla"].Unlocked
 
 
 class Watch:
@@ -58,8 +58,6 @@ class AutoxlaFinder:
     def __init__(self) -> None:
         self.watched: dict[str, Watch] = {}
         self.seen: set[str] = set()
-        self.faults: list[tuple[str, Exception]] = []
-        self.faults_left_out = 0
         self.searching: set[tuple[str, int]] = set()
 
     def find_spec(
@@ -71,12 +69,12 @@ class AutoxlaFinder:
         try:
             execution = _load_execution()
         except Exception as error:  # noqa: BLE001  the package was taken away, say; the program runs on
-            self.note_fault(f"search for {fullname}", error)
+            note_fault(f"search for {fullname}", error)
             return None
         try:
             spec: ModuleSpec | None = execution.find(self, fullname, path, target)
         except BaseException as error:
-            self.attempt(f"search for {fullname}", execution.drop_own_frames, error)
+            attempt(f"search for {fullname}", execution.drop_own_frames, error)
             raise
         return spec
 
@@ -88,9 +86,7 @@ class AutoxlaFinder:
         if name not in self.watched:
             self.watched[name] = Watch()
             if name in sys.modules:
-                self.attempt(
-                    f"hook on {name}", _load_execution().attach_unloaded, self, name, sys.modules[name]
-                )
+                attempt(f"hook on {name}", _load_execution().attach_unloaded, self, name, sys.modules[name])
         return self.watched[name]
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
@@ -102,44 +98,7 @@ class AutoxlaFinder:
         self, callback: "Callable[[Argument], Result]", name: str, argument: "Argument"
     ) -> "Result | None":
         """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
-        return self.attempt(f"callback for {name}", callback, argument)
-
-    def attempt(
-        self,
-        where: str,
-        function: "Callable[..., Result]",
-        *arguments: "Any",
-        otherwise: "Callable[[], Result] | None" = None,
-    ) -> "Result | None":
-        """Return ``function(*arguments)``; where it fails, note the fault and return ``otherwise()`` or None.
-
-        The boundary between autoxla and the program: what of ours the program runs into goes through here.
-        """
-        try:
-            return function(*arguments)
-        except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
-            self.note_fault(where, error)
-        return None if otherwise is None else otherwise()
-
-    def note_fault(self, where: str, error: Exception) -> None:
-        """Keep a fault for the report and, the first time, say it in one line on stderr.
-
-        Raises ``error`` where it is none: what the handler of a signal raised is the program's.
-        """
-        if is_of_a_signal(error):
-            raise error
-        if len(self.faults) < MOST:
-            self.faults.append((where, error))
-        else:
-            self.faults_left_out += 1
-        try:
-            from autoxla.hooks import faults
-
-            faults.say(where, error, first=len(self.faults) == 1)
-        except Exception:  # noqa: BLE001, S110  at interpreter exit even an import can fail
-            pass
-        # Kept until the process ends, and with the traceback all that its frames refer to.
-        error.__traceback__ = error.__context__ = error.__cause__ = None
+        return attempt(f"callback for {name}", callback, argument)
 
 
 def _load_execution() -> "ModuleType":
@@ -213,28 +172,3 @@ def mark_loaded(names: "Iterable[str]") -> bool:
 def bypassed(names: "Iterable[str]") -> "tuple[str, ...]":
     """Return those of ``names`` that were loaded past the finder."""
     return _finder.bypassed(names)
-
-
-def faults() -> "list[tuple[str, Exception]]":
-    """Return what went wrong in callbacks so far, oldest first, as (where, exception)."""
-    return _finder.faults
-
-
-def faults_left_out() -> int:
-    """Return how many more went wrong than `faults` has."""
-    return _finder.faults_left_out
-
-
-def attempt(
-    where: str,
-    function: "Callable[..., Result]",
-    *arguments: "Any",
-    otherwise: "Callable[[], Result] | None" = None,
-) -> "Result | None":
-    """See `AutoxlaFinder.attempt`."""
-    return _finder.attempt(where, function, *arguments, otherwise=otherwise)
-
-
-def note_fault(where: str, error: Exception) -> None:
-    """Keep a fault for the report and, the first time, say it in one line on stderr."""
-    _finder.note_fault(where, error)

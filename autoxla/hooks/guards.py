@@ -33,7 +33,7 @@ from typing import Any
 
 from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
-from autoxla.hooks.finder import attempt
+from autoxla.hooks.boundary import attempt
 from autoxla.hooks.notes import Note, find_note
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.notice import notify

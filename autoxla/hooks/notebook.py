@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import autoxla
-from autoxla.hooks import finder
+from autoxla.hooks import boundary
 
 if TYPE_CHECKING:
     from autoxla.lookahead import Program
@@ -61,11 +61,11 @@ class CellLog:
 
     def before(self, info: _Info) -> None:
         """Note a cell that is about to run, and check it where the plan was made without it."""
-        finder.attempt("a cell", self._before, info)
+        boundary.attempt("a cell", self._before, info)
 
     def after(self, result: _Result) -> None:
         """Note whether a cell failed."""
-        finder.attempt("a cell", self._after, result)
+        boundary.attempt("a cell", self._after, result)
 
     def _before(self, info: _Info) -> None:
         from autoxla.lookahead.notebook import Run

@@ -170,7 +170,7 @@ def _flush() -> None:
 
 
 def _say(line: str) -> None:
-    from autoxla.hooks.faults import printable
+    from autoxla.hooks.boundary import printable
 
     if sys.stderr is not None:
         sys.stderr.write(printable(line) + "\n")
@@ -179,8 +179,8 @@ def _say(line: str) -> None:
 
 def _say_fault(error: Exception) -> None:
     try:
-        from autoxla.hooks import faults
+        from autoxla.hooks import boundary
 
-        faults.say("in the launcher", error, first=True)
+        boundary.say("in the launcher", error, first=True)
     except Exception:  # noqa: BLE001 - what says it is broken, too
         return

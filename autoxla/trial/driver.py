@@ -20,7 +20,7 @@ from time import perf_counter
 from typing import Any
 
 from autoxla.facts import Finding, Place
-from autoxla.hooks import finder
+from autoxla.hooks import boundary
 from autoxla.session import Session
 from autoxla.situation.machine import count_cores
 from autoxla.trial import economics
@@ -625,7 +625,7 @@ class Driver:
         return logs
 
     def _is_compiled_for(self, batch: Sequence[Any]) -> bool:
-        return finder.attempt("trial", sign, batch) == self._signature
+        return boundary.attempt("trial", sign, batch) == self._signature
 
     def _note_stranger(self, batch: Sequence[Any]) -> None:
         signature = sign(batch)
@@ -716,7 +716,7 @@ class Driver:
 
     def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
-        finder.attempt("trial", function, *arguments, otherwise=self._retire)
+        boundary.attempt("trial", function, *arguments, otherwise=self._retire)
 
 
 def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Sequence[str]) -> Survey:

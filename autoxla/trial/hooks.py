@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from autoxla.hooks.boundary import attempt
 from autoxla.hooks.compile import stand_aside
-from autoxla.hooks.finder import attempt
 from autoxla.hooks.targets import of_module
 from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
 from autoxla.session import current

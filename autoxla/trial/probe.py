@@ -21,7 +21,7 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks import finder
+from autoxla.hooks import boundary
 from autoxla.hooks.targets import of_module, steps_per_call
 from autoxla.hooks.wrapping import Wrapped, wrap
 from autoxla.session import PROBE
@@ -151,7 +151,7 @@ def _make_train_function(
     try:
         model.train_function = probe  # type: ignore[union-attr]
     except Exception as error:  # noqa: BLE001 - the parent sees that there was no step
-        finder.note_fault("probe", error)
+        boundary.note_fault("probe", error)
         return result
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None else probe

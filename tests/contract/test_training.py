@@ -48,7 +48,7 @@ def test_guard(environment: Environment, tmp_path: Path) -> None:
 TRIAL = """
 import json, sys
 import trial_parity as p
-from autoxla.hooks import finder
+from autoxla.hooks.boundary import FAULTS
 from autoxla.session import current
 p.force()
 x, y = p.data()
@@ -62,7 +62,7 @@ for options in ({"jit_compile": False}, {}, {}):
 print(json.dumps({
     "outcomes": kept,
     "codes": [finding.code for finding in current().findings],
-    "faults": [str(fault) for fault in finder.faults()],
+    "faults": [str(fault) for fault in FAULTS.kept],
     "weights": [state["weights"] for state in models],
 }))
 """

@@ -34,8 +34,6 @@ ANY = (
     "autoxla.report",
     "autoxla.notice",
 )
-#: What only a program with threads reaches.
-TURNS = "autoxla.hooks.turns"
 #: Kinds for what is called by those.
 FEW = ("raise RuntimeError", "slow", "return None", "return hostile")
 #: Kinds for trainings, where a process has many.
@@ -116,13 +114,11 @@ def is_tried(scenario: str, site: str) -> bool:
 def run_other_kinds() -> Stage:
     """Have each function of one program fail in other ways, and each module."""
     sites = running.list_reached("whole")
-    turns = [site for site in running.list_reached("threads") if site.startswith(TURNS)]
-    kinds = {site: KINDS if site.startswith(ANY) else FEW for site in [*sites, *turns]}
-    reached = [*(("whole", site) for site in sites), *(("threads", site) for site in turns)]
-    cases = [(*each, kind) for each in reached for kind in kinds[each[1]] if kind != "raise RuntimeError"]
+    kinds = {site: KINDS if site.startswith(ANY) else FEW for site in sites}
+    cases = [("whole", site, kind) for site in sites for kind in kinds[site] if kind != "raise RuntimeError"]
     modules = dict.fromkeys(site.partition(":")[0] for site in sites)
     broken = [("whole", module, "broken") for module in modules]
-    return {*sites, *turns}, running.inject_all([*broken, *cases])
+    return {*sites}, running.inject_all([*broken, *cases])
 
 
 def run_trainings() -> Stage:

@@ -37,11 +37,10 @@ _BOUNDARY = "it is what stands around the others"
 OUTERMOST = {
     "autoxla:DormantFinder.find_spec": _IMPORTS,
     "autoxla:wake": _BOUNDARY,
+    "autoxla.hooks.boundary:attempt": _BOUNDARY,
     "autoxla.hooks.execution:ExecShadow.__call__": "the import system calls it to execute the module",
     "autoxla.hooks.execution:find": _IMPORTS,
-    "autoxla.hooks.finder:AutoxlaFinder.attempt": _BOUNDARY,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
-    "autoxla.hooks.finder:attempt": _BOUNDARY,
     "autoxla.hooks.finder:current": "it hands `wake` the finder, and does nothing else",
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"

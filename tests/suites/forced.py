@@ -37,11 +37,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print what `read_trials` reads."""
-    from autoxla.hooks import finder
+    from autoxla.hooks.boundary import FAULTS
     from autoxla.session import current
 
     trials = [trial.get("outcome") for trial in current().trials]
-    faults = [str(place) for place, *_ in finder.faults()]
+    faults = [str(place) for place, *_ in FAULTS.kept]
     won = trials.count("switched to xla")
     print(f"\nautoxla: {len(trials)} trials, {won} ended with XLA, {len(faults)} faults", *faults)
     print(*Counter(map(str, trials)).items())

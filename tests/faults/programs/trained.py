@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 import trial_parity as parity
-from autoxla.hooks import finder
+from autoxla.hooks.boundary import FAULTS
 from autoxla.trial import driver, economics
 from faults import switch
 
 EPOCHS = {"forced": 6, "free": 40}
 #: Kept, since what gives it may be faulty.
-NOTED = finder.faults()
+NOTED = FAULTS.kept
 
 
 def begin_early() -> None:

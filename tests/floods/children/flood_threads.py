@@ -77,6 +77,6 @@ for thread in threads:
     thread.join()
 LOOKS = {"keras": look_at_keras, "double": look_at_double}
 facts = LOOKS[KIND]() if {*outcomes.values()} == {"imported"} else {}
-finder = sys.modules.get("autoxla.hooks.finder")
-faults = [repr(fault) for fault in finder.faults()] if finder is not None else []
+boundary = sys.modules.get("autoxla.hooks.boundary")
+faults = [repr(fault) for fault in boundary.FAULTS.kept] if boundary is not None else []
 print(json.dumps({"outcomes": [outcomes[number] for number in range(THREADS)], "faults": faults, **facts}))

@@ -102,5 +102,5 @@ def outcome_of(model: Any) -> str | None:
 
 def count_faults() -> int | None:
     """Return how often autoxla itself failed in this process, None where it is not there."""
-    finder = sys.modules.get("autoxla.hooks.finder")
-    return None if finder is None else len(finder.faults())
+    boundary = sys.modules.get("autoxla.hooks.boundary")
+    return None if boundary is None else len(boundary.FAULTS.kept)

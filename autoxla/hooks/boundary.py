@@ -1,0 +1,108 @@
+"""The boundary between autoxla and the program: what fails in autoxla never reaches the program.
+
+Whatever of autoxla a program runs into goes through `attempt`. A fault is kept for the report, and the
+first one of a process is said in one line on stderr.
+
+Loaded in the middle of an import, so it imports ``os`` and ``sys`` only.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TextIO, TypeVar
+
+    Result = TypeVar("Result")
+
+# By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
+is_of_a_signal = sys.modules["autoxla"].is_of_a_signal
+#: How many faults are kept: one may come again at each step, or at each import.
+MOST = 100
+
+
+class Faults:
+    """What failed in autoxla: ``kept`` has (where, exception), oldest first; ``left_out`` counts the rest."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, Exception]] = []
+        self.left_out = 0
+
+
+#: The faults of this process.
+FAULTS = Faults()
+
+
+def attempt(
+    where: str,
+    function: "Callable[..., Result]",
+    *arguments: "Any",
+    otherwise: "Callable[[], Result] | None" = None,
+) -> "Result | None":
+    """Return ``function(*arguments)``; where it fails, note the fault and return ``otherwise()`` or None."""
+    try:
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
+        note_fault(where, error)
+    return None if otherwise is None else otherwise()
+
+
+def note_fault(where: str, error: Exception) -> None:
+    """Keep a fault for the report and, the first time, say it in one line on stderr.
+
+    Raises ``error`` where it is none: what the handler of a signal raised is the program's.
+    """
+    if is_of_a_signal(error):
+        raise error
+    if len(FAULTS.kept) < MOST:
+        FAULTS.kept.append((where, error))
+    else:
+        FAULTS.left_out += 1
+    say(where, error, first=len(FAULTS.kept) == 1)
+    # Kept until the process ends, and with the traceback all that its frames refer to.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+def say(where: str, error: Exception, *, first: bool) -> None:
+    """Print one line on stderr for the first fault of a process, a traceback with ``AUTOXLA_DEBUG=1``."""
+    try:
+        debug = bool(os.environ.get("AUTOXLA_DEBUG"))
+        if sys.stderr is None or not (first or debug):
+            return
+        _write_line(sys.stderr, where, error)
+        if debug:
+            _write_traceback(sys.stderr, error)
+    except Exception:  # noqa: BLE001  stderr is closed or no file, or the error has no text: nobody to tell
+        return
+
+
+def printable(text: str) -> str:
+    """Return ``text``, in which file names stand, without what would move the cursor or break the line."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def write(stream: "TextIO", text: str) -> None:
+    """Write ``text``, all of it or nothing. Raises what the stream raises.
+
+    What could not be written must not stay in the stream's buffer: it would fail once more when the
+    interpreter ends, and change the status of the program.
+    """
+    if stream is not sys.__stderr__:
+        stream.write(text)
+        return
+    stream.flush()
+    os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
+
+
+def _write_line(stream: "TextIO", where: str, error: Exception) -> None:
+    text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
+    more = "the program runs on without it, AUTOXLA_DEBUG=1 says more"
+    write(stream, f"autoxla: AX901 error {printable(text)}; {more}\n")
+
+
+def _write_traceback(stream: "TextIO", error: Exception) -> None:
+    # Not sys.excepthook: a program's own one may well end the process or report to somebody.
+    import traceback
+
+    write(stream, "".join(traceback.format_exception(type(error), error, error.__traceback__)))
