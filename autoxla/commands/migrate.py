@@ -36,7 +36,7 @@ from autoxla.notice import printable, say
 
 if TYPE_CHECKING:
     from autoxla.commands.migration.names import Generation
-    from autoxla.commands.migration.text import Refusal
+    from autoxla.commands.migration.codemod import Refusal
 
 USAGE = "usage: python -m autoxla migrate --to legacy|keras3 [--write] [--quiet] PATH..."
 _FLAGS = ("--write", *QUIET)
@@ -269,19 +269,17 @@ def _encode(text: str, encoding: str) -> bytes:
 
 
 def _migrate_module(file: Path, text: str, target: Generation) -> Result | tuple[str, str]:
-    from autoxla.commands.migration.decision import decide
-    from autoxla.commands.migration.reading import SourceError
-    from autoxla.commands.migration.text import apply_edits
+    from autoxla.commands.migration.codemod import migrate_text
+    from autoxla.commands.migration.source import SourceError
 
     try:
-        decision = decide(text, target)
+        new, refusals = migrate_text(text, target)
     except SourceError as error:
         raise _FileError(f"it cannot be read as Python: {error}") from None
     except RecursionError:
         raise _FileError("it is nested too deeply") from None
-    if decision.refusals or not decision.edits:
-        return Result(refusals=tuple(_line(str(file), refusal) for refusal in decision.refusals))
-    new = apply_edits(text, decision.edits)
+    if refusals or new == text:
+        return Result(refusals=tuple(_line(str(file), refusal) for refusal in refusals))
     return new, _diff(str(file), text, new)
 
 

@@ -1,7 +1,5 @@
-"""The source edit behind ``python -m autoxla migrate``: what a module says, what to change, what to refuse.
+"""The source edit behind ``python -m autoxla migrate``; nothing that is read is imported or executed.
 
-`names` knows the public names of both generations, `kinds` which part of Keras a dotted path is.
-`reading` resolves what a module's names stand for, `decision` turns that into edits and refusals,
-`text` applies edits, `notebook` does it cell by cell. Only `reading` needs libcst. Nothing that is
-read is imported or executed.
+`names` knows the public names of both generations, `source` what a module's names stand for, `codemod`
+turns that into edits and refusals, `notebook` does it for the cells of a notebook.
 """

@@ -1,0 +1,571 @@
+"""What to change in a module, and what not to, as a codemod of libcst's.
+
+Names stay: what a module binds keeps its name and gets it from the other package, so that nothing
+which uses or imports it needs a change. Only three things need more: ``tf.keras.X``, where TensorFlow
+keeps its name and an import of Keras is added behind it; ``import tensorflow.keras``; and
+``import tf_keras``, whose name would tell a lie under Keras 3.
+
+libcst's AddImportsVisitor is not used: it adds imports at the top of the module, and here they have to
+follow TensorFlow's, in its block, behind the environment variables that are set before it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import libcst as cst
+import libcst.matchers as m
+from libcst import codemod
+
+from autoxla.commands.migration.names import (
+    MODULES,
+    OTHER,
+    PACKAGE,
+    ROOTS,
+    SPOKEN,
+    Generation,
+    Keras,
+    classify,
+    exists_in,
+    find_bound,
+    missing_in,
+)
+from autoxla.commands.migration.source import NOTHING, Alias, Chain, Source, dotted, module_of, parse, text_of
+
+_IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
+_EVALUATORS = {"compile", "eval", "exec"}
+#: A chain of names without brackets and comments.
+_PLAIN = re.compile(r"[\w\s.\\]+")
+_WATCHED = ("keras", "tensorflow", "tf_keras")
+_VARIABLE = m.SaveMatchedNode(
+    m.SimpleString(value=m.MatchRegex(r"""['"](KERAS_BACKEND|TF_USE_LEGACY_KERAS)['"]""")), "variable"
+)
+_VALUE = m.SaveMatchedNode(m.DoNotCare(), "value")
+_SETTER = m.Name("setdefault") | m.Name("putenv") | m.Name("setenv")
+#: What sets an environment variable: ``environ[…] = …``, ``environ.setdefault(…)``, ``{…: …}``.
+_SETS_VARIABLE = (
+    m.Assign([m.AssignTarget(m.Subscript(slice=[m.SubscriptElement(m.Index(_VARIABLE))]))], _VALUE)
+    | m.Call(_SETTER | m.Attribute(attr=_SETTER), [m.Arg(_VARIABLE), m.Arg(_VALUE), m.ZeroOrMore()])
+    | m.DictElement(_VARIABLE, _VALUE)
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """What cannot be done safely. ``line`` and ``column`` count from 1."""
+
+    line: int
+    column: int
+    code: str
+    message: str
+
+
+def migrate_text(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...]]:
+    """Return the module ``text`` brought to ``target``, and what is refused: then it stays as it is.
+
+    Raises `SourceError` where it is no Python.
+    """
+    new, refusals = _transform(text, target)
+    if new != text and _transform(new, target) != (new, ()):
+        message = "the edited text would need another edit; please report this with the file"
+        return text, (Refusal(1, 1, "AX129", message),)
+    return new, refusals
+
+
+def _transform(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...]]:
+    command = KerasCommand(codemod.CodemodContext(), target)
+    new = command.transform_module(parse(text)).code
+    return new, tuple(sorted(command.refusals))
+
+
+class KerasCommand(codemod.VisitorBasedCodemodCommand):
+    """Moves one module to one generation, or leaves it and fills `refusals`."""
+
+    DESCRIPTION = "Move a module to one generation of Keras."
+    METADATA_DEPENDENCIES = Source.METADATA_DEPENDENCIES
+
+    def __init__(self, context: codemod.CodemodContext, target: Generation) -> None:
+        super().__init__(context)
+        self.target = target
+        self.package = PACKAGE[target]
+        self.refusals: set[Refusal] = set()
+        self.replaced: dict[Any, Any] = {}
+        #: Lines to insert behind a statement.
+        self.added: dict[Any, list[str]] = {}
+
+    def transform_module_impl(self, tree: cst.Module) -> cst.Module:
+        """Decide on all edits; make them if nothing is refused."""
+        self.source = Source(self.context, self.module.code)
+        tree.visit(self.source)
+        self.kept = self._find_fallbacks()
+        self.packages = [alias for alias in self._bindings_of_keras() if self._is_package(alias)]
+        for statement in {alias.statement: None for alias in self._live()}:
+            self._edit_import(statement)
+        self._edit_uses()
+        self._refuse_stars()
+        self._refuse_mixtures()
+        for node, value in self.source.strings:
+            self._refuse_string(node, value)
+        if self.replaced or self.added:
+            self._refuse_variables(tree)
+        if self.replaced or self.added or self.refusals:
+            self._refuse_libraries()
+        return tree if self.refusals else super().transform_module_impl(tree)
+
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
+        """Make the edits of a node."""
+        updated = self.replaced.get(original_node, updated_node)
+        if original_node in self.source.quoted:
+            return self._edit_annotation(original_node)
+        is_line = isinstance(original_node, cst.SimpleStatementLine)
+        statement = original_node.body[0] if is_line else original_node
+        lines = self.added.get(statement)
+        if not lines or self.source.is_alone(statement) is not is_line:
+            return updated
+        added = [_parse_small(line) for line in lines]
+        if is_line:
+            return cst.FlattenSentinel([updated, *(cst.SimpleStatementLine([each]) for each in added)])
+        added = [updated.with_changes(semicolon=cst.MaybeSentinel.DEFAULT), *added]
+        added[-1] = added[-1].with_changes(semicolon=original_node.semicolon)
+        return cst.FlattenSentinel(added)
+
+    def _edit_annotation(self, string: Any) -> Any:
+        expression = self.source.quoted[string]
+        before = self.module.code_for_node(expression)
+        after = self.module.code_for_node(expression.visit(self))
+        return string.with_changes(value=string.value.replace(before, after))
+
+    # What there is
+
+    def _live(self) -> list[Alias]:
+        """Return the imports of Keras and TensorFlow that may be changed."""
+        found = [alias for alias in self.source.aliases if alias.path.split(".")[0] in _WATCHED]
+        return [alias for alias in found if alias not in self.kept and not self._is_left(alias)]
+
+    def _is_left(self, alias: Alias) -> bool:
+        return self.source.is_left_alone(alias.item or alias.statement)
+
+    def _refuse(self, node: Any, code: str, message: str) -> None:
+        if not self.source.is_left_alone(node):
+            self.refusals.add(Refusal(*self.source.start(node), code, message))
+
+    def _find_fallbacks(self) -> set[Alias]:
+        """Return the imports in ``except ImportError`` behind one that has the right generation already."""
+        arms = [(alias, self.source.branches(alias.statement)) for alias in self.source.aliases]
+        arms = [(alias, branches) for alias, branches in arms if classify(alias.path)]
+        good = {
+            branch
+            for alias, branches in arms
+            for branch, arm in branches.items()
+            if _kind(alias) == self.package and arm == "body"
+        }
+        return {
+            alias
+            for alias, branches in arms
+            if any(arm == "handler" and branch in good for branch, arm in branches.items())
+        }
+
+    def _bindings_of_keras(self) -> Iterator[Alias]:
+        yield from self.source.aliases
+        yield from dict.fromkeys(self.source.assigned.values())
+
+    def _is_package(self, alias: Alias) -> bool:
+        """Tell whether the package itself is bound, by an import or by ``NAME = chain``."""
+        root, dot, rest = alias.origin.partition(".")
+        scope = self.source.scope_of(alias.statement)
+        origins = {alias.origin} if alias.item else self.source.origins(scope, root)
+        rest = "" if alias.item else dot + rest
+        found = [classify(f"{origin}{rest}") for origin in origins if origin]
+        return bool(found) and all(
+            each is not None and not each.path and each.kind in _WATCHED for each in found
+        )
+
+    def _is_renamed(self, alias: Alias) -> bool:
+        """Tell ``import tf_keras`` on the way to Keras 3."""
+        plain = alias.item is not None and alias.module is None
+        return plain and self.target == "keras3" and alias.origin == alias.name == "tf_keras"
+
+    # Imports
+
+    def _edit_import(self, statement: Any) -> None:
+        aliases = [alias for alias in self.source.aliases if alias.statement is statement]
+        module = aliases[0].module
+        # No short cut: each name that is missing is told.
+        moved = [alias for alias in aliases if self._is_movable(alias)]
+        if module is None:
+            self._edit_plain_import(aliases, moved)
+        elif module in ROOTS:
+            self._edit_from_tensorflow(aliases, moved)
+        elif (found := classify(module)) and len(moved) == len(aliases):
+            path = ".".join(filter(None, (self.package, found.path)))
+            self.replaced[statement] = statement.with_changes(module=cst.parse_expression(path))
+
+    def _is_movable(self, alias: Alias) -> bool:
+        """Tell whether an import is of the wrong generation; refuse what the other one lacks."""
+        found = classify(alias.path)
+        return found is not None and found.kind != self.package and self._has(found, alias.item)
+
+    def _has(self, found: Keras, node: Any) -> bool:
+        problem = self._find_problem(found)
+        if problem:
+            self._refuse(node, *problem)
+        return problem is None
+
+    def _find_problem(self, found: Keras) -> tuple[str, str] | None:
+        if found.kind == "private":
+            return "AX125", f"tensorflow.{found.path} is private and of neither generation"
+        if found.kind == "v1":
+            return "AX124", "tf.compat.v1.keras has no counterpart outside TensorFlow"
+        part = missing_in(self.target, found.path)
+        if part is None:
+            return None
+        if exists_in(OTHER[self.target], part):
+            return "AX124", f"keras.{part} exists in {SPOKEN[OTHER[self.target]]} only"
+        return "AX125", f"keras.{part} is no public name of either generation"
+
+    def _edit_plain_import(self, aliases: list[Alias], moved: list[Alias]) -> None:
+        items: dict[str, Any] = {}
+        for alias in aliases:
+            item = self._moved_item(alias) if alias in moved else alias.item
+            items.setdefault(self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)), item)
+        if moved:
+            *names, last = items.values()
+            names.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            self.replaced[aliases[0].statement] = aliases[0].statement.with_changes(names=names)
+
+    def _moved_item(self, alias: Alias) -> Any:
+        found = classify(alias.path)
+        path = ".".join(filter(None, (self.package, found.path if found else "")))
+        asname = alias.item.asname
+        if alias.origin == "tensorflow":
+            path = "tensorflow"
+        elif asname:
+            asname = None if path == alias.name else asname
+        elif alias.origin == "keras" or path.split(".")[0] != self.package:
+            path, asname = self.package, cst.AsName(cst.Name(alias.name))
+        return alias.item.with_changes(name=cst.parse_expression(path), asname=asname)
+
+    def _edit_from_tensorflow(self, aliases: list[Alias], moved: list[Alias]) -> None:
+        if not moved or self._has_comment(aliases[0].statement):
+            return
+        statement, lines = aliases[0].statement, self._imports_of(moved)
+        kept = [alias.item for alias in aliases if alias not in moved]
+        if kept:
+            kept[-1] = kept[-1].with_changes(comma=aliases[-1].item.comma)
+            self.replaced[statement] = statement.with_changes(names=kept)
+        else:
+            self._replace(statement, lines.pop(0))
+        for line in lines:
+            self._add(statement, line)
+
+    def _imports_of(self, moved: list[Alias]) -> list[str]:
+        lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
+        parts = [
+            self.module.code_for_node(alias.item.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            for alias in moved
+            if not alias.path.endswith(".keras")
+        ]
+        return lines + ([f"from {self.package} import {', '.join(parts)}"] if parts else [])
+
+    def _package_import(self, name: str) -> str:
+        return f"import {self.package}" + ("" if name == self.package else f" as {name}")
+
+    def _has_comment(self, statement: Any) -> bool:
+        found = "#" in self.module.code_for_node(statement)
+        if found:
+            self._refuse(statement, "AX129", "a comment stands inside a statement that has to be split")
+        return found
+
+    def _replace(self, statement: Any, line: str) -> None:
+        self.replaced[statement] = _parse_small(line).with_changes(semicolon=statement.semicolon)
+
+    def _add(self, statement: Any, line: str) -> None:
+        lines = self.added.setdefault(statement, [])
+        if line not in lines:
+            lines.append(line)
+
+    # Uses
+
+    def _edit_uses(self) -> None:
+        """Edit all chains, those with one root in one scope together."""
+        groups: dict[tuple[Any, str], list[tuple[Chain, Any]]] = {}
+        for alias in self.packages:
+            if self._is_renamed(alias) and not self._is_left(alias) and alias not in self.kept:
+                groups.setdefault((self.source.scope_of(alias.statement), alias.name), [])
+        told: set[tuple[Any, str]] = set()
+        for chain in self.source.chains:
+            if self.source.is_left_alone(chain.anchor):
+                continue
+            origins = self.source.origins(chain.scope, chain.root)
+            found = _parts_of_keras(chain, origins)
+            if not found:
+                self._refuse_unknown(chain, origins)
+                continue
+            key = self.source.bindings(chain.scope, chain.root)[0].scope, chain.root
+            if None in origins:
+                if key not in told and self._is_base(origins):
+                    self._refuse(chain.anchor, "AX122", f"`{chain.root}` is bound to something else, too")
+                told.add(key)
+            elif self._is_sound(chain, found):
+                node = self._renamed_node(chain, found)
+                if node and not self._becomes_import(chain, node):
+                    groups.setdefault(key, []).append((chain, node))
+        for (scope, root), uses in groups.items():
+            self._rename(scope, root, uses)
+
+    def _is_base(self, origins: Iterable[str | None]) -> bool:
+        """Tell whether the root stands for TensorFlow or a Keras package that is to be changed."""
+        for origin in origins:
+            found = classify(origin) if origin else None
+            if origin in ROOTS or (found and not found.path and found.kind != self.package):
+                return True
+        return False
+
+    def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
+        """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
+        names = (chain.root, *chain.attributes)
+        looks = [
+            first for first, second in pairwise(names) if first in ("tf", "tensorflow") and second == "keras"
+        ]
+        known = origins and all(origin and not origin.startswith(".") for origin in origins)
+        if looks and not (known and names[0] == looks[0]):
+            self._refuse(chain.anchor, "AX122", f"it cannot be told where `{looks[0]}` comes from")
+
+    def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
+        if chain.stored and not chain.attributes:
+            return True
+        origin, keras = found[0]
+        own = classify(origin)
+        if any(each.kind == self.package for _, each in found) or (own and self._find_problem(own)):
+            return False  # right already, or told where it was bound
+        if chain.stored and not keras.path and origin in ROOTS:
+            self._refuse(chain.anchor, "AX122", f"`{chain.root}.keras` is assigned to")
+            return False
+        return self._has(keras, chain.anchor)
+
+    def _renamed_node(self, chain: Chain, found: list[tuple[str, Keras]]) -> Any:
+        """Return the part of the chain that is to be replaced by another name of the package, if any."""
+        origin, keras = found[0]
+        if origin in ROOTS:
+            last = keras.length - len(origin.split("."))
+            node = chain.nodes[last] if last < len(chain.nodes) else None
+            if node and _PLAIN.fullmatch(self.module.code_for_node(node.with_changes(lpar=[], rpar=[]))):
+                return node
+            self._refuse(chain.anchor, "AX129", "brackets, a comment or getattr stand inside the name")
+            return None
+        aliases = self._aliases_at(chain.scope, chain.root)
+        return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
+
+    def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
+        bindings = self.source.bindings(scope, name)
+        return [alias for binding in bindings for alias in self.source.aliases_of(binding)]
+
+    def _becomes_import(self, chain: Chain, node: Any) -> bool:
+        """Make ``X = tf.keras`` an import."""
+        alias = self.source.assigned.get(chain.nodes[0])
+        if alias is None or node is not chain.nodes[-1] or alias not in self.packages:
+            return False
+        if not self._has_comment(alias.statement):
+            self._replace(alias.statement, self._package_import(alias.name))
+        return True
+
+    # Names
+
+    def _rename(self, scope: Any, root: str, uses: list[tuple[Chain, Any]]) -> None:
+        """Give ``uses`` of ``root`` the name by which the package is known there."""
+        name: str | None = "keras"
+        if root == "tf_keras" and self.target == "keras3":
+            self._refuse_rename(scope, uses)
+        else:
+            uses.sort(key=lambda use: self.source.start(use[0].anchor))
+            name = self._reusable(uses) or self._add_package(scope, root, uses)
+        for _, node in uses:
+            if name:
+                self.replaced[node] = cst.Name(name, node.lpar, node.rpar)
+
+    def _refuse_rename(self, scope: Any, uses: list[tuple[Chain, Any]]) -> None:
+        item = next(alias.item for alias in self.packages if self._is_renamed(alias))
+        problem = self._find_clash("keras", scope, uses, item)
+        if "tf_keras" in self.source.declared:
+            problem = "`tf_keras` is declared global"
+        if problem:
+            self._refuse(item, "AX121", f"`tf_keras` cannot become `keras`: {problem}")
+        for node, value in self.source.strings:
+            if value == "tf_keras" and "__all__" in self.source.receivers(node):
+                self._refuse(node, "AX126", "a string names `tf_keras`, which is renamed")
+
+    def _reusable(self, uses: list[tuple[Chain, Any]]) -> str | None:
+        """Return a name that the package has already wherever it is used."""
+        for alias in self.packages:
+            if all(self._is_bound_before(chain, alias.name) for chain, _ in uses):
+                return self.package if self._is_renamed(alias) else alias.name
+        return None
+
+    def _is_bound_before(self, chain: Chain, name: str) -> bool:
+        bindings = self.source.bindings(chain.scope, name)
+        return (
+            name not in self.source.declared
+            and all(self._binds_package(binding) for binding in bindings)
+            and any(self._is_before(alias, chain) for alias in self._aliases_at(chain.scope, name))
+        )
+
+    def _is_before(self, alias: Alias, chain: Chain) -> bool:
+        start = self.source.start
+        return self.source.is_direct(alias.statement) and start(alias.statement) < start(chain.anchor)
+
+    def _binds_package(self, binding: Any) -> bool:
+        return any(alias in self.packages for alias in self.source.aliases_of(binding))
+
+    def _add_package(self, scope: Any, root: str, uses: list[tuple[Chain, Any]]) -> str | None:
+        """Import the package behind the statements that bind ``root``; return its name, None if refused."""
+        first = uses[0][0]
+        aliases = [alias for alias in self._aliases_at(first.scope, root) if alias.item]
+        aliases = sorted(aliases, key=lambda a: self.source.start(a.statement))
+        # One is enough if it stands before all uses.
+        aliases = [alias for alias in aliases if self._is_before(alias, first)][:1] or aliases
+        if root in self.source.declared or not aliases:
+            self._refuse(first.anchor, "AX122", f"`{root}` is not bound by an import in its own scope")
+            return None
+        problem: str | None = None
+        for name in dict.fromkeys(("keras", self.package)):
+            problem = self._find_clash(name, scope, uses, aliases[0].statement)
+            if problem is None:
+                for alias in aliases:
+                    self._add(alias.statement, self._package_import(name))
+                return name
+        self._refuse(first.anchor, "AX121", f"no name is free for {self.package}: {problem}")
+        return None
+
+    def _find_clash(self, name: str, scope: Any, uses: list[tuple[Chain, Any]], node: Any) -> str | None:
+        """Return why ``name`` cannot be bound in ``scope`` at ``node`` and used in all ``uses``, if so."""
+        source = self.source
+        if name in source.declared:
+            return f"`{name}` is declared global"
+        if name in scope.assignments and not all(map(self._binds_package, scope.assignments[name])):
+            return f"`{name}` is something else here"
+        inner = [each for chain, _ in uses for each in _outward(chain.scope, scope)]
+        if any(name in each.assignments for each in inner if each is not scope):
+            return f"`{name}` is something else where it is used"
+        if any(self._means_other(chain, scope) for chain in source.chains if chain.root == name):
+            return f"`{name}` comes from elsewhere"
+        later = [star for star in source.stars if source.start(star) > source.start(node)]
+        if all(map(_is_harmless, later)):
+            return None
+        return f"a star import behind it may bind `{name}`"
+
+    def _means_other(self, chain: Chain, scope: Any) -> bool:
+        bindings = self.source.bindings(chain.scope, chain.root)
+        inside = bindings and all(_is_within(binding.scope, scope) for binding in bindings)
+        return _is_within(chain.scope, scope) and not inside
+
+    # What cannot be done
+
+    def _refuse_stars(self) -> None:
+        for star in self.source.stars:
+            found = classify(module_of(star))
+            if found and found.kind != self.package:
+                message = f"`from {module_of(star)} import *` binds names that cannot be told"
+                self._refuse(star, "AX122", message)
+
+    def _refuse_mixtures(self) -> None:
+        """Refuse a choice between generations, and the use of both."""
+        place = self.source.start
+        named = [(alias.item, alias.statement, _kind(alias)) for alias in self._live() if _kind(alias)]
+        named += [
+            (alias.statement, alias.statement, "tensorflow")
+            for alias in self.packages
+            if not alias.item and "." in alias.path and not self._is_left(alias)
+        ]
+        named.sort(key=lambda each: place(each[0]))
+        for at, (node, statement, kind) in enumerate(named):
+            arms = self.source.branches(statement)
+            for other, other_statement, other_kind in named[:at]:
+                others = self.source.branches(other_statement)
+                if kind != other_kind and any(others.get(each, arm) != arm for each, arm in arms.items()):
+                    line = place(other)[0]
+                    message = f"the program chooses Keras when it runs, here and in line {line}"
+                    self._refuse(node, "AX123", message)
+                    return
+        first = {kind: node for node, _, kind in reversed(named)}
+        if "keras" in first and "tf_keras" in first:
+            line = place(first[self.package])[0]
+            message = f"both generations are used on purpose or by mistake, here and in line {line}"
+            self._refuse(first[PACKAGE[OTHER[self.target]]], "AX123", message)
+
+    def _refuse_string(self, node: Any, value: str) -> None:
+        if self._names_module(node, value):
+            self._refuse(node, "AX126", f"the string {value!r} names a module of the other generation")
+
+    def _names_module(self, node: Any, value: str) -> bool:
+        if "keras" not in value:
+            return False
+        wrong, receivers = PACKAGE[OTHER[self.target]], self.source.receivers(node)
+        if receivers & _EVALUATORS:
+            return bool(re.search(rf"\b(import|from)\s+({wrong}|tensorflow\.keras)\b", value))
+        if receivers & _IMPORTERS and re.match(rf"({wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
+            return True
+        found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
+        return bool(found and found[2] in MODULES) and not self.source.is_annotation(node)
+
+    def _refuse_variables(self, tree: cst.Module) -> None:
+        for found in m.extractall(tree, _SETS_VARIABLE):
+            name, value = text_of(found["variable"]), text_of(found["value"])
+            legacy = name == "TF_USE_LEGACY_KERAS"
+            right = value in ("", "0", "false", "False") if legacy else value in ("", "tensorflow")
+            if not right and self.target == ("keras3" if legacy else "legacy"):
+                message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
+                self._refuse(found["variable"], "AX127", message)
+
+    def _refuse_libraries(self) -> None:
+        other = OTHER[self.target]
+        found = [(alias.item, find_bound(alias.path, other)) for alias in self.source.aliases]
+        for chain in self.source.chains:
+            for origin in self.source.origins(chain.scope, chain.root):
+                library = find_bound(".".join((origin or "", *chain.attributes)), other)
+                found += [(chain.anchor, library)] if library and "." in library and chain.attributes else []
+        for node, library in found:
+            if library:
+                message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
+                self._refuse(node, "AX128", message)
+
+
+def _kind(alias: Alias) -> str | None:
+    found = classify(alias.path)
+    return found.kind if found else None
+
+
+def _parts_of_keras(chain: Chain, origins: Iterable[str | None]) -> list[tuple[str, Keras]]:
+    """Return each origin of a chain's root by which the chain is a part of Keras."""
+    pairs = [
+        (origin, classify(".".join((origin, *chain.attributes))))
+        for origin in origins
+        if origin is not None and origin != NOTHING
+    ]
+    return [(origin, found) for origin, found in pairs if found]
+
+
+def _parse_small(line: str) -> Any:
+    statement: Any = cst.parse_statement(line)
+    return statement.body[0]
+
+
+def _outward(scope: Any, last: Any = None) -> Iterator[Any]:
+    """Yield ``scope`` and those around it, up to ``last``."""
+    while scope is not None:
+        yield scope
+        parent = getattr(scope, "parent", None)
+        scope = None if parent is scope or scope is last else parent
+
+
+def _is_within(scope: Any, outer: Any) -> bool:
+    return any(each is outer for each in _outward(scope))
+
+
+def _is_harmless(star: cst.ImportFrom) -> bool:
+    """Tell a star import from the standard library, which has no name of ours."""
+    return not star.relative and dotted(star.module).split(".")[0] in sys.stdlib_module_names

@@ -1,0 +1,372 @@
+"""What a module's names stand for, by libcst's scopes: imports, chains of attributes, strings.
+
+Nothing here knows which generation is wanted. Where a name comes from is a dotted path such as
+``tensorflow.keras.layers``; None where that cannot be told, and `NOTHING` for the constant None:
+programs write ``except ImportError: keras = None``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import libcst as cst
+from libcst import codemod, metadata
+
+NOTHING = "None"
+DEFINITIONS = (cst.FunctionDef, cst.ClassDef)
+_STATEMENTS = (cst.BaseStatement, cst.BaseSmallStatement)
+_TRIES = (cst.Try, cst.TryStar)
+_QUOTED = re.compile(r"""([uU]?(?:"{3}|'{3}|"|')\s*)(.*?)(\s*["']+)\Z""", re.DOTALL)
+_IGNORE = re.compile(r"#\s*autoxla:\s*ignore\s*(?:\[([^\]]*)\])?", re.IGNORECASE)
+#: The codes of this command, as they stand in ``# autoxla: ignore[AX121]``.
+_OWN_CODE = re.compile(r"\s*AX12\d?\s*$")
+
+Place = tuple[int, int]
+
+
+class SourceError(ValueError):
+    """The text cannot be read as Python. `line` counts from 1."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alias:
+    """A name that an import statement binds, or ``NAME = chain``, which has no `item`.
+
+    `origin` is what the bound `name` stands for, `path` what is imported: they differ in
+    ``import keras.layers``. `module` is the part before ``import`` of a from-import, else None.
+    """
+
+    statement: Any
+    item: Any
+    origin: str
+    path: str
+    module: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """A name with the attributes taken from it; `nodes` are ``a``, ``a.b`` and ``a.b.c``.
+
+    An attribute taken by ``getattr(a, "b")`` has no node. `stored`: the chain is assigned to or deleted.
+    `anchor` is the node with the chain's place: its first, or the string that is an annotation.
+    """
+
+    nodes: tuple[Any, ...]
+    attributes: tuple[str, ...]
+    scope: Any
+    stored: bool
+    anchor: Any
+
+    @property
+    def root(self) -> str:
+        """The name."""
+        return str(self.nodes[0].value)
+
+
+class Source(codemod.ContextAwareVisitor):
+    """Collects a module's imports, chains and strings in the order of the text."""
+
+    METADATA_DEPENDENCIES = (
+        metadata.ParentNodeProvider,
+        metadata.PositionProvider,
+        metadata.ScopeProvider,
+    )
+
+    def __init__(self, context: codemod.CodemodContext, text: str) -> None:
+        super().__init__(context)
+        self._lines = re.split(r"\r\n|\n|\r", text)
+        self._parents: Any = self.metadata[metadata.ParentNodeProvider]
+        self._scopes: Any = self.metadata[metadata.ScopeProvider]
+        self.aliases: list[Alias] = []
+        #: ``NAME = chain`` by the first and by the target's node.
+        self.assigned: dict[Any, Alias] = {}
+        self.stars: list[Any] = []
+        self.chains: list[Chain] = []
+        self.strings: list[tuple[Any, str]] = []
+        #: The expressions in strings that are annotations.
+        self.quoted: dict[Any, Any] = {}
+        self.declared: set[str] = set()
+
+    # What libcst calls
+
+    def visit_Import(self, node: cst.Import) -> bool:
+        """Collect the names that the statement binds."""
+        for item in node.names:
+            path = dotted(item.name)
+            asname = item.evaluated_alias
+            origin = path if asname else path.split(".")[0]
+            self.aliases.append(Alias(node, item, origin, path, None, asname or origin))
+        return False
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
+        """Collect the names that the statement binds."""
+        if isinstance(node.names, cst.ImportStar):
+            self.stars.append(node)
+            return False
+        module = module_of(node)
+        for item in node.names:
+            path = f"{module}.{item.evaluated_name}"
+            self.aliases.append(
+                Alias(node, item, path, path, module, item.evaluated_alias or item.evaluated_name)
+            )
+        return False
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """Collect ``NAME = chain``."""
+        target, path = node.targets[0].target, dotted(node.value)
+        if path and len(node.targets) == 1 and isinstance(target, cst.Name):
+            alias = Alias(node, None, path, path, None, target.value)
+            self.assigned[target] = self.assigned[_first(node.value)] = alias
+
+    def visit_NameItem(self, node: cst.NameItem) -> None:
+        """Collect what is declared ``global`` or ``nonlocal``."""
+        self.declared.add(node.name.value)
+
+    def visit_Name(self, node: cst.Name) -> None:
+        """Collect the chain that starts here."""
+        no_expression = (cst.Param, cst.NameItem, *DEFINITIONS)
+        if self._scopes.get(node) is not None and not isinstance(self._parents[node], no_expression):
+            self._add_chain(node, self.scope_of(node))
+
+    def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        """Collect the string, and the chains in it where it is an annotation."""
+        if self.is_annotation(node):
+            self._read_annotation(node)
+        value = text_of(node)
+        if value is not None and not isinstance(self._parents[node], cst.Expr):
+            self.strings.append((node, value))
+
+    def visit_FormattedStringText(self, node: cst.FormattedStringText) -> None:
+        """Collect the constant part of an f-string."""
+        self.strings.append((node, node.value))
+
+    def _read_annotation(self, node: cst.SimpleString) -> None:
+        found = _QUOTED.match(node.value)
+        if not found or "\\" in found[2] or "\n" in found[2]:
+            return
+        try:
+            expression = cst.parse_expression(found[2])
+        except cst.ParserSyntaxError:
+            return
+        wrapper = metadata.MetadataWrapper(
+            cst.Module([cst.SimpleStatementLine([cst.Expr(expression)])]), unsafe_skip_copy=True
+        )
+        parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
+        self._parents = {**parents, **self._parents}
+        self.quoted[node] = expression
+        names = [each for each in parents if isinstance(each, cst.Name)]
+        for name in names:
+            parent = parents[name]
+            if not (isinstance(parent, cst.Attribute) and parent.attr is name):
+                self._add_chain(name, self.scope_of(node), node)
+
+    def _add_chain(self, node: Any, scope: Any, anchor: Any = None) -> None:
+        nodes = [node]
+        while isinstance(parent := self._parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
+            nodes.append(parent)
+        attributes = [each.attr.value for each in nodes[1:]] + self._got_attribute(nodes[-1])
+        stored = self._is_stored(nodes[-1])
+        self.chains.append(Chain(tuple(nodes), tuple(attributes), scope, stored, anchor or node))
+
+    def _got_attribute(self, node: Any) -> list[str]:
+        """Return the name in ``getattr(node, "name")``; with a default it need not be there."""
+        argument = self._parents[node]
+        call = self._parents[argument] if isinstance(argument, cst.Arg) else None
+        if not isinstance(call, cst.Call) or last_name(call.func) != "getattr" or len(call.args) != 2:
+            return []
+        name = text_of(call.args[1].value)
+        return [name] if name and call.args[0] is argument else []
+
+    def _is_stored(self, node: Any) -> bool:
+        parent = self._parents[node]
+        if isinstance(parent, (cst.AugAssign, cst.AnnAssign, cst.For, cst.CompFor, cst.NamedExpr)):
+            return parent.target is node
+        return isinstance(parent, (cst.AssignTarget, cst.Del, cst.AsName))
+
+    # Where things stand
+
+    def start(self, node: Any) -> Place:
+        """Return the line and the column of ``node``, both counted from 1."""
+        start = self.metadata[metadata.PositionProvider][node].start  # type: ignore[attr-defined]
+        return start.line, start.column + 1
+
+    def is_left_alone(self, node: Any) -> bool:
+        """Tell whether a comment ``# autoxla: ignore[…]`` on the line means this command."""
+        found = _IGNORE.search(self._lines[self.start(node)[0] - 1])
+        codes = [code for code in (found[1] or "").split(",") if code.strip()] if found else []
+        return found is not None and (not codes or any(map(_OWN_CODE.match, codes)))
+
+    def ancestors(self, node: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield each ancestor with the child through which it is reached."""
+        while (parent := self._parents.get(node)) is not None:
+            yield parent, node
+            node = parent
+
+    def scope_of(self, node: Any) -> Any:
+        """Return the scope in which ``node`` stands."""
+        while self._scopes.get(node) is None:
+            node = self._parents[node]
+        return self._scopes[node]
+
+    def is_alone(self, statement: Any) -> bool:
+        """Tell whether nothing else stands on the statement's line, so that a line may follow it."""
+        line = self._parents[statement]
+        return isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
+
+    def is_direct(self, statement: Any) -> bool:
+        """Tell whether a statement stands in its module, function or class itself, under no condition."""
+        block = self._parents[self._parents[statement]]
+        owner = self._parents[block] if isinstance(block, cst.IndentedBlock) else block
+        return isinstance(owner, (cst.Module, *DEFINITIONS))
+
+    def branches(self, statement: Any) -> dict[Any, str]:
+        """Return the ``try`` and ``if`` statements around a statement, each with the arm it stands in."""
+        found = {}
+        for parent, child in self.ancestors(statement):
+            if isinstance(parent, DEFINITIONS):
+                break
+            if isinstance(parent, (cst.If, *_TRIES)):
+                handler = isinstance(child, (cst.ExceptHandler, cst.ExceptStarHandler))
+                found[parent] = "body" if child is parent.body else "handler" if handler else "else"
+        return found
+
+    def is_annotation(self, node: Any) -> bool:
+        """Tell a string in an annotation, and not in a ``Literal`` there."""
+        for parent, _ in self.ancestors(node):
+            is_literal = isinstance(parent, cst.Subscript) and last_name(parent.value) == "Literal"
+            if is_literal or isinstance(parent, (cst.Call, *_STATEMENTS)):
+                return False
+            if isinstance(parent, cst.Annotation):
+                return True
+        return False
+
+    def receivers(self, node: Any) -> set[str]:
+        """Return the names of what a string is handed to: called, indexed, compared with, assigned to."""
+        found: set[str] = set()
+        for parent, child in self.ancestors(node):
+            if isinstance(parent, cst.Call) and child is not parent.func:
+                found.add(last_name(parent.func))
+            elif isinstance(parent, cst.Subscript):
+                found.add(last_name(parent.value))
+            elif isinstance(parent, cst.Comparison):
+                found.update(last_name(part.comparator) for part in parent.comparisons)
+            elif isinstance(parent, cst.Assign):
+                found.update(last_name(part.target) for part in parent.targets)
+            elif isinstance(parent, (cst.AnnAssign, cst.AugAssign)):
+                found.add(last_name(parent.target))
+            if isinstance(parent, (cst.Lambda, *_STATEMENTS)):
+                break
+        return found
+
+    # What names stand for
+
+    def bindings(self, scope: Any, name: str) -> list[Any]:
+        """Return libcst's assignments of ``name`` as seen from ``scope``, without builtins."""
+        return [found for found in scope[name] if not isinstance(found, metadata.BuiltinAssignment)]
+
+    def aliases_of(self, binding: Any) -> list[Alias]:
+        """Return what of an import statement or of ``NAME = chain`` makes ``binding``."""
+        made = self.assigned.get(binding.node)
+        name = binding.name.split(".")[0]
+        imported = [each for each in self.aliases if each.statement is binding.node and each.name == name]
+        return [made] if made else imported
+
+    def origins(self, scope: Any, name: str, seen: frozenset[Any] = frozenset()) -> frozenset[str | None]:
+        """Return what ``name`` may stand for in ``scope``; empty where it is bound nowhere."""
+        found: set[str | None] = set()
+        for binding in self.bindings(scope, name):
+            if binding not in seen:
+                found |= self._origins_of(binding, seen | {binding})
+        return frozenset(found)
+
+    def _origins_of(self, binding: Any, seen: frozenset[Any]) -> frozenset[str | None]:
+        if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
+            return frozenset(alias.origin for alias in self.aliases_of(binding))
+        value = self._value_of(binding.node)
+        root, dot, rest = dotted(value).partition(".")
+        if root in ("", NOTHING):
+            return frozenset({root or None})
+        below = self.origins(self.scope_of(value), root, seen)
+        known = (each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below)
+        return frozenset(known) or frozenset({None})
+
+    def _value_of(self, node: Any) -> Any:
+        """Return what is assigned to the target ``node``, and to it alone."""
+        target = self._parents.get(node)
+        owner = self._parents.get(target)
+        if isinstance(target, cst.AssignTarget) and isinstance(owner, cst.Assign) and len(owner.targets) == 1:
+            return owner.value
+        is_value = isinstance(target, (cst.AnnAssign, cst.NamedExpr)) and target.target is node
+        return target.value if is_value else None
+
+
+def parse(text: str) -> cst.Module:
+    """Return the tree of ``text``. Raises `SourceError`."""
+    check_syntax(text)
+    try:
+        module = cst.parse_module(text)
+    except cst.ParserSyntaxError as error:
+        raise SourceError(error.raw_line, error.message) from None
+    if module.code != text:
+        raise SourceError(1, "libcst would not give it back to the letter")
+    return module
+
+
+def check_syntax(text: str) -> None:
+    """Raise `SourceError` where Python would refuse the text.
+
+    libcst's parser tells no line for some errors, and ends the process on what is nested too deeply,
+    for which Python's own has a limit.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
+    except SyntaxError as error:
+        raise SourceError(error.lineno or 1, error.msg) from None
+    except (ValueError, MemoryError, RecursionError) as error:
+        raise SourceError(1, str(error) or "it is nested too deeply") from None
+
+
+def module_of(node: cst.ImportFrom) -> str:
+    """Return the dotted module of a from-import, relative as it is written."""
+    return "." * len(node.relative) + dotted(node.module)
+
+
+def dotted(node: Any) -> str:
+    """Return a chain such as ``a.b.c`` as text; "" for any other expression."""
+    if isinstance(node, cst.Attribute):
+        value = dotted(node.value)
+        return value and f"{value}.{node.attr.value}"
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def last_name(node: Any) -> str:
+    """Return the last name of a chain; "" for most other expressions."""
+    return node.attr.value if isinstance(node, cst.Attribute) else str(getattr(node, "value", ""))
+
+
+def text_of(node: Any) -> str | None:
+    """Return the value of a string that is no bytes; None for any other expression."""
+    try:
+        value = node.evaluated_value if isinstance(node, cst.SimpleString) else None
+    except (SyntaxError, ValueError):
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _first(node: Any) -> Any:
+    while isinstance(node, cst.Attribute):
+        node = node.value
+    return node
