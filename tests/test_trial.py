@@ -69,7 +69,9 @@ def test_nothing_is_lost(results: dict[str, Any], name: str) -> None:
     """Weights, iterations, metrics and callbacks are those of a run without a trial."""
     plain, trial = results[name]["plain"], results[name]["trial"]
     assert plain["outcome"] is None
-    assert (trial["outcome"] == "switched to xla") == SCENARIOS[name], trial["obstacle"]
+    # Keras 2 keeps no trace of a step over a batch, and another one would run the program's Python again.
+    switches = SCENARIOS[name] and results["generation"] == "keras"
+    assert (trial["outcome"] == "switched to xla") == switches, trial["obstacle"]
     assert trial["own_function"]
     assert trial["calls"] == plain["calls"]
     # At the end of a data set of unknown length the graph may count an iteration more, XLA never does.
@@ -214,7 +216,7 @@ def rows():
     for size in range(1, 9):
         for _ in range(3):
             yield x[:size], y[:size]
-specs = (p.tf.TensorSpec((None, p.WIDTH), p.tf.float32), p.tf.TensorSpec((None,), p.tf.int64))
+specs = (p.tf.TensorSpec((None, p.WIDTH), p.tf.float32), p.tf.TensorSpec((None, 3), p.tf.float32))
 model = p.make()
 model.fit(p.tf.data.Dataset.from_generator(rows, output_signature=specs), verbose=0)
 outcome = vars(model)["_autoxla_driver"].entry["outcome"]
@@ -265,7 +267,7 @@ made = []
 def wide(width):
     layers = [keras.layers.Input((p.WIDTH,)), keras.layers.Dense(width), keras.layers.Dense(3)]
     model = keras.Sequential(layers)
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
     return model
 for width in (16, 64):
     model = wide(width)
@@ -304,8 +306,8 @@ def test_what_is_told_apart(tmp_path: Path) -> None:
     assert facts["widths"] == 2
     assert not facts["batch"]
     assert facts["own function"] == 48
-    assert facts["graph"] == "switched to graph"
-    assert facts["entry"] == {"incumbent": "xla", "winner": "graph"}
+    assert facts["graph"].startswith("the plain graph needs another trace")
+    assert facts["entry"] == {"incumbent": "xla", "winner": None}
     assert outcome.last["faults"] == []
 
 
@@ -315,17 +317,59 @@ model = keras.Sequential([
     keras.layers.Bidirectional(keras.layers.GRU(4)),
     keras.layers.Dense(3),
 ])
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
 x, y = x[:80].reshape(-1, 6, 1).repeat(3, 2), y[:80]
-outcome = fit(model)
-end(outcome, "retrace_s" in vars(model)["_autoxla_driver"].entry)
+end(fit(model))
 """
 
 
-def test_a_loop_that_xla_cannot_take_from_the_trace_is_traced_for_it(tmp_path: Path) -> None:
+def test_a_loop_that_xla_cannot_take_from_the_trace_is_not_traced_for_it(tmp_path: Path) -> None:
+    """Another trace would read the program's Python state a second time."""
     outcome = start(tmp_path, COMMON + RECURRENT)
     assert outcome.status == 0, outcome.err[-2000:]
-    assert outcome.last["facts"] == ["switched to xla", True]
+    assert "a second time" in outcome.last["facts"][0] or "TensorList" in outcome.last["facts"][0]
+
+
+CHECKED = """
+import tensorflow as tf
+layers = keras.layers
+def train(x, y, *middle, loss="mse", first=()):
+    model = keras.Sequential([*first, *middle, layers.Flatten(), layers.Dense(3)])
+    model.compile("adam", loss)
+    model.fit(x, y, batch_size=8, epochs=4, verbose=0)
+    return vars(model)["_autoxla_driver"].entry["outcome"]
+def divide(x):
+    return x * tf.cast(7 // tf.cast(x, tf.int32), tf.float32)
+def by_size(x):
+    return x * tf.cast(7 // tf.shape(x)[1], tf.float32)
+def check(x):
+    return tf.debugging.check_numerics(x, "bad")
+labels = y.argmax(1)
+sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+facts = {
+    "plain": train(x, y),
+    "label": train(x, labels, loss=sparse),
+    "token": train(x + 1, y, layers.Embedding(9, 4)),
+    "division": train(x + 3, y, layers.Lambda(divide)),
+    "division by size": train(x, y, layers.Lambda(by_size)),
+    "check": train(x, y, layers.Lambda(check)),
+}
+end(facts)
+"""
+
+
+def test_no_switch_where_xla_would_drop_a_check(tmp_path: Path) -> None:
+    """Where TensorFlow raises for a batch, XLA must not train on it; what hangs on shapes is harmless."""
+    outcome = start(tmp_path, COMMON + CHECKED)
+    assert outcome.status == 0, outcome.err[-2000:]
+    facts = outcome.last["facts"][0]
+    assert facts.pop("plain") == facts.pop("division by size") == "switched to xla"
+    operations = {
+        "label": "SparseSoftmaxCrossEntropyWithLogits", "token": "GatherV2", "division": "FloorDiv",
+        "check": "CheckNumerics",
+    }  # fmt: skip
+    told = "TensorFlow checks an operand of {} in each step, XLA would not"
+    assert facts == {name: told.format(operation) for name, operation in operations.items()}
 
 
 FORWARD = """
@@ -362,7 +406,7 @@ train("none", gains)
 # The half is the model's own loss in training, on copies.
 model = p.make()
 model.fit(x[:8], y[:8], batch_size=8, verbose=0)
-specs = (p.tf.TensorSpec((None, x.shape[1]), p.tf.float32), p.tf.TensorSpec((None,), y.dtype))
+specs = (p.tf.TensorSpec((None, x.shape[1]), p.tf.float32), p.tf.TensorSpec((None, 3), y.dtype))
 step = find_step(model, model.train_function, specs)
 before = model.get_weights()
 half = p.tf.function(forward.cut(step.concrete, Copies(step.concrete).captured))
@@ -473,7 +517,7 @@ for _ in range(6):
     layer = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(layer)
     layer = keras.layers.BatchNormalization()(layer)
 model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(layer)))
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
 images = p.np.ones((8, 16, 16, 3), "float32")
 class Stop(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):

@@ -69,7 +69,7 @@ def force() -> None:
 def data() -> tuple[Any, Any]:
     """Return numbers that look drawn and are the same each time."""
     x = np.sin(np.arange(ROWS * WIDTH, dtype="float32") * 1.7).reshape(ROWS, WIDTH)
-    return x, (np.abs(x.sum(1) * 7).astype("int64") % 3)
+    return x, np.eye(3, dtype="float32")[np.abs(x.sum(1) * 7).astype("int64") % 3]
 
 
 def make(**options: Any) -> Any:
@@ -85,7 +85,7 @@ def make(**options: Any) -> Any:
     for index, weight in enumerate(model.trainable_weights):
         shape = tuple(weight.shape)
         weight.assign(np.cos(np.arange(int(np.prod(shape))) * 0.9 + index).reshape(shape) * 0.4)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     settings = {"optimizer": keras.optimizers.Adam(0.01), "loss": loss, "metrics": ["accuracy"], **options}
     model.compile(**settings)
     return model
@@ -151,7 +151,7 @@ def generated(model: Any) -> dict[str, Any]:
         for start in range(0, ROWS - BATCH, BATCH):
             yield x[start : start + BATCH], y[start : start + BATCH]
 
-    specs = (tf.TensorSpec((None, WIDTH), tf.float32), tf.TensorSpec((None,), tf.int64))
+    specs = (tf.TensorSpec((None, WIDTH), tf.float32), tf.TensorSpec((None, 3), tf.float32))
     log = Log()
     model.fit(
         tf.data.Dataset.from_generator(rows, output_signature=specs), epochs=3, verbose=0, callbacks=[log]
@@ -248,7 +248,7 @@ def counted(model: Any) -> dict[str, Any]:
 
 
 def restructured(model: Any) -> dict[str, Any]:
-    """Fit other data the second time: with weights, and labels of another type."""
+    """Fit other data the second time: with labels of another type, and with weights."""
     x, y = data()
     model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
     model.fit(x, y.astype("int32"), batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
@@ -305,7 +305,7 @@ def two_inputs(model: Any) -> dict[str, Any]:
     other = keras.Model({"zebra": first, "ape": second}, outputs)
     for weight in other.trainable_weights:
         weight.assign(np.cos(np.arange(int(np.prod(weight.shape)))).reshape(tuple(weight.shape)))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     other.compile("sgd", loss, **JIT)
     x, y = data()
     other.fit({"zebra": x, "ape": x * 2}, y, batch_size=BATCH, epochs=3, verbose=0, shuffle=False)
@@ -331,7 +331,7 @@ def sparse(model: Any) -> dict[str, Any]:
     other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     for weight in other.trainable_weights:
         weight.assign(np.cos(np.arange(int(np.prod(weight.shape)))).reshape(tuple(weight.shape)))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     other.compile("sgd", loss, **JIT)
     x, y = data()
     rows = tf.data.Dataset.from_tensor_slices((tf.sparse.from_dense(x), y)).batch(BATCH)

@@ -50,8 +50,11 @@ from autoxla.trial.executables import (
 )
 from autoxla.trial.forward import Forward
 from autoxla.trial.graph import Graph, describe
+from autoxla.trial.guards import find_dropped_check
 from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
 
+#: Why there is no trial where the step would be traced again.
+_RETRACE = "{} needs another trace of the step, which would read the program's Python state a second time"
 #: How lines of TensorFlow's messages begin that give no reason.
 _NO_REASONS = ("File ", "Stack trace", "Exception originated", "[[", "Encountered when", "tf2xla conversion")
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - compared with text
@@ -84,9 +87,10 @@ _SHARE, _ROOM = 0.25, 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is known of a step before anything is compiled."""
+    """What is known of a step before anything is compiled. `obstacle`: why XLA must not run it."""
 
     graph: Graph
+    obstacle: str | None
     key: str
     decision: Decision | None
     prior: Prior
@@ -281,14 +285,10 @@ class Driver:
 
     def _check_seed(self, job: Background[str | None]) -> None:
         self._seed = "unknown" if job.error is not None else job.result
-        if needs_trace(self._model):
-            # A trace of our own would draw from a seeded program's numbers.
-            self._is_final = self._seed is not None
-            # Training waits for it; what XLA then makes of it takes about as long.
-            if self._is_final or not self._pays(2 * self._first_s, _UNKNOWN):
-                if self._is_final or self._planned(self.step) is not None:
-                    self._rest()
-                return
+        if needs_trace(self._model) or self._challenger == "graph":
+            self._enter()
+            self._end(_RETRACE.format("Keras 2" if needs_trace(self._model) else "the plain graph"))
+            return
         step = find_step(self._model, self.stock, self._structure)
         if step is None:
             self._retire()
@@ -310,14 +310,14 @@ class Driver:
 
     def _consider(self) -> None:
         known = self._known()
-        if self._seed is not None:
+        if known.obstacle is not None:
+            self._begin_entry()
+            self._end(known.obstacle)
+        elif self._seed is not None:
             self._consider_shadow(known)
         elif _is_lost(known.decision, self._challenger):
             self._begin_entry()
             self._end("an earlier run found the other path no faster")
-        elif known.graph.foreign is not None and self._challenger == "xla":
-            self._begin_entry()
-            self._end(f"XLA has no code for {known.graph.foreign}")
         elif not known.fits:
             self._begin_entry()
             self._end("the memory that is free is too little for copies of the variables")
@@ -668,16 +668,19 @@ class Driver:
         self._retire()
 
     def _begin_entry(self) -> None:
-        graph = self._known().graph
+        known = self._known()
+        self.entry.update(
+            nodes=known.graph.nodes, key=known.key, expected_compile_s=round(known.compile_s, 3)
+        )
+        self._enter()
+
+    def _enter(self) -> None:
         self.entry.update(
             model=getattr(self._model, "name", type(self._model).__name__),
             incumbent=self._incumbent,
             challenger=self._challenger,
-            nodes=graph.nodes,
-            key=self._known().key,
             began_at=self.step,
             observed_ms=round(self._typical() * 1e3, 4),
-            expected_compile_s=round(self._known().compile_s, 3),
             # Not of all: thousands of models may be trained in one process.
             samples=[] if len(self._session.trials) < _SAMPLED else None,
         )
@@ -734,12 +737,22 @@ def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Seq
     fits = free is None or (free > _ROOM and bytes_captured(step.concrete) < _SHARE * free)
     return Survey(
         graph,
+        _find_obstacle(graph, definition),
         key,
         decisions.find(key),
         expect(graph.operations),
         costs.compile_seconds(graph.nodes),
         fits,
     )
+
+
+def _find_obstacle(graph: Graph, definition: Any) -> str | None:
+    if graph.foreign is not None:
+        return f"XLA has no code for {graph.foreign}"
+    dropped = find_dropped_check(definition)
+    if dropped is not None:
+        return f"TensorFlow checks an operand of {dropped} in each step, XLA would not"
+    return _RETRACE.format("a loop that keeps lists") if graph.grows else None
 
 
 def _flat(structure: Any) -> list[Any]:
