@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.facts import Situation
 from autoxla.records.compiled import keep, prepare, run_folder
-from autoxla.situation.compiler import VARIABLES, name_compiler
+from autoxla.situation.compiler import VARIABLES
 from autoxla.situation.environment import APPLIED
 
 _FLAGS = "TF_XLA_FLAGS"
@@ -21,10 +19,9 @@ class Compiled:
     `dropped` names the entries that were damaged.
     """
 
-    def __init__(self, situation: Situation, top: Path) -> None:
-        path = [entry for entry in sys.path if isinstance(entry, str)]
-        self.folder = run_folder(top / name_compiler(situation, path))
-        self.dropped = prepare(self.folder)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.dropped = prepare(folder)
         self._before = _values()
         os.register_at_fork(after_in_child=self._leave_to_parent)
 

@@ -15,9 +15,15 @@ from pathlib import Path
 
 from autoxla import WATCHED
 from autoxla.facts import Evidence, Place, Reading
+from autoxla.places import cache_folder
 from autoxla.records import Store
 
 _LARGEST = 1 << 22  # bytes of a source file; a larger one is not hashed
+
+
+def learned_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder of these records."""
+    return cache_folder(environ) / "learned"
 
 
 def recall(reading: Reading, arguments: Sequence[str], store: Store) -> Reading:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -25,12 +24,13 @@ def headline(findings: Sequence[Finding], program: str | None) -> str:
 
     Of errors, one that is left goes before one that is cured.
 
-    ``program`` is a word for the command line, empty where there is none, None in a notebook.
+    ``program`` is what follows on the command line, quoted for it; empty where nothing is, None in a
+    notebook.
     """
     gravest = min(findings, key=_rank)
     more = f" (+{len(findings) - 1} more)" if len(findings) > 1 else ""
     remedy = f"{_DONE if gravest.applied else '; '}{gravest.remedy}"
-    command = f"python -m autoxla explain {shlex.quote(program)}" if program else "python -m autoxla explain"
+    command = f"python -m autoxla explain {program}".rstrip()
     command = "autoxla.explain()" if program is None else command
     return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}{remedy}{more}; {command}"
 

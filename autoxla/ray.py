@@ -19,14 +19,12 @@ from pathlib import Path
 
 import autoxla
 from autoxla.commands.env import changes
-from autoxla.commands.programs import folder_of, read_script, with_reading
 from autoxla.facts import Plan, Settings, Situation
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
-from autoxla.policies import decide
-from autoxla.session import ROOT, current, program, program_folder, read_running_program, say_plan
-from autoxla.settings import VARIABLES, BadSettingError, read_settings
-from autoxla.situation import gather
+from autoxla.planning import Planned, Subject, assemble, name_command, subject_from
+from autoxla.session import ROOT, current, program, running_subject, say_plan
+from autoxla.settings import VARIABLES, BadSettingError
 from autoxla.situation.environment import WATCHED_PREFIX
 
 #: What chooses an execution path on any machine, unlike paths and devices.
@@ -48,37 +46,37 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
     if not isinstance(theirs, Mapping):
         raise TypeError(f"env_vars={theirs!r}: Ray takes a dict of strings")
     try:
-        situation, plan = _decide(None if script is None else Path(script))
+        subject, planned = _assemble(None if script is None else Path(script))
     except BadSettingError as error:
         say(f"{error}; the workers run without autoxla")
         return runtime_env
+    situation = planned.situation
     if situation.settings.mode == "off":
         return runtime_env
-    _announce(situation, plan, script)
-    variables = {**_chosen(situation), **_carry(situation.settings), **_planned(plan), **theirs}
+    _announce(planned, None if script is None else name_command(subject.program))
+    variables = {**_chosen(situation), **_carry(situation.settings), **_planned(planned.plan), **theirs}
     return {**runtime_env, "env_vars": {**variables, **_python_path(theirs)}}
 
 
-def _decide(script: Path | None) -> tuple[Situation, Plan]:
-    """Return situation and plan of a worker: a new process here, whatever this one has imported."""
+def _assemble(script: Path | None) -> tuple[Subject, Planned]:
+    """Return the plan of a worker: a new process here, whatever this one has imported."""
     if script is not None and not script.exists():
         raise FileNotFoundError(f"{script}: there is no such file")
-    folder = program_folder() if script is None else folder_of(script)
-    settings, declared = read_settings(folder, os.environ, current().configured)
-    situation = gather(settings, declared, environ=os.environ, importing=None, modules={})
-    reading = read_running_program() if script is None else read_script(script)
-    situation = with_reading(situation, reading)
-    return situation, decide(situation)
+    subject = running_subject() if script is None else subject_from([os.fspath(script)])
+    # Its variables are still to be set there, and many workers get them.
+    configured = current().configured
+    planned = assemble(subject, os.environ, configured=configured, modules={}, is_one_process=False)
+    return subject, planned
 
 
-def _announce(situation: Situation, plan: Plan, script: str | os.PathLike[str] | None) -> None:
-    """Say what was found, once if it is about this program."""
+def _announce(planned: Planned, other: str | None) -> None:
+    """Say what was found, of this program once; ``other`` names another one."""
     session = current()
-    if script is not None:
-        say_plan(situation, plan, os.fspath(script))
+    if other is not None:
+        say_plan(planned, other)
     elif not session.began and not session.is_announced:
         session.is_announced = True
-        say_plan(situation, plan, program())
+        say_plan(planned, program())
 
 
 def _chosen(situation: Situation) -> dict[str, str]:

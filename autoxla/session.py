@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shlex
 import sys
 from _thread import RLock
 from collections.abc import Callable, Iterable, Mapping
@@ -23,28 +24,34 @@ from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Literal
 from weakref import WeakKeyDictionary
 
-from autoxla import WATCHED
-from autoxla.facts import Finding, Place, Plan, Reading, Setting, Settings, Situation, Usage
+from autoxla.facts import Finding, Place, Plan, Setting, Situation
 from autoxla.hooks import boundary, finder
 from autoxla.hooks.targets import KERAS_PACKAGES, TARGETS
-from autoxla.learned import learn, recall
+from autoxla.learned import learn, learned_folder
+from autoxla.lookahead import find_program
 from autoxla.notice import headline, notify
 from autoxla.places import cache_folder
+from autoxla.planning import (
+    PROBE,
+    Planned,
+    Start,
+    Subject,
+    add_reading,
+    assemble,
+    name_command,
+    read_subject,
+    shorten,
+    subject_of,
+    survey,
+)
 from autoxla.policies import decide
-from autoxla.policies.packages import PACKAGES
-from autoxla.policies.usage import KERAS_FREE, summarise
-from autoxla.readers import intended
 from autoxla.records import Store
 from autoxla.report import PAGES, First, write_report
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.siblings import is_later, is_part
-from autoxla.situation import gather
 from autoxla.situation.cluster import read_tf_config
-from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, remembered, restore
-from autoxla.situation.workers import counts_many, rank, runs_parts
-from autoxla.tuned import programs_folder
-from autoxla.tuned import recall as recall_tuned
+from autoxla.situation.workers import rank, runs_parts
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -71,8 +78,6 @@ METHOD_HOOKS = (
 PROBE_HOOKS = tuple(
     (target.module, "autoxla.trial.probe", "hook") for target in TARGETS if target.role == "train"
 )
-#: Names the file in which that command says what it asks for.
-PROBE = "AUTOXLA_PROBE"
 #: What is said on every worker of a job: how they differ, and that one is not heard.
 ABOUT_WORKERS = ("AX601", "AX602")
 #: What knows IPython.
@@ -87,8 +92,6 @@ _MOST = 1000
 _MOST_ALIKE, _MOST_SAID = 100, 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
-#: The modules whose own requirements say nothing new.
-BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 
@@ -113,7 +116,6 @@ class Session:
         self.program: str | None = ""
         self.read_values: dict[str, str | None] = {}
         self.imports: list[str] = []
-        self.learned: Store | None = None
         self.compiled: Compiled | None = None
         self._lock = RLock()
         self._made_at = perf_counter()
@@ -141,30 +143,40 @@ class Session:
     def _plan(self, name: str | None) -> None:
         # Kept, since the main module's file is gone at exit.
         self.program = program()
+        subject = running_subject()
         try:
-            settings, usage = read_settings(program_folder(), os.environ, self.configured)
+            declared = read_settings(subject.folder, os.environ, self.configured)
         except BadSettingError as error:
             self.complaint = str(error)
             self._stand_aside()
             return
-        if settings.mode == "off":
+        if declared[0].mode == "off":
             self._stand_aside()
             return
-        place = _importing_place()
-        situation = add_reading(_gather(settings, usage, name), read_running_program())
-        situation = replace(situation, usage=_with_import(situation.usage, name, place), restart=find_shell())
-        programs = Store(programs_folder(os.environ))
-        self.situation = self._with_xla_cache(_with_tuned(situation, programs))
-        self.plan = decide(self.situation)
-        self._carry_out(self.situation, programs)
+        planned = assemble(
+            subject,
+            os.environ,
+            declared=declared,
+            start=Start(name, _importing_place()),
+            restart=find_shell(),
+            is_part=_is_worker(),
+            open_cache=self._open_cache,
+        )
+        self.situation, self.plan = planned.situation, planned.plan
+        self._carry_out(planned)
 
-    def _carry_out(self, situation: Situation, programs: Store) -> None:
+    def _open_cache(self, folder: Path) -> None:
+        from autoxla.compiled import Compiled
+
+        self.compiled = Compiled(folder)
+
+    def _carry_out(self, planned: Planned) -> None:
         """Do what the plan says, or nothing of it: half of it may be worse than none."""
         environment = dict(os.environ)
         try:
-            self.findings = [*self.plan.findings, *list_ignored(_learned(), programs), *self._list_dropped()]
+            self.findings = [*planned.findings, *self._list_dropped()]
             self._install_aliases()
-            self._apply(situation.environment)
+            self._apply(planned.situation.environment)
         except Exception:
             self._drop_plan(environment)
             raise
@@ -183,20 +195,6 @@ class Session:
         place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
         message = f"{number} compiled program(s) were damaged or half written, and dropped"
         return [Finding("AX908", "info", message, "none: XLA compiles them again", place, applied=True)]
-
-    def _with_xla_cache(self, situation: Situation) -> Situation:
-        """Make the folder for what XLA compiles where the settings ask for it, before any flag names it."""
-        settings = situation.settings
-        is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
-        if not is_wanted or situation.cache_refused is not None:
-            return situation
-        from autoxla.compiled import Compiled
-
-        try:
-            self.compiled = Compiled(situation, cache_folder(os.environ) / "xla")
-        except OSError as error:
-            return replace(situation, cache_refused=str(error))
-        return replace(situation, xla_cache=str(self.compiled.folder))
 
     def _stand_aside(self) -> None:
         """Leave this process alone, and put back what a parent process set for its own program."""
@@ -315,7 +313,8 @@ class Session:
         return [f for f in later if f not in self.findings and not said & _SEEN_LATER[f.code]]
 
     def _look_again(self, before: Situation) -> Situation:
-        now = _gather(before.settings, before.usage, None)
+        path = running_subject().path
+        now = survey(before.settings, before.usage, os.environ, path=path, is_part=_is_worker())
         # What the plan set is not put back in this view: it is what TensorFlow read.
         environment = {**now.environment, **self._set_values(os.environ)}
         return replace(now, environment=environment, read_values=self.read_values, restart=before.restart)
@@ -324,10 +323,11 @@ class Session:
         """Say what a cell of a notebook, about to run, needs and what comes too late for it."""
         if self.situation is None:
             return
-        reading = read_running_program()
+        subject = running_subject()
+        reading = read_subject(subject, os.environ, Store(learned_folder(os.environ)))
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
-        findings = decide(add_reading(self._look_again(self.situation), reading)).findings
+        findings = decide(add_reading(self._look_again(self.situation), reading, subject.path)).findings
         said = {(finding.code, finding.message) for finding in self.findings}
         for finding in findings:
             is_new = finding.place.file == label and (finding.code, finding.message) not in said
@@ -339,7 +339,7 @@ class Session:
         if self.began:
             return not self.is_off
         try:
-            return read_settings(program_folder(), os.environ, self.configured)[0].mode != "off"
+            return read_settings(running_subject().folder, os.environ, self.configured)[0].mode != "off"
         except BadSettingError:
             return False
 
@@ -349,7 +349,13 @@ class Session:
             return
         # A cache that cannot be written is lost, and nothing else.
         with suppress(OSError):
-            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, _learned())
+            learn(
+                self.situation.reading,
+                sys.argv[1:],
+                self.imports,
+                self.compiles,
+                Store(learned_folder(os.environ)),
+            )
 
     def _set_values(self, environ: Mapping[str, str]) -> dict[str, str]:
         names = [setting.variable for setting in self.plan.settings]
@@ -373,7 +379,7 @@ class Session:
         if self.situation.settings.mode != "observe":
             _put(ROOT, str(os.getpid()))
         if not self.is_announced:
-            say_plan(self.situation, self.plan, self.program)
+            say_plan(Planned(self.situation, self.plan, ()), self.program)
 
     def write_report(self, *, last: bool = False) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
@@ -401,11 +407,12 @@ class Session:
             write_report(file, self.situation, self.plan, findings, *about, program)
 
 
-def say_plan(situation: Situation, plan: Plan, program: str | None) -> None:
+def say_plan(planned: Planned, program: str | None) -> None:
     """Say in one line what was found for ``program``, if that is worth it."""
+    plan, settings = planned.plan, planned.situation.settings
     changed = bool(plan.settings or plan.alias)
     worth = [f for f in plan.findings if f.level != "info" or (changed and f.applied)]
-    say_findings([f for f in worth if situation.settings.shows(f.code)], program)
+    say_findings([f for f in worth if settings.shows(f.code)], program)
 
 
 def _of_many(finding: Finding) -> Finding:
@@ -437,39 +444,6 @@ _session = Session()
 os.register_at_fork(after_in_child=lambda: setattr(_session, "_lock", RLock()))
 #: Whether the process of that number leaves the word to another; one made by fork asks anew.
 _later_parts: dict[int, bool] = {}
-
-
-def add_reading(situation: Situation, reading: Reading) -> Situation:
-    """Return ``situation`` with what the program's source says, and the packages that it names."""
-    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
-    versions = look_up(sorted(known[top] for top in tops if top in known), sys.path)
-    versions = {**situation.versions, **versions}
-    unknown = sorted(tops - known.keys() - KERAS_FREE - BACKENDS)
-    return replace(
-        situation,
-        versions=versions,
-        reading=reading,
-        usage=summarise(reading, versions, situation.usage),
-        requiring_keras_2=find_requiring(unknown, "tf-keras", sys.path),
-    )
-
-
-def _with_tuned(situation: Situation, programs: Store) -> Situation:
-    """Add what tuning this program found; a program that is being tuned takes the path it is given."""
-    settings = situation.settings
-    if PROBE in os.environ:
-        return replace(situation, settings=replace(settings, trial=False))
-    # Workers of one job must not differ by what each machine remembers.
-    if settings.mode != "auto" or situation.restart is not None or is_of_many(os.environ):
-        return situation
-    return recall_tuned(situation, sys.argv[1:], os.environ, programs)
-
-
-def is_of_many(environ: Mapping[str, str]) -> bool:
-    """Return whether this process is one of several workers of a job, which have to do the same."""
-    cluster = read_tf_config(environ)
-    return counts_many(environ) or (cluster is not None and len(cluster.training) > 1)
 
 
 def current() -> Session:
@@ -528,19 +502,21 @@ def _is_installed(file: str) -> bool:
     return Path(file).resolve().is_relative_to(Path(sys.prefix).resolve())
 
 
-def program_folder() -> Path:
-    """Return the folder whose ``pyproject.toml`` counts.
+def running_subject() -> Subject:
+    """Return the program of this process; where it is not known, a worker's main module tells the project."""
+    in_ipython = _find_in_ipython()
+    if in_ipython is not None and in_ipython.kind == "cells":
+        return subject_of(in_ipython, ())
+    found = in_ipython or find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
+    file = program_file() if found is None else None
+    folder = None if file is None or _is_installed(str(file)) else file.resolve().parent
+    return subject_of(found, sys.argv[1:], folder)
 
-    It is the script's; where the main module is a tool of the environment (pytest, gunicorn), it
-    is the folder in which that was started.
-    """
-    cells = find_cells()
-    if cells is not None:
-        return cells.folder
-    file = program_file()
-    if file is None or _is_installed(str(file)):
-        return Path.cwd()
-    return file.resolve().parent
+
+def plan_anew() -> Planned:
+    """Return the plan of this process as it would be made now. Raises `autoxla.settings.BadSettingError`."""
+    subject, configured = running_subject(), _session.configured
+    return assemble(subject, os.environ, configured=configured, restart=find_shell())
 
 
 def find_cells() -> Program | None:
@@ -566,24 +542,18 @@ def find_shell() -> Literal["the kernel", "IPython"] | None:
 
 
 def program() -> str | None:
-    """Return the program as a word for ``python -m autoxla explain``, empty where there is none.
+    """Return the program as ``python -m autoxla explain`` takes it, empty where there is none.
 
     None in a notebook, where nobody is at a command line.
     """
     if find_cells() is not None:
         return None
+    return name_command(running_subject().program) or _name_main()
+
+
+def _name_main() -> str:
     file = program_file()
-    return "" if file is None else _short(str(file))
-
-
-def _short(file: str) -> str:
-    if file.startswith("<"):
-        return file
-    try:
-        relative = os.path.relpath(file)
-    except OSError:  # the working directory is gone
-        return file
-    return file if relative.startswith("..") else relative
+    return "" if file is None else shlex.quote(shorten(str(file)))
 
 
 def _is_child() -> bool:
@@ -628,52 +598,6 @@ def _report_file(target: str) -> Path:
     return Path(".".join(part for part in (start, follower, number) if part) + ending)
 
 
-def _gather(settings: Settings, usage: Usage, importing: str | None) -> Situation:
-    if not _is_worker():
-        return gather(settings, usage, environ=os.environ, importing=importing)
-    # A worker of one program keeps that program's plan, which it inherited with the variables.
-    environ = {name: value for name, value in os.environ.items() if name != APPLIED}
-    situation = gather(settings, usage, environ=environ, importing=importing)
-    unchanged = restore(os.environ)[1] & frozenset(environ)
-    # Where only a spelling was put right, the choice is the user's as before.
-    respelt = {n for n, (old, new) in remembered(os.environ).items() if old and new and _means_same(old, new)}
-    return replace(situation, own=unchanged - respelt)
-
-
-def _means_same(old: str, new: str) -> bool:
-    return intended(old) is not None and intended(old) == intended(new)
-
-
-def read_running_program() -> Reading:
-    """Return what the source of this process' program says, and what its earlier runs taught."""
-    from autoxla.lookahead import find_program, read_program
-
-    in_ipython = _find_in_ipython()
-    if in_ipython is not None and in_ipython.kind == "cells":
-        return read_program(in_ipython)
-    found = in_ipython or find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
-    if found is None:
-        return Reading()
-    reading = read_program(found, cache=cache_folder(os.environ) / "lookahead")
-    return recall(reading, sys.argv[1:], _learned())
-
-
-def _learned() -> Store:
-    if _session.learned is None:
-        _session.learned = Store(cache_folder(os.environ) / "learned")
-    return _session.learned
-
-
-def list_ignored(*stores: Store) -> list[Finding]:
-    """Return a finding for each record that was left out; a folder that is refused has one of its own."""
-    return [
-        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in stores
-        for file, reason in dict.fromkeys(store.ignored)
-        if file != store.folder
-    ]
-
-
 def _remember(settings: Iterable[Setting]) -> None:
     """Leave for child processes what was set here, so that none takes it for the user's choice."""
     changes = {name: list(change) for name, change in remembered(os.environ).items()}
@@ -687,19 +611,6 @@ def _put(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     elif os.environ.get(name) != value:
         os.environ[name] = value
-
-
-def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
-    """Add to ``usage`` what the import that is under way tells: a bare keras is a generation."""
-    evidence = {**usage.evidence}
-    if place is not None:
-        evidence.setdefault("importing", place)
-    generation = {"tf_keras": 2, "keras": 3, "keras_core": 3}.get(name or "")
-    if generation is None or usage.keras is not None:
-        return replace(usage, evidence=evidence)
-    if place is not None:
-        evidence["keras"] = place
-    return replace(usage, keras=generation, evidence=evidence)  # type: ignore[arg-type]
 
 
 def _importing_place() -> Place | None:
@@ -720,7 +631,7 @@ def place_of(frame: FrameType | None) -> Place:
     """Return where ``frame`` is, as a program's author would name it."""
     if frame is None:
         return Place("program")
-    return Place(_name_cell(frame) or _short(frame.f_code.co_filename), frame.f_lineno)
+    return Place(_name_cell(frame) or shorten(frame.f_code.co_filename), frame.f_lineno)
 
 
 def _name_cell(frame: FrameType) -> str | None:

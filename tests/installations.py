@@ -162,9 +162,7 @@ class Site:
     def scene(self, **variables: str) -> Scene:
         environ = {"HOME": str(self.home), "AUTOXLA_CACHE": str(self.root / "cache"), **variables}
         path = [str(self.folder)]
-        situation = gather(
-            Settings(), Usage(), environ=environ, importing=None, modules={}, path=path, root=self.root
-        )
+        situation = gather(Settings(), Usage(), environ=environ, modules={}, path=path, root=self.root)
         inventory = take_inventory(path)
         folders = {"folder": self.program, "current": self.program, "root": self.root}
         return Scene(

@@ -21,7 +21,8 @@ import pytest
 from autoxla.commands.diagnosis import requirements
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Scene
-from autoxla.commands.programs import read_script, with_reading
+from autoxla.lookahead import Program, read_program
+from autoxla.planning import with_reading
 from installations import Site, build_library, make_environment
 from programs import clean_environment
 
@@ -456,7 +457,8 @@ def test_keras_is_an_error_where_the_program_needs_it(
     if code is not None:
         file = site.program / "train.py"
         file.write_text(code)
-        scene = replace(scene, situation=with_reading(scene.situation, read_script(file)))
+        reading = read_program(Program("script", str(file), site.program), path=scene.path)
+        scene = replace(scene, situation=with_reading(scene.situation, reading, None, scene.path))
     assert states(scene) == [state]
 
 

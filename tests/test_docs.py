@@ -24,6 +24,7 @@ from typing import Literal
 import pytest
 
 from autoxla.commands import MODULES, tune
+from autoxla.commands.arguments import split_program
 from autoxla.commands.migrate import main as migrate
 from autoxla.facts import Hardware, Plan, Plugin, Situation, Tuned, Usage
 from autoxla.guide.book import make_entries
@@ -386,7 +387,8 @@ def test_tune_understands_its_arguments() -> None:
     typed = [command.partition("autoxla tune ")[2] for command in commands() if "autoxla tune " in command]
     assert typed
     for words in typed:
-        assert tune._parse(words.split()).script.endswith(".py")
+        _, program = split_program(tune._parser(), words.split())
+        assert program[0].endswith(".py")
 
 
 # --- Pieces

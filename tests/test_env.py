@@ -233,7 +233,7 @@ def test_observe_sets_nothing(tmp_path: Path) -> None:
         (["missing.py"], {}, "AX902 error arguments: missing.py: there is no such file"),
         (["--format", "csh"], {}, "AX902 error arguments: argument --format"),
         (["--form", "sh"], {}, "AX902 error arguments: unrecognized"),
-        (["a.py", "b.py"], {}, "AX902 error arguments: "),
+        (["-m", "no_such_module"], {}, "AX902 error arguments: -m no_such_module: "),
         ([], {"AUTOXLA": "fast"}, "AX902 error environment:"),
     ],
 )

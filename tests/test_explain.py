@@ -167,12 +167,11 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
     """A run of the program finds them by the same keys."""
     (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
     code = (
-        "import os, pathlib\n"
-        "from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading\n"
+        "import os\n"
         "from autoxla.learned import program_key\n"
+        "from autoxla.planning import assemble, subject_from\n"
         "from autoxla.tuned import find_key\n"
-        "script = pathlib.Path('train.py')\n"
-        "situation = with_reading(gather_for(folder_of(script)), read_script(script))\n"
+        "situation = assemble(subject_from(['train.py']), os.environ).situation\n"
         "print(program_key(situation.reading, []), find_key(situation.reading, [], situation.versions))\n"
     )
     keys = run(["-c", code], tmp_path).out.split()
@@ -256,7 +255,7 @@ def test_no_backend_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "variables", "place"),
     [
-        (["missing.py"], {}, "AX902 error missing.py:"),
+        (["missing.py"], {}, "AX902 error arguments: missing.py:"),
         (["--jason"], {}, "AX902 error arguments:"),
         ([], {"AUTOXLA": "fast"}, "AX902 error environment:"),
     ],
@@ -286,5 +285,5 @@ def test_the_folder_of_the_script_counts(tmp_path: Path) -> None:
 
 
 def test_the_function_gives_the_same_text(tmp_path: Path) -> None:
-    outcome = run(["-c", "import autoxla; print(autoxla.explain(), end='')"], tmp_path)
-    assert outcome.out == explain(tmp_path).out
+    code = "import autoxla; print(autoxla.explain(), end='')"
+    assert run(["-c", code], tmp_path).out == explain(tmp_path, "-c", code).out

@@ -164,7 +164,7 @@ def test_reports_of_many_models_take_a_small_share_of_the_time(
     monkeypatch.setattr(session_module, "write_report", write)
     monkeypatch.setenv("AUTOXLA_REPORT", str(tmp_path / "report.json"))
     session = session_module.Session()
-    session.situation = gather(Settings(), Usage(), environ={}, importing=None, modules={})
+    session.situation = gather(Settings(), Usage(), environ={}, modules={})
     models, own = 3000, 0.1
     for number in range(models):
         clock.now += own
@@ -214,7 +214,7 @@ def test_a_fault_that_comes_again_and_again_does_not_grow(
 
 
 def test_a_report_tells_what_is_left_out() -> None:
-    plan = decide(situation := gather(Settings(), Usage(), environ={}, importing=None, modules={}))
+    plan = decide(situation := gather(Settings(), Usage(), environ={}, modules={}))
     data = as_data(situation, plan, [], left_out={"trials": 3, "compile": 0})
     assert data["left_out"] == {"trials": 3}
     assert "More than this report has" in render_page(data)

@@ -14,12 +14,14 @@ import pytest
 from autoxla.commands import check, explain, migrate, site
 from autoxla.commands.diagnosis import elf
 from autoxla.commands.diagnosis.inventory import take_inventory
-from autoxla.commands.programs import line_of, read_script
+from autoxla.commands.programs import line_of
 from autoxla.commands.site import RefusalError
 from autoxla.facts import Place, Reading
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.scripts import read_entry
 from autoxla.notice import notify, printable
+from autoxla.planning import read_subject, subject_from
+from autoxla.records import Store
 from autoxla.report import write_whole
 from autoxla.situation.distributions import find_requiring, find_versions
 from programs import HOME, clean_environment, run
@@ -140,7 +142,10 @@ def _metadata(pipe: Path) -> None:
 
 def _script(pipe: Path) -> None:
     assert read_entry(str(pipe)) is None
-    assert [reason for _, reason in read_script(pipe).unread] == ["it is not a regular file"]
+    assert [
+        reason
+        for _, reason in read_subject(subject_from([str(pipe)]), {}, Store(pipe.parent / "learned")).unread
+    ] == ["it is not a regular file"]
     assert line_of(Place(str(pipe), 1, 1)) == ""
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.session import is_of_many
+from autoxla.situation.cluster import is_of_many
 from autoxla.situation.workers import counts_many, rank, runs_parts
 from programs import Outcome, clean_environment, run
 

@@ -65,14 +65,12 @@ class Machine:
         self,
         environ: Mapping[str, str] | None = None,
         modules: Mapping[str, object] | None = None,
-        importing: str | None = "tensorflow",
     ) -> Situation:
         """Gather on this machine alone."""
         return gather(
             Settings(),
             Usage(),
             environ={"HOME": str(self.home), **(environ or {})},
-            importing=importing,
             modules=modules or {},
             path=[str(self.site)],
             root=self.root,
@@ -444,11 +442,11 @@ def test_no_content_of_keras_json_breaks_it(content: bytes, new_folder: Callable
 # What is loaded already.
 
 
-def test_loaded_modules_are_noted_but_not_the_one_that_starts(machine: Machine) -> None:
+def test_loaded_modules_are_noted(machine: Machine) -> None:
     spec = importlib.util.spec_from_loader("keras", None)
     modules = {name: ModuleType(name) for name in ("tensorflow", "keras", "tf_keras")}
     modules["tensorflow"].__spec__ = modules["keras"].__spec__ = spec
-    assert machine.gather(modules=modules, importing="keras").imported == {"tensorflow"}
+    assert machine.gather(modules=modules).imported == {"tensorflow", "keras"}
 
 
 def test_looking_does_not_load_a_lazy_module(machine: Machine) -> None:
@@ -459,7 +457,7 @@ def test_looking_does_not_load_a_lazy_module(machine: Machine) -> None:
     spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert machine.gather(modules={"keras": module}, importing=None).keras_backend is None
+    assert machine.gather(modules={"keras": module}).keras_backend is None
 
 
 @pytest.mark.parametrize(
@@ -490,7 +488,7 @@ import os, sys
 from autoxla.facts import Settings, Usage
 from autoxla.situation import gather
 finders = list(sys.meta_path)
-found = gather(Settings(), Usage(), environ=os.environ, importing="tensorflow")
+found = gather(Settings(), Usage(), environ=os.environ, path=sys.path)
 heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy", "importlib_metadata"} & set(sys.modules)
 print(sorted(heavy), sys.meta_path == finders)
 """
@@ -501,7 +499,7 @@ import tensorflow as tf
 from autoxla.facts import Settings, Usage
 from autoxla.situation import gather
 def look():
-    found = gather(Settings(), Usage(), environ=os.environ, importing=None)
+    found = gather(Settings(), Usage(), environ=os.environ)
     print(sorted(found.imported), found.devices_ready, found.keras_backend)
 look()
 tf.config.list_physical_devices()

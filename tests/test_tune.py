@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.commands import tune
+from autoxla.commands.arguments import parse
 from autoxla.commands.tuning import child
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.checking import find_difference, repeats
@@ -587,9 +588,12 @@ def test_bad_usage_is_one_line_and_status_2(words: list[str], said: str, tmp_pat
     assert (done.err.count("\n"), done.out) == (1, "")
 
 
-def test_the_arguments_behind_the_script_are_its_own() -> None:
-    options = tune._parse(["--steps", "5", "train.py", "--json", "--steps", "9"])
-    assert (options.steps, options.json, options.arguments) == (5, False, ["--json", "--steps", "9"])
+def test_the_arguments_behind_the_script_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["--steps", "5", "train.py", "--json", "--steps", "9"]
+    (tmp_path / "train.py").touch()
+    monkeypatch.chdir(tmp_path)
+    options, words = parse(tune._parser(), typed, only_in_front=True)
+    assert (options.steps, options.json, words) == (5, False, typed[2:])
 
 
 def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,10 @@
-"""``python -m autoxla doctor [SCRIPT]``: what is wrong with this environment, and the remedy.
+"""``python -m autoxla doctor [PROGRAM [ARGUMENTS]]``: what is wrong with this environment, and the remedy.
 
-Looks at what is installed, at the variables, the plug-ins and the folder of the program, for SCRIPT or for
-any program of this environment. Imports no backend, so that it works where import tensorflow does not.
---import-check also imports tensorflow, or what SCRIPT imports of the backends, in a process of its own
-with a limit of --timeout SECONDS (60), and explains how that ends.
+Looks at what is installed, at the variables, the plug-ins and the folder of the program, for PROGRAM (what
+python takes: a script, -m MODULE, -c CODE) or for any program of this environment. Imports no backend, so
+that it works where import tensorflow does not. --import-check also imports tensorflow, or what PROGRAM
+imports of the backends, in a process of its own with a limit of --timeout SECONDS (60), and explains how that
+ends.
 
 Each line has a state: ok, note, warning or error. What is ok is only counted without --verbose; --json
 gives all of it. -q, --quiet gives errors only, in JSON, too. Exit status: 0; 1 where a program would not
@@ -19,7 +20,7 @@ import sys
 
 USAGE = (
     "usage: python -m autoxla doctor [--json] [--verbose|--quiet] "
-    "[--import-check [--timeout SECONDS]] [SCRIPT]"
+    "[--import-check [--timeout SECONDS]] [PROGRAM [ARGUMENTS]]"
 )
 
 

@@ -1,6 +1,7 @@
-"""``python -m autoxla env [SCRIPT] [--format sh|dotenv|json|docker]``: the plan's settings, for schedulers.
+"""``python -m autoxla env [--format sh|dotenv|json|docker] [PROGRAM [ARGUMENTS]]``: the plan's settings.
 
-Prints the variables that the plan for SCRIPT sets in this environment, and runs nothing:
+Prints the variables that the plan for PROGRAM sets in this environment, and runs nothing. PROGRAM is what
+python takes (a script, a folder, a zip file, -m MODULE, -c CODE), or a notebook.
 
 sh      ``export NAME=VALUE`` and ``unset NAME``, quoted for any POSIX shell:
         eval "$(python -m autoxla env train.py)"
@@ -11,7 +12,8 @@ docker  NAME=VALUE, raw, for docker run --env-file, which takes quotes for part 
 `AUTOXLA_APPLIED` is printed with the settings. They are autoxla's choice, not the user's: a program
 that runs with autoxla under them is planned anew where it runs, and the next ``env`` in the same
 shell takes back what was only for the last program. To a program without autoxla it means nothing.
-Leave it out, and the values stand as chosen by the user.
+Leave it out, and the values stand as chosen by the user. The folder of ``xla_cache`` is each process' own and
+is not printed.
 
 A dotenv or docker file cannot take a variable away; such a one is named in a comment. A value that a
 format cannot carry is an error. Warnings and errors of the plan go to stderr as one line. Exit status:
@@ -20,24 +22,22 @@ format cannot carry is an error. Warnings and errors of the plan go to stderr as
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
-from autoxla.commands.programs import BAD_INPUT, folder_of, gather_for, is_left, read_script, with_reading
-from autoxla.facts import Plan, Setting, Situation
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
+from autoxla.commands.programs import BAD_INPUT, is_left
+from autoxla.facts import Setting
 from autoxla.notice import headline, say
-from autoxla.policies import decide
+from autoxla.planning import Planned, assemble, name_command, subject_from
 from autoxla.settings import BadSettingError
 from autoxla.situation.environment import APPLIED, restore
 
-USAGE = "usage: python -m autoxla env [--quiet] [SCRIPT] [--format sh|dotenv|json|docker]"
+USAGE = "usage: python -m autoxla env [--quiet] [--format sh|dotenv|json|docker] [PROGRAM [ARGUMENTS]]"
 
 #: Variables to set, by name; None takes one away.
 Values = Mapping[str, str | None]
@@ -51,11 +51,12 @@ class UnwritableError(ValueError):
 
 
 def main(argv: list[str]) -> int:
-    """Print the settings for the script in ``argv``; return the exit status."""
+    """Print the settings for the program in ``argv``; return the exit status."""
     try:
-        arguments = _parse(argv)
-        situation, plan = plan_for(arguments.script)
-        text = FORMATS[arguments.format](changes(os.environ, plan.settings))
+        options, words = parse(_parser(), argv)
+        subject = subject_from(words)
+        planned = assemble(subject, os.environ, is_one_process=False)
+        text = FORMATS[options.format](changes(os.environ, planned.plan.settings))
     except BadArgumentsError as error:
         return _fail(f"AX902 error arguments: {error}; {USAGE}")
     except BadSettingError as error:
@@ -64,19 +65,8 @@ def main(argv: list[str]) -> int:
         return _fail(f"AX902 error {error}")
     # As bytes: what a variable holds need not be text.
     sys.stdout.buffer.write(os.fsencode(text))
-    _warn(situation, plan, arguments)
-    return 2 if any(finding.code in BAD_INPUT for finding in plan.findings) else 0
-
-
-def plan_for(script: Path | None) -> tuple[Situation, Plan]:
-    """Return situation and plan of a program that does not run; without one, of the environment.
-
-    Raises `autoxla.settings.BadSettingError`.
-    """
-    situation = gather_for(Path.cwd() if script is None else folder_of(script))
-    if script is not None:
-        situation = with_reading(situation, read_script(script))
-    return situation, decide(situation)
+    _warn(planned, name_command(subject.program), quiet=options.quiet)
+    return 2 if any(finding.code in BAD_INPUT for finding in planned.findings) else 0
 
 
 def changes(environ: Mapping[str, str], settings: Iterable[Setting]) -> dict[str, str | None]:
@@ -148,23 +138,18 @@ FORMATS: Mapping[str, Callable[[Values], str]] = {
 _OTHER = "use --format sh or json"
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser(
         prog="python -m autoxla env",
+        usage="%(prog)s [--quiet] [--format FORMAT] [PROGRAM [ARGUMENTS]]",
         description=__doc__,
         formatter_class=HelpFormatter,
         epilog="example: python -m autoxla env --format docker train.py",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "script", nargs="?", type=Path, help="a program: a file, notebook, folder or zip file"
-    )
     parser.add_argument("--format", choices=FORMATS, default="sh", help="how the settings are written; sh")
     add_quiet(parser, "leave out the line on stderr, unless it is an error")
-    arguments = parser.parse_args(argv)
-    if arguments.script is not None and not arguments.script.exists():
-        raise BadArgumentsError(f"{arguments.script}: there is no such file")
-    return arguments
+    return parser
 
 
 def _fail(line: str) -> int:
@@ -172,11 +157,12 @@ def _fail(line: str) -> int:
     return 2
 
 
-def _warn(situation: Situation, plan: Plan, arguments: argparse.Namespace) -> None:
-    worth = [f for f in plan.findings if f.level != "info" and situation.settings.shows(f.code)]
-    told = [f for f in worth if is_left(f)] if arguments.quiet else worth
+def _warn(planned: Planned, program: str, *, quiet: bool) -> None:
+    settings = planned.situation.settings
+    worth = [f for f in planned.findings if f.level != "info" and settings.shows(f.code)]
+    told = [f for f in worth if is_left(f)] if quiet else worth
     if told:
-        say(headline(told, str(arguments.script or "")))
+        say(headline(told, program))
 
 
 def _require_name(name: str) -> None:

@@ -1,8 +1,9 @@
-"""``python -m autoxla explain [SCRIPT]``: what autoxla would do here, and why.
+"""``python -m autoxla explain [PROGRAM [ARGUMENTS]]``: what autoxla would do here, and why.
 
-Shows the plan for the environment in which it is called, and for SCRIPT if one is given: a file, a
-notebook, a folder or a zip file. It tells what the program is, what would be set and why, what is left
-alone, what earlier runs measured, and what other modes would do. Runs nothing, imports no backend.
+Shows the plan for the environment in which it is called, and for PROGRAM if one is given: what python takes
+(a script, a folder, a zip file, -m MODULE, -c CODE), or a notebook. It tells what the program is, what would
+be set and why, what is left alone, what earlier runs measured, and what other modes would do. Runs nothing,
+imports no backend.
 
 --quiet leaves only the findings of level error that nothing cures. Exit status: 0, or 2 where a setting, a
 flag variable or an argument is bad.
@@ -15,37 +16,23 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
 from autoxla.commands.explanation import Explanation, render_html
-from autoxla.commands.programs import (
-    BAD_INPUT,
-    as_line,
-    folder_of,
-    gather_for,
-    is_left,
-    learned_store,
-    read_script,
-    with_reading,
-)
+from autoxla.commands.programs import BAD_INPUT, as_line, is_left
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Plan, Situation
-from autoxla.lookahead import Program, read_program
 from autoxla.notice import printable, say
-from autoxla.policies import decide
+from autoxla.planning import Planned, assemble, name_command, subject_from
 from autoxla.records import Record, Store
 from autoxla.report import as_data, page_data, write_page
-from autoxla.session import list_ignored
 from autoxla.settings import BadSettingError
 from autoxla.situation.machine import digest, identity
 from autoxla.story import Row, Section, finding_lines, situation_data, tell
 from autoxla.trial.decisions import decisions_folder
-from autoxla.tuned import programs_folder
-from autoxla.tuned import recall as recall_tuned
 
-USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [--quiet] [SCRIPT]"
+USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [--quiet] [PROGRAM [ARGUMENTS]]"
 #: Characters of a name that make a column wider.
 _LONGEST_NAME = 28
 _FINDING_INDENT = " " * 8
@@ -55,26 +42,25 @@ _MEASURED = "Measured in earlier runs"
 
 
 def main(argv: list[str]) -> int:
-    """Print the plan for the script in ``argv``; return the exit status."""
+    """Print the plan for the program in ``argv``; return the exit status."""
     try:
-        options = _parse(argv)
-        if options.script is not None and not options.script.exists():
-            say(f"AX902 error {options.script}: there is no such file; {USAGE}")
-            return 2
-        situation, plan = _plan_for(options.script)
+        options, words = parse(_parser(), argv)
+        subject = subject_from(words)
+        planned = assemble(subject, os.environ)
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
     except BadSettingError as error:
         say(str(error))
         return 2
-    measured = [] if options.script is None else list(_measured_rows(options.script, situation))
+    program = name_command(subject.program)
+    measured = list(_measured_rows(program, planned.situation))
     try:
-        _show(options, situation, plan, measured)
+        _show(options, program, planned, measured)
     except OSError as error:
         say(f"AX902 error {options.html}: {error.strerror or error}")
         return 2
-    return 2 if any(finding.code in BAD_INPUT for finding in plan.findings) else 0
+    return 2 if any(finding.code in BAD_INPUT for finding in planned.findings) else 0
 
 
 def explain() -> str:
@@ -87,9 +73,8 @@ def explain() -> str:
     current = session.current()
     if current.situation is not None:
         return _explain(current.situation, current.plan, current.findings)
-    cells = session.find_cells()
-    situation, plan = _plan_for(session.program_file()) if cells is None else _plan_for_cells(cells)
-    return _explain(situation, plan, plan.findings)
+    planned = session.plan_anew()
+    return _explain(planned.situation, planned.plan, planned.findings)
 
 
 def render(
@@ -105,9 +90,10 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser(
         prog="python -m autoxla explain",
+        usage="%(prog)s [--json] [--html FILE] [-q] [PROGRAM [ARGUMENTS]]",
         description=__doc__,
         formatter_class=HelpFormatter,
         epilog="example: python -m autoxla explain --html plan.html train.py",
@@ -116,8 +102,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
     add_quiet(parser, "print only errors; with --json or --html nothing beside these")
-    parser.add_argument("script", nargs="?", type=Path, metavar="SCRIPT", help="the program to plan for")
-    return parser.parse_args(argv)
+    return parser
 
 
 def _explain(situation: Situation, plan: Plan, findings: Sequence[Finding]) -> Explanation:
@@ -130,45 +115,27 @@ def _title(situation: Situation) -> str:
     return f"autoxla, mode {situation.settings.mode}"
 
 
-def _plan_for_cells(cells: Program) -> tuple[Situation, Plan]:
-    from autoxla.session import find_shell
-
-    situation = with_reading(gather_for(cells.folder), read_program(cells))
-    situation = replace(situation, restart=find_shell())
-    return situation, decide(situation)
-
-
-def _plan_for(script: Path | None) -> tuple[Situation, Plan]:
-    situation = gather_for(Path.cwd() if script is None else folder_of(script))
-    if script is None:
-        return situation, decide(situation)
-    learned, programs = learned_store(os.environ), Store(programs_folder(os.environ))
-    situation = with_reading(situation, read_script(script, learned))
-    situation = recall_tuned(situation, (), os.environ, programs)
-    plan = decide(situation)
-    return situation, replace(plan, findings=(*plan.findings, *list_ignored(learned, programs)))
-
-
-def _show(options: argparse.Namespace, situation: Situation, plan: Plan, measured: list[Row]) -> None:
-    data = as_data(situation, plan, plan.findings)
+def _show(options: argparse.Namespace, program: str, planned: Planned, measured: list[Row]) -> None:
+    situation, plan, findings = planned.situation, planned.plan, planned.findings
+    data = as_data(situation, plan, findings)
     if options.html is not None:
-        page = page_data(situation, plan, data, "" if options.script is None else str(options.script))
+        page = page_data(situation, plan, data, program)
         write_page(options.html, {**page, "story": {**dict(tell(situation, plan)), _MEASURED: measured}})
     if options.json:
         told = {"situation": situation_data(situation), "measured": dict(measured)}
         print(json.dumps({**data, **told}, indent=2))
     elif options.quiet:
-        sys.stdout.writelines(f"{as_line(f)}\n" for f in plan.findings if is_left(f))
+        sys.stdout.writelines(f"{as_line(f)}\n" for f in findings if is_left(f))
     elif options.html is not None:
         print(printable(str(options.html)))
     else:
         parts = tell(situation, plan)
         parts[2:2] = [(_MEASURED, measured)] if measured else []
-        print_text(render(situation, parts, plan.findings, find_width()))
+        print_text(render(situation, parts, findings, find_width()))
 
 
-def _measured_rows(script: Path, situation: Situation) -> Iterator[Row]:
-    """Yield what tuning and the last trials of ``script`` found on this machine, the newest first."""
+def _measured_rows(program: str, situation: Situation) -> Iterator[Row]:
+    """Yield what tuning and the last trials of the program found on this machine, the newest first."""
     tuned = situation.tuned
     if tuned is not None:
         gain = (
@@ -177,18 +144,18 @@ def _measured_rows(script: Path, situation: Situation) -> Iterator[Row]:
             else ": nothing was faster"
         )
         yield "tuned", f"{tuned.path}{gain}, {tuned.date}"
-    here = digest(identity())
-    records = [r for r in Store(decisions_folder(os.environ)).list() if _is_about(r, script, here)]
+    here, stored = digest(identity()), Store(decisions_folder(os.environ)).list() if program else []
+    records = [r for r in stored if _is_about(r, program, here)]
     for record in sorted(records, key=_date, reverse=True)[:_MOST]:
         name = record.data.get("model")
         yield printable(name) if isinstance(name, str) and name else "model", _tell_record(record.data)
 
 
-def _is_about(record: Record, script: Path, machine: str) -> bool:
+def _is_about(record: Record, name: str, machine: str) -> bool:
     program = record.data.get("program")
     is_here = record.data.get("machine_digest") == machine
     # It was named from where it was started, which may have been elsewhere.
-    return is_here and isinstance(program, str) and Path(program).name == script.name
+    return is_here and isinstance(program, str) and Path(program).name == Path(name).name
 
 
 def _date(record: Record) -> str:

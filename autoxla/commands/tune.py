@@ -1,9 +1,10 @@
-"""``python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [-q] SCRIPT [ARGUMENTS]``.
+"""``python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [-q] PROGRAM [ARGUMENTS]``.
 
-Runs SCRIPT with its ARGUMENTS in child processes, once on each execution path that its usage, your settings
-and the rules leave open, in rounds with more and more steps, until one path is clear of the noise or the
-budget is used up. Prints what was measured, and keeps the fastest path: the next run of the same program
-with the same arguments takes it by itself, in mode auto. Give the very arguments of the real run.
+Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in child processes, once on each execution
+path that its usage, your settings and the rules leave open, in rounds with more and more steps, until one
+path is clear of the noise or the budget is used up. Prints what was measured, and keeps the fastest path: the
+next run of the same program with the same arguments takes it by itself, in mode auto. Give the very arguments
+of the real run.
 
 Each child ends after the training steps that are timed, at once: nothing behind them runs. But all that
 the program does before and during these steps does happen, once in each child: files that it or its
@@ -25,11 +26,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet
-from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
+from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
 from autoxla.commands.tuning.budget import parse_budget
 from autoxla.commands.tuning.child import Children
 from autoxla.commands.tuning.interrupts import raising_interrupts
@@ -38,6 +38,7 @@ from autoxla.commands.tuning.printing import as_data, print_table, telling
 from autoxla.commands.tuning.race import Entry, Race
 from autoxla.facts import Situation
 from autoxla.notice import say
+from autoxla.planning import PROBE, Subject, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.settings import BadSettingError
 from autoxla.situation.machine import count_cores
@@ -45,7 +46,7 @@ from autoxla.tuned import keep
 
 USAGE = (
     "usage: python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [--quiet] "
-    "SCRIPT [ARGUMENTS]"
+    "PROGRAM [ARGUMENTS]"
 )
 _STEPS = 20
 _INTERRUPTED = 130
@@ -65,8 +66,9 @@ class Outcome:
 def main(argv: list[str]) -> int:
     """Tune the program that ``argv`` names; return the exit status."""
     try:
-        options = _parse(argv)
-        situation = _look_at(options.script)
+        options, words = parse(_parser(), argv, only_in_front=True)
+        subject = subject_from(words)
+        situation = _look_at(subject)
         paths = _choose(find_paths(situation, os.environ, os.uname().machine, count_cores()), options.paths)
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
@@ -74,16 +76,17 @@ def main(argv: list[str]) -> int:
     except BadSettingError as error:
         say(str(error))
         return 2
-    outcome = _tune(options, situation, paths)
-    _print(outcome, options)
+    outcome = _tune(options, words, subject, situation, paths)
+    _print(outcome, options, words)
     if outcome.is_interrupted:
         return _INTERRUPTED
     return 0 if outcome.race.default.runs else 1
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser(
         prog="python -m autoxla tune",
+        usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description=__doc__,
         formatter_class=HelpFormatter,
         epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
@@ -94,9 +97,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_quiet(parser, "no progress and no table; why the program failed, and what it wrote")
-    parser.add_argument("script", metavar="SCRIPT")
-    parser.add_argument("arguments", metavar="ARGUMENTS", nargs=argparse.REMAINDER)
-    return parser.parse_args(argv)
+    return parser
 
 
 def _seconds(text: str) -> float:
@@ -112,14 +113,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _look_at(script: str) -> Situation:
+def _look_at(subject: Subject) -> Situation:
     """Return the situation of the program. Raises `BadArgumentsError` where it is none that can be tuned."""
-    file = Path(script)
-    if not file.exists():
-        raise BadArgumentsError(f"{script}: there is no such file")
-    situation = with_reading(gather_for(folder_of(file)), read_script(file))
-    # Tuning was asked for, whatever the mode of other runs is.
-    situation = replace(situation, settings=replace(situation.settings, mode="auto"))
+    if subject.program is None:
+        raise BadArgumentsError("name the program to tune")
+    # As the child on the default path finds it: tuning was asked for, whatever the mode of other runs is.
+    situation = assemble(subject, {**os.environ, "AUTOXLA": "auto", PROBE: ""}).situation
     backend = decide(situation).path.backend
     if backend != "tensorflow":
         raise BadArgumentsError(f"Keras runs on {backend}; only TensorFlow has several paths")
@@ -140,14 +139,16 @@ def _choose(paths: Paths, names: str | None) -> Paths:
     return Paths(tuple(path for path in paths.possible if path.name in wanted), impossible)
 
 
-def _tune(options: argparse.Namespace, situation: Situation, paths: Paths) -> Outcome:
+def _tune(
+    options: argparse.Namespace, words: Sequence[str], subject: Subject, situation: Situation, paths: Paths
+) -> Outcome:
     with (
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-tune-", ignore_cleanup_errors=True) as folder,
     ):
-        children = Children([options.script, *options.arguments], Path(folder))
+        children = Children(words, Path(folder))
         race, is_interrupted = _run(options, paths, children)
-        kept = _keep(race, situation, options.arguments)
+        kept = _keep(race, situation, subject.arguments)
         is_failed = any(entry.status == "failed" for entry in race.entries)
         log = _save(children.log) if is_failed else None
     return Outcome(race, paths.impossible, kept, log, is_interrupted)
@@ -216,8 +217,7 @@ def _facts(race: Race, winner: Entry, situation: Situation) -> dict[str, object]
     }
 
 
-def _print(outcome: Outcome, options: argparse.Namespace) -> None:
-    words = [options.script, *options.arguments]
+def _print(outcome: Outcome, options: argparse.Namespace, words: Sequence[str]) -> None:
     if options.json:
         print(json.dumps(_data(outcome, words), indent=2))
         return

@@ -60,7 +60,7 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
 
 
 def _find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
-    kind, value = _read_command(orig_argv)
+    kind, value, _ = read_command(orig_argv)
     if kind == "c":
         return None if value is None or _is_worker(value) else Program("code", value, Path.cwd())
     file = getattr(main, "__file__", None)
@@ -160,22 +160,40 @@ def _is_installed(file: str) -> bool:
     return str(path.parent) in folders or path.is_relative_to(library)
 
 
-def _read_command(orig_argv: Sequence[str]) -> tuple[str, str | None]:
-    """Return ``c``, ``m``, ``file`` or ``none``, with the code, module or file on the command line."""
+def read_command(orig_argv: Sequence[str]) -> tuple[str, str | None, list[str]]:
+    """Read a command line of Python's: what kind of program it names, the program, and its arguments.
+
+    The kinds are ``c``, ``m``, ``file`` and ``none``; the program is the code, the module or the file.
+    """
     words = iter(orig_argv[1:])
     for word in words:
         if word == "-" or not word:
-            return "none", None
+            return "none", None, list(words)
         if not word.startswith("-"):
-            return "file", word
+            return "file", word, list(words)
         if word.startswith("--"):
             if word == "--check-hash-based-pycs":
                 next(words, None)
             continue
         found = _read_letters(word[1:], words)
         if found is not None:
-            return found
-    return "none", None
+            return (*found, list(words))
+    return "none", None, []
+
+
+def search_path(program: Program | None) -> list[str]:
+    """Return ``sys.path`` as it is in `program`'s own process, whichever command it is that asks.
+
+    Without a program: as it is for any one in the current folder.
+    """
+    if program is not None and program.patience is not None:
+        return sys.path
+    is_safe = getattr(sys.flags, "safe_path", False)  # PYVERSION: -P came with 3.11
+    here = os.getcwd()  # noqa: PTH109
+    # The folder that Python put in front for the command: of ``python -m``, or of a script.
+    ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
+    entries = sys.path[1:] if not is_safe and sys.path[:1] and sys.path[0] in ours else sys.path
+    return entries if is_safe else [here if program is None else str(program.folder), *entries]
 
 
 def _read_letters(letters: str, words: Iterator[str]) -> tuple[str, str | None] | None:

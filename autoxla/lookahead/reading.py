@@ -15,7 +15,7 @@ from pathlib import Path
 from autoxla.facts import Place, Reading
 from autoxla.lookahead.entry import Package, find_editable
 from autoxla.lookahead.files import Signature, look, own_folders
-from autoxla.lookahead.program import Program
+from autoxla.lookahead.program import Program, search_path
 from autoxla.lookahead.store import Store
 
 #: Folders that hold no source of the user's.
@@ -36,7 +36,7 @@ def read_program(
     short excepted. In each file an attribute or call is evidence at the first place only. Columns begin
     with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
-    entries = [entry for entry in (_search_path(program) if path is None else path) if isinstance(entry, str)]
+    entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
     packages = [*program.packages, *(find_editable(sys.meta_path) if path is None else ())]
     if cache is None:
@@ -52,12 +52,6 @@ def read_program(
     if seen is not None:
         store.save(reading, seen)
     return reading
-
-
-def _search_path(program: Program) -> list[str]:
-    """Return ``sys.path`` as it is in `program`'s own process, whichever command it is that reads."""
-    is_other = program.patience is None and program.kind in ("script", "directory")
-    return [str(program.folder), *sys.path[1:]] if is_other else sys.path
 
 
 def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:

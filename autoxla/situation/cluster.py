@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from autoxla.situation.workers import counts_many
+
 #: The jobs whose tasks train together; the first that there is leads.
 TRAINING = ("chief", "worker")
 #: Characters of somebody's text that a message shows.
@@ -57,6 +59,12 @@ def read_tf_config(environ: Mapping[str, str]) -> Cluster | None:
     if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
         return None
     return as_cluster(config.get("cluster"), config["task"].get("type"), config["task"].get("index"))
+
+
+def is_of_many(environ: Mapping[str, str]) -> bool:
+    """Return whether a process is one of several workers of a job, which have to do the same."""
+    cluster = read_tf_config(environ)
+    return counts_many(environ) or (cluster is not None and len(cluster.training) > 1)
 
 
 def as_cluster(jobs: object, job: object, index: object) -> Cluster | None:

@@ -14,7 +14,7 @@ from autoxla.situation.distributions import find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware
 from autoxla.situation.keras_config import read_keras_config
-from autoxla.situation.plugins import find_plugins, site_folders
+from autoxla.situation.plugins import find_plugins
 from autoxla.situation.toolchain import find_toolchain
 
 _CONTEXT_MODULE = "tensorflow.python.eager.context"
@@ -25,21 +25,21 @@ def gather(
     usage: Usage,
     *,
     environ: Mapping[str, str],
-    importing: str | None,
     modules: Mapping[str, object] = sys.modules,
-    path: Sequence[str] | None = None,
+    path: Sequence[str] = (),
+    sites: Sequence[str] = (),
     root: Path = Path("/"),
 ) -> Situation:
     """Return the situation of this process; no backend is imported, and bad content raises nothing.
 
-    What an earlier plan left in `environ` is taken back first, so that this process plans anew.
-    `importing` is the watched module that is about to execute, `path` stands for ``sys.path``, and
-    `root` is where ``dev``, ``sys``, ``opt`` and ``usr`` are.
+    What an earlier plan left in `environ` is taken back first, so that this process plans anew. `path` stands
+    for ``sys.path``, `sites` are the folders besides in which TensorFlow looks for plug-ins, and `root` is
+    where ``dev``, ``sys``, ``opt`` and ``usr`` are.
     """
-    folders = [entry for entry in (sys.path if path is None else path) if isinstance(entry, str)]
+    folders = [entry for entry in path if isinstance(entry, str)]
     view, own = restore(environ)
     versions = find_versions(folders)
-    plugins = find_plugins([*folders, *(site_folders() if path is None else ())], view, versions)
+    plugins = find_plugins([*folders, *sites], view, versions)
     hardware = find_hardware(view, plugins, root=root)
     flag_files = read_flag_files(view)
     return Situation(
@@ -56,8 +56,7 @@ def gather(
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,
-        imported=_list_imported(modules) - {importing},
-        importing=importing,
+        imported=_list_imported(modules),
         devices_ready=_are_devices_ready(modules),
         keras_backend=read_backend(modules),
         flag_files=flag_files,

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from autoxla.hooks.distribute import in_strategy
-from autoxla.session import Session, is_of_many
+from autoxla.session import Session
+from autoxla.situation.cluster import is_of_many
 from autoxla.trial.steps import has_one_step_a_call
 
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted

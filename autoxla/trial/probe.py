@@ -24,7 +24,7 @@ from typing import Any
 from autoxla.hooks import boundary
 from autoxla.hooks.targets import of_module, steps_per_call
 from autoxla.hooks.wrapping import Wrapped, wrap
-from autoxla.session import PROBE
+from autoxla.planning import PROBE
 
 #: So many losses are kept: what rounding does to later ones says little.
 LOSSES = 64

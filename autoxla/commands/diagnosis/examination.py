@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from autoxla.commands.arguments import QUIET, BadArgumentsError, Parser
+from autoxla.commands.arguments import QUIET, BadArgumentsError, Parser, parse
 from autoxla.commands.diagnosis import (
     devices,
     findings,
@@ -29,11 +29,10 @@ from autoxla.commands.diagnosis import (
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.commands.diagnosis.printing import render, render_rows
-from autoxla.commands.programs import folder_of, gather_for, read_script, with_reading
 from autoxla.facts import Settings, Situation, Usage
 from autoxla.notice import say
-from autoxla.settings import BadSettingError
-from autoxla.situation import gather
+from autoxla.planning import Subject, assemble, subject_from, subject_of
+from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.environment import restore
 
 CHECKS = MappingProxyType(
@@ -56,11 +55,11 @@ CHECKS = MappingProxyType(
 def main(argv: list[str], usage: str) -> int:
     """Examine this environment as ``argv`` asks for; return the exit status."""
     try:
-        options = _parse(argv)
+        options, words = parse(_parser(), argv)
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {usage}")
         return 2
-    lines = list(_examine(options))
+    lines = list(_examine(options, subject_from(words)))
     errors = [line for line in lines if line.state == "error"]
     if options.json:
         print(json.dumps([asdict(line) for line in (errors if options.quiet else lines)], indent=2))
@@ -71,22 +70,15 @@ def main(argv: list[str], usage: str) -> int:
     return 1 if errors else 0
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("script", nargs="?", type=_existing, metavar="SCRIPT")
     parser.add_argument("--json", action="store_true")
     detail = parser.add_mutually_exclusive_group()
     detail.add_argument("--verbose", action="store_true")
     detail.add_argument(*QUIET, action="store_true")
     parser.add_argument("--import-check", action="store_true")
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
-    return parser.parse_args(argv)
-
-
-def _existing(name: str) -> Path:
-    if Path(name).exists():
-        return Path(name)
-    raise argparse.ArgumentTypeError(f"{name}: there is no such file")
+    return parser
 
 
 def _seconds(text: str) -> float:
@@ -99,12 +91,10 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
 
 
-def _examine(options: argparse.Namespace) -> Iterator[Line]:
-    situation, complaints = _gather(Path.cwd() if options.script is None else folder_of(options.script))
+def _examine(options: argparse.Namespace, subject: Subject) -> Iterator[Line]:
+    declared, complaints = _read_settings(subject)
     yield from complaints
-    if options.script is not None:
-        situation = with_reading(situation, read_script(options.script))
-    scene = make_scene(situation, options.script)
+    scene = make_scene(assemble(subject, os.environ, declared=declared).situation, subject)
     yield from examine(scene)
     if options.import_check:
         yield from trial.check(scene, trial.choose_names(scene), options.timeout)
@@ -126,19 +116,20 @@ def _guarded(subject: str, check: Callable[[Scene], Iterable[Line]], scene: Scen
             raise
 
 
-def _gather(folder: Path) -> tuple[Situation, list[Line]]:
-    """Return the situation, and what is wrong with the settings of autoxla; these are then the defaults."""
+def _read_settings(subject: Subject) -> tuple[tuple[Settings, Usage], list[Line]]:
+    """Return the settings, and what is wrong with those of autoxla; they are then the defaults."""
     try:
-        return gather_for(folder), []
+        return read_settings(subject.folder, os.environ), []
     except BadSettingError as error:
         text = f"{error.place}: {error.args[0]}; autoxla does nothing until it is corrected"
         line = Line("warning", "AX897", "settings", text, "correct it where it stands")
-        return gather(Settings(), Usage(), environ=os.environ, importing=None), [line]
+        return (Settings(), Usage()), [line]
 
 
-def make_scene(situation: Situation, script: Path | None) -> Scene:
-    """Return what is to be examined for ``script``, None for no special one."""
+def make_scene(situation: Situation, subject: Subject | None = None) -> Scene:
+    """Return what is to be examined for ``subject``, None for no special program."""
+    subject = subject or subject_of(None, ())
     environ = {**restore(os.environ)[0], **situation.environment}
-    folder = Path.cwd() if script is None else folder_of(script)
     path = tuple(dict.fromkeys(sys.path))
+    folder = Path.cwd() if subject.program is None else subject.program.folder
     return Scene(situation, environ, path, folder, take_inventory(path), prefix=Path(sys.prefix))

@@ -17,7 +17,7 @@ from statistics import median
 from autoxla.commands.tuning.judging import Sample
 from autoxla.commands.tuning.paths import Path as ExecutionPath
 from autoxla.commands.tuning.paths import child_environment
-from autoxla.session import PROBE
+from autoxla.planning import PROBE
 
 #: Lines of a failed run's output that are shown.
 _LAST = 5

@@ -1,0 +1,299 @@
+"""The one assembler: a program, its arguments and an environment become a situation and a plan.
+
+The process of a program and every command go through `assemble`, so that what ``explain``, ``check``,
+``env``, ``doctor`` and ``tune`` say of a program is what its run does. Nothing is imported, run or changed
+here.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from autoxla import WATCHED
+from autoxla.facts import Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
+from autoxla.learned import learned_folder, recall
+from autoxla.lookahead import Program, find_program, read_program
+from autoxla.lookahead.entry import find_module, is_in_site
+from autoxla.lookahead.program import read_command, search_path
+from autoxla.places import cache_folder
+from autoxla.policies import decide
+from autoxla.policies.packages import PACKAGES
+from autoxla.policies.usage import KERAS_FREE, is_below, summarise
+from autoxla.readers import intended
+from autoxla.records import Store
+from autoxla.records.compiled import run_folder
+from autoxla.settings import read_settings
+from autoxla.situation import gather
+from autoxla.situation.cluster import is_of_many
+from autoxla.situation.compiler import name_compiler
+from autoxla.situation.distributions import find_requiring, look_up
+from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
+from autoxla.situation.plugins import site_folders
+from autoxla.tuned import programs_folder
+from autoxla.tuned import recall as recall_tuned
+
+#: The variable with which ``python -m autoxla tune`` tells a child what to time.
+PROBE = "AUTOXLA_PROBE"
+#: The modules whose own requirements say nothing new.
+_BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
+_GENERATIONS: Mapping[str, Literal[2, 3]] = {"tf_keras": 2, "keras": 3, "keras_core": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A program and its arguments. `folder` is where the search for ``pyproject.toml`` begins.
+
+    `program` None: none in particular, or one whose source is not known. `path` is ``sys.path`` of its
+    process.
+    """
+
+    program: Program | None
+    arguments: tuple[str, ...]
+    folder: Path
+    path: tuple[str, ...]
+
+
+class Start(NamedTuple):
+    """The import under way in the program's own process: its line and module; None for one that is over."""
+
+    name: str | None
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and what it was made from. `findings` are the plan's, and one for each record left out."""
+
+    situation: Situation
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+def subject_from(words: Sequence[str]) -> Subject:
+    """Return what ``python *words`` would run: a script, a folder, ``-m MODULE`` or ``-c CODE``.
+
+    No words: no program in particular.
+    """
+    _, target, arguments = read_command(["python", *words])
+    program = find_program(None, [target or "", *arguments], ["python", *words]) if words else None
+    # Nobody waits for it to be read.
+    program = None if program is None else replace(program, patience=None)
+    return subject_of(program, arguments)
+
+
+def name_command(program: Program | None) -> str:
+    """Return ``program`` as ``python -m autoxla explain`` takes it, quoted; empty where it has no name."""
+    if program is None or program.kind in ("code", "cells"):
+        return ""
+    return f"-m {program.target}" if program.kind == "module" else shlex.quote(shorten(program.target))
+
+
+def shorten(file: str) -> str:
+    """Return ``file`` as a user in the current folder would name it."""
+    if file.startswith("<"):
+        return file
+    try:
+        relative = os.path.relpath(file)
+    except OSError:  # the current folder is gone
+        return file
+    return file if relative.startswith("..") else relative
+
+
+def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
+    """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
+    path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
+    return Subject(program, tuple(arguments), _project_folder(program, path) or folder or Path.cwd(), path)
+
+
+def assemble(
+    subject: Subject,
+    environ: Mapping[str, str],
+    *,
+    declared: tuple[Settings, Usage] | None = None,
+    configured: Mapping[str, object] | None = None,
+    start: Start | None = None,
+    modules: Mapping[str, object] = sys.modules,
+    restart: Literal["the kernel", "IPython"] | None = None,
+    is_part: bool = False,
+    open_cache: Callable[[Path], None] | None = None,
+    is_one_process: bool = True,
+) -> Planned:
+    """Return the plan for ``subject`` in ``environ``.
+
+    ``declared`` stands for the settings, which are read otherwise; ``configured`` are those of `configure`.
+    ``start`` is given in the program's own process, where the variables that it assigns are set already.
+    ``is_part``: the process runs parts of another one's program and keeps that one's plan. ``open_cache``
+    makes the folder for compiled programs, or raises OSError; without it the folder is only named. Where the
+    plan is to serve many processes (``is_one_process`` False) there is none, since no two processes may share
+    it.
+
+    Raises `autoxla.settings.BadSettingError`.
+    """
+    settings, usage = declared or read_settings(subject.folder, environ, configured)
+    learned, programs = Store(learned_folder(environ)), Store(programs_folder(environ))
+    reading = Reading() if subject.program is None else read_subject(subject, environ, learned)
+    situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
+    situation = with_reading(situation, reading, start, subject.path)
+    situation = replace(situation, restart=restart)
+    if PROBE in environ:
+        # A program that is being tuned takes the path that it is given.
+        situation = replace(situation, settings=replace(settings, trial=False))
+    elif settings.mode == "auto" and restart is None and not is_of_many(environ):
+        # Workers of one job must not differ by what each machine remembers.
+        situation = recall_tuned(situation, subject.arguments, environ, programs)
+    if is_one_process:
+        situation = _with_xla_cache(situation, cache_folder(environ), subject.path, open_cache)
+    plan = decide(situation)
+    return Planned(situation, plan, (*plan.findings, *list_ignored(learned, programs)))
+
+
+def survey(
+    settings: Settings,
+    usage: Usage,
+    environ: Mapping[str, str],
+    *,
+    path: Sequence[str],
+    modules: Mapping[str, object] = sys.modules,
+    is_part: bool = False,
+) -> Situation:
+    """Return the situation in which any program would start here, nothing known of it yet."""
+    # A worker of one program keeps that program's plan, which it inherited with the variables.
+    view = {name: value for name, value in environ.items() if name != APPLIED or not is_part}
+    situation = gather(settings, usage, environ=view, modules=modules, path=path, sites=site_folders())
+    if not is_part:
+        return situation
+    unchanged = restore(environ)[1] & frozenset(view)
+    # Where only a spelling was put right, the choice is the user's as before.
+    respelt = {n for n, (old, new) in remembered(environ).items() if old and new and _means_same(old, new)}
+    return replace(situation, own=unchanged - respelt)
+
+
+def with_reading(
+    situation: Situation, reading: Reading, start: Start | None, path: Sequence[str]
+) -> Situation:
+    """Return ``situation`` for the program that was read, at its first import of a backend.
+
+    Where the program does not run in this process (``start`` None), what it certainly assigns to a variable
+    before that import is the user's choice as if it stood in the environment.
+    """
+    situation = add_reading(situation, reading, path)
+    first = _first_import(reading)
+    if start is None:
+        start = Start(None if first is None else first.name.split(".")[0], None)
+        situation = replace(situation, environment={**situation.environment, **_early_variables(reading)})
+    place = start.place
+    # The source tells the column, too.
+    if first is not None and (
+        place is None or (place.file, place.line) == (first.place.file, first.place.line)
+    ):
+        place = first.place
+    imported = situation.imported - {start.name}
+    return replace(
+        situation,
+        usage=_with_import(situation.usage, start.name, place),
+        importing=start.name,
+        imported=imported,
+    )
+
+
+def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> Situation:
+    """Return ``situation`` with what the program's source says, and the packages that it names."""
+    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
+    known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
+    versions = look_up(sorted(known[top] for top in tops if top in known), path)
+    versions = {**situation.versions, **versions}
+    unknown = sorted(tops - known.keys() - KERAS_FREE - _BACKENDS)
+    return replace(
+        situation,
+        versions=versions,
+        reading=reading,
+        usage=summarise(reading, versions, situation.usage),
+        requiring_keras_2=find_requiring(unknown, "tf-keras", path),
+    )
+
+
+def read_subject(subject: Subject, environ: Mapping[str, str], learned: Store) -> Reading:
+    """Return what the source of the program says, and what its runs with the same arguments taught."""
+    if subject.program is None:
+        return Reading()
+    if subject.program.kind == "cells":  # another program each time, cell by cell
+        return read_program(subject.program)
+    reading = read_program(subject.program, cache=cache_folder(environ) / "lookahead")
+    return recall(reading, subject.arguments, learned)
+
+
+def list_ignored(*stores: Store) -> list[Finding]:
+    """Return a finding for each record that was left out; a folder that is refused has one of its own."""
+    return [
+        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
+        for store in stores
+        for file, reason in dict.fromkeys(store.ignored)
+        if file != store.folder
+    ]
+
+
+def _with_xla_cache(
+    situation: Situation, cache: Path, path: Sequence[str], open_cache: Callable[[Path], None] | None
+) -> Situation:
+    """Name the folder of this process for what XLA compiles where the settings ask for it, and make it."""
+    settings = situation.settings
+    is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
+    if not is_wanted or situation.cache_refused is not None:
+        return situation
+    folder = run_folder(cache / "xla" / name_compiler(situation, path))
+    try:
+        if open_cache is not None:
+            open_cache(folder)
+    except OSError as error:
+        return replace(situation, cache_refused=str(error))
+    return replace(situation, xla_cache=str(folder))
+
+
+def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
+    """Add to ``usage`` what the first import of a backend tells: a bare keras is a generation."""
+    evidence = dict(usage.evidence)
+    if place is not None:
+        evidence.setdefault("importing", place)
+    generation = _GENERATIONS.get(name or "")
+    if generation is None or usage.keras is not None:
+        return replace(usage, evidence=evidence)
+    if place is not None:
+        evidence["keras"] = place
+    return replace(usage, keras=generation, evidence=evidence)
+
+
+def _first_import(reading: Reading) -> Evidence | None:
+    certain = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
+    return next((e for e in certain if any(is_below(e.name, name) for name in WATCHED)), None)
+
+
+def _early_variables(reading: Reading) -> dict[str, str]:
+    early = (e for e in reading.evidence if e.kind == "variable" and e.early and e.grade == "certain")
+    return {e.name: e.value for e in early if isinstance(e.value, str) and is_watched(e.name)}
+
+
+def _means_same(old: str, new: str) -> bool:
+    return intended(old) is not None and intended(old) == intended(new)
+
+
+def _project_folder(program: Program | None, path: Iterable[str]) -> Path | None:
+    """Return the folder in which the program lies, None where it has none or is an installed one."""
+    if program is None or program.installed or program.kind == "code":
+        return None
+    if program.kind == "cells":
+        return program.folder
+    if program.kind == "module":
+        found = find_module(program.target, path)
+        if found is None or is_in_site(found.base):
+            return None
+        rest = program.target.split(".")[found.name.count(".") + 1 :]
+        whole = Path(found.base, *rest).resolve()
+        return whole if whole.is_dir() else whole.parent
+    target = Path(program.target).resolve()
+    return target if program.kind == "directory" else target.parent
