@@ -22,19 +22,8 @@ import libcst as cst
 import libcst.matchers as m
 from libcst import codemod
 
-from autoxla.commands.migration.names import (
-    MODULES,
-    OTHER,
-    PACKAGE,
-    ROOTS,
-    SPOKEN,
-    Generation,
-    Keras,
-    classify,
-    exists_in,
-    find_bound,
-    missing_in,
-)
+from autoxla.commands.migration import names
+from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
 from autoxla.commands.migration.source import NOTHING, Alias, Chain, Source, dotted, module_of, parse, text_of
 
 _IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
@@ -68,7 +57,7 @@ class Refusal:
 def migrate_text(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...]]:
     """Return the module ``text`` brought to ``target``, and what is refused: then it stays as it is.
 
-    Raises `SourceError` where it is no Python.
+    Raises SyntaxError where it is no Python.
     """
     new, refusals = _transform(text, target)
     if new != text and _transform(new, target) != (new, ()):
@@ -87,7 +76,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
     """Moves one module to one generation, or leaves it and fills `refusals`."""
 
     DESCRIPTION = "Move a module to one generation of Keras."
-    METADATA_DEPENDENCIES = Source.METADATA_DEPENDENCIES
+    METADATA_DEPENDENCIES = Source.PROVIDERS
 
     def __init__(self, context: codemod.CodemodContext, target: Generation) -> None:
         super().__init__(context)
@@ -100,8 +89,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def transform_module_impl(self, tree: cst.Module) -> cst.Module:
         """Decide on all edits; make them if nothing is refused."""
-        self.source = Source(self.context, self.module.code)
-        tree.visit(self.source)
+        self.source = Source(tree, self.metadata)
         self.kept = self._find_fallbacks()
         self.packages = [alias for alias in self._bindings_of_keras() if self._is_package(alias)]
         for statement in {alias.statement: None for alias in self._live()}:
@@ -221,10 +209,10 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             return "AX125", f"tensorflow.{found.path} is private and of neither generation"
         if found.kind == "v1":
             return "AX124", "tf.compat.v1.keras has no counterpart outside TensorFlow"
-        part = missing_in(self.target, found.path)
+        part = names.missing_in(self.target, found.path)
         if part is None:
             return None
-        if exists_in(OTHER[self.target], part):
+        if names.exists_in(OTHER[self.target], part):
             return "AX124", f"keras.{part} exists in {SPOKEN[OTHER[self.target]]} only"
         return "AX125", f"keras.{part} is no public name of either generation"
 
@@ -232,11 +220,13 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         items: dict[str, Any] = {}
         for alias in aliases:
             item = self._moved_item(alias) if alias in moved else alias.item
-            items.setdefault(self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)), item)
+            items.setdefault(
+                self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)), item
+            )
         if moved:
-            *names, last = items.values()
-            names.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            self.replaced[aliases[0].statement] = aliases[0].statement.with_changes(names=names)
+            *kept, last = items.values()
+            kept.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            self.replaced[aliases[0].statement] = aliases[0].statement.with_changes(names=kept)
 
     def _moved_item(self, alias: Alias) -> Any:
         found = classify(alias.path)
@@ -328,12 +318,12 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
-        names = (chain.root, *chain.attributes)
+        words = (chain.root, *chain.attributes)
         looks = [
-            first for first, second in pairwise(names) if first in ("tf", "tensorflow") and second == "keras"
+            first for first, second in pairwise(words) if first in ("tf", "tensorflow") and second == "keras"
         ]
         known = origins and all(origin and not origin.startswith(".") for origin in origins)
-        if looks and not (known and names[0] == looks[0]):
+        if looks and not (known and words[0] == looks[0]):
             self._refuse(chain.anchor, "AX122", f"it cannot be told where `{looks[0]}` comes from")
 
     def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
@@ -416,7 +406,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _is_before(self, alias: Alias, chain: Chain) -> bool:
         start = self.source.start
-        return self.source.is_direct(alias.statement) and start(alias.statement) < start(chain.anchor)
+        return not self.source.branches(alias.statement) and start(alias.statement) < start(chain.anchor)
 
     def _binds_package(self, binding: Any) -> bool:
         return any(alias in self.packages for alias in self.source.aliases_of(binding))
@@ -510,7 +500,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         if receivers & _IMPORTERS and re.match(rf"({wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
             return True
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
-        return bool(found and found[2] in MODULES) and not self.source.is_annotation(node)
+        return bool(found and found[2] in names.MODULES) and not self.source.is_annotation(node)
 
     def _refuse_variables(self, tree: cst.Module) -> None:
         for found in m.extractall(tree, _SETS_VARIABLE):
@@ -523,10 +513,10 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _refuse_libraries(self) -> None:
         other = OTHER[self.target]
-        found = [(alias.item, find_bound(alias.path, other)) for alias in self.source.aliases]
+        found = [(alias.item, names.find_bound(alias.path, other)) for alias in self.source.aliases]
         for chain in self.source.chains:
             for origin in self.source.origins(chain.scope, chain.root):
-                library = find_bound(".".join((origin or "", *chain.attributes)), other)
+                library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
                 found += [(chain.anchor, library)] if library and "." in library and chain.attributes else []
         for node, library in found:
             if library:

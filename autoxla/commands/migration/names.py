@@ -1,4 +1,4 @@
-"""The public names of both Keras generations, dotted paths as parts of Keras, and libraries of one generation.
+"""The public names of both Keras generations, and what dotted paths are parts of.
 
 The names stand in ``names.txt``, so that they can be told apart without an import. A later release
 may have more; such a name counts as unknown.

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoxla.commands.migration.codemod import Refusal, migrate_text
 from autoxla.commands.migration.names import Generation
-from autoxla.commands.migration.source import SourceError, check_syntax
+from autoxla.commands.migration.source import find_error
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 #: The key before a cell's source. No string holds it: there its quotes would be escaped.
@@ -167,20 +167,18 @@ def _mask(number: int, data: dict[str, Any]) -> Cell:
         return cell
     cell.lines = _LINES.findall(cell.source)
     cell.lead = "if 1:\n" if cell.source.lstrip("\n")[:1] in (" ", "\t") else ""
-    while True:
-        try:
-            check_syntax(cell.lead + "".join(cell.lines))
-        except SourceError as error:
-            line = error.line - bool(cell.lead)
-            # The last line of IPython's up to where Python fails is what makes it fail.
-            for at in range(min(line, len(cell.lines)) - 1, -1, -1):
-                if cell.lines[at].strip() not in cell.held and _MAGIC.match(cell.lines[at]):
-                    _hold(cell, at)
-                    break
-            else:
-                raise NotebookError(f"cell {number}, line {line}: {error.reason}") from None
-        else:
-            return cell
+    while error := find_error(cell.lead + "".join(cell.lines)):
+        line = (error.lineno or 1) - bool(cell.lead)
+        # The last line of IPython's up to where Python fails is what makes it fail.
+        before = [
+            at
+            for at, text in enumerate(cell.lines[:line])
+            if text.strip() not in cell.held and _MAGIC.match(text)
+        ]
+        if not before:
+            raise NotebookError(f"cell {number}, line {line}: {error.msg}")
+        _hold(cell, before[-1])
+    return cell
 
 
 def _hold(cell: Cell, at: int) -> None:

@@ -10,32 +10,31 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import libcst as cst
-from libcst import codemod, metadata
+import libcst.matchers as m
+from libcst import metadata
 
 NOTHING = "None"
 DEFINITIONS = (cst.FunctionDef, cst.ClassDef)
 _STATEMENTS = (cst.BaseStatement, cst.BaseSmallStatement)
-_TRIES = (cst.Try, cst.TryStar)
+#: Parents of names that are no expressions.
+_BINDERS = (cst.Param, cst.NameItem, *DEFINITIONS)
+_COLLECTED = (
+    m.Import() | m.ImportFrom() | m.Assign() | m.AnnAssign() | m.NamedExpr()
+    | m.NameItem() | m.Name() | m.SimpleString() | m.FormattedStringText()
+)  # fmt: skip
 _QUOTED = re.compile(r"""([uU]?(?:"{3}|'{3}|"|')\s*)(.*?)(\s*["']+)\Z""", re.DOTALL)
 _IGNORE = re.compile(r"#\s*autoxla:\s*ignore\s*(?:\[([^\]]*)\])?", re.IGNORECASE)
 #: The codes of this command, as they stand in ``# autoxla: ignore[AX121]``.
 _OWN_CODE = re.compile(r"\s*AX12\d?\s*$")
 
+_STORED = (metadata.ExpressionContext.STORE, metadata.ExpressionContext.DEL)
+
 Place = tuple[int, int]
-
-
-class SourceError(ValueError):
-    """The text cannot be read as Python. `line` counts from 1."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(f"line {line}: {reason}")
-        self.line = line
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,82 +73,70 @@ class Chain:
         return str(self.nodes[0].value)
 
 
-class Source(codemod.ContextAwareVisitor):
-    """Collects a module's imports, chains and strings in the order of the text."""
+class Source:
+    """A module's imports, chains and strings in the order of the text. `metadata` is libcst's of ``tree``."""
 
-    METADATA_DEPENDENCIES = (
+    PROVIDERS = (
+        metadata.ExpressionContextProvider,
         metadata.ParentNodeProvider,
         metadata.PositionProvider,
         metadata.ScopeProvider,
     )
 
-    def __init__(self, context: codemod.CodemodContext, text: str) -> None:
-        super().__init__(context)
-        self._lines = re.split(r"\r\n|\n|\r", text)
-        self._parents: Any = self.metadata[metadata.ParentNodeProvider]
-        self._scopes: Any = self.metadata[metadata.ScopeProvider]
+    def __init__(self, tree: cst.Module, found: Mapping[Any, Mapping[Any, Any]]) -> None:
+        self._lines = re.split(r"\r\n|\n|\r", tree.code)
+        self._contexts, self._parents, self._positions, self._scopes = (
+            dict(found[provider]) for provider in self.PROVIDERS
+        )
         self.aliases: list[Alias] = []
         #: ``NAME = chain`` by the first and by the target's node.
         self.assigned: dict[Any, Alias] = {}
+        #: What is assigned to a target, and to it alone.
+        self.values: dict[Any, Any] = {}
         self.stars: list[Any] = []
         self.chains: list[Chain] = []
         self.strings: list[tuple[Any, str]] = []
         #: The expressions in strings that are annotations.
         self.quoted: dict[Any, Any] = {}
         self.declared: set[str] = set()
+        for node in m.findall(tree, _COLLECTED):
+            self._collect(node)
 
-    # What libcst calls
+    def _collect(self, node: Any) -> None:
+        match node:
+            case cst.Import() | cst.ImportFrom():
+                self._add_imports(node)
+            case cst.Assign(targets=[cst.AssignTarget(target=target)]):
+                self.values[target] = node.value
+                if isinstance(target, cst.Name) and (path := dotted(node.value)):
+                    alias = Alias(node, None, path, path, None, target.value)
+                    self.assigned[target] = self.assigned[_first(node.value)] = alias
+            case cst.AnnAssign() | cst.NamedExpr():
+                self.values[node.target] = node.value
+            case cst.NameItem():
+                self.declared.add(node.name.value)
+            case cst.Name() if self._scopes.get(node) and not isinstance(self._parents[node], _BINDERS):
+                self._add_chain(node, self.scope_of(node))
+            case cst.FormattedStringText():
+                self.strings.append((node, node.value))
+            case cst.SimpleString():
+                if self.is_annotation(node):
+                    self._read_annotation(node)
+                value = text_of(node)
+                if value is not None and not isinstance(self._parents[node], cst.Expr):
+                    self.strings.append((node, value))
 
-    def visit_Import(self, node: cst.Import) -> bool:
-        """Collect the names that the statement binds."""
-        for item in node.names:
-            path = dotted(item.name)
-            asname = item.evaluated_alias
-            origin = path if asname else path.split(".")[0]
-            self.aliases.append(Alias(node, item, origin, path, None, asname or origin))
-        return False
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
-        """Collect the names that the statement binds."""
+    def _add_imports(self, node: Any) -> None:
         if isinstance(node.names, cst.ImportStar):
             self.stars.append(node)
-            return False
-        module = module_of(node)
+            return
+        module = module_of(node) if isinstance(node, cst.ImportFrom) else None
         for item in node.names:
-            path = f"{module}.{item.evaluated_name}"
-            self.aliases.append(
-                Alias(node, item, path, path, module, item.evaluated_alias or item.evaluated_name)
-            )
-        return False
-
-    def visit_Assign(self, node: cst.Assign) -> None:
-        """Collect ``NAME = chain``."""
-        target, path = node.targets[0].target, dotted(node.value)
-        if path and len(node.targets) == 1 and isinstance(target, cst.Name):
-            alias = Alias(node, None, path, path, None, target.value)
-            self.assigned[target] = self.assigned[_first(node.value)] = alias
-
-    def visit_NameItem(self, node: cst.NameItem) -> None:
-        """Collect what is declared ``global`` or ``nonlocal``."""
-        self.declared.add(node.name.value)
-
-    def visit_Name(self, node: cst.Name) -> None:
-        """Collect the chain that starts here."""
-        no_expression = (cst.Param, cst.NameItem, *DEFINITIONS)
-        if self._scopes.get(node) is not None and not isinstance(self._parents[node], no_expression):
-            self._add_chain(node, self.scope_of(node))
-
-    def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        """Collect the string, and the chains in it where it is an annotation."""
-        if self.is_annotation(node):
-            self._read_annotation(node)
-        value = text_of(node)
-        if value is not None and not isinstance(self._parents[node], cst.Expr):
-            self.strings.append((node, value))
-
-    def visit_FormattedStringText(self, node: cst.FormattedStringText) -> None:
-        """Collect the constant part of an f-string."""
-        self.strings.append((node, node.value))
+            name, asname = dotted(item.name), item.evaluated_alias
+            path = name if module is None else f"{module}.{name}"
+            bound = asname or name.split(".")[0]
+            origin = bound if module is None and not asname else path
+            self.aliases.append(Alias(node, item, origin, path, module, bound))
 
     def _read_annotation(self, node: cst.SimpleString) -> None:
         found = _QUOTED.match(node.value)
@@ -163,7 +150,7 @@ class Source(codemod.ContextAwareVisitor):
             cst.Module([cst.SimpleStatementLine([cst.Expr(expression)])]), unsafe_skip_copy=True
         )
         parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
-        self._parents = {**parents, **self._parents}
+        self._parents |= parents | self._parents
         self.quoted[node] = expression
         names = [each for each in parents if isinstance(each, cst.Name)]
         for name in names:
@@ -176,7 +163,7 @@ class Source(codemod.ContextAwareVisitor):
         while isinstance(parent := self._parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
             nodes.append(parent)
         attributes = [each.attr.value for each in nodes[1:]] + self._got_attribute(nodes[-1])
-        stored = self._is_stored(nodes[-1])
+        stored = self._contexts.get(nodes[-1]) in _STORED
         self.chains.append(Chain(tuple(nodes), tuple(attributes), scope, stored, anchor or node))
 
     def _got_attribute(self, node: Any) -> list[str]:
@@ -188,17 +175,11 @@ class Source(codemod.ContextAwareVisitor):
         name = text_of(call.args[1].value)
         return [name] if name and call.args[0] is argument else []
 
-    def _is_stored(self, node: Any) -> bool:
-        parent = self._parents[node]
-        if isinstance(parent, (cst.AugAssign, cst.AnnAssign, cst.For, cst.CompFor, cst.NamedExpr)):
-            return parent.target is node
-        return isinstance(parent, (cst.AssignTarget, cst.Del, cst.AsName))
-
     # Where things stand
 
     def start(self, node: Any) -> Place:
         """Return the line and the column of ``node``, both counted from 1."""
-        start = self.metadata[metadata.PositionProvider][node].start  # type: ignore[attr-defined]
+        start = self._positions[node].start
         return start.line, start.column + 1
 
     def is_left_alone(self, node: Any) -> bool:
@@ -224,21 +205,19 @@ class Source(codemod.ContextAwareVisitor):
         line = self._parents[statement]
         return isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
 
-    def is_direct(self, statement: Any) -> bool:
-        """Tell whether a statement stands in its module, function or class itself, under no condition."""
-        block = self._parents[self._parents[statement]]
-        owner = self._parents[block] if isinstance(block, cst.IndentedBlock) else block
-        return isinstance(owner, (cst.Module, *DEFINITIONS))
-
     def branches(self, statement: Any) -> dict[Any, str]:
-        """Return the ``try`` and ``if`` statements around a statement, each with the arm it stands in."""
+        """Return the compound statements around a statement in its module, function or class, with the arm.
+
+        Where there is none, it runs under no condition.
+        """
         found = {}
         for parent, child in self.ancestors(statement):
             if isinstance(parent, DEFINITIONS):
                 break
-            if isinstance(parent, (cst.If, *_TRIES)):
+            if isinstance(parent, cst.BaseCompoundStatement):
                 handler = isinstance(child, (cst.ExceptHandler, cst.ExceptStarHandler))
-                found[parent] = "body" if child is parent.body else "handler" if handler else "else"
+                body = getattr(parent, "body", None)
+                found[parent] = "body" if child is body else "handler" if handler else "else"
         return found
 
     def is_annotation(self, node: Any) -> bool:
@@ -293,7 +272,7 @@ class Source(codemod.ContextAwareVisitor):
     def _origins_of(self, binding: Any, seen: frozenset[Any]) -> frozenset[str | None]:
         if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
             return frozenset(alias.origin for alias in self.aliases_of(binding))
-        value = self._value_of(binding.node)
+        value = self.values.get(binding.node)
         root, dot, rest = dotted(value).partition(".")
         if root in ("", NOTHING):
             return frozenset({root or None})
@@ -301,30 +280,23 @@ class Source(codemod.ContextAwareVisitor):
         known = (each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below)
         return frozenset(known) or frozenset({None})
 
-    def _value_of(self, node: Any) -> Any:
-        """Return what is assigned to the target ``node``, and to it alone."""
-        target = self._parents.get(node)
-        owner = self._parents.get(target)
-        if isinstance(target, cst.AssignTarget) and isinstance(owner, cst.Assign) and len(owner.targets) == 1:
-            return owner.value
-        is_value = isinstance(target, (cst.AnnAssign, cst.NamedExpr)) and target.target is node
-        return target.value if is_value else None
-
 
 def parse(text: str) -> cst.Module:
-    """Return the tree of ``text``. Raises `SourceError`."""
-    check_syntax(text)
+    """Return the tree of ``text``. Raises SyntaxError."""
+    error = find_error(text)
+    if error:
+        raise error
     try:
         module = cst.parse_module(text)
-    except cst.ParserSyntaxError as error:
-        raise SourceError(error.raw_line, error.message) from None
+    except cst.ParserSyntaxError as failure:
+        raise SyntaxError(failure.message, ("<source>", failure.raw_line, 1, None)) from None
     if module.code != text:
-        raise SourceError(1, "libcst would not give it back to the letter")
+        raise SyntaxError("libcst would not give it back to the letter")
     return module
 
 
-def check_syntax(text: str) -> None:
-    """Raise `SourceError` where Python would refuse the text.
+def find_error(text: str) -> SyntaxError | None:
+    """Return for what Python would refuse the text.
 
     libcst's parser tells no line for some errors, and ends the process on what is nested too deeply,
     for which Python's own has a limit.
@@ -334,9 +306,10 @@ def check_syntax(text: str) -> None:
             warnings.simplefilter("ignore")
             compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
     except SyntaxError as error:
-        raise SourceError(error.lineno or 1, error.msg) from None
+        return error
     except (ValueError, MemoryError, RecursionError) as error:
-        raise SourceError(1, str(error) or "it is nested too deeply") from None
+        return SyntaxError(str(error) or "it is nested too deeply")
+    return None
 
 
 def module_of(node: cst.ImportFrom) -> str:
