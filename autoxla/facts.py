@@ -14,7 +14,7 @@ Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
 Grade = Literal["certain", "possible", "learned"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
-EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "file"]
+EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets"]
 Accelerator = Literal["none", "present", "unknown"]
 
 #: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
@@ -84,7 +84,10 @@ class Evidence:
     ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False, the text ``auto`` or
                      ``None``, or None (computed)
     ``variable``     an environment variable that is assigned; value its text, None where computed
-    ``file``         ``load`` or ``save``; value the constant path of a model
+    ``loads``        the function that reads a file (``load_model``, ``load_weights``); value its path
+    ``saves``        the function that writes a model or weights; value the constant path
+    ``meets``        an object that comes to one of another package of Keras (``tf_keras.layers.Dense``);
+                     value what it comes to (``tensorflow.keras.Sequential``), `origin` where it was made
 
     `grade` is the least along the chain of imports and calls that leads there. `early` tells of a
     ``variable`` that it is assigned before any backend can have been imported, `caught` that the
@@ -98,6 +101,7 @@ class Evidence:
     place: Place
     early: bool = False
     caught: bool = False
+    origin: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

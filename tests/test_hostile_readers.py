@@ -25,7 +25,6 @@ from autoxla.facts import Reading, Settings, Situation
 from autoxla.learned import program_key
 from autoxla.lookahead import Program, files, find_program, library, read_paths, read_program
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
-from autoxla.lookahead.skipping import read_leaf
 from autoxla.policies import decide
 from autoxla.readers import parse_xla_flags
 from autoxla.records import Store
@@ -35,7 +34,6 @@ from autoxla.situation.environment import APPLIED, read_flag_files, restore
 from autoxla.situation.files import OUT_OF_TIME, UnreadableError, read_bytes
 from autoxla.situation.keras_config import read_keras_config
 from programs import HOME, clean_environment, run
-from test_lookahead import blocks
 
 HUGE = 100 << 20
 #: Just below what a source file may have.
@@ -153,25 +151,6 @@ def _one_line(folder: Path) -> None:
         f"{'keras ' * (FULL // 7)}",
     ):
         assert read(script(folder, head + line)).known
-
-
-def _leaves(folder: Path) -> None:
-    """Text beside the program that is not parsed, but looked through."""
-    for text in (
-        f'"""{"a" * FULL}"""\nimport numpy\n',
-        f'"""{"a" * FULL}\nimport numpy\n',
-        f"x = '{'a' * FULL}\nimport numpy\n",
-        '"' * FULL + "\nimport numpy\n",
-        "'\\" * (FULL // 2) + "\nimport numpy\n",
-        f"from numpy import a{' ' * FULL}(\n",
-        f"from numpy import a{(', b' + ' ' * 1000) * (FULL // 1010)}(\n",
-        f"import numpy{' ' * FULL}(\n",
-        f"import numpy as{' ' * FULL}(\n",
-        "import numpy\n" * (FULL // 14),
-        "#" * FULL + "import numpy\n",
-    ):
-        read_leaf(text.encode(), "leaf.py", lambda *_: False)
-        read_leaf(b"import numpy\n" + text.encode(), "leaf.py", lambda *_: False)
 
 
 def _cells(folder: Path) -> None:
@@ -357,7 +336,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     case.__name__.lstrip("_").replace("_", " "): case
     for case in (
         *(_huge_source, _huge_configuration, _huge_metadata, _huge_records, _huge_library, _huge_notebook),
-        *(_one_line, _leaves, _cells, _many_flags, _deep_source, _deep_data),
+        *(_one_line, _cells, _many_flags, _deep_source, _deep_data),
         *(_circles, _pipes, _names, _changes),
     )
 }
@@ -507,15 +486,6 @@ def test_cells_keep_their_lines(texts: list[str]) -> None:
     found = dict(read_cells(json.dumps({"cells": cells}).encode()))
     for number, text in found.items():
         assert text.count("\n") == texts[number - 1].count("\n")
-
-
-@settings(max_examples=200)
-@given(BYTES | blocks().map(str.encode))
-def test_a_leaf_says_nothing_but_imports(data: bytes) -> None:
-    unit = read_leaf(data, "leaf.py", lambda *_: False)
-    if unit is not None:
-        assert {type(event).__name__ for event in unit.events} <= {"Import", "FromImport"}
-        assert all(0 < event.line <= data.count(b"\n") + 1 for event in unit.events)
 
 
 @settings(max_examples=200)

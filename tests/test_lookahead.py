@@ -102,7 +102,18 @@ GRADES = {
         "certain",
     ),
     "absl": ("from absl import app\ndef main(argv):\n    import keras\napp.run(main)", "certain"),
-    "method": ("class C:\n    def f(self):\n        import keras\nC().f()", "possible"),
+    "method": ("class C:\n    def f(self):\n        import keras\nC().f()", "certain"),
+    "method under if": ("class C:\n    def f(self):\n        import keras\nif x:\n    C().f()", "possible"),
+    "method of an object with a name": (
+        "class C:\n    def f(self):\n        import keras\nc = C()\nc.f()",
+        "certain",
+    ),
+    "constructor": ("class C:\n    def __init__(self):\n        import keras\nC()", "certain"),
+    "method of a base": (
+        "class B:\n    def f(self):\n        import keras\nclass C(B):\n    pass\nC().f()",
+        "certain",
+    ),
+    "method never called": ("class C:\n    def f(self):\n        import keras\nC()", "possible"),
     "class body": ("class C:\n    import keras", "certain"),
     "after sys.exit": ("import sys\nsys.exit()\nimport keras", "possible"),
     "after a possible sys.exit": ("import sys\nif x:\n    sys.exit()\nimport keras", "possible"),
@@ -214,11 +225,11 @@ SPELLINGS = [
     ("import tensorflow as tf\ntf.random.set_seed(2)", "call tensorflow.random.set_seed=2"),
     ("import numpy as np\nnp.random.seed(3)", "call numpy.random.seed=3"),
     ("import random\nrandom.seed(4)", "call random.seed=4"),
-    ("import keras\nkeras.models.load_model('a/b.h5')", "file load=a/b.h5"),
-    ("from keras.models import load_model\nP = 'm.keras'\nload_model(P)", "file load=m.keras"),
-    ("model.save('m.keras')", "file save=m.keras"),
-    ("model.save(filepath='m')", "file save=m"),
-    ("import keras\nkeras.saving.save_model(m, 'm.h5')", "file save=m.h5"),
+    ("import keras\nkeras.models.load_model('a/b.h5')", "loads load_model=a/b.h5"),
+    ("from keras.models import load_model\nP = 'm.keras'\nload_model(P)", "loads load_model=m.keras"),
+    ("model.save('m.keras')", "saves save=m.keras"),
+    ("model.save(filepath='m')", "saves save=m"),
+    ("import keras\nkeras.saving.save_model(m, 'm.h5')", "saves save_model=m.h5"),
 ]
 
 

@@ -91,7 +91,7 @@ TOOLCHAINS = st.builds(
 )
 SAID = st.builds(
     Evidence,
-    st.sampled_from(["import", "attribute", "call", "jit_compile", "variable", "file"]),
+    st.sampled_from(["import", "attribute", "call", "jit_compile", "variable", "loads", "saves"]),
     st.sampled_from(
         [
             *(

@@ -138,7 +138,7 @@ TF_KERAS = says("import", "tf_keras")
             [(3, "certain")],
         ),
         (
-            [TF_KERAS, says("attribute", "tensorflow.keras.layers"), says("file", "save", "model.keras")],
+            [TF_KERAS, says("attribute", "tensorflow.keras.layers"), says("saves", "save", "model.keras")],
             VERSIONS,
             [],
         ),

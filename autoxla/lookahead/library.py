@@ -12,13 +12,13 @@ from time import monotonic
 
 from autoxla.facts import Place, Reading
 from autoxla.lookahead.entry import SITE, Package
-from autoxla.lookahead.events import Unit
 from autoxla.lookahead.files import Archive, Finder, Location, Looker, OutOfTimeError, Signature, UnreadError
-from autoxla.lookahead.following import Follower, Module, is_tracked
+from autoxla.lookahead.follower import Follower, is_tracked
+from autoxla.lookahead.interest import FOLLOWED, SYNTAX_ERRORS, read_source
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
-from autoxla.lookahead.skipping import read_leaf
-from autoxla.lookahead.syntax import FOLLOWED, SYNTAX_ERRORS, parse, read_units
+from autoxla.lookahead.values import Module, Source
 from autoxla.situation.files import OUT_OF_TIME
 
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
@@ -52,6 +52,7 @@ class ProgramReader:
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
         self._end = None if program.patience is None else monotonic() + program.patience
+        self._follower: Follower | None = None
         self.is_cut = False
 
     def read(self) -> Reading:
@@ -77,9 +78,20 @@ class ProgramReader:
             raise OutOfTimeError
 
     def _follow(self) -> Reading:
-        follower = Follower(self, each=self._alone)
         main, before = self._main()
+        follower = self._follower = Follower(self, each=self._alone)
         evidence = follower.follow(main, before)
+        families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
+        if len(families) > 1:
+            # Where objects of two packages could meet, each of them is followed.
+            follower.forget()
+            for module in (main, *self._modules.values()):
+                if module is not None:
+                    module.scope.names.clear()
+                    module.scope.stars.clear()
+            follower = self._follower = Follower(self, each=self._alone, deep=True)
+            evidence = follower.follow(main, before)
+        main.scope.names.clear()
         unread = (*self._unread, *follower.unread)
         return Reading(evidence, not unread, True, tuple(self._files), unread)
 
@@ -89,14 +101,16 @@ class ProgramReader:
             if module is not None:
                 module.scope.names.clear()
         self._modules.clear()
+        if self._follower is not None:
+            self._follower.forget()
 
     # The main module
 
     def _main(self) -> tuple[Module, list[Module]]:
         program = self._program
         if program.kind == "code":
-            units = self._parse(program.target, "<string>", main=True, place=None)
-            return Module("__main__", None, units), []
+            sources = self._parse(program.target, "<string>", main=True, place=None)
+            return Module("__main__", None, sources), []
         if program.kind == "module":
             return self._main_of_module(program.target)
         if program.kind == "directory":
@@ -105,7 +119,7 @@ class ProgramReader:
             return self._main_of_cells(), []
         location = Location("module", os.path.abspath(program.target))
         package = self._package_beside(location.path) if self._alone else None
-        return Module("__main__", package, self._units(location, main=True)), []
+        return Module("__main__", package, self._sources(location, main=True)), []
 
     def _main_of_module(self, name: str) -> tuple[Module, list[Module]]:
         location = self._finder.find(name)
@@ -117,7 +131,7 @@ class ProgramReader:
         parts = name.split(".")[:-1]
         loaded = (self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1))
         before = [module for module in loaded if module is not None]
-        return Module("__main__", ".".join(parts), self._units(location, main=True)), before
+        return Module("__main__", ".".join(parts), self._sources(location, main=True)), before
 
     def _main_of_directory(self, target: str) -> Module:
         path = os.path.abspath(target)
@@ -130,7 +144,7 @@ class ProgramReader:
             if found is None:
                 raise UnreadError("there is no __main__.py in it")
             location = found
-        return Module("__main__", "", self._units(location, main=True))
+        return Module("__main__", "", self._sources(location, main=True))
 
     def _main_of_cells(self) -> Module:
         program = self._program
@@ -140,9 +154,9 @@ class ProgramReader:
             self._note("notebook", "the cells that are still to come are not known")
         place = program.target or os.path.join(str(program.folder), "notebook")
         parsed = [(self._parse(c.text, c.label, main=True, place=place), c.certain) for c in program.cells]
-        units = [(unit, certain) for found, certain in parsed for unit in found]
-        doubtful = frozenset(at for at, (_, certain) in enumerate(units) if not certain)
-        return Module("__main__", None, tuple(unit for unit, _ in units), doubtful=doubtful)
+        sources = [(source, certain) for found, certain in parsed for source in found]
+        doubtful = frozenset(at for at, (_, certain) in enumerate(sources) if not certain)
+        return Module("__main__", None, tuple(source for source, _ in sources), doubtful=doubtful)
 
     def _package_beside(self, file: str) -> str:
         """Return the package that a file is in, by the folders above it."""
@@ -181,7 +195,7 @@ class ProgramReader:
             self._note(self._label(self._program.target), f"module {module} is read by itself only")
             return Module(module, name, ())
         try:
-            return Module(module, name, self._units(location, main=False))
+            return Module(module, name, self._sources(location, main=False))
         except UnreadError as error:
             self._note(self._label(location.path), str(error))
             return Module(module, name, ())
@@ -207,8 +221,8 @@ class ProgramReader:
 
     # Files
 
-    def _units(self, location: Location, *, main: bool) -> tuple[Unit, ...]:
-        """Return the units of a module's file; raises `UnreadError`, syntax errors are noted."""
+    def _sources(self, location: Location, *, main: bool) -> tuple[Source, ...]:
+        """Return the source of a module's file; raises `UnreadError`, syntax errors are noted."""
         if location.kind == "namespace":
             return ()
         if location.kind == "compiled":
@@ -223,13 +237,9 @@ class ProgramReader:
         self._files.append(label)
         if main and self._program.kind == "notebook":
             return tuple(self._cells(data, label, path))
-        if not main:
-            leaf = read_leaf(data, label, self._matters)
-            if leaf is not None:
-                return (leaf,)
         return self._parse(data, label, main=main, place=path)
 
-    def _cells(self, data: bytes, label: str, path: str) -> Iterator[Unit]:
+    def _cells(self, data: bytes, label: str, path: str) -> Iterator[Source]:
         try:
             cells = read_cells(data)
         except NotANotebookError as error:
@@ -238,19 +248,17 @@ class ProgramReader:
         for number, text in cells:
             yield from self._parse(text, f"{label}:cell {number}", main=True, place=path)
 
-    def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Unit, ...]:
+    def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Source, ...]:
         self.check_time(len(data))
         try:
-            tree = parse(data, label)
             # The cells of a notebook have their names in common.
             shared = isinstance(data, str) and place is not None
-            matters = self._matters
-            unit = read_units(tree, data, label, main=main, matters=matters, place=place, shared=shared)
+            source = read_source(data, label, main=main, matters=self._matters, place=place, shared=shared)
         except SYNTAX_ERRORS as error:
             line = error.lineno if isinstance(error, SyntaxError) else None
             self._unread.append((Place(label, line), f"it cannot be parsed: {_reason(error)}"))
             return ()
-        return (unit,)
+        return (source,)
 
     def _matters(self, module: str, level: int) -> bool:
         top = module.partition(".")[0]

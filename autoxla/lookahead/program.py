@@ -134,7 +134,7 @@ def _read_entry(file: str) -> str | None:
 def _with_packages(program: Program, module: str | None, path: list[str]) -> Program | None:
     """Return `program` with the packages of the distribution of `module`, where it is to be followed."""
     # Late, as following is not needed where a reading is kept.
-    from autoxla.lookahead.following import is_tracked
+    from autoxla.lookahead.follower import is_tracked
 
     top = (module or "").partition(".")[0]
     if module is None or top in TOOLS or top in sys.stdlib_module_names or is_tracked(top):

@@ -84,7 +84,7 @@ def _read(
 
 
 def _has_backend(reading: Reading) -> bool:
-    from autoxla.lookahead.following import brings_backend
+    from autoxla.lookahead.follower import brings_backend
 
     kinds = ("import", "attribute", "call")
     return any(e.kind in kinds and brings_backend(e.name) for e in reading.evidence)

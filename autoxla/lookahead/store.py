@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
@@ -18,7 +18,7 @@ from autoxla.places import check_size, find_file_refusal, find_refusal, make_fol
 from autoxla.records.processes import has_ended, name_machine
 
 #: Changes with the meaning of what is stored, or of what is read.
-FORMAT = 1
+FORMAT = 2
 #: How many programs are remembered, and how long one entry may be in bytes.
 MOST_ENTRIES = 64
 LARGEST_ENTRY = 8 << 20
@@ -29,7 +29,7 @@ _RACE = 2_000_000_000
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GRADES: Mapping[str, Grade] = {"certain": "certain", "possible": "possible"}
-_KINDS: tuple[EvidenceKind, ...] = ("import", "attribute", "call", "jit_compile", "variable", "file")
+_KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
 
 
 class Store:
@@ -120,8 +120,8 @@ def _is_unchanged(seen: dict[str, list[Any] | None]) -> bool:
 
 
 def _to_data(reading: Reading) -> dict[str, object]:
-    files = {file: at for at, file in enumerate(dict.fromkeys(e.place.file for e in reading.evidence))}
     evidence = reading.evidence
+    files = {file: at for at, file in enumerate(dict.fromkeys(e.place.file for e in evidence))}
     return {
         "places": list(files),
         "kind": [_KINDS.index(e.kind) for e in evidence],
@@ -133,6 +133,7 @@ def _to_data(reading: Reading) -> dict[str, object]:
         "file": [files[e.place.file] for e in evidence],
         "line": [e.place.line for e in evidence],
         "column": [e.place.column for e in evidence],
+        "origin": [e.origin and [e.origin.file, e.origin.line, e.origin.column] for e in evidence],
         "complete": reading.complete,
         "known": reading.known,
         "files": reading.files,
@@ -158,6 +159,7 @@ def _from_data(data: Mapping[str, Any]) -> Reading:
         places,
         _column(data, "early", bool),
         _column(data, "caught", bool),
+        [None if row is None else _place(*row) for row in _column(data, "origin", list, type(None))],
     )
     return Reading(
         evidence=tuple(evidence),
@@ -169,10 +171,16 @@ def _from_data(data: Mapping[str, Any]) -> Reading:
 
 
 def _unread(row: list[Any]) -> tuple[Place, str]:
-    file, line, column, reason = row
-    if {type(file), type(reason)} != {str} or not {type(line), type(column)} <= {int, type(None)}:
+    *place, reason = row
+    if type(reason) is not str:
         raise TypeError
-    return Place(file, line, column), reason
+    return _place(*place), reason
+
+
+def _place(file: object, line: object, column: object) -> Place:
+    if type(file) is not str or not {type(line), type(column)} <= {int, type(None)}:
+        raise TypeError
+    return Place(file, line, column)  # type: ignore[arg-type]
 
 
 def _column(data: Mapping[str, Any], name: str, *types: type) -> list[Any]:

@@ -98,7 +98,7 @@ def _uses_keras_before_switch(draft: Draft) -> bool:
     for evidence in draft.situation.reading.evidence:
         if evidence.kind == "variable" and evidence.name == SWITCH:
             return False
-        if evidence.kind != "file" and is_below(evidence.name, "tensorflow.keras"):
+        if evidence.kind not in ("loads", "saves", "meets") and is_below(evidence.name, "tensorflow.keras"):
             return True
     return False
 

@@ -177,7 +177,7 @@ def _meeting(reading: Reading) -> Iterator[Demand]:
 
 
 def _is_keras_3_only(evidence: Evidence) -> bool:
-    if evidence.kind == "file":
+    if evidence.kind in ("loads", "saves"):
         return isinstance(evidence.value, str) and evidence.value.endswith(".keras")
     return any(is_below(evidence.name, name) for name in KERAS_3_ONLY)
 

@@ -1,0 +1,275 @@
+"""What names may stand for while a program is followed, and where names are kept."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+# Flow: how a statement stands to the code around it.
+POSSIBLE = 1  # under a condition, or after something that may have ended its function
+HANDLER = 2  # in an ``except``: runs only after an error, which grades leave out of account
+CAUGHT = 4  # in a ``try`` that goes on where an import or an attribute is missing
+SURVIVES = 8  # in a ``try`` that goes on where objects do not fit each other
+
+#: How many things one name may be at a time.
+_MOST_BINDINGS = 8
+_BUILTINS = frozenset(
+    (
+        *("__import__", "dict", "enumerate", "eval", "exec", "exit", "get_ipython", "getattr", "list"),
+        *("quit", "range", "str", "super", "tuple"),
+    )
+)
+
+
+class Const(NamedTuple):
+    """A literal, or a path that is made of literals and ``__file__``."""
+
+    value: str | bool | int | float | None
+
+
+class Outside(NamedTuple):
+    """A module, or what is in one, that is not the program's own."""
+
+    name: str
+
+
+class Own(NamedTuple):
+    """One of the program's own modules."""
+
+    module: Module
+
+
+class Function(NamedTuple):
+    """A function of the program's; `plain`: calling its name runs its body. `owner`: of a method."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+    scope: Scope
+    module: Module
+    source: Source
+    plain: bool
+    owner: Class | None
+
+
+class Thing(NamedTuple):
+    """An object of Keras: a layer, model, optimizer, or symbolic tensor of the package `family`.
+
+    `place` is where it was made, as file, line, column.
+    """
+
+    family: str
+    name: str
+    role: str
+    place: tuple[str, int, int]
+    certain: bool
+
+
+class Part(NamedTuple):
+    """An attribute of an object, most often a method that is about to be called."""
+
+    owner: Target
+    name: str
+
+
+class Method(NamedTuple):
+    """A function of the program's own class, with the object it belongs to."""
+
+    function: Function
+    owner: Target
+
+
+class Super(NamedTuple):
+    """``super()`` within a method of `owner`, of the object `instance`."""
+
+    owner: Class
+    instance: Target
+
+
+class Coroutine(NamedTuple):
+    """What calling an ``async def`` gives: it runs once it is awaited."""
+
+    function: Function
+    arguments: Arguments
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """A class of the program's own."""
+
+    node: ast.ClassDef
+    bases: Bindings
+    scope: Scope
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """An object of one of the program's own classes; `family`, `role`: what it is to Keras, if anything."""
+
+    owner: Class
+    thing: Thing | None
+    attributes: Scope
+
+
+@dataclass(slots=True, eq=False)
+class Items:
+    """A list or tuple; `open`: it may hold more than what is known."""
+
+    values: list[Bindings]
+    open: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Table:
+    """A dictionary: its keys and values."""
+
+    items: list[tuple[Bindings, Bindings]]
+
+
+Target: TypeAlias = (
+    Const
+    | Outside
+    | Own
+    | Function
+    | Thing
+    | Part
+    | Method
+    | Super
+    | Coroutine
+    | Class
+    | Instance
+    | Items
+    | Table
+)
+
+
+class Binding(NamedTuple):
+    """What a name may stand for."""
+
+    target: Target
+    certain: bool = True
+
+
+#: What an expression may be; nothing where only running would tell.
+Bindings: TypeAlias = tuple[Binding, ...]
+
+
+class Arguments(NamedTuple):
+    """What a call passes; a keyword None stands for ``**``. `is_open`: there is a ``*``."""
+
+    positional: Sequence[Bindings] = ()
+    keywords: Sequence[tuple[str | None, Bindings]] = ()
+    is_open: bool = False
+
+    def get(self, position: int, *names: str) -> Bindings:
+        """Return an argument by its position or one of its names; nothing where it is not given."""
+        for name, value in self.keywords:
+            if name in names:
+                return value
+        return self.positional[position] if 0 <= position < len(self.positional) else ()
+
+    def all(self) -> list[Bindings]:
+        """Return the values of all arguments."""
+        return [*self.positional, *(value for _, value in self.keywords)]
+
+
+class Scope:
+    """Names at one place; those that are bound but unknown have no binding."""
+
+    __slots__ = ("names", "parent", "stars")
+
+    def __init__(self, parent: Scope | None = None) -> None:
+        self.parent = parent
+        self.names: dict[str, Bindings] = {}
+        self.stars: list[str] = []
+
+    def get(self, name: str) -> Bindings:
+        """Return what a name may be here; nothing for one that is unknown."""
+        scope: Scope | None = self
+        stars: list[str] = []
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            stars += scope.stars
+            scope = scope.parent
+        if name in _BUILTINS:
+            return (Binding(Outside(f"builtins.{name}")),)
+        # A star import may bring anything.
+        return tuple(Binding(Outside(f"{module}.{name}"), certain=False) for module in stars)
+
+    def set(self, name: str, bindings: Bindings, *, certain: bool) -> None:
+        """Bind a name; under a condition, what it was before remains possible."""
+        if not certain:
+            bindings = doubt((*self.names.get(name, ()), *bindings))
+        self.names[name] = bindings[:_MOST_BINDINGS]
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """A parsed file, or a cell of a notebook.
+
+    `lines` are those with something of interest, None for all; `known` are the names of interest.
+    `typing` are names for `TYPE_CHECKING`, `yields` the lines with ``yield``. `main`: it is the program's.
+    """
+
+    label: str
+    place: str | None
+    tree: ast.Module
+    lines: list[int] | None
+    known: set[str]
+    typing: set[str]
+    has_late_annotations: bool
+    yields: list[int] | None
+    main: bool
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """One of the program's own modules while it is followed.
+
+    `sources`: one, or one a cell of a notebook. `package`: for relative imports, None where they fail.
+    `doubtful`: which of the sources, counted from 0, may not run.
+    """
+
+    name: str
+    package: str | None
+    sources: tuple[Source, ...]
+    scope: Scope = field(default_factory=Scope)
+    doubtful: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """Code that is being followed: a module, or the body of a function or class."""
+
+    source: Source
+    scope: Scope
+    module: Module
+    certain: bool
+    outer: int = 0
+    flow: int = 0
+    function: Function | None = None
+    in_class: Class | None = None
+    globals: set[str] = field(default_factory=set)
+    returned: list[Binding] = field(default_factory=list)
+
+
+def doubt(bindings: Iterable[Binding]) -> Bindings:
+    """Return the same values as merely possible, each once."""
+    return tuple({b.target: Binding(b.target, certain=False) for b in bindings}.values())[:_MOST_BINDINGS]
+
+
+def flatten(bindings: Iterable[Binding], depth: int = 4) -> list[Binding]:
+    """Return values with those in lists, tuples and dictionaries in the place of these."""
+    found: list[Binding] = []
+    for binding in bindings:
+        target = binding.target
+        if isinstance(target, Items) and depth:
+            inner = [b for value in target.values for b in flatten(value, depth - 1)]
+        elif isinstance(target, Table) and depth:
+            inner = [b for _, value in target.items for b in flatten(value, depth - 1)]
+        else:
+            found.append(binding)
+            continue
+        found += [b if binding.certain else Binding(b.target, certain=False) for b in inner]
+    return found
