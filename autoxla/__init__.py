@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from autoxla.commands.explain import explain
     from autoxla.hooks.finder import AutoxlaFinder
-    from autoxla.session import configure, plan
+    from autoxla.runtime import configure, plan
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
@@ -158,17 +158,10 @@ def uninstall() -> None:
     finder.uninstall()
     if _dormant in sys.meta_path:
         sys.meta_path.remove(_dormant)
-    for name, undo in (
-        ("trial.hooks", "unhook"),
-        ("hooks.compile", "unhook"),
-        ("hooks.distribute", "unhook"),
-        ("hooks.guards", "unhook"),
-        ("hooks.alias", "remove_aliases"),
-        ("hooks.notebook", "unfollow"),
-    ):
-        module = sys.modules.get(f"autoxla.{name}")
-        if module is not None:
-            getattr(module, undo)()
+    if "autoxla.hooks.notebook" in sys.modules:
+        sys.modules["autoxla.hooks.notebook"].unfollow()
+    if "autoxla.runtime" in sys.modules:
+        sys.modules["autoxla.runtime"].current().uninstall()
 
 
 def _register(finder: "AutoxlaFinder") -> None:
@@ -195,9 +188,9 @@ def _follow_cells() -> None:
 
 
 def _begin(module: "ModuleType | None") -> None:
-    from autoxla import session
+    from autoxla import activation
 
-    session.begin(getattr(module, "__name__", None), module)
+    activation.begin(getattr(module, "__name__", None), module)
 
 
 def _begin_late() -> None:
@@ -208,14 +201,14 @@ def _begin_late() -> None:
 
 
 def _find_missing(name: str) -> "ModuleSpec | None":
-    from autoxla import session
+    from autoxla import activation
 
-    return session.find_missing(name)
+    return activation.find_missing(name)
 
 
 def _finish() -> None:
     # A process that never met a watched module has nothing to report and loads nothing now.
-    if WATCHED.isdisjoint(sys.modules) and "autoxla.session" not in sys.modules:
+    if WATCHED.isdisjoint(sys.modules) and "autoxla.runtime" not in sys.modules:
         return
     real = wake()
     if real is not None:
@@ -226,10 +219,10 @@ def _finish() -> None:
 
 def _conclude(finder: "AutoxlaFinder") -> None:
     bypassed = finder.bypassed(WATCHED)
-    if bypassed or "autoxla.session" in sys.modules:
-        from autoxla import session
+    if bypassed or "autoxla.runtime" in sys.modules:
+        from autoxla import activation
 
-        session.finish(bypassed)
+        activation.finish(bypassed)
 
 
 def __getattr__(name: str) -> "object":
@@ -238,9 +231,9 @@ def __getattr__(name: str) -> "object":
 
         return autoxla.hooks
     if name in ("configure", "plan"):
-        from autoxla import session
+        from autoxla import runtime
 
-        return getattr(session, name)
+        return getattr(runtime, name)
     if name in ("load_ipython_extension", "unload_ipython_extension"):
         from autoxla.hooks import notebook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,31 +19,28 @@ class Compiled:
     `dropped` names the entries that were damaged.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder = folder
         self.dropped = prepare(folder)
-        self._before = _values()
-        os.register_at_fork(after_in_child=self._leave_to_parent)
+        self._before = _values(environ)
 
-    def finish(self) -> None:
+    def finish(self, environ: Mapping[str, str]) -> None:
         """Keep what is new for the next run, unless the program changed what it depends on."""
         # A cache that cannot be written is lost, and nothing else.
         with suppress(OSError):
-            if _values() == self._before:
+            if _values(environ) == self._before:
                 keep(self.folder)
 
-    def _leave_to_parent(self) -> None:
-        """Name a folder of its own to a forked child: it must not read what its parent is writing.
+    def leave_to_parent(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables that name a folder of its own to a forked child.
 
         The child's folder begins empty and is not kept, since most such children end without a word.
         """
         # The last part of the path alone, which no reader writes in another way.
         before, after = self.folder.name, run_folder(self.folder.parent).name
-        for name in (_FLAGS, APPLIED):
-            text = os.environ.get(name, "")
-            if before in text:
-                os.environ[name] = text.replace(before, after)
+        texts = {name: environ.get(name, "") for name in (_FLAGS, APPLIED)}
+        return {name: text.replace(before, after) for name, text in texts.items() if before in text}
 
 
-def _values() -> list[str | None]:
-    return [os.environ.get(name) for name in VARIABLES]
+def _values(environ: Mapping[str, str]) -> list[str | None]:
+    return [environ.get(name) for name in VARIABLES]

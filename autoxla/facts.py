@@ -50,7 +50,7 @@ class Settings:
     `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
     `step`: how the training step is to be executed; None leaves it to Keras and the plan.
     `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
-    what XLA compiled on disk. `strict`: workers of one job that differ are an error, not a warning.
+    what XLA compiled on disk.
     """
 
     mode: Mode = "auto"
@@ -58,7 +58,6 @@ class Settings:
     step: Step | None = None
     trial: bool = True
     xla_cache: bool = False
-    strict: bool = False
     packages: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()

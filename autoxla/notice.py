@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from autoxla.facts import Finding
 from autoxla.hooks.boundary import printable, write
+from autoxla.situation.environment import read_environ
 
 __all__ = ["QUIET", "headline", "is_quiet", "notify", "printable", "say"]
 
@@ -62,7 +62,7 @@ def notify(line: str) -> None:
 
 def is_quiet() -> bool:
     """Return whether ``AUTOXLA_QUIET`` asks this process to be quiet."""
-    return os.environ.get(QUIET, "").lower() in ("1", "true")
+    return read_environ().get(QUIET, "").lower() in ("1", "true")
 
 
 def _log(line: str) -> bool:

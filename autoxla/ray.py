@@ -23,9 +23,10 @@ from autoxla.facts import Plan, Settings, Situation
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
 from autoxla.planning import Planned, Subject, assemble, name_command, subject_from
-from autoxla.session import ROOT, current, program, running_subject, say_plan
+from autoxla.running import name_program, running_subject
+from autoxla.runtime import ROOT, current, say_plan
 from autoxla.settings import VARIABLES, BadSettingError
-from autoxla.situation.environment import WATCHED_PREFIX
+from autoxla.situation.environment import WATCHED_PREFIX, read_environ
 
 #: What chooses an execution path on any machine, unlike paths and devices.
 _CHOICES = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS")
@@ -65,18 +66,18 @@ def _assemble(script: Path | None) -> tuple[Subject, Planned]:
     subject = running_subject() if script is None else subject_from([os.fspath(script)])
     # Its variables are still to be set there, and many workers get them.
     configured = current().configured
-    planned = assemble(subject, os.environ, configured=configured, modules={}, is_one_process=False)
+    planned = assemble(subject, read_environ(), configured=configured, modules={}, is_one_process=False)
     return subject, planned
 
 
 def _announce(planned: Planned, other: str | None) -> None:
     """Say what was found, of this program once; ``other`` names another one."""
-    session = current()
+    runtime = current()
     if other is not None:
         say_plan(planned, other)
-    elif not session.began and not session.is_announced:
-        session.is_announced = True
-        say_plan(planned, program())
+    elif not runtime.began and not runtime.is_announced:
+        runtime.is_announced = True
+        say_plan(planned, name_program())
 
 
 def _chosen(situation: Situation) -> dict[str, str]:
@@ -87,7 +88,7 @@ def _chosen(situation: Situation) -> dict[str, str]:
 
 def _planned(plan: Plan) -> dict[str, str]:
     """Return the plan's variables and the memory of them, so that a worker knows whose they are."""
-    values = changes(os.environ, plan.settings)
+    values = changes(read_environ(), plan.settings)
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -95,10 +96,10 @@ def _carry(settings: Settings) -> dict[str, str]:
     """Return what makes a worker active, quiet and bound to the driver's settings."""
     chosen = {variable: getattr(settings, name) for name, variable in VARIABLES.items()}
     carried = {variable: value for variable, value in chosen.items() if value}
-    report = os.environ.get("AUTOXLA_REPORT")
+    report = read_environ().get("AUTOXLA_REPORT")
     if report:
         carried["AUTOXLA_REPORT"] = str(Path(report).absolute())
-    return {"AUTOXLA_ACTIVE": "1", ROOT: os.environ.get(ROOT, str(os.getpid())), **carried}
+    return {"AUTOXLA_ACTIVE": "1", ROOT: read_environ().get(ROOT, str(os.getpid())), **carried}
 
 
 def _python_path(theirs: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ USAGE: Mapping[str, tuple[object, ...]] = {
     "enables_xla": (True, False),
 }
 #: What is only on or off; in ``pyproject.toml`` and `configure`, with no variable of its own.
-SWITCHES = ("trial", "xla_cache", "strict")
+SWITCHES = ("trial", "xla_cache")
 NEEDS = ("2", "3", "tf_keras", "either")
 _NAMES = (*CHOICES, *SWITCHES)
 _LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml

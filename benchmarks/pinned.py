@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from autoxla.session import Session
+from autoxla.runtime import Runtime
 from autoxla.trial.comparison import interval
 from autoxla.trial.driver import Driver
 from autoxla.trial.executables import Executable, sign
@@ -87,7 +87,7 @@ def make_batches() -> Any:
 def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     """Return a step by a driver whose challenger, here the plain graph itself, has won."""
     step = find(model, batches)
-    driver = Driver(model, model.train_function, Session())
+    driver = Driver(model, model.train_function, Runtime())
     driver.open(lambda _: 10**9, BATCH)
     driver._structure = batches.element_spec
     driver._signature = sign(tf.nest.flatten(next(iterator)))

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from autoxla import siblings
 from programs import HOME, Outcome, clean_environment, run
 
 DOUBLE = """
@@ -29,9 +25,9 @@ STATE = """
 import json, os
 def state():
     import tensorflow
-    from autoxla import session
+    import autoxla
     applied = json.loads(os.environ.get("AUTOXLA_APPLIED", "{}"))
-    settings = {s.variable: s.previous for s in session.plan().settings}
+    settings = {s.variable: s.previous for s in autoxla.plan().settings}
     value = os.environ.get("TF_USE_LEGACY_KERAS")
     return dict(value=value, applied=applied, settings=settings, pid=os.getpid())
 """
@@ -110,7 +106,6 @@ def test_pools_without_a_finding_are_silent(tmp_path: Path, environment: dict[st
     outcome = launch(["program.py", method], tmp_path, environment)
     assert [(worker["value"], worker["applied"]) for worker in outcome.last] == [(None, {}), (None, {})]
     assert outcome.err == ""
-    assert not (tmp_path / "cache" / "spoken").exists()
 
 
 TEST = f"""{STATE}{MEET}
@@ -229,70 +224,11 @@ def test_real_programs_get_their_own_generation(tmp_path: Path) -> None:
     assert [notice.split()[1] for notice in outcome.notices] == ["AX112"]
 
 
-# Which of several speaks.
-
-
-def test_the_first_speaks_and_the_next_does_not(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "cache"
-    assert [siblings.is_later(folder) for _ in range(3)] == [False, True, True]
-    assert len((folder / "spoken").read_text().splitlines()) == 1
-
-
-def ask(folder: Path) -> str:
-    """Ask from a child of this process."""
-    code = f"import pathlib\nfrom autoxla import siblings\nprint(siblings.is_later(pathlib.{folder!r}))"
-    words = [sys.executable, "-c", code]
-    return subprocess.run(words, env=clean_environment(), capture_output=True, text=True, check=True).stdout
-
-
-def test_no_link_is_followed_and_no_open_folder_is_used(tmp_path: Path) -> None:
-    precious, folder = tmp_path / "precious", tmp_path / "cache"
-    precious.write_text("mine")
-    folder.mkdir(mode=0o700)
-    (folder / "spoken").symlink_to(precious)
-    assert siblings.is_later(folder) is False
-    (folder / "spoken").unlink()
-    folder.chmod(0o777)
-    assert [siblings.is_later(folder) for _ in range(2)] == [False, False]
-    assert not (folder / "spoken").exists()
-    assert precious.read_text() == "mine"
-
-
-def test_another_parent_s_children_speak(tmp_path: Path) -> None:
-    assert siblings.is_later(tmp_path) is False
-    assert [ask(tmp_path), ask(tmp_path)] == ["False\n", "True\n"]
-
-
-def test_parents_that_ended_are_forgotten(tmp_path: Path) -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    lines = [f"{gone.pid} 1", f"{os.getpid()} other", "", "x", "-1 0", "9" * 30 + " 1", "1"]
-    (tmp_path / "spoken").write_text("\n".join(lines))
-    assert siblings.is_later(tmp_path) is False
-    assert len((tmp_path / "spoken").read_text().splitlines()) == 1
-
-
-def test_of_many_at_once_one_speaks(tmp_path: Path) -> None:
-    answers: list[bool] = []
-    threads = [threading.Thread(target=lambda: answers.append(siblings.is_later(tmp_path))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) == [False] + [True] * 7
-
-
-def test_without_a_folder_each_speaks(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for folder in (Path(os.devnull), tmp_path / "file" / "below"):
-        assert [siblings.is_later(folder), siblings.is_later(folder)] == [False, False]
-
-
 def test_a_program_is_no_part(tmp_path: Path, environment: dict[str, str]) -> None:
     """What a test of pytest-xdist starts is a program again; so is one that only uses a pool."""
     code = (
-        "import multiprocessing, os, subprocess, sys\nfrom autoxla import siblings\n"
-        "print(siblings.is_part(os.environ))"
+        "import multiprocessing, os, subprocess, sys\nfrom autoxla.situation.workers import part_number\n"
+        "print(part_number(os.environ))"
     )
     outcome = run(["-c", code], tmp_path, {**environment, "PYTEST_XDIST_WORKER": "gw0"})
-    assert (outcome.out, outcome.err) == ("False\n", "")
+    assert (outcome.out, outcome.err) == ("None\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -15,38 +16,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Path as ExecutionPath
-from autoxla.facts import Plan, Settings, Situation
+from autoxla.facts import Plan, Setting, Situation
 from autoxla.hooks.distribute import in_strategy
-from autoxla.session import METHOD_HOOKS
-from autoxla.situation.agreement import (
-    LONGEST_WORD,
-    Verdict,
-    Word,
-    as_text,
-    describe,
-    judge,
-    parse_verdict,
-    parse_word,
-)
+from autoxla.report import find_differing, fingerprint
 from autoxla.situation.cluster import Cluster, Task, as_cluster, read_tf_config
-from programs import HOME, Outcome, clean_environment, run
+from programs import Outcome, clean_environment, run
 
 AUTOXLA = ("-m", "autoxla")
 #: Seconds after which a group of workers counts as hanging.
 LIMIT = 150
 
-#: Says where it is, trains, and prints what it got. FAULT breaks the store between the workers.
+#: Says where it is, trains, and prints what it got.
 TRAIN = """
 import json, os, sys
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
-if os.environ.get("FAULT"):
-    from tensorflow.python.eager import context
-    def set_config_key_value(self, key, value):
-        raise OSError("the store is broken")
-    context.Context.set_config_key_value = set_config_key_value
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 print("connected", flush=True)
 keras.utils.set_random_seed(1)
@@ -133,73 +118,21 @@ def test_workers_that_are_alike_train_as_without_autoxla(tmp_path: Path) -> None
 
 
 @pytest.mark.tensorflow
-def test_a_worker_that_differs_is_named_on_all_and_follows_the_chief(tmp_path: Path) -> None:
+def test_the_first_worker_tells_which_others_differ(tmp_path: Path) -> None:
+    """By their reports, which lie beside its own. Each worker keeps to its own plan."""
     report = tmp_path / "report.json"
     both = {"AUTOXLA_REPORT": str(report)}
-    chief = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1", **both})
+    first = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1", **both})
     other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9", **both})
-    outcomes = run_group(tmp_path, chief, other)
+    outcomes = run_group(tmp_path, first, other)
     assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
-    found = [[line for line in outcome.notices if "AX601" in line] for outcome in outcomes]
-    assert found[0] == found[1]
-    assert "AX601 warning" in found[0][0]
-    assert "worker 1 (127.0.0.1:" in found[0][0]
-    assert "TF_XLA_FLAGS --tf_xla_max_cluster_size=9 against unset" in found[0][0]
-    assert "step unset against graph" in found[0][0]
-    assert "LOG_LEVEL" not in found[0][0]
-    assert [outcome.last["planned"] for outcome in outcomes] == [False, False]
-    assert outcomes[0].last["loss"] == outcomes[1].last["loss"]
-    for file in (report, report.with_name("report.json.worker1")):
-        findings = json.loads(file.read_text(encoding="utf-8"))["findings"]
-        assert "AX601" in {finding["code"] for finding in findings}
+    (line,) = [line for line in outcomes[0].notices if "AX601 warning" in line]
+    assert f"{report}.worker1 against {report}" in line
+    assert not [line for line in outcomes[1].notices if "AX601" in line]
+    assert [outcome.last["planned"] for outcome in outcomes] == [False, None]
+    findings = json.loads(report.read_text(encoding="utf-8"))["findings"]
+    assert "AX601" in {finding["code"] for finding in findings}
 
-
-@pytest.mark.tensorflow
-def test_a_strict_job_stops_on_every_worker_before_the_first_step(tmp_path: Path) -> None:
-    """Only one worker is strict. The other release of Keras is metadata alone, which is what is compared."""
-    strict = Worker(files={"pyproject.toml": "[tool.autoxla]\nstrict = true\n"})
-    metadata = "Metadata-Version: 2.1\nName: keras\nVersion: 3.10.0\n"
-    path = f"{tmp_path / '1'}:{HOME}"
-    other = Worker(
-        variables={"TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": path},
-        files={"keras-3.10.0.dist-info/METADATA": metadata},
-    )
-    outcomes = run_group(tmp_path, strict, other)
-    assert [(outcome.status, outcome.out) for outcome in outcomes] == [(1, ""), (1, "")], outcomes[0].err
-    for outcome in outcomes:
-        last = outcome.err.splitlines()[-1]
-        assert last.startswith("RuntimeError: autoxla: AX601 worker 1 (127.0.0.1:")
-        assert "TF_USE_LEGACY_KERAS true against unset" in last
-        assert "keras 3.10.0 against 3." in last
-
-
-@pytest.mark.tensorflow
-def test_a_worker_without_autoxla_holds_nobody_up(tmp_path: Path) -> None:
-    """The one behind it is heard all the same."""
-    outcomes = run_group(tmp_path, Worker(), PLAIN, Worker(variables={"TF_ENABLE_ONEDNN_OPTS": "1"}))
-    assert [outcome.status for outcome in outcomes] == [0] * 3, outcomes[0].err
-    chief, plain, heard = (outcome.notices for outcome in outcomes)
-    assert (plain, len(chief)) == ([], 2)
-    assert chief == heard
-    assert "AX602 warning" in chief[0]
-    assert "from worker 1 (127.0.0.1:" in chief[0]
-    assert "AX601 warning" in chief[1]
-    assert "worker 2 (127.0.0.1:" in chief[1]
-    assert len({str(outcome.last["loss"]) for outcome in outcomes}) == 1
-
-
-@pytest.mark.tensorflow
-def test_a_chief_that_fails_to_speak_is_waited_for_and_left_behind(tmp_path: Path) -> None:
-    outcomes = run_group(tmp_path, Worker(variables={"FAULT": "1"}), Worker())
-    assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
-    assert outcomes[0].last["loss"] == outcomes[1].last["loss"]
-    (chief,), (other,) = (outcome.notices for outcome in outcomes)
-    assert "AX901 error agreement of the workers: OSError: the store is broken" in chief
-    assert "AX602 warning" in other
-    assert "from worker 0 (127.0.0.1:" in other
-
-
-# --- One process, two replicas
 
 MIRRORED = """
 import inspect, json, sys
@@ -263,10 +196,6 @@ def test_mirrored_replicas_train_the_same_and_are_known_as_such(tmp_path: Path) 
 
 
 # --- Without TensorFlow
-
-
-def test_the_hook_is_registered() -> None:
-    assert ("autoxla.hooks.distribute", "hook_multi_worker") in {hook[1:] for hook in METHOD_HOOKS}
 
 
 def test_without_tensorflow_there_is_no_strategy() -> None:
@@ -337,73 +266,11 @@ def test_an_index_that_is_none(index: object) -> None:
     assert read_tf_config(config_of({"worker": ["a:1"]}, "worker", index)) is None
 
 
-WORDS = st.builds(
-    Word, st.dictionaries(st.text(), st.text(), max_size=4), st.none() | st.booleans(), st.booleans()
-)
-CHIEF, OTHER = Task("worker", 0, "a:1"), Task("worker", 1, "b:1")
+SITUATION = Situation(versions={"keras": (3, 15, 1), "numpy": (2, 0)})
 
 
-@given(WORDS)
-def test_a_word_comes_back_as_it_was(word: Word) -> None:
-    assert parse_word(as_text(word)) == word
-
-
-@given(st.none() | st.booleans(), st.booleans())
-def test_a_verdict_comes_back_as_it_was(jit: bool | None, strict: bool) -> None:
-    verdict = Verdict("worker 1 differs", "worker 2", jit, strict)
-    assert parse_verdict(as_text(verdict)) == verdict
-
-
-@given(
-    st.text() | JSON.map(lambda value: json.dumps({"traits": value, "differences": value, "missing": "x"}))
-)
-def test_any_text_of_another_worker_is_read_or_refused(text: str) -> None:
-    word, verdict = parse_word(text), parse_verdict(text)
-    assert word is None or all(isinstance(value, str) for value in word.traits.values())
-    assert verdict is None or verdict.differences.isprintable()
-
-
-@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, " " * LONGEST_WORD + as_text(Word())])
-def test_what_is_no_word_and_no_verdict(text: str) -> None:
-    assert parse_word(text) is None
-    assert parse_verdict(text) is None
-
-
-@given(st.dictionaries(st.builds(Task, st.text(), st.integers()), WORDS, min_size=1, max_size=6), WORDS)
-def test_a_verdict_is_short_lines(words: dict[Task, Word], word: Word) -> None:
-    verdict = judge(words, [*words, OTHER])
-    assert verdict.missing == str(OTHER)
-    assert parse_verdict(as_text(verdict)) == verdict
-    assert len(verdict.differences) < 4000
-    assert judge(dict.fromkeys(words, word), list(words)).differences == ""
-
-
-def test_differences_name_the_worker_and_both_values() -> None:
-    words = {CHIEF: Word({"keras": "3.15.1"}), OTHER: Word({"keras": "3.10.0", "F": "x"})}
-    expected = "worker 1 (b:1) differs from worker 0 (a:1): F x against unset, keras 3.10.0 against 3.15.1"
-    assert judge(words, [CHIEF, OTHER]) == Verdict(expected)
-
-
-def test_one_strict_worker_is_enough_and_the_chief_has_the_say() -> None:
-    words = {CHIEF: Word(jit_compile=False), OTHER: Word(jit_compile=True, strict=True)}
-    assert judge(words, [CHIEF, OTHER]) == Verdict(jit_compile=False, strict=True)
-
-
-def test_what_only_one_worker_knows_is_no_difference() -> None:
-    three, two = Word({"generation": "Keras 3"}), Word({"generation": "Keras 2"})
-    assert judge({CHIEF: three, OTHER: Word()}, [CHIEF, OTHER]) == Verdict()
-    assert "Keras 2 against Keras 3" in judge({CHIEF: three, OTHER: two}, [CHIEF, OTHER]).differences
-
-
-SITUATION = Situation(versions={"keras": (3, 15, 1), "numpy": (2, 0)}, settings=Settings(strict=True))
-
-
-def test_a_worker_describes_what_is_to_be_alike() -> None:
-    word = describe(SITUATION, Plan(path=ExecutionPath(keras=3, step="graph"), jit_compile=False), {})
-    assert word.traits["keras"] == "3.15.1"
-    assert (word.traits["generation"], word.traits["step"]) == ("Keras 3", "graph")
-    assert "numpy" not in word.traits
-    assert (word.jit_compile, word.strict) == (False, True)
+def fingerprint_of(**variables: str) -> str:
+    return fingerprint(replace(SITUATION, environment=variables), Plan())
 
 
 @pytest.mark.parametrize(
@@ -412,13 +279,13 @@ def test_a_worker_describes_what_is_to_be_alike() -> None:
         ({"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}),
         ({"XLA_FLAGS": "--xla_dump_to=/a --xla_a=1"}, {"XLA_FLAGS": "--xla_dump_to=/b --xla_a=1"}),
         ({"XLA_FLAGS": "--xla_dump_to=/a"}, {}),
+        ({"XLA_FLAGS": "/one/file"}, {"XLA_FLAGS": "/another/file"}),
         ({"TF_USE_LEGACY_KERAS": "1"}, {"TF_USE_LEGACY_KERAS": "True"}),
         ({"TF_USE_LEGACY_KERAS": "0"}, {}),
-        ({"SECRET": "a"}, {"SECRET": "b"}),
     ],
 )
-def test_what_may_differ(one: Mapping[str, str], other: Mapping[str, str]) -> None:
-    assert describe(SITUATION, Plan(), one) == describe(SITUATION, Plan(), other)
+def test_in_what_workers_may_differ(one: dict[str, str], other: dict[str, str]) -> None:
+    assert fingerprint_of(**one) == fingerprint_of(**other)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +298,30 @@ def test_what_may_differ(one: Mapping[str, str], other: Mapping[str, str]) -> No
         {"ITEX_DISABLE_XLA": "1"},
     ],
 )
-def test_what_may_not_differ(variables: Mapping[str, str]) -> None:
-    assert describe(SITUATION, Plan(), variables).traits != describe(SITUATION, Plan(), {}).traits
-    older = replace(SITUATION, versions={"keras": (3, 10)})
-    assert describe(older, Plan(), {}).traits != describe(SITUATION, Plan(), {}).traits
+def test_in_what_workers_may_not_differ(variables: dict[str, str]) -> None:
+    assert fingerprint_of(**variables) != fingerprint_of()
+
+
+def test_releases_and_the_plan_are_in_the_fingerprint() -> None:
+    own = fingerprint(SITUATION, Plan())
+    assert fingerprint(replace(SITUATION, versions={"keras": (3, 10)}), Plan()) != own
+    assert fingerprint(replace(SITUATION, versions={"keras": (3, 15, 1)}), Plan()) == own
+    set_by_plan = Setting("TF_XLA_FLAGS", "--tf_xla_auto_jit=1", None, ("AX303",))
+    assert fingerprint(SITUATION, Plan(jit_compile=False)) != own
+    assert fingerprint(SITUATION, Plan(settings=(set_by_plan,))) != own
+
+
+def test_reports_of_other_workers_are_compared(tmp_path: Path) -> None:
+    report, own = tmp_path / "report.json", fingerprint(SITUATION, Plan())
+    texts = {
+        "rank1": json.dumps({"fingerprint": own}),
+        "worker2": json.dumps({"fingerprint": "other"}),
+        "rank3": "{",
+        "rank4": json.dumps({"fingerprint": "an earlier job's"}),
+        "4711": json.dumps({"fingerprint": "a child's"}),
+        "rank5": json.dumps([]),
+    }
+    for ending, text in texts.items():
+        (tmp_path / f"report.json.{ending}").write_text(text, encoding="utf-8")
+    os.utime(tmp_path / "report.json.rank4", (1, 1))
+    assert find_differing(report, SITUATION, Plan(), since=2) == [f"{report}.worker2"]

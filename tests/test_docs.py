@@ -23,6 +23,7 @@ from typing import Literal
 
 import pytest
 
+from autoxla import runtime
 from autoxla.commands import MODULES, tune
 from autoxla.commands.arguments import split_program
 from autoxla.commands.migrate import main as migrate
@@ -35,8 +36,6 @@ from autoxla.policies import decide, decision, xla
 from autoxla.policies.rule import Rule
 from autoxla.records import write_record
 from autoxla.settings import read_settings
-from autoxla.situation.agreement import Word, judge
-from autoxla.situation.cluster import Task
 from benchmarks.__main__ import BENCHMARKS
 from documents import Block, Command, drop_log, is_as_shown, read_blocks, read_commands, read_mentions
 from installations import build_wheel, install_wheel, make_environment
@@ -437,10 +436,8 @@ def test_migrate_prints_what_is_shown(
 
 
 def test_a_worker_that_differs() -> None:
-    chief, worker = Task("worker", 0, "10.0.0.1:2222"), Task("worker", 1, "10.0.0.2:2222")
-    word = Word({"keras": "3.10.0", "TF_XLA_FLAGS": "--tf_xla_auto_jit=2"})
-    verdict = judge({chief: Word({"keras": "3.15.1"}), worker: word}, [chief, worker])
-    assert f"AX601 warning environment: {verdict.differences}; " in PAGES["docs/clusters.md"]
+    finding = runtime.differing_workers("report.json", ["report.json.worker1"])
+    assert f"autoxla: {headline([finding], 'train.py')}" in PAGES["docs/clusters.md"]
 
 
 def test_the_line_of_a_tuned_program() -> None:

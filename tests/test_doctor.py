@@ -618,10 +618,10 @@ def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
     """It finds both by the program: what an earlier run taught, and what tuning found."""
     code = (
         "from autoxla.learned import program_key\n"
-        "from autoxla.session import current\n"
+        "from autoxla.runtime import current\n"
         "from autoxla.tuned import find_key\n"
         "session = current()\n"
-        "session.begin(None)\n"
+        "session.begin(None, lambda _: None)\n"
         "reading, versions = session.situation.reading, session.situation.versions\n"
         "print(program_key(reading, []), find_key(reading, [], versions))\n"
         "print([f.place.file for f in session.findings if f.code == 'AX907'])\n"

@@ -18,16 +18,16 @@ from programs import HOME, Outcome, clean_environment, run_code
 
 #: Real processes: the way from the first import to the end, and what stands around a training.
 REAL = (
-    ("keras, auto", "autoxla.session:Session.begin"),
+    ("keras, auto", "autoxla.runtime:Runtime.begin"),
     ("keras, auto", "autoxla.policies.decision:decide"),
-    ("keras, auto", "autoxla.session:Session.add_compile"),
+    ("keras, auto", "autoxla.runtime:Runtime.add_compile"),
     ("keras, auto", "autoxla.hooks.execution:begin"),
     ("keras, auto", "autoxla.hooks.wrapping:wrap"),
     ("keras, error", "autoxla.hooks.notes:find_note"),
     ("keras, error", "autoxla.hooks.wrapping:leave_no_frame"),
-    ("keras, exit", "autoxla.session:Session.finish"),
-    ("keras, launcher", "autoxla.session:current"),
-    ("tf_keras", "autoxla.session:current"),
+    ("keras, exit", "autoxla.runtime:Runtime.finish"),
+    ("keras, launcher", "autoxla.runtime:current"),
+    ("tf_keras", "autoxla.runtime:current"),
 )
 
 
@@ -85,14 +85,14 @@ def ask_for_the_plan(folder: Path, site: str) -> subprocess.CompletedProcess[str
 
 
 def test_the_switch_makes_a_function_fail(tmp_path: Path) -> None:
-    done = ask_for_the_plan(tmp_path, "autoxla.session:plan")
+    done = ask_for_the_plan(tmp_path, "autoxla.runtime:plan")
     assert done.returncode == 1
     assert done.stderr.endswith("RuntimeError: injected\n")
-    assert (tmp_path / "fired").read_text() == "autoxla.session:plan\n"
+    assert (tmp_path / "fired").read_text() == "autoxla.runtime:plan\n"
 
 
 def test_the_switch_leaves_the_others_alone(tmp_path: Path) -> None:
-    done = ask_for_the_plan(tmp_path, "autoxla.session:configure")
+    done = ask_for_the_plan(tmp_path, "autoxla.runtime:configure")
     assert (done.returncode, done.stdout[:5]) == (0, "Plan(")
     assert not (tmp_path / "fired").exists()
 
@@ -101,7 +101,7 @@ def test_a_leak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other output is a leak: here, what the program is allowed to print is something else."""
     left = running.Left(0, "something else\n", "", ())
     monkeypatch.setattr(running, "allowed", lambda _: {"without": left, "with": left})
-    verdict = running.inject("exit", "autoxla.session:begin", "raise RuntimeError")
+    verdict = running.inject("exit", "autoxla.activation:begin", "raise RuntimeError")
     assert verdict.fired
     assert verdict.leak.startswith("differs in status, out")
 
@@ -114,12 +114,12 @@ def run_with_stubs(code: str, folder: Path, **variables: str) -> Outcome:
 
 BROKEN = """\
 import os
-from autoxla import session
+from autoxla import runtime
 def broken(*_):
     raise OSError("broken")
-session.{name} = broken
+{name} = broken
 import keras
-print(keras.__name__, os.environ.get("TF_USE_LEGACY_KERAS"), sorted(session.plan().alias))
+print(keras.__name__, os.environ.get("TF_USE_LEGACY_KERAS"), sorted(runtime.plan().alias))
 """
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autoxla import session as session_module
+from autoxla import runtime
 from autoxla.facts import Finding, Place, Settings, Usage
 from autoxla.hooks import boundary
 from autoxla.page import render_page
@@ -160,10 +160,10 @@ def test_reports_of_many_models_take_a_small_share_of_the_time(
         clock.now += 0.01 + 0.001 * len(compiles)
         written.append(len(compiles))
 
-    monkeypatch.setattr(session_module, "perf_counter", clock)
-    monkeypatch.setattr(session_module, "write_report", write)
+    monkeypatch.setattr(runtime, "perf_counter", clock)
+    monkeypatch.setattr(runtime, "write_report", write)
     monkeypatch.setenv("AUTOXLA_REPORT", str(tmp_path / "report.json"))
-    session = session_module.Session()
+    session = runtime.Runtime()
     session.situation = gather(Settings(), Usage(), environ={}, modules={})
     models, own = 3000, 0.1
     for number in range(models):
@@ -178,7 +178,7 @@ def test_reports_of_many_models_take_a_small_share_of_the_time(
 
 
 def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(capfd: pytest.CaptureFixture[str]) -> None:
-    session = session_module.Session()
+    session = runtime.Runtime()
     for number in range(150):
         session.add_finding(Finding("AX701", "info", f"model {number}", "none", Place("fit"), applied=True))
     session.add_finding(Finding("AX702", "info", "another kind", "none", Place("fit")))

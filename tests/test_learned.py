@@ -156,8 +156,8 @@ import autoxla, importlib, json
 import tensorflow as tf
 name = "".join(["tf_", "keras"])
 keras = importlib.import_module(name)
-from autoxla import session
-print(json.dumps(session.current().situation.usage.keras))
+from autoxla import runtime
+print(json.dumps(runtime.current().situation.usage.keras))
 """
     variables = {"AUTOXLA_CACHE": str(tmp_path / "cache")}
     first = run_code(code, tmp_path, **variables)

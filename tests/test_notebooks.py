@@ -194,7 +194,7 @@ def test_hooks_do_not_stack_and_go(tmp_path: Path) -> None:
 
 
 def test_off(tmp_path: Path) -> None:
-    loaded = "import sys\nprint([name for name in sys.modules if name == 'autoxla.session'])"
+    loaded = "import sys\nprint([name for name in sys.modules if name == 'autoxla.runtime'])"
     done = execute(["%load_ext autoxla", STATE, loaded], tmp_path, AUTOXLA="off")
     assert (done.outputs[0], done.out(1), done.out(2)) == ([], "0 0\n", "[]\n")
 
@@ -276,8 +276,8 @@ shell.run_cell("import autoxla\\nautoxla.explain()", store_history=True)
 
 def test_ipython_as_a_library_is_no_notebook(tmp_path: Path) -> None:
     code = (
-        "import IPython\nimport autoxla\nfrom autoxla import session\n"
-        "print(session.find_cells(), session.find_shell(), session.program())"
+        "import IPython\nimport autoxla\nfrom autoxla import running\n"
+        "print(running.find_cells(), running.find_shell(), running.name_program())"
     )
     (tmp_path / "tool.py").write_text(code, encoding="utf-8")
     assert run(["tool.py"], tmp_path).out == "None None tool.py\n"
@@ -291,8 +291,8 @@ shell = InteractiveShell.instance()
 shell.run_cell("import autoxla", store_history=True)
 shell.run_cell(sys.argv[1], store_history=True)
 shell.run_cell("1 / 0", store_history=False)
-from autoxla import session
-print(Path(session.find_cells().target or "none").name)
+from autoxla import running
+print(Path(running.find_cells().target or "none").name)
 """
 
 
@@ -318,7 +318,7 @@ IDENTIFIED = """
 import sys
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="own")
-code = "import autoxla\\nfrom autoxla import session\\nprint(session.find_cells().cells)"
+code = "import autoxla\\nfrom autoxla import running\\nprint(running.find_cells().cells)"
 content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
 client.shell_channel.send(client.session.msg("execute_request", content, metadata={"cellId": sys.argv[1]}))
 message = {"msg_type": ""}

@@ -35,8 +35,8 @@ def test_precedence(tmp_path: Path) -> None:
 
 
 def test_switches(tmp_path: Path) -> None:
-    found = settings(write(tmp_path, "[tool.autoxla]\ntrial = false\nxla_cache = true\nstrict = true\n"))
-    assert (found.trial, found.xla_cache, found.strict) == (False, True, True)
+    found = settings(write(tmp_path, "[tool.autoxla]\ntrial = false\nxla_cache = true\n"))
+    assert (found.trial, found.xla_cache) == (False, True)
     assert settings(tmp_path, trial=True).trial
 
 

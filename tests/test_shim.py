@@ -299,14 +299,14 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
 @pytest.mark.parametrize(
     "where",
     [
-        "autoxla.session.gather",
-        "autoxla.session.decide",
-        "autoxla.session.write_report",
-        "autoxla.session._put",
-        "autoxla.session.read_settings",
+        "autoxla.planning.gather",
+        "autoxla.planning.decide",
+        "autoxla.runtime.write_report",
+        "autoxla.runtime.put",
+        "autoxla.runtime.read_settings",
         "autoxla.hooks.compile._reconcile",
         "autoxla.hooks.compile._hook",
-        "autoxla.session.headline",
+        "autoxla.runtime.headline",
     ],
 )
 def test_a_fault_changes_nothing_but_one_line(where: str, tmp_path: Path) -> None:

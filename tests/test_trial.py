@@ -95,7 +95,7 @@ def test_every_scenario_is_tested(results: dict[str, Any]) -> None:
 COMMON = """
 import json, sys
 import trial_parity as p
-from autoxla.session import current
+from autoxla.runtime import current
 from autoxla.hooks.boundary import FAULTS
 from autoxla.trial import driver
 keras = p.keras

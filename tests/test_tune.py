@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla.activation import PROBE_HOOKS
 from autoxla.commands import tune
 from autoxla.commands.arguments import parse
 from autoxla.commands.tuning import child
@@ -40,7 +41,6 @@ from autoxla.facts import (
     Usage,
 )
 from autoxla.policies import decide
-from autoxla.session import PROBE_HOOKS
 from autoxla.tuned import VARIABLES, find_key, keep, programs_folder, read_tuned, recall
 from programs import clean_environment, run
 
@@ -605,7 +605,7 @@ def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_probe_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:
     """Its hooks stand in a tuple of their own, which only the variable adds."""
-    code = "import sys, autoxla.session; print('autoxla.trial.probe' in sys.modules)"
+    code = "import sys, autoxla.activation; print('autoxla.trial.probe' in sys.modules)"
     assert run(["-c", code], tmp_path).out == "False\n"
     assert all(ours == "autoxla.trial.probe" for _, ours, _ in PROBE_HOOKS)
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from autoxla.session import current
+from autoxla.runtime import current
 from autoxla.trial import driver, economics
 from autoxla.trial.comparison import Verdict
 from autoxla.trial.eligibility import find_obstacle

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +38,7 @@ from autoxla.planning import Subject, assemble, subject_from, subject_of, survey
 from autoxla.policies import decide
 from autoxla.report import finding_data
 from autoxla.settings import BadSettingError, read_settings
+from autoxla.situation.environment import read_environ
 
 USAGE = "usage: python -m autoxla check [OPTIONS] PATH... | [--] PROGRAM [ARGUMENTS]"
 _IGNORE = re.compile(r"#\s*autoxla:\s*ignore(?:\[(?P<codes>[\w\s,]*)\])?", re.IGNORECASE)
@@ -82,20 +82,20 @@ def _check_paths(options: argparse.Namespace) -> list[Finding]:
     folder = options.paths[0].resolve()
     subject = subject_of(None, (), folder if folder.is_dir() else folder.parent)
     settings, usage = _read_settings(subject, options)
-    situation = survey(settings, usage, os.environ, path=subject.path)
+    situation = survey(settings, usage, read_environ(), path=subject.path)
     return list(_select(check(options.paths, situation, subject.path), settings))
 
 
 def _check_program(words: Sequence[str], options: argparse.Namespace) -> list[Finding]:
     subject = subject_from(words)
     settings, usage = _read_settings(subject, options)
-    planned = assemble(subject, os.environ, declared=(settings, usage))
+    planned = assemble(subject, read_environ(), declared=(settings, usage))
     found = [*_unread(planned.situation.reading), *planned.findings]
     return list(_select(found if planned.situation.reading.evidence else found[:0], settings))
 
 
 def _read_settings(subject: Subject, options: argparse.Namespace) -> tuple[Settings, Usage]:
-    settings, usage = read_settings(subject.folder, os.environ)
+    settings, usage = read_settings(subject.folder, read_environ())
     select, ignore = options.select or settings.select, (*settings.ignore, *options.ignore)
     # What is set at run time, or whether, is another question than what is wrong with a program.
     return replace(settings, mode="observe", select=select, ignore=ignore), usage

@@ -35,7 +35,7 @@ from autoxla.facts import Setting
 from autoxla.notice import headline, say
 from autoxla.planning import Planned, assemble, name_command, subject_from
 from autoxla.settings import BadSettingError
-from autoxla.situation.environment import APPLIED, restore
+from autoxla.situation.environment import APPLIED, read_environ, restore
 
 USAGE = "usage: python -m autoxla env [--quiet] [--format sh|dotenv|json|docker] [PROGRAM [ARGUMENTS]]"
 
@@ -55,8 +55,8 @@ def main(argv: list[str]) -> int:
     try:
         options, words = parse(_parser(), argv)
         subject = subject_from(words)
-        planned = assemble(subject, os.environ, is_one_process=False)
-        text = FORMATS[options.format](changes(os.environ, planned.plan.settings))
+        planned = assemble(subject, read_environ(), is_one_process=False)
+        text = FORMATS[options.format](changes(read_environ(), planned.plan.settings))
     except BadArgumentsError as error:
         return _fail(f"AX902 error arguments: {error}; {USAGE}")
     except BadSettingError as error:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from autoxla.planning import Planned, assemble, name_command, subject_from
 from autoxla.records import Record, Store
 from autoxla.report import as_data, page_data, write_page
 from autoxla.settings import BadSettingError
+from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import digest, identity
 from autoxla.story import Row, Section, finding_lines, situation_data, tell
 from autoxla.trial.decisions import decisions_folder
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     try:
         options, words = parse(_parser(), argv)
         subject = subject_from(words)
-        planned = assemble(subject, os.environ)
+        planned = assemble(subject, read_environ())
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
@@ -68,12 +68,12 @@ def explain() -> str:
 
     A notebook shows it as a table.
     """
-    from autoxla import session
+    from autoxla import runtime
 
-    current = session.current()
+    current = runtime.current()
     if current.situation is not None:
         return _explain(current.situation, current.plan, current.findings)
-    planned = session.plan_anew()
+    planned = runtime.plan_anew()
     return _explain(planned.situation, planned.plan, planned.findings)
 
 
@@ -144,7 +144,7 @@ def _measured_rows(program: str, situation: Situation) -> Iterator[Row]:
             else ": nothing was faster"
         )
         yield "tuned", f"{tuned.path}{gain}, {tuned.date}"
-    here, stored = digest(identity()), Store(decisions_folder(os.environ)).list() if program else []
+    here, stored = digest(identity()), Store(decisions_folder(read_environ())).list() if program else []
     records = [r for r in stored if _is_about(r, program, here)]
     for record in sorted(records, key=_date, reverse=True)[:_MOST]:
         name = record.data.get("model")

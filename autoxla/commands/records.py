@@ -31,6 +31,7 @@ from autoxla.notice import printable, say
 from autoxla.places import cache_folder, find_refusal
 from autoxla.records import Record, Store
 from autoxla.records.compiled import clear as clear_compiled
+from autoxla.situation.environment import read_environ
 from autoxla.tuned import read_noted
 
 #: Where records are, below the cache folder.
@@ -71,7 +72,7 @@ class _Parser(Parser):
 
 def main(argv: list[str]) -> int:
     """List, show or clear records; return the exit status."""
-    top = cache_folder(os.environ)
+    top = cache_folder(read_environ())
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
         options = _parse(argv)
@@ -171,7 +172,7 @@ def _list(stores: dict[str, Store], options: argparse.Namespace) -> None:
     rows = [_row(kept) for kept in found]
     if not rows:
         if not options.quiet:
-            print(f"no records in {printable(str(cache_folder(os.environ)))}")
+            print(f"no records in {printable(str(cache_folder(read_environ())))}")
     elif not _draw(rows):
         _write(rows)
 

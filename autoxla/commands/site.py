@@ -36,6 +36,7 @@ from autoxla.commands.terminal import print_help
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import printable, say
 from autoxla.report import write_whole
+from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes
 
 USAGE = "usage: python -m autoxla site enable|disable|status [--prefix|--user|--json|-q]"
@@ -179,7 +180,7 @@ def look() -> Status:
         options=_options(),
         package=str(_PACKAGE),
         version=__version__,
-        variables={name: os.environ.get(name) for name in ("AUTOXLA", "AUTOXLA_ACTIVE", "PYTHONPATH")},
+        variables={name: read_environ().get(name) for name in ("AUTOXLA", "AUTOXLA_ACTIVE", "PYTHONPATH")},
         folders=folders,
         sitecustomize=examples,
     )
@@ -249,7 +250,7 @@ def _still_enabled() -> str:
 
 
 def _is_off() -> bool:
-    return os.environ.get("AUTOXLA") == "off"
+    return read_environ().get("AUTOXLA") == "off"
 
 
 def _look_into(folder: Path) -> Folder:
@@ -313,12 +314,12 @@ def _explain(active: bool | None, folders: list[Folder], examples: list[str]) ->
 
 def _reasons(folders: list[Folder], examples: list[str]) -> Iterator[str]:
     installed = [f for f in folders if f.pth != "missing"]
-    if installed and os.environ.get("AUTOXLA_ACTIVE"):
+    if installed and read_environ().get("AUTOXLA_ACTIVE"):
         yield f"AUTOXLA_ACTIVE is set, and {installed[0].folder} has an autoxla.pth"
     if installed:
         yield from (f"{Path(f.folder) / MARKER} is there" for f in folders if f.enabled)
     yield from (f"{file} imports autoxla" for file in examples)
-    if PRIVATE in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    if PRIVATE in read_environ().get("PYTHONPATH", "").split(os.pathsep):
         yield f"PYTHONPATH begins with {PRIVATE}: the launcher, from a checkout"
 
 

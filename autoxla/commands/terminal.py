@@ -5,13 +5,14 @@ Where nobody looks on, lines are whole and plain, for ``grep`` and for other pro
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from autoxla.situation.environment import read_environ
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +76,7 @@ def make_console(*, folded: bool = True) -> Console | None:
         from rich.console import Console
     except ImportError:
         return None
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    is_plain = read_environ().get("NO_COLOR") or read_environ().get("TERM") == "dumb"
     return Console(color_system=None if is_plain else "auto", soft_wrap=not folded, highlight=False)
 
 

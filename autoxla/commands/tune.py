@@ -41,6 +41,7 @@ from autoxla.notice import say
 from autoxla.planning import PROBE, Subject, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.settings import BadSettingError
+from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import count_cores
 from autoxla.tuned import keep
 
@@ -69,7 +70,9 @@ def main(argv: list[str]) -> int:
         options, words = parse(_parser(), argv, only_in_front=True)
         subject = subject_from(words)
         situation = _look_at(subject)
-        paths = _choose(find_paths(situation, os.environ, os.uname().machine, count_cores()), options.paths)
+        paths = _choose(
+            find_paths(situation, read_environ(), os.uname().machine, count_cores()), options.paths
+        )
     except BadArgumentsError as error:
         say(f"AX902 error arguments: {error}; {USAGE}")
         return 2
@@ -118,7 +121,7 @@ def _look_at(subject: Subject) -> Situation:
     if subject.program is None:
         raise BadArgumentsError("name the program to tune")
     # As the child on the default path finds it: tuning was asked for, whatever the mode of other runs is.
-    situation = assemble(subject, {**os.environ, "AUTOXLA": "auto", PROBE: ""}).situation
+    situation = assemble(subject, {**read_environ(), "AUTOXLA": "auto", PROBE: ""}).situation
     backend = decide(situation).path.backend
     if backend != "tensorflow":
         raise BadArgumentsError(f"Keras runs on {backend}; only TensorFlow has several paths")
@@ -189,7 +192,7 @@ def _keep(race: Race, situation: Situation, arguments: Sequence[str]) -> str | N
     if winner is None:
         return None
     try:
-        return keep(situation, arguments, os.environ, _facts(race, winner, situation))
+        return keep(situation, arguments, read_environ(), _facts(race, winner, situation))
     except OSError as error:
         say(f"AX902 error records: nothing is kept: {error}")
         return None

@@ -216,50 +216,25 @@ _HOOKS: Mapping[str, Told] = {
     ),
 }
 
-_CLUSTER = (
-    'Put the code into `ignore` under `[tool.autoxla]`: `ignore = ["{code}"]`. With `strict = true` there a '
-    "difference stops the job, whatever is ignored."
-)
 _WORKERS: Mapping[str, Told] = {
     "AX601": Told(
         "Workers of one job differ",
         "warning",
-        "worker … differs from worker …: …",
+        "workers of this job ran on other plans than the first one: … against …",
         "give all of them the same packages, variables and settings",
         "All workers of a job run one step together. If one of them compiles it and another does not, or "
         "their releases differ, the step hangs, ends with an error about a peer, or computes something "
         "else, and the log of the worker that failed does not tell why.",
         Shown(
-            "# worker 1 was started with TF_XLA_FLAGS=--tf_xla_auto_jit=2\n"
+            "# AUTOXLA_REPORT=report.json; worker 1 was started with TF_XLA_FLAGS=--tf_xla_auto_jit=2\n"
             "strategy = tf.distribute.MultiWorkerMirroredStrategy()",
-            "autoxla: AX601 warning environment: worker 1 (10.0.0.2:2222) differs from worker 0 "
-            "(10.0.0.1:2222): TF_XLA_FLAGS --tf_xla_auto_jit=2 against unset; give all of them the same "
-            "packages, variables and settings; python -m autoxla explain train.py",
+            "autoxla: AX601 warning environment: workers of this job ran on other plans than the first one: "
+            "report.json.worker1 against report.json; give all of them the same packages, variables and "
+            "settings; python -m autoxla explain train.py",
         ),
-        "TensorFlow, MultiWorkerMirroredStrategy and its coordination service",
-        _CLUSTER,
-        "The workers compare themselves with the chief before the first step. What the program leaves open "
-        "in `jit_compile` follows the chief. With `strict = true` the level is error, and the strategy "
-        "raises RuntimeError on every worker.",
-    ),
-    "AX602": Told(
-        "No word from a worker",
-        "warning",
-        "no word within … s from …: it is not known whether all workers of this job run alike",
-        "run all of them with autoxla, in the same release",
-        "A worker without autoxla, or in mode `observe` or `off`, says nothing, and one that is slow says "
-        "it too late. The job goes on; only the comparison is missing, so a difference would show as a hang "
-        "or an error in training.",
-        Shown(
-            "# worker 1 was started with python train.py, without autoxla\n"
-            "strategy = tf.distribute.MultiWorkerMirroredStrategy()",
-            "autoxla: AX602 warning environment: no word within 10 s from worker 1 (10.0.0.2:2222): it is "
-            "not known whether all workers of this job run alike; run all of them with autoxla, in the same "
-            "release; python -m autoxla explain train.py",
-        ),
-        "TensorFlow, MultiWorkerMirroredStrategy and its coordination service",
+        "TensorFlow, MultiWorkerMirroredStrategy",
         _BY_SETTING,
-        "autoxla waits for a limited time, then lets the job go on.",
+        "At its exit the first worker compares the `fingerprint` in the reports of the others with its own.",
     ),
     "AX603": Told(
         "XLA is wanted, and left off under a strategy",
@@ -281,25 +256,6 @@ _WORKERS: Mapping[str, Told] = {
         "Keras 3, resolution of jit_compile",
         _BY_SETTING,
         "autoxla leaves `jit_compile` to Keras for this model.",
-    ),
-    "AX604": Told(
-        "The workers cannot be compared",
-        "info",
-        "this TensorFlow has no coordination service that autoxla knows: whether all workers of this job run "
-        "alike is not known",
-        "give all of them the same packages, variables and settings",
-        "The comparison goes through a store that TensorFlow's own coordination service offers. Without it "
-        "nothing is compared and nothing waits; a difference between the workers would show as a hang or an "
-        "error in training.",
-        Shown(
-            "strategy = tf.distribute.MultiWorkerMirroredStrategy()",
-            "autoxla: AX604 info environment: this TensorFlow has no coordination service that autoxla "
-            "knows: whether all workers of this job run alike is not known; give all of them the same "
-            "packages, variables and settings; python -m autoxla explain train.py",
-        ),
-        "TensorFlow, MultiWorkerMirroredStrategy and its coordination service",
-        _BY_SETTING,
-        "autoxla lets the job go on without a comparison.",
     ),
 }
 

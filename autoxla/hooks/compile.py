@@ -12,7 +12,6 @@ Under ITEX a second duty comes first. Its guard ends the process, with status 0,
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,17 +24,25 @@ from autoxla.hooks.boundary import attempt
 from autoxla.hooks.distribute import in_strategy, without_xla
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
-from autoxla.hooks.wrapping import Wrapped, Wrapper, leave_no_frame, unwrap, wrap
+from autoxla.hooks.wrapping import Wrapper, leave_no_frame
 from autoxla.notice import headline, notify
 from autoxla.readers import guard_disabled
-from autoxla.session import current, program
+from autoxla.runtime import current, put
+from autoxla.situation.environment import read_environ
 
 DISABLE = "ITEX_DISABLE_XLA"
 
-_wrapped: Wrapped = {}
-#: The models inside a wrapped call now. ITEX puts its own method over ours and calls it.
-_inside: set[int] = set()
-_announced: set[str] = set()
+
+class Calls:
+    """The calls of this process: `inside` are the models inside a wrapped one now, `announced` what was said.
+
+    ITEX puts its own method over ours and calls it.
+    """
+
+    def __init__(self) -> None:
+        self.inside: set[int] = set()
+        self.announced: set[str] = set()
+        self.turned = _Turned()
 
 
 def hook(module: ModuleType) -> None:
@@ -68,11 +75,6 @@ def hook_again(_: ModuleType) -> None:
             hook(sys.modules[target.module])
 
 
-def unhook() -> None:
-    """Put the methods back that were wrapped, unless somebody else wrapped them since."""
-    unwrap(_wrapped)
-
-
 def _hook_or_stand_aside(target: Target, module: ModuleType) -> None:
     owner = target.find(module)
     if owner is None:
@@ -83,19 +85,19 @@ def _hook_or_stand_aside(target: Target, module: ModuleType) -> None:
 
 def _hook(owner: type, target: Target) -> None:
     for name in target.names:
-        wrap(owner, name, _METHODS[name], _wrapped)
+        current().wrap(owner, name, _METHODS[name])
 
 
 def stand_aside(names: Sequence[str]) -> None:
     """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
-    session = current()
-    if not any(finding.code == "AX904" for finding in session.findings):
-        session.add_finding(_unknown_release(names))
+    runtime = current()
+    if not any(finding.code == "AX904" for finding in runtime.findings):
+        runtime.add_finding(_unknown_release(names))
 
 
 def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     model = args[0] if args else None
-    if id(model) in _inside:
+    if id(model) in current().of(Calls).inside:
         return wrapped(*args, **kwargs)
     try:
         with _entered(model), _guard_turned_away(model, "compile"):
@@ -133,7 +135,7 @@ def _reconcile_loaded(model: Any) -> None:
 
 def _predict(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     model = args[0] if args else None
-    if id(model) in _inside:
+    if id(model) in current().of(Calls).inside:
         return wrapped(*args, **kwargs)
     with _entered(model), _guard_turned_away(model, "predict"):
         return wrapped(*args, **kwargs)
@@ -141,11 +143,12 @@ def _predict(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: 
 
 @contextmanager
 def _entered(model: Any) -> Iterator[None]:
-    _inside.add(id(model))
+    inside = current().of(Calls).inside
+    inside.add(id(model))
     try:
         yield
     finally:
-        _inside.discard(id(model))
+        inside.discard(id(model))
 
 
 @contextmanager
@@ -162,11 +165,11 @@ def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
     finally:
         if not getattr(model, "jit_compile", True):
             attempt("compile", _disarm, method)
-        attempt("compile", _turned.leave)
+        attempt("compile", current().of(Calls).turned.leave)
 
 
 def _turn_away() -> bool:
-    return current().plan.guard and _turned.enter()
+    return current().plan.guard and current().of(Calls).turned.enter()
 
 
 class _Turned:
@@ -180,12 +183,12 @@ class _Turned:
     def enter(self) -> bool:
         """Set the variable; return False where it is set already and not by us."""
         with self._lock:
-            if not self._calls and guard_disabled(os.environ.get(DISABLE)):
+            if not self._calls and guard_disabled(read_environ().get(DISABLE)):
                 return False
             if not self._calls:
-                self.previous = os.environ.get(DISABLE)
+                self.previous = read_environ().get(DISABLE)
             self._calls += 1
-            os.environ[DISABLE] = "1"
+            put(DISABLE, "1")
             return True
 
     def leave(self) -> None:
@@ -193,16 +196,13 @@ class _Turned:
         with self._lock:
             self._calls -= 1
             if not self._calls and DISABLE not in {s.variable for s in current().plan.settings}:
-                _put_back(self.previous)
-
-
-_turned = _Turned()
+                put(DISABLE, self.previous)
 
 
 def _disarm(method: str) -> None:
-    session = current()
-    session.add_setting(Setting(DISABLE, "1", _turned.previous, ("AX215",)))
-    session.add_finding(
+    runtime = current()
+    runtime.add_setting(Setting(DISABLE, "1", runtime.of(Calls).turned.previous, ("AX215",)))
+    runtime.add_finding(
         Finding(
             "AX215",
             "warning",
@@ -221,33 +221,34 @@ def _reconcile_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Ma
 
 def _reconcile(model: Any, requested: object) -> None:
     """Give ``model`` the plan's jit_compile where its program left that open, and note the call."""
-    session = current()
-    planned = session.plan.jit_compile
+    runtime = current()
+    planned = runtime.plan.jit_compile
     # 0 and NumPy's booleans are choices, too.
     explicit = requested is not None and not (isinstance(requested, str) and requested == "auto")
     used = getattr(model, "jit_compile", None)
     because: tuple[str, ...] = ()
     if planned and not explicit and in_strategy(model):
-        session.add_finding(without_xla())
+        runtime.add_finding(without_xla())
         planned = None
     if not explicit and planned is not None and bool(used) != planned and not _is_eager(model):
         model.jit_compile = planned
-        used, because = model.jit_compile, session.plan.jit_because
-        _announce(session.plan)
-    session.left_open.pop(model, None)
+        used, because = model.jit_compile, runtime.plan.jit_because
+        _announce(runtime.plan)
+    runtime.left_open.pop(model, None)
     if not explicit:
-        session.left_open[model] = used
+        runtime.left_open[model] = used
     asked = requested if isinstance(requested, bool | str | None) else bool(requested)
     is_used = used if isinstance(used, bool | str | None) else bool(used)
-    session.add_compile({"requested": asked, "used": is_used, "because": list(because)})
+    runtime.add_compile({"requested": asked, "used": is_used, "because": list(because)})
 
 
 def _announce(plan: Plan) -> None:
     """Say, once, why a model does not run with the jit_compile that Keras chose for it."""
     finding = next((f for f in plan.findings if f.code in plan.jit_because), None)
-    if finding is not None and finding.code not in _announced:
-        _announced.add(finding.code)
-        notify(headline([finding], program()))
+    announced = current().of(Calls).announced
+    if finding is not None and finding.code not in announced:
+        announced.add(finding.code)
+        notify(headline([finding], current().program))
 
 
 def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
@@ -260,13 +261,6 @@ def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
 
 def _is_eager(model: Any) -> bool:
     return bool(getattr(model, "run_eagerly", False))
-
-
-def _put_back(previous: str | None) -> None:
-    if previous is None:
-        os.environ.pop(DISABLE, None)
-    else:
-        os.environ[DISABLE] = previous
 
 
 def _unknown_release(names: Sequence[str]) -> Finding:

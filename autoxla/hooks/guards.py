@@ -7,8 +7,7 @@ without a frame of ours. Up to Python 3.10 the frame remains, and exceptions hav
 is a line on stderr that only an uncaught exception gets, for a program that handles its errors shall not
 hear of them. (Without its C extension wrapt leaves a frame of its own.)
 
-`check_mixing` looks for what goes wrong without any error. In mode ``observe`` that is all there is,
-next to the line for an uncaught exception.
+`check_mixing` looks for what goes wrong without any error. In mode ``observe`` there is none of this.
 
 Known limits: a Keras 3 layer without bias called on a ``tf_keras.Input`` leaves a plain tensor in the
 model, which nothing tells from a constant that belongs there. Layers of TensorFlow's private Keras are
@@ -35,10 +34,12 @@ from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.notes import Note, find_note
-from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
+from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import notify
 from autoxla.readers import tensorflow_bool
-from autoxla.session import current, place_of
+from autoxla.running import place_of
+from autoxla.runtime import Runtime, current
+from autoxla.situation.environment import read_environ
 
 #: What `Exception.add_note` puts in front of every note of ours.
 PREFIX = "autoxla: "
@@ -63,50 +64,50 @@ GENERATIONS = {
 #: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
 _SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
 
-#: What was wrapped: (class or module, name) to the function that was there before, for `unhook`.
-_wrapped: Wrapped = {}
-#: Models that were looked at when all of their parts were built.
-_settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-#: What was said, and for which line: one that trains many models of one make says it once.
-_said: set[tuple[Place, tuple[str, ...]]] = set()
-#: Models whose next training step is shadowed.
-_watching: set[int] = set()
+
+class Seen:
+    """What this process saw of models with two generations, and the hooks for errors before ours.
+
+    `settled` are the models that were looked at when all of their parts were built. `said` has what was said,
+    and for which line: one that trains many models of one make says it once. Of models in `watching` the next
+    training step is shadowed.
+    """
+
+    def __init__(self) -> None:
+        self.settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.said: set[tuple[Place, tuple[str, ...]]] = set()
+        self.watching: set[int] = set()
+        self.main: Callable[..., Any] | None = None
+        self.thread: Callable[..., Any] | None = None
 
 
 # --- Registration
 
 
-def register() -> None:
+def register(runtime: Runtime) -> None:
     """Have the wrappers put on when their targets are imported, and chain the hooks for what is uncaught."""
     install_excepthook()
+    runtime.on_uninstall(remove_excepthook)
     for module, hook in HOOKS:
         finder.on_import(module, hook)
-
-
-def unhook() -> None:
-    """Put everything back that was wrapped or chained, unless somebody else wrapped it since."""
-    unwrap(_wrapped)
-    remove_excepthook()
 
 
 def hook_trainer(module: ModuleType) -> None:
     """Wrap ``fit`` of the class that trains: a backend's ``…Trainer`` in Keras 3, ``Model`` in Keras 2."""
     for owner in list(vars(module).values()):
         if isinstance(owner, type) and owner.__module__ == module.__name__ and "fit" in vars(owner):
-            wrap(owner, "fit", _fit, _wrapped)
+            current().wrap(owner, "fit", _fit)
 
 
 def hook_sequential(module: ModuleType) -> None:
     """Wrap ``Sequential.add``."""
-    if not _is_observing():
-        wrap(getattr(module, "Sequential", None), "add", _call, _wrapped)
+    current().wrap(getattr(module, "Sequential", None), "add", _call)
 
 
 def hook_saving(module: ModuleType) -> None:
     """Wrap the functions that load and save, before other modules import them from ``module``."""
     for name in _SAVING:
-        if not _is_observing():
-            wrap(module, name, _call, _wrapped)
+        current().wrap(module, name, _call)
 
 
 HOOKS = (
@@ -142,7 +143,7 @@ def _fit(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mappi
     try:
         return wrapped(*args, **kwargs)
     except Exception as error:
-        attempt(_NOTE, _add_note_unless_observing, error)
+        attempt(_NOTE, add_note, error)
         attempt(_NOTE, leave_no_frame, error)
         raise
     finally:
@@ -152,16 +153,6 @@ def _fit(wrapped: Callable[..., Any], _: Any, args: Sequence[Any], kwargs: Mappi
 def _look_at_parts(model: Any) -> None:
     if check_mixing(model):
         _watch_first_step(model)
-
-
-def _add_note_unless_observing(error: BaseException) -> None:
-    if not _is_observing():
-        add_note(error)
-
-
-def _is_observing() -> bool:
-    situation = current().situation
-    return situation is not None and situation.settings.mode == "observe"
 
 
 # --- Notes
@@ -216,32 +207,27 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 # --- What nobody caught
 
 
-class _Hooks:
-    """The hooks that were there before ours, None while ours are not in place."""
-
-    main: Callable[..., Any] | None = None
-    thread: Callable[..., Any] | None = None
-
-
 def install_excepthook() -> None:
     """Let uncaught exceptions have their note, then go to the hooks that the program has now."""
-    if _Hooks.main is None:
-        _Hooks.main, sys.excepthook = sys.excepthook, _except
-        _Hooks.thread, threading.excepthook = threading.excepthook, _except_in_thread
+    seen = current().of(Seen)
+    if seen.main is None:
+        seen.main, sys.excepthook = sys.excepthook, _except
+        seen.thread, threading.excepthook = threading.excepthook, _except_in_thread
 
 
 def remove_excepthook() -> None:
     """Put the program's hooks back, where ours are still in place."""
-    if _Hooks.main is not None and sys.excepthook is _except:
-        sys.excepthook, _Hooks.main = _Hooks.main, None
-    if _Hooks.thread is not None and threading.excepthook is _except_in_thread:
-        threading.excepthook, _Hooks.thread = _Hooks.thread, None
+    seen = current().of(Seen)
+    if seen.main is not None and sys.excepthook is _except:
+        sys.excepthook, seen.main = seen.main, None
+    if seen.thread is not None and threading.excepthook is _except_in_thread:
+        threading.excepthook, seen.thread = seen.thread, None
 
 
 def _except(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     line = attempt(_NOTE, _prepare, error)
     try:
-        (_Hooks.main or sys.__excepthook__)(kind, error, trace)
+        (current().of(Seen).main or sys.__excepthook__)(kind, error, trace)
     finally:
         attempt(_NOTE, _say_line, line)
 
@@ -249,16 +235,16 @@ def _except(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 def _except_in_thread(args: Any) -> None:
     line = attempt(_NOTE, _prepare, args.exc_value)
     try:
-        (_Hooks.thread or threading.__excepthook__)(args)
+        (current().of(Seen).thread or threading.__excepthook__)(args)
     finally:
         attempt(_NOTE, _say_line, line)
 
 
 def _prepare(error: BaseException | None) -> str | None:
-    """Add the note; return it instead where the exception has no notes or must stay as it is."""
+    """Add the note; return it instead where the exception has no notes."""
     if error is None or not isinstance(error, Exception):
         return None
-    if HAS_NOTES and not _is_observing():
+    if HAS_NOTES:
         add_note(error)
         return None
     found = _noted(error)
@@ -293,11 +279,12 @@ def check_mixing(model: Any) -> bool:
 
     Returns whether a part is not built yet, so that its weights are not known.
     """
-    if len([name for name in _SIGNS if name in sys.modules]) < 2 or _settled.get(id(model)) is model:
+    settled = current().of(Seen).settled
+    if len([name for name in _SIGNS if name in sys.modules]) < 2 or settled.get(id(model)) is model:
         return False
     is_open = _check(model)
     if not is_open:
-        _settled[id(model)] = model
+        settled[id(model)] = model
     return is_open
 
 
@@ -476,9 +463,10 @@ def _remedy(families: Iterable[str]) -> str:
 
 def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
     first, place = next(iter(mixtures), None), calling_place()
-    if first is None or (place, first.key) in _said:
+    said = current().of(Seen).said
+    if first is None or (place, first.key) in said:
         return
-    _said.add((place, first.key))
+    said.add((place, first.key))
     lines = importing_lines(first.families, _files(model, place))
     more = f", and {len(mixtures) - 1} more like it" if len(mixtures) > 1 else ""
     message = f"{first.message}{more}" + (f" ({lines})" if lines else "")
@@ -545,7 +533,7 @@ def _imported_names(node: ast.AST) -> list[str]:
 def _package_named(name: str) -> str | None:
     """Return the package that ``import name`` gets Keras from, None for other modules."""
     if f"{name}.".startswith("tensorflow.keras."):
-        return "tf_keras" if tensorflow_bool(os.environ.get("TF_USE_LEGACY_KERAS")) else "keras"
+        return "tf_keras" if tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS")) else "keras"
     if f"{name}.".startswith("tensorflow.python.keras."):
         return "tensorflow.python.keras"
     top = name.partition(".")[0]
@@ -570,11 +558,12 @@ def _watch_first_step(model: Any) -> None:
         attempt(_SEARCH, check_mixing, model)
         return result
 
-    _watching.add(id(model))
+    current().of(Seen).watching.add(id(model))
     object.__setattr__(model, "train_step", train_step)
 
 
 def _stop_watching(model: Any) -> None:
-    if id(model) in _watching:
-        _watching.discard(id(model))
+    watching = current().of(Seen).watching
+    if id(model) in watching:
+        watching.discard(id(model))
         vars(model).pop("train_step", None)

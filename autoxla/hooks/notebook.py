@@ -12,15 +12,15 @@ the script alone is read.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import autoxla
 from autoxla.hooks import boundary
+from autoxla.situation.environment import read_environ
 
 if TYPE_CHECKING:
     from autoxla.lookahead import Program
@@ -51,6 +51,8 @@ class CellLog:
 
         self.shell = shell
         self.known: frozenset[str] = frozenset()
+        #: What looks at a cell that the plan did not know, by its name; once there is a plan.
+        self.check: Callable[[str], None] | None = None
         history = list(shell.history_manager.input_hist_raw)
         # IPython 9 keeps errors; of what ran before, older releases tell nothing.
         failed = getattr(shell.history_manager, "exceptions", {})
@@ -78,10 +80,8 @@ class CellLog:
         number = len(self.shell.history_manager.input_hist_raw)
         run = Run(number, info.raw_cell, getattr(info, "cell_id", None))
         self.ran.append(run)
-        if "autoxla.session" in sys.modules and info.raw_cell not in self.known:
-            from autoxla import session
-
-            session.current().check_cell(self.name(run))
+        if self.check is not None and info.raw_cell not in self.known:
+            self.check(self.name(run))
 
     def _after(self, result: _Result) -> None:
         if result.success or not result.info.store_history:
@@ -115,6 +115,22 @@ class CellLog:
         file, standing = self._file()
         return name_cell(run, standing, _shorten(file))
 
+    @property
+    def has_kernel(self) -> bool:
+        """Whether a kernel runs the cells, and not IPython at a terminal."""
+        return hasattr(self.shell, "kernel")
+
+    def name_code(self, file: str) -> str | None:
+        """Return what findings call the cell whose code objects have the file name ``file``."""
+        # IPython knows the number only while it knows the cell; before release 8 it never does.
+        format_name = getattr(getattr(self.shell, "compile", None), "format_code_name", None)
+        _, name = (format_name(file) if format_name is not None else None) or ("", "")
+        number = name[len(_LABEL) : -1]
+        if not name.startswith(_LABEL) or not number.isdecimal():
+            return None
+        run = next((run for run in reversed(self.ran) if run.number == int(number)), None)
+        return f"cell {number}" if run is None else self.name(run)
+
     def _file(self) -> tuple[Path | None, tuple[Standing, ...]]:
         """Return the notebook's file and the cells in it, if there is one that is this notebook's."""
         from autoxla.lookahead.notebook import is_of
@@ -131,31 +147,41 @@ class CellLog:
         return None, ()
 
 
-_logs: list[CellLog] = []
-
-
-def follow() -> None:
-    """Note the cells of the IPython that runs in this process, if one does, from now on."""
-    log = _log()
-    if log is not None and log not in _logs:
-        unfollow()
-        _logs.append(log)
+def follow(check: Callable[[str], None] | None = None) -> None:
+    """Note the cells of this process' IPython, if there is one, from now on; ``check`` is `CellLog.check`."""
+    log = find_log()
+    if log is None:
+        return
+    log.check = check or log.check
+    if log not in _list_followed(log.shell):
         log.shell.events.register("pre_run_cell", log.before)
         log.shell.events.register("post_run_cell", log.after)
 
 
 def unfollow() -> None:
     """Take the callbacks out of IPython."""
-    for log in _logs:
-        for event, callback in (("pre_run_cell", log.before), ("post_run_cell", log.after)):
-            if callback in log.shell.events.callbacks[event]:
-                log.shell.events.unregister(event, callback)
-    _logs.clear()
+    shell = _shell()
+    for log in [] if shell is None else _list_followed(shell):
+        shell.events.unregister("pre_run_cell", log.before)
+        shell.events.unregister("post_run_cell", log.after)
+
+
+def find_log() -> CellLog | None:
+    """Return the log of this process' IPython; a new one, of its history, where none follows it."""
+    shell = _shell()
+    if shell is None:
+        return None
+    return next(iter(_list_followed(shell)), None) or CellLog(shell)
+
+
+def _list_followed(shell: Any) -> list[CellLog]:
+    owners = (getattr(callback, "__self__", None) for callback in shell.events.callbacks["pre_run_cell"])
+    return [owner for owner in owners if isinstance(owner, CellLog)]
 
 
 def load_ipython_extension(shell: object) -> None:  # noqa: ARG001 - IPython's protocol
     """Do what ``import autoxla`` does: ``%load_ext autoxla``."""
-    if os.environ.get("AUTOXLA") != "off":
+    if read_environ().get("AUTOXLA") != "off":
         autoxla.activate()
         follow()
 
@@ -163,38 +189,6 @@ def load_ipython_extension(shell: object) -> None:  # noqa: ARG001 - IPython's p
 def unload_ipython_extension(shell: object) -> None:  # noqa: ARG001 - IPython's protocol
     """Do what `autoxla.uninstall` does: ``%unload_ext autoxla``."""
     autoxla.uninstall()
-
-
-def find_program() -> Program | None:
-    """Return the program that IPython runs in this process, None where there is no IPython."""
-    log = _log()
-    return None if log is None else log.program()
-
-
-def has_kernel() -> bool:
-    """Return whether a kernel runs the cells, and not IPython at a terminal."""
-    return hasattr(_shell(), "kernel")
-
-
-def name_cell(file: str) -> str | None:
-    """Return what findings call the cell whose code objects have the file name ``file``."""
-    log = _log()
-    # IPython knows the number only while it knows the cell; before release 8 it never does.
-    format_name = getattr(getattr(_shell(), "compile", None), "format_code_name", None)
-    _, name = (format_name(file) if format_name is not None else None) or ("", "")
-    number = name[len(_LABEL) : -1]
-    if log is None or not name.startswith(_LABEL) or not number.isdecimal():
-        return None
-    run = next((run for run in reversed(log.ran) if run.number == int(number)), None)
-    return f"cell {number}" if run is None else log.name(run)
-
-
-def _log() -> CellLog | None:
-    """Return the log of this process's IPython; a new one, of its history, where nothing is followed."""
-    shell = _shell()
-    if shell is None:
-        return None
-    return _logs[0] if _logs and _logs[0].shell is shell else CellLog(shell)
 
 
 def _shell() -> Any:
@@ -233,27 +227,18 @@ def _named_inside(shell: Any) -> Iterator[Path]:
 
 
 def _named_outside() -> Iterator[Path]:
-    """Yield what Jupyter's server, or the command line that started this kernel, says of the file."""
-    session = os.environ.get("JPY_SESSION_NAME", "")
+    """Yield what Jupyter's server says of the file."""
+    session = read_environ().get("JPY_SESSION_NAME", "")
     if session.endswith(".ipynb"):
         # Older servers name it from their own folder, and start the kernel in the notebook's.
         yield Path(session).absolute()
         yield Path(Path(session).name).absolute()
-    parent = Path("/proc", os.environ.get("JPY_PARENT_PID", "-"))
-    try:
-        words = (parent / "cmdline").read_bytes().split(b"\0")
-        folder = (parent / "cwd").resolve()
-    except (OSError, ValueError):  # not Linux, or started by somebody else
-        return
-    for word in words:
-        if word.endswith(b".ipynb"):
-            yield from _below(folder, os.fsdecode(word))
 
 
 def _below(folder: Path, name: str) -> Iterator[Path]:
     yield folder / name
     # Where the shell was from which all this was started (``papermill --cwd``).
-    yield Path(os.environ.get("PWD", folder), name)
+    yield Path(read_environ().get("PWD", folder), name)
 
 
 def _read(file: Path) -> tuple[Standing, ...] | None:

@@ -56,7 +56,9 @@ def unwrap(kept: Wrapped) -> None:
     """Put everything in ``kept`` back that nobody else wrapped since; the rest does nothing from now on."""
     for (owner, name), original in kept.items():
         function: Any = vars(owner).get(name)
-        if isinstance(function, WrappedFunction) and function.__wrapped__ is original:
+        while isinstance(function, WrappedFunction) and function is not original:
+            function = function.__wrapped__
+        if function is original:
             setattr(owner, name, original)
     kept.clear()
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from autoxla.situation.workers import counts_many
+from autoxla.situation.workers import counts_many, rank
 
 #: The jobs whose tasks train together; the first that there is leads.
 TRAINING = ("chief", "worker")
@@ -65,6 +65,15 @@ def is_of_many(environ: Mapping[str, str]) -> bool:
     """Return whether a process is one of several workers of a job, which have to do the same."""
     cluster = read_tf_config(environ)
     return counts_many(environ) or (cluster is not None and len(cluster.training) > 1)
+
+
+def name_follower(environ: Mapping[str, str]) -> str:
+    """Return the name of this worker by its rank or by ``TF_CONFIG``, empty for the first one of a job."""
+    number = rank(environ)
+    if number:
+        return f"rank{number}"
+    cluster = read_tf_config(environ)
+    return "" if cluster is None or cluster.is_chief else cluster.own.word
 
 
 def as_cluster(jobs: object, job: object, index: object) -> Cluster | None:

@@ -7,6 +7,7 @@ values, and so can tell what the user chose from what a parent's plan put there.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -42,6 +43,11 @@ _FLAG_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")
 
 #: What a variable held before autoxla set it, and what it set; None for unset.
 Change = tuple[str | None, str | None]
+
+
+def read_environ() -> Mapping[str, str]:
+    """Return the environment of this process: the one place that asks for it. All others get it passed."""
+    return os.environ
 
 
 def is_watched(name: str) -> bool:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from autoxla.situation.environment import read_environ
 from autoxla.situation.files import list_names
 
 Identity = dict[str, str | int | list[str]]
@@ -27,7 +28,7 @@ _MASKS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
 
 
 def identity(
-    environ: Mapping[str, str] = os.environ, *, root: Path = Path("/"), platform: str = sys.platform
+    environ: Mapping[str, str] | None = None, *, root: Path = Path("/"), platform: str = sys.platform
 ) -> Identity:
     """Return what tells this machine, as far as this process may use it, from others.
 
@@ -36,6 +37,7 @@ def identity(
     of the devices, ``masks`` how many of them variables leave visible. `root` is where ``proc`` and
     ``sys`` are.
     """
+    environ = read_environ() if environ is None else environ
     cpu, features = _read_darwin_cpu() if platform == "darwin" else _read_cpu(root)
     return {
         "system": platform,

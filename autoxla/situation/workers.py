@@ -1,7 +1,9 @@
-"""Which worker of a job a process is, by what started it."""
+"""Which worker of a job or of a pool a process is, by what started it."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -53,3 +55,17 @@ def runs_parts(words: Sequence[str]) -> bool:
         or any(word.startswith(_PARTS) or word.endswith(_RAY_WORKER) for word in words)
         or any("loky.backend" in module for module in modules)
     )
+
+
+def part_number(environ: Mapping[str, str]) -> int | None:
+    """Return the number of this process, from 1, among those that run parts of one program; None for no such.
+
+    They are numbered by multiprocessing, loky and pytest-xdist. One without a number counts as the first.
+    """
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and (runs_parts(sys.orig_argv) or processes.parent_process() is not None):
+        number = re.search(r"-(\d+)$", processes.current_process().name)
+        return int(number[1]) if number else 1
+    # What a test starts inherits the variable, but not the module through which the worker is led.
+    worker = re.fullmatch(r"gw(\d+)", environ.get("PYTEST_XDIST_WORKER", ""))
+    return int(worker[1]) + 1 if worker and "execnet" in sys.modules else None

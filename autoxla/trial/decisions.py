@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from autoxla.facts import Version
 from autoxla.places import cache_folder
 from autoxla.records import Store
+from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import digest, identity
 from autoxla.trial.comparison import Verdict
 from autoxla.trial.executables import Signature
@@ -74,7 +74,7 @@ class Decisions:
             list(circumstances),
             sorted(self._versions.items()),
             digest(self._machine),
-            [_lasting(os.environ.get(name, "")) for name in _FLAGS],
+            [_lasting(read_environ().get(name, "")) for name in _FLAGS],
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from autoxla.facts import Finding, Place
 from autoxla.hooks import boundary
-from autoxla.session import Session
+from autoxla.runtime import Runtime
+from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background, free_memory
@@ -104,7 +105,7 @@ class Driver:
     `planned` gives the steps that the fit under way is to have, None where unknown.
     """
 
-    def __init__(self, model: Any, stock: Any, session: Session) -> None:
+    def __init__(self, model: Any, stock: Any, session: Runtime) -> None:
         import tensorflow as tf
 
         self.stock = stock
@@ -296,7 +297,7 @@ class Driver:
         self._traced = step
         self._usual = Executable(step.concrete)
         self._usual.check()
-        self._decisions = Decisions(decisions_folder(os.environ), _versions(self._session))
+        self._decisions = Decisions(decisions_folder(read_environ()), _versions(self._session))
         definition = step.concrete.graph.as_graph_def()
         rows = str(self._batch_size)
         work = partial(survey, step, definition, self._decisions, [_device(step), rows])
@@ -777,7 +778,7 @@ def _device(step: Step) -> str:
     return str(variables[0].device).rpartition("/")[2] if variables else ""
 
 
-def _versions(session: Session) -> dict[str, tuple[int, ...]]:
+def _versions(session: Runtime) -> dict[str, tuple[int, ...]]:
     return {} if session.situation is None else dict(session.situation.versions)
 
 

@@ -7,7 +7,6 @@ floats differ between XLA and the plain graph.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tokenize
 from collections.abc import Iterable
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from autoxla.hooks.distribute import in_strategy
-from autoxla.session import Session
+from autoxla.runtime import Runtime
 from autoxla.situation.cluster import is_of_many
+from autoxla.situation.environment import read_environ
 from autoxla.trial.steps import has_one_step_a_call
 
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted
@@ -25,7 +25,7 @@ _SEEDS = ("_init_seed", "seed")
 _DRAWING = ("kernel_initializer", "recurrent_initializer", "embeddings_initializer")
 
 
-def find_obstacle(model: Any, session: Session) -> str | None:
+def find_obstacle(model: Any, session: Runtime) -> str | None:
     """Return why there is no trial for ``model``, None where there may be one."""
     situation = session.situation
     if situation is None or situation.settings.mode != "auto" or not situation.settings.trial:
@@ -40,14 +40,14 @@ def find_obstacle(model: Any, session: Session) -> str | None:
         return "a call of the step is several steps"
     if getattr(model, "_cluster_coordinator", None) is not None or in_strategy(model):
         return "a distribution strategy"
-    if is_of_many(os.environ):
+    if is_of_many(read_environ()):
         return "one of several workers"
     if _runs_functions_eagerly():
         return "functions run eagerly"
     return "op determinism" if _is_deterministic() else None
 
 
-def find_seed(model: Any, session: Session) -> str | None:
+def find_seed(model: Any, session: Runtime) -> str | None:
     """Return where a seed is set, or why that cannot be excluded; None where nothing is seeded.
 
     Reads the program's own files, so it is for a thread beside training.
@@ -127,5 +127,5 @@ def _runs_functions_eagerly() -> bool:
 def _is_deterministic() -> bool:
     module = sys.modules.get("tensorflow.python.framework.config")
     ask = getattr(module, "is_op_determinism_enabled", None)
-    asked_for = os.environ.get("TF_DETERMINISTIC_OPS", "").lower() in ("1", "true")
+    asked_for = read_environ().get("TF_DETERMINISTIC_OPS", "").lower() in ("1", "true")
     return asked_for or not callable(ask) or bool(ask())

@@ -14,11 +14,10 @@ from typing import Any
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.compile import stand_aside
 from autoxla.hooks.targets import of_module
-from autoxla.hooks.wrapping import Wrapped, leave_no_frame, unwrap, wrap
-from autoxla.session import current
+from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.runtime import current
 from autoxla.trial.driver import Driver
 
-_wrapped: Wrapped = {}
 #: The fits that are under way, by the id of their model.
 _fits: dict[int, Fit] = {}
 #: Where a model keeps its driver. Anywhere else, the driver's way to the model would keep both for ever.
@@ -41,13 +40,8 @@ def hook(module: ModuleType) -> None:
         if owner is None:
             stand_aside(target.names)
             return
-        wrap(owner, "make_train_function", _make_train_function, _wrapped)
-        wrap(owner, "fit", _fit, _wrapped)
-
-
-def unhook() -> None:
-    """Put the methods back that were wrapped, unless somebody else wrapped them since."""
-    unwrap(_wrapped)
+        current().wrap(owner, "make_train_function", _make_train_function)
+        current().wrap(owner, "fit", _fit)
 
 
 @dataclass

@@ -23,15 +23,14 @@ from typing import Any
 
 from autoxla.hooks import boundary
 from autoxla.hooks.targets import of_module, steps_per_call
-from autoxla.hooks.wrapping import Wrapped, wrap
 from autoxla.planning import PROBE
+from autoxla.runtime import current, put
+from autoxla.situation.environment import read_environ
 
 #: So many losses are kept: what rounding does to later ones says little.
 LOSSES = 64
 #: Steps that are timed at least, however long they take.
 _FEWEST = 3
-
-_wrapped: Wrapped = {}
 
 
 class Watch:
@@ -117,11 +116,12 @@ class Probe:
 def hook(module: ModuleType) -> None:
     """Wrap ``make_train_function`` of a model in ``module``."""
     # Taken away, since what this program starts is not what is measured.
-    name = os.environ.pop(PROBE, None)
+    name = read_environ().get(PROBE)
+    put(PROBE, None)
     if name is not None:
         _watches.append(read_request(Path(name)))
     for target in of_module(module, "train") if _watches else ():
-        wrap(target.find(module), "make_train_function", _make_train_function, _wrapped)
+        current().wrap(target.find(module), "make_train_function", _make_train_function)
 
 
 _watches: list[Watch] = []

@@ -127,7 +127,7 @@ USE = """
 import autoxla
 import json
 import keras
-from autoxla.session import current
+from autoxla.runtime import current
 model = keras.Model()
 getattr(model, "compile", lambda *_: None)("sgd", "mse")
 model.fit([1])

@@ -16,7 +16,7 @@ PACKAGES = ("keras", "tf_keras")
 
 GUARD = """
 import autoxla, dataclasses, json, os
-import autoxla.session as session
+import autoxla.planning as session
 decide = session.decide
 session.decide = lambda situation: dataclasses.replace(decide(situation), guard=True)
 import keras
@@ -49,7 +49,7 @@ TRIAL = """
 import json, sys
 import trial_parity as p
 from autoxla.hooks.boundary import FAULTS
-from autoxla.session import current
+from autoxla.runtime import current
 p.force()
 x, y = p.data()
 models, kept = [], []

@@ -27,7 +27,7 @@ from faults.switch import KINDS, list_sites
 SHORT = ("error", "exit", "mended", "launcher", "late", "threads")
 #: What the program's own calls reach, and what tells of faults: every kind may come from there.
 ANY = (
-    "autoxla.session",
+    "autoxla.runtime",
     "autoxla.hooks",
     "autoxla.trial",
     "autoxla.settings",
@@ -44,15 +44,15 @@ TRAININGS = {
 }
 #: Faults in processes with the real TensorFlow.
 REAL = (
-    "autoxla.session:begin",
-    "autoxla.session:Session.begin",
-    "autoxla.session:Session.prepare",
-    "autoxla.session:Session.add_compile",
-    "autoxla.session:Session.check_again",
-    "autoxla.session:Session.finish",
-    "autoxla.session:Session.write_report",
-    "autoxla.session:current",
-    "autoxla.session:finish",
+    "autoxla.activation:begin",
+    "autoxla.runtime:Runtime.begin",
+    "autoxla.runtime:Runtime.note_read",
+    "autoxla.runtime:Runtime.add_compile",
+    "autoxla.runtime:Runtime.check_again",
+    "autoxla.runtime:Runtime.finish",
+    "autoxla.runtime:Runtime.write_report",
+    "autoxla.runtime:current",
+    "autoxla.activation:finish",
     "autoxla.settings:read_settings",
     "autoxla.situation.gathering:gather",
     "autoxla.policies.decision:decide",
@@ -81,8 +81,8 @@ REAL_ENDS = (
     "autoxla.hooks.guards:text_of",
     "autoxla.hooks.notes:find_note",
     "autoxla.hooks.wrapping:leave_no_frame",
-    "autoxla.session:current",
-    "autoxla.session:Session.finish",
+    "autoxla.runtime:current",
+    "autoxla.runtime:Runtime.finish",
 )
 
 

@@ -4,7 +4,7 @@ Right after a module of autoxla has executed, functions and methods of it are re
 or all by ones that note that they were called. Modules that import a name from another one come later, and
 get the replaced one. What is asked for stands in the variable `VARIABLE`, as JSON:
 
-* ``{"site": "autoxla.session:Session.begin", "kind": "raise RuntimeError", "fired": FILE}``;
+* ``{"site": "autoxla.runtime:Runtime.begin", "kind": "raise RuntimeError", "fired": FILE}``;
 * ``{"record": FILE}``: every function notes in FILE that it was called;
 * ``{"sites": [...], "fired": FILE}``: these can be switched on and off by `turn_on` while the program runs.
 

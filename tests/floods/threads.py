@@ -94,7 +94,7 @@ if os.wait()[1]:
 ORDERS: Mapping[str, tuple[str, str, str]] = {
     "json, keras_core": ("json/__init__.py", "import json", "import keras_core"),
     "autoxla.hooks, tensorflow": ("hooks/__init__.py", "import autoxla.hooks", "import tensorflow"),
-    "autoxla.plan, tensorflow": ("autoxla/session.py", "from autoxla import plan", "import tensorflow"),
+    "autoxla.plan, tensorflow": ("autoxla/runtime.py", "from autoxla import plan", "import tensorflow"),
     "autoxla.hooks.finder, keras": ("hooks/finder.py", "from autoxla.hooks import on_import", "import keras"),
     "tensorflow, a fork": ("lookahead/__init__.py", "import tensorflow", FORK),
 }

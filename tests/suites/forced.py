@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Print what `read_trials` reads."""
     from autoxla.hooks.boundary import FAULTS
-    from autoxla.session import current
+    from autoxla.runtime import current
 
     trials = [trial.get("outcome") for trial in current().trials]
     faults = [str(place) for place, *_ in FAULTS.kept]

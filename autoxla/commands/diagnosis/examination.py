@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -33,7 +32,7 @@ from autoxla.facts import Settings, Situation, Usage
 from autoxla.notice import say
 from autoxla.planning import Subject, assemble, subject_from, subject_of
 from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation.environment import restore
+from autoxla.situation.environment import read_environ, restore
 
 CHECKS = MappingProxyType(
     {
@@ -94,7 +93,7 @@ def _seconds(text: str) -> float:
 def _examine(options: argparse.Namespace, subject: Subject) -> Iterator[Line]:
     declared, complaints = _read_settings(subject)
     yield from complaints
-    scene = make_scene(assemble(subject, os.environ, declared=declared).situation, subject)
+    scene = make_scene(assemble(subject, read_environ(), declared=declared).situation, subject)
     yield from examine(scene)
     if options.import_check:
         yield from trial.check(scene, trial.choose_names(scene), options.timeout)
@@ -112,14 +111,14 @@ def _guarded(subject: str, check: Callable[[Scene], Iterable[Line]], scene: Scen
     except Exception as error:  # one check that fails must not hide what the others found
         text = f"this was not looked at: {type(error).__name__}: {error}"
         yield Line("note", "AX898", subject, text, "AUTOXLA_DEBUG=1 shows the traceback")
-        if os.environ.get("AUTOXLA_DEBUG") == "1":
+        if read_environ().get("AUTOXLA_DEBUG") == "1":
             raise
 
 
 def _read_settings(subject: Subject) -> tuple[tuple[Settings, Usage], list[Line]]:
     """Return the settings, and what is wrong with those of autoxla; they are then the defaults."""
     try:
-        return read_settings(subject.folder, os.environ), []
+        return read_settings(subject.folder, read_environ()), []
     except BadSettingError as error:
         text = f"{error.place}: {error.args[0]}; autoxla does nothing until it is corrected"
         line = Line("warning", "AX897", "settings", text, "correct it where it stands")
@@ -129,7 +128,7 @@ def _read_settings(subject: Subject) -> tuple[tuple[Settings, Usage], list[Line]
 def make_scene(situation: Situation, subject: Subject | None = None) -> Scene:
     """Return what is to be examined for ``subject``, None for no special program."""
     subject = subject or subject_of(None, ())
-    environ = {**restore(os.environ)[0], **situation.environment}
+    environ = {**restore(read_environ())[0], **situation.environment}
     path = tuple(dict.fromkeys(sys.path))
     folder = Path.cwd() if subject.program is None else subject.program.folder
     return Scene(situation, environ, path, folder, take_inventory(path), prefix=Path(sys.prefix))

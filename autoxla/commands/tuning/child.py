@@ -18,6 +18,7 @@ from autoxla.commands.tuning.judging import Sample
 from autoxla.commands.tuning.paths import Path as ExecutionPath
 from autoxla.commands.tuning.paths import child_environment
 from autoxla.planning import PROBE
+from autoxla.situation.environment import read_environ
 
 #: Lines of a failed run's output that are shown.
 _LAST = 5
@@ -93,7 +94,11 @@ class Children:
 
     def _start(self, path: ExecutionPath, asked: Path, limit: float) -> int | None:
         command = [sys.executable, "-m", "autoxla", "run", *self._words]
-        environment = {**child_environment(path), PROBE: str(asked), "TMPDIR": str(self._temporary)}
+        environment = {
+            **child_environment(path, read_environ()),
+            PROBE: str(asked),
+            "TMPDIR": str(self._temporary),
+        }
         process: subprocess.Popen[bytes] | None = None
         try:
             with self.log.open("ab") as log:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -130,7 +129,7 @@ def _on(path: Path, situation: Situation) -> Situation:
     return replace(situation, settings=settings, environment={**situation.environment, **watched})
 
 
-def child_environment(path: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def child_environment(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a child process on ``path``."""
     # A report, or who speaks for the processes of a tree, is the user's own run's.
     left_out = ("AUTOXLA_REPORT", "AUTOXLA_ROOT")

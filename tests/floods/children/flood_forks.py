@@ -40,7 +40,7 @@ def train(number: int, results: Any) -> None:
 
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
-    session = sys.modules.get("autoxla.session")
+    session = sys.modules.get("autoxla.runtime")
     results.put([number, None if session is None else len(session.current().compiles)])
 
 

@@ -46,7 +46,7 @@ def look_at_keras() -> dict[str, Any]:
     model = tf.keras.Sequential([tf.keras.Input((4,)), tf.keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
-    session = sys.modules.get("autoxla.session")
+    session = sys.modules.get("autoxla.runtime")
     return {
         "keras": keras is sys.modules["keras"] and hasattr(keras, "Sequential"),
         "tf.keras": tf.keras.layers.Dense.__module__.partition(".")[0],

@@ -68,7 +68,7 @@ def force_trials() -> None:
 
     Which path is faster on the day does not matter here; the threads beside training are as ever.
     """
-    if "autoxla.session" not in sys.modules:
+    if "autoxla.runtime" not in sys.modules:
         return
     driver: Any = importlib.import_module("autoxla.trial.driver")
     economics: Any = importlib.import_module("autoxla.trial.economics")

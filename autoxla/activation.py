@@ -1,0 +1,144 @@
+"""What happens when a watched module is about to execute: the plan is made, and what it needs is hung in.
+
+The table of hooks is here, above all of them: each module of ours loads when its target is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from autoxla.facts import Finding
+from autoxla.hooks import boundary, finder
+from autoxla.hooks.targets import KERAS_PACKAGES, TARGETS
+from autoxla.planning import PROBE
+from autoxla.running import is_imported_by_program
+from autoxla.runtime import Runtime, current
+from autoxla.situation.environment import read_environ
+
+#: The module of ours that wraps the targets of a role.
+_WRAPPERS = {
+    "compile": "autoxla.hooks.compile",
+    "predict": "autoxla.hooks.compile",
+    "train": "autoxla.trial.hooks",
+}
+#: Module to wait for, module of ours that hooks it, function in that one.
+METHOD_HOOKS = (
+    *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
+    *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
+    ("tensorflow", "autoxla.hooks.compile", "hook_again"),
+)
+#: What watches a program for ``python -m autoxla tune``, in the place of a trial.
+PROBE_HOOKS = tuple(
+    (target.module, "autoxla.trial.probe", "hook") for target in TARGETS if target.role == "train"
+)
+#: What TensorFlow imports at the first use of ``tf.keras``.
+_FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
+
+
+def begin(name: str | None, module: ModuleType | None) -> None:
+    """Start on the first call; then do what has to be done before ``module`` executes."""
+    runtime = current()
+    if name is not None and is_imported_by_program():
+        runtime.imports.append(name)
+    runtime.begin(name, install)
+    boundary.attempt("plan", runtime.note_read, name)
+    if name is None or module is None:
+        return
+    target = runtime.plan.alias.get(name)
+    if target is not None:
+        _import_instead(name, module, target)
+    elif name == "keras" and runtime.plan.import_first:
+        _import_before(name, module, runtime.plan.import_first)
+
+
+def find_missing(name: str) -> ModuleSpec | None:
+    """Return a spec for a watched name that nobody has, if the plan makes it an alias."""
+    runtime = current()
+    runtime.begin(name, install)
+    if name not in runtime.plan.alias:
+        return None
+    from autoxla.hooks.alias import alias_spec
+
+    return alias_spec(name, runtime.plan.alias[name])
+
+
+def finish(bypassed: Iterable[str]) -> None:
+    """See `Runtime.finish`."""
+    current().finish(bypassed)
+
+
+def install(runtime: Runtime) -> None:
+    """Hang in what the plan needs. In mode ``observe`` that is nothing but callbacks of our own finder."""
+    for alias, target in runtime.plan.alias.items():
+        from autoxla.hooks import alias as aliases
+
+        runtime.on_uninstall(aliases.remove_aliases)
+        aliases.install_alias(alias, target)
+    situation = runtime.situation
+    is_changing = situation is not None and situation.settings.mode != "observe"
+    # Hints come in front of the import, since that itself may be what fails.
+    for step in (*((_hook_errors, _hook_methods) if is_changing else ()), _look_later):
+        boundary.attempt("hooks", step, runtime)
+
+
+def _hook_errors(runtime: Runtime) -> None:
+    from autoxla.hooks import guards
+
+    guards.register(runtime)
+
+
+def _hook_methods(_: Runtime) -> None:
+    for module, ours, function in METHOD_HOOKS + PROBE_HOOKS if PROBE in read_environ() else METHOD_HOOKS:
+        finder.on_import(module, _late(ours, function))
+
+
+def _look_later(runtime: Runtime) -> None:
+    if runtime.situation is not None and runtime.situation.restart is not None:
+        from autoxla.hooks import notebook
+
+        notebook.follow(runtime.check_cell)
+    for module in _FIRST_USE:
+        finder.on_import(module, lambda _: runtime.check_again())
+    for finding in runtime.plan.findings:
+        if finding.code == "AX114" and finding.about:
+            finder.before_import(finding.about, partial(_confirm, runtime, finding))
+
+
+def _confirm(runtime: Runtime, finding: Finding, _: ModuleType) -> None:
+    runtime.confirm(finding)
+
+
+def _late(module: str, function: str) -> Callable[..., object]:
+    def call(*arguments: ModuleType) -> object:
+        return getattr(importlib.import_module(module), function)(*arguments)
+
+    return call
+
+
+def _import_before(name: str, module: ModuleType, first: tuple[str, ...]) -> None:
+    """Import ``first`` while ``module``, not executed yet, is out of the way.
+
+    What ``first`` imports under this name is then a whole module; the finder sees that and does not
+    execute ours a second time.
+    """
+    if any(other in sys.modules for other in first):
+        return
+    sys.modules.pop(name, None)
+    try:
+        for other in first:
+            importlib.import_module(other)
+    finally:
+        sys.modules.setdefault(name, module)
+
+
+def _import_instead(name: str, module: ModuleType, target: str) -> None:
+    sys.modules.pop(name, None)
+    try:
+        sys.modules[name] = importlib.import_module(target)
+    finally:
+        sys.modules.setdefault(name, module)

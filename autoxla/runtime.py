@@ -1,0 +1,483 @@
+"""The state of a process: its plan, findings, hooks and report. The one place that writes ``os.environ``.
+
+`current` is made with this module, when the first watched module is about to execute. What is hung on Keras
+and Python registers here how it is undone, see `Runtime.on_uninstall`; `autoxla.activation` says what that
+is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from _thread import RLock
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter, time
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from autoxla.compiled import Compiled
+from autoxla.facts import Finding, Place, Plan, Setting, Situation
+from autoxla.hooks import boundary, wrapping
+from autoxla.learned import learn, learned_folder
+from autoxla.notice import headline, notify
+from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
+from autoxla.policies import decide
+from autoxla.records import Store
+from autoxla.report import PAGES, First, find_differing, write_report
+from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
+from autoxla.settings import BadSettingError, read_settings
+from autoxla.situation.cluster import is_of_many, name_follower
+from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
+from autoxla.situation.workers import part_number
+
+#: What is said by every worker of a job: how they differ.
+_SAID_BY_ALL = frozenset({"AX601"})
+#: What is looked for again while the program runs, and what says the same already.
+_SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
+#: How many compiles, or trials, of a process a report has: thousands of models may be made in one.
+_MOST = 1000
+#: How many findings with one code a report has, and how many are said.
+_MOST_ALIKE, _MOST_SAID = 100, 20
+#: Seconds that writing reports may take in any case while the program runs, and the share of its time.
+_FREE, _SHARE = 0.25, 0.02
+#: Names the process that planned first; its children keep quiet and report into files of their own.
+ROOT = "AUTOXLA_ROOT"
+State = TypeVar("State")
+
+
+class Runtime:
+    """What one process decided and did. `plan` is empty where autoxla stands aside.
+
+    `wrapped` has what stood in the place of each method that is wrapped.
+    """
+
+    def __init__(self) -> None:
+        self.situation: Situation | None = None
+        self.plan = Plan()
+        self.findings: list[Finding] = []
+        self.compiles: First[dict[str, object]] = First(_MOST)
+        self.trials: First[dict[str, object]] = First(_MOST)
+        self.findings_left_out = 0
+        #: The models that were compiled without a choice of jit_compile, and what Keras made of that.
+        self.left_open: WeakKeyDictionary[object, object] = WeakKeyDictionary()
+        self.configured: dict[str, object] = {}
+        self.began = False
+        self.is_off = False
+        self.is_announced = False
+        self.complaint = ""
+        self.program: str | None = ""
+        self.read_values: dict[str, str | None] = {}
+        self.imports: list[str] = []
+        self.compiled: Compiled | None = None
+        self.wrapped: wrapping.Wrapped = {}
+        self._undos: list[Callable[[], object]] = []
+        self._states: dict[type[Any], Any] = {}
+        self._lock = RLock()
+        self._made_at = perf_counter()
+        self._started_at = time()
+        self._seconds_of_reports = 0.0
+
+    # --- The plan
+
+    def begin(self, name: str | None, install: Callable[[Runtime], None]) -> None:
+        """Make the plan, once, because ``name`` is about to execute (None: it was loaded already).
+
+        ``install`` hangs in what the plan needs.
+        """
+        with self._lock:
+            is_first, self.began = not self.began, True
+            if is_first:
+                self._plan(name, install)
+        # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
+        if is_first:
+            # What cannot be told is done all the same, all of it.
+            boundary.attempt("notice", self._tell)
+
+    def _plan(self, name: str | None, install: Callable[[Runtime], None]) -> None:
+        # Kept, since the main module's file is gone at exit.
+        self.program = name_program()
+        subject = running_subject()
+        try:
+            declared = read_settings(subject.folder, read_environ(), self.configured)
+        except BadSettingError as error:
+            self.complaint = str(error)
+            self._stand_aside()
+            return
+        if declared[0].mode == "off":
+            self._stand_aside()
+            return
+        planned = assemble(
+            subject,
+            read_environ(),
+            declared=declared,
+            start=Start(name, importing_place()),
+            restart=find_shell(),
+            is_part=is_worker(),
+            open_cache=self._open_cache,
+        )
+        self.situation = planned.situation
+        self._carry_out(planned, install)
+
+    def _carry_out(self, planned: Planned, install: Callable[[Runtime], None]) -> None:
+        """Do what the plan says, or nothing of it: half of it may be worse than none."""
+        environment = dict(read_environ())
+        try:
+            self.plan = planned.plan
+            self.findings = [*planned.findings, *self._list_dropped()]
+            install(self)
+            self._apply(planned.situation.environment)
+        except Exception:
+            self.plan, self.findings = Plan(), []
+            self.uninstall()
+            for name in environment.keys() | read_environ().keys():
+                put(name, environment.get(name))
+            raise
+
+    def _open_cache(self, folder: Path) -> None:
+        self.compiled = Compiled(folder, read_environ())
+
+    def _list_dropped(self) -> list[Finding]:
+        if self.compiled is None or not self.compiled.dropped:
+            return []
+        place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
+        message = f"{number} compiled program(s) were damaged or half written, and dropped"
+        return [Finding("AX908", "info", message, "none: XLA compiles them again", place, applied=True)]
+
+    def _stand_aside(self) -> None:
+        """Leave this process alone, and put back what a parent process set for its own program."""
+        self.is_off = True
+        if "IPython" in sys.modules:
+            from autoxla.hooks import notebook
+
+            notebook.unfollow()
+        view, _ = restore(read_environ())
+        for name in remembered(read_environ()):
+            put(name, view.get(name))
+        put(APPLIED, None)
+
+    def _apply(self, before: Mapping[str, str]) -> None:
+        """Set the plan's variables, and put back what a parent process set for its own program."""
+        inherited = {} if is_worker() else remembered(read_environ())
+        wanted = {name: before.get(name) for name in inherited}
+        wanted.update({setting.variable: setting.value for setting in self.plan.settings})
+        for name, value in wanted.items():
+            put(name, value)
+        if not is_worker():
+            put(APPLIED, None)
+        _remember(self.plan.settings)
+
+    # --- What is hung in
+
+    def on_uninstall(self, undo: Callable[[], object]) -> None:
+        """Have ``undo`` called by `uninstall`, the last one first; the same one is called once."""
+        if undo not in self._undos:
+            self._undos.append(undo)
+
+    def wrap(self, owner: Any, name: str, wrapper: wrapping.Wrapper) -> bool:
+        """Wrap a method until `uninstall`, see `wrapping.wrap`."""
+        return wrapping.wrap(owner, name, wrapper, self.wrapped)
+
+    def of(self, kind: type[State]) -> State:
+        """Return what a hook keeps in this process, made at its first use."""
+        state: State = self._states.setdefault(kind, kind())
+        return state
+
+    def uninstall(self) -> None:
+        """Give back everything that was hung into this process; variables that were set stay set."""
+        wrapping.unwrap(self.wrapped)
+        while self._undos:
+            boundary.attempt("uninstall", self._undos.pop())
+        self._states.clear()
+
+    # --- What is learned later
+
+    def note_read(self, name: str | None) -> None:
+        """Note what TensorFlow is about to read for once."""
+        if name in ("tensorflow", "tf_keras") and self.situation is not None:
+            value = read_environ().get("TF_USE_LEGACY_KERAS")
+            self.read_values.setdefault("TF_USE_LEGACY_KERAS", value)
+
+    def add_finding(self, finding: Finding) -> None:
+        """Note what was found after the plan was made, and say it: of many alike the first ones."""
+        if finding in self.findings:
+            return
+        alike = sum(each.code == finding.code for each in self.findings)
+        if alike < _MOST_ALIKE:
+            self.findings.append(finding)
+        else:
+            self.findings_left_out += 1
+        if self.situation is None or self.situation.settings.shows(finding.code):
+            if alike < _MOST_SAID:
+                say_findings([finding], self.program)
+            elif alike == _MOST_SAID:
+                say_findings([_of_many(finding)], self.program)
+        self.write_report()
+
+    def confirm(self, finding: Finding) -> None:
+        """Say what was only possible, now that its line runs."""
+        self.add_finding(replace(finding, level="warning", grade="certain"))
+
+    def add_setting(self, setting: Setting) -> None:
+        """Set a variable after the plan was made, and remember it for child processes."""
+        put(setting.variable, setting.value)
+        _remember([setting])
+        self.plan = replace(self.plan, settings=(*self.plan.settings, setting))
+
+    def add_compile(self, entry: dict[str, object]) -> None:
+        """Note one call of ``Model.compile``; the first is a checkpoint for variables set too late."""
+        self.compiles.append(entry)
+        if len(self.compiles) == 1:
+            self.check_again()
+        self.write_report()
+
+    def check_again(self) -> None:
+        """Find variables that were set after they had been read."""
+        for finding in self._found_again():
+            self.add_finding(finding)
+
+    def _found_again(self) -> list[Finding]:
+        if self.situation is None:
+            return []
+        now = self._look_again(self.situation)
+        said = {finding.code for finding in self.findings}
+        later = [finding for finding in decide(now).findings if finding.code in _SEEN_LATER]
+        return [f for f in later if f not in self.findings and not said & _SEEN_LATER[f.code]]
+
+    def _look_again(self, before: Situation) -> Situation:
+        path = running_subject().path
+        now = survey(before.settings, before.usage, read_environ(), path=path, is_part=is_worker())
+        # What the plan set is not put back in this view: it is what TensorFlow read.
+        ours = {setting.variable for setting in self.plan.settings}
+        set_values = {name: value for name, value in read_environ().items() if name in ours}
+        environment = {**now.environment, **set_values}
+        return replace(now, environment=environment, read_values=self.read_values, restart=before.restart)
+
+    def check_cell(self, label: str) -> None:
+        """Say what a cell of a notebook, about to run, needs and what comes too late for it."""
+        if self.situation is None:
+            return
+        subject = running_subject()
+        reading = read_subject(subject, read_environ(), Store(learned_folder(read_environ())))
+        if all(evidence.place.file != label for evidence in reading.evidence):
+            return
+        now = add_reading(self._look_again(self.situation), reading, subject.path)
+        said = {(finding.code, finding.message) for finding in self.findings}
+        for finding in decide(now).findings:
+            is_new = finding.place.file == label and (finding.code, finding.message) not in said
+            if is_new and finding.level != "info":
+                self.add_finding(replace(finding, applied=False))
+
+    # --- The end
+
+    def finish(self, bypassed: Iterable[str]) -> None:
+        """Say at exit what went past the finder, and write the report for the last time."""
+        for name in bypassed if self._is_wanted() else ():
+            self.add_finding(_bypassed(name))
+        self._learn()
+        if self.compiled is not None:
+            self.compiled.finish(read_environ())
+        # Not said at exit any more: it may be meant for a child process.
+        self.findings += self._found_again()
+        self.write_report(last=True)
+        boundary.attempt("reports of other workers", self._compare_workers)
+
+    def _is_wanted(self) -> bool:
+        """Return whether autoxla is on; also where it never came to read its settings."""
+        if self.began:
+            return not self.is_off
+        try:
+            folder = running_subject().folder
+            return read_settings(folder, read_environ(), self.configured)[0].mode != "off"
+        except BadSettingError:
+            return False
+
+    def _learn(self) -> None:
+        # A notebook is another program each time, cell by cell.
+        if self.situation is None or self.situation.settings.mode == "observe" or self.situation.restart:
+            return
+        store = Store(learned_folder(read_environ()))
+        # A cache that cannot be written is lost, and nothing else.
+        with suppress(OSError):
+            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, store)
+
+    def _compare_workers(self) -> None:
+        """Say in the first worker of a job which others planned differently, as their reports tell."""
+        target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
+        if not target or self.situation is None or name_follower(environ) or not is_of_many(environ):
+            return
+        others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
+        if others:
+            self.add_finding(differing_workers(target, others))
+
+    # --- Saying and reporting
+
+    def _tell(self) -> None:
+        if self.complaint and ROOT not in read_environ() and not is_follower():
+            put(ROOT, str(os.getpid()))
+            notify(f"{self.complaint}; the program runs without autoxla")
+        if not self.is_off:
+            self._announce()
+            self.write_report()
+
+    def _announce(self) -> None:
+        # By a parent, or by what this process was before an exec.
+        if ROOT in read_environ() or self.situation is None:
+            return
+        if self.situation.settings.mode != "observe":
+            put(ROOT, str(os.getpid()))
+        if not self.is_announced:
+            say_plan(Planned(self.situation, self.plan, ()), self.program)
+
+    def write_report(self, *, last: bool = False) -> None:
+        """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
+
+        Each one is whole, so that thousands of models would make thousands of long ones: but for the
+        ``last``, one is left out where those before it took too much of the program's time.
+        """
+        begin = perf_counter()
+        allowed = _FREE + _SHARE * (begin - self._made_at)
+        if last or self._seconds_of_reports < allowed:
+            boundary.attempt("report", self._write_report)
+            self._seconds_of_reports += perf_counter() - begin
+
+    def _write_report(self) -> None:
+        target = read_environ().get("AUTOXLA_REPORT")
+        if target and self.situation is not None:
+            file, findings, program = _report_file(target), self.findings, self.program
+            left_out = {
+                "findings": self.findings_left_out,
+                "compile": self.compiles.left_out,
+                "trials": self.trials.left_out,
+                "errors": boundary.FAULTS.left_out,
+            }
+            about = (self.compiles, boundary.FAULTS.kept, self.trials, left_out)
+            write_report(file, self.situation, self.plan, findings, *about, program)
+
+    def after_fork(self) -> None:
+        """Be the runtime of a child made by fork."""
+        # A thread of the parent may have been planning; in the child nobody is left to release the lock.
+        self._lock = RLock()
+        # The child must not read what its parent is writing.
+        if self.compiled is not None:
+            for name, value in self.compiled.leave_to_parent(read_environ()).items():
+                put(name, value)
+
+
+_RUNTIME = Runtime()
+os.register_at_fork(after_in_child=_RUNTIME.after_fork)
+
+
+def current() -> Runtime:
+    """Return the runtime of this process."""
+    return _RUNTIME
+
+
+def configure(**settings: object) -> None:
+    """Set ``mode``, ``keras``, ``step``, ``trial`` … for this process, before a backend is imported.
+
+    Takes precedence over the environment and ``pyproject.toml``, except that ``AUTOXLA=off`` stands.
+    Raises `autoxla.settings.BadSettingError` on an unknown name or value, and RuntimeError when the
+    plan was made already.
+    """
+    if _RUNTIME.began:
+        raise RuntimeError("autoxla.configure() comes too late: tensorflow or keras is imported already")
+    read_settings(None, {}, settings)
+    _RUNTIME.configured.update(settings)
+
+
+def plan() -> Plan:
+    """Return the plan of this process; an empty one before tensorflow or keras was imported."""
+    return _RUNTIME.plan
+
+
+def plan_anew() -> Planned:
+    """Return the plan of this process as it would be made now. Raises `autoxla.settings.BadSettingError`."""
+    configured = _RUNTIME.configured
+    return assemble(running_subject(), read_environ(), configured=configured, restart=find_shell())
+
+
+def put(name: str, value: str | None) -> None:
+    """Set a variable of this process, or take it away where ``value`` is None."""
+    if value is None:
+        os.environ.pop(name, None)
+    elif os.environ.get(name) != value:
+        os.environ[name] = value
+
+
+def say_plan(planned: Planned, program: str | None) -> None:
+    """Say in one line what was found for ``program``, if that is worth it."""
+    plan, settings = planned.plan, planned.situation.settings
+    changed = bool(plan.settings or plan.alias)
+    worth = [f for f in plan.findings if f.level != "info" or (changed and f.applied)]
+    say_findings([f for f in worth if settings.shows(f.code)], program)
+
+
+def say_findings(findings: list[Finding], program: str | None) -> None:
+    """Say ``findings`` in one line; of the workers of a job or pool, which find the same, the first does.
+
+    Another one says only an error that is left, since that may be its machine's alone.
+    """
+    if not findings:
+        return
+    shown = [f for f in findings if _is_said_by_all(f)] if is_follower() else findings
+    if shown:
+        notify(headline(shown, program))
+
+
+def is_follower() -> bool:
+    """Return whether another worker of the job or pool speaks for this one."""
+    return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
+
+
+def _is_said_by_all(finding: Finding) -> bool:
+    return finding.code in _SAID_BY_ALL or (finding.level == "error" and not finding.applied)
+
+
+def _of_many(finding: Finding) -> Finding:
+    """Return what is said in the place of one more finding with a code that was said often enough."""
+    message = f"{_MOST_SAID} findings with this code were said; the next ones are not"
+    remedy = f"set AUTOXLA_REPORT=FILE, which has the first {_MOST_ALIKE}"
+    return replace(finding, level="info", message=message, remedy=remedy, applied=False)
+
+
+def _report_file(target: str) -> Path:
+    """Return the file of this process: ``target``, or one beside it for another worker or a child."""
+    number, environ = str(os.getpid()), read_environ()
+    is_child = environ.get(ROOT, number) != number or is_worker()
+    # The ending says what a report is written as.
+    start, ending = os.path.splitext(target)  # noqa: PTH122
+    start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
+    parts = (start, name_follower(environ), number if is_child else "")
+    return Path(".".join(part for part in parts if part) + ending)
+
+
+def _remember(settings: Iterable[Setting]) -> None:
+    """Leave for child processes what was set here, so that none takes it for the user's choice."""
+    changes = {name: list(change) for name, change in remembered(read_environ()).items()}
+    changes.update({setting.variable: [setting.previous, setting.value] for setting in settings})
+    if changes:
+        put(APPLIED, json.dumps(changes))
+
+
+def _bypassed(name: str) -> Finding:
+    return Finding(
+        "AX903",
+        "warning",
+        f"{name} was imported past autoxla: another finder stands in front of it, or sys.meta_path "
+        "was rewritten; nothing was checked or set",
+        "import autoxla after whatever changes sys.meta_path",
+    )
+
+
+def differing_workers(target: str, others: Iterable[str]) -> Finding:
+    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
+    return Finding(
+        "AX601",
+        "warning",
+        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
+        "give all of them the same packages, variables and settings",
+    )
