@@ -1,8 +1,14 @@
-"""A room imports only rooms of lower layers."""
+"""The house: a room imports only rooms below it, and one module each reads and writes the environment.
+
+Late imports, and imports by a string, count; there is no circle.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,51 +17,38 @@ import autoxla
 
 PACKAGE = Path(autoxla.__file__).parent
 
-#: The layer of each room; the longest prefix counts.
-LAYERS = {
-    "autoxla": 0,
-    "autoxla.hooks": 0,
-    "autoxla.hooks.finder": 0,
-    "autoxla.hooks.boundary": 0,
-    "autoxla.hooks.execution": 0,
-    "autoxla.hooks.targets": 1,
-    "autoxla.facts": 1,
-    "autoxla.readers": 1,
-    "autoxla.places": 1,
-    "autoxla.settings": 2,
-    "autoxla.lookahead": 2,
-    "autoxla.records": 2,
-    "autoxla.situation": 2,
-    "autoxla.policies": 2,
-    "autoxla.notice": 2,
-    "autoxla.report": 2,
-    "autoxla.page": 2,
-    "autoxla.story": 2,
-    "autoxla.learned": 3,
-    "autoxla.tuned": 3,
-    "autoxla.compiled": 3,
-    "autoxla.session": 3,
-    "autoxla.siblings": 3,
-    "autoxla.hooks.alias": 4,
-    "autoxla.hooks.compile": 4,
-    "autoxla.hooks.distribute": 4,
-    "autoxla.hooks.guards": 4,
-    "autoxla.hooks.notebook": 4,
-    "autoxla.hooks.notes": 4,
-    "autoxla.hooks.wrapping": 4,
-    "autoxla.trial": 4,
-    "autoxla.launch": 4,
-    "autoxla.ray": 4,
-    "autoxla.guide": 4,
-    "autoxla.commands": 4,
-    "autoxla.__main__": 4,
+#: From the bottom to the top: what is in one line may import its own line and all above it here. Of several
+#: prefixes the longest counts. `docs/architecture.md` says what each is.
+LAYERS = (
+    ("autoxla.hooks.finder", "autoxla.hooks.boundary", "autoxla.hooks.execution", "autoxla.hooks"),
+    ("autoxla.facts", "autoxla.readers", "autoxla.hooks.targets", "autoxla.hooks.wrapping"),
+    ("autoxla.places", "autoxla.settings", "autoxla.records"),
+    ("autoxla.situation", "autoxla.lookahead", "autoxla.notice"),
+    ("autoxla.policies", "autoxla.learned", "autoxla.tuned", "autoxla.compiled"),
+    ("autoxla.planning", "autoxla.story", "autoxla.page", "autoxla.report"),
+    ("autoxla.hooks.notebook", "autoxla.hooks.alias", "autoxla.running"),
+    ("autoxla.runtime",),
+    ("autoxla.hooks.compile", "autoxla.hooks.distribute", "autoxla.hooks.guards", "autoxla.hooks.notes"),
+    ("autoxla.trial",),
+    ("autoxla.activation", "autoxla.launch"),
+    ("autoxla.commands", "autoxla.guide"),
+    ("autoxla.ray", "autoxla.__main__"),
+    ("autoxla",),
+)
+#: A room that asks a higher one by its name, since only the call tells whether it is needed.
+UPWARD = {
+    # The finder's own package shows it, and the finder starts the rest.
+    ("autoxla.hooks.finder", "autoxla.hooks.execution"),
 }
-#: The public face and the session reach up by name, when a call or a target module asks for it.
-LATE = {
-    ("autoxla", "autoxla.session"),
-    ("autoxla", "autoxla.commands.explain"),
-    ("autoxla", "autoxla.hooks.notebook"),
-    ("autoxla.session", "autoxla.hooks.alias"),
+#: Modules that may read or write ``os.environ`` themselves, and why.
+ENVIRONMENT = {
+    "autoxla": "starts with the interpreter, before any other module of ours is there",
+    "autoxla.hooks.boundary": "imports the standard library alone; asks for AUTOXLA_DEBUG",
+    "autoxla.launch._autoxla_start": "starts with the interpreter, beside the package",
+    "autoxla.launch.launcher": "makes the environment of the program that replaces it",
+    "autoxla.launch.private.sitecustomize": "starts with the interpreter, of any release",
+    "autoxla.runtime": "the one place that writes",
+    "autoxla.situation.environment": "the one place that reads",
 }
 MODULES = sorted(
     str(file.relative_to(PACKAGE.parent).with_suffix("")).replace("/", ".").removesuffix(".__init__")
@@ -63,54 +56,68 @@ MODULES = sorted(
 )
 
 
+def tree_of(module: str) -> ast.Module:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def layer_of(module: str) -> int:
     parts = module.split(".")
     names = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-    return next(LAYERS[name] for name in names if name in LAYERS)
-
-
-def file_of(module: str) -> Path:
-    path = PACKAGE.parent.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return next(at for name in names for at, layer in enumerate(LAYERS) if name in layer)
 
 
 def imports_of(module: str) -> set[str]:
-    tree = ast.parse(file_of(module).read_text(encoding="utf-8"))
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
-            found.update(name if name in MODULES else node.module for name in submodules)
-    return {name for name in found if name.split(".")[0] == "autoxla"}
+    """Return the modules of ours that ``module`` imports anywhere, or names in a string, but its parents."""
+    tree = tree_of(module)
+    for_types = {id(each) for node in ast.walk(tree) if _is_for_types(node) for each in ast.walk(node)}
+    names = {name for node in ast.walk(tree) if id(node) not in for_types for name in _names_in(node)}
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return {name for name in found & set(MODULES) if name != module and not module.startswith(f"{name}.")}
 
 
-def test_every_room_has_a_layer() -> None:
-    assert [module for module in MODULES if layer_of(module) == 0] == [
-        "autoxla",
-        "autoxla.hooks",
-        "autoxla.hooks.boundary",
-        "autoxla.hooks.execution",
-        "autoxla.hooks.finder",
-    ]
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Constant) and re.fullmatch(r"autoxla(\.\w+)+", str(node.value)):
+        yield str(node.value)
+
+
+def test_there_is_no_circle() -> None:
+    graph = {module: imports_of(module) for module in MODULES}
+    allowed = {(low, high) for low, high in UPWARD}
+    sorter = TopologicalSorter({m: {n for n in found if (m, n) not in allowed} for m, found in graph.items()})
+    assert len(list(sorter.static_order())) == len(MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_room_imports_no_higher_one(module: str) -> None:
     higher = {name for name in imports_of(module) if layer_of(name) > layer_of(module)}
-    assert {name for name in higher if (module, name) not in LATE} == set()
+    assert {name for name in higher if (module, name) not in UPWARD} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_environment_is_asked_in_one_place(module: str) -> None:
+    """All others get it passed, or ask `autoxla.situation.environment.read_environ`."""
+    names = {
+        node.attr
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os"
+    }
+    assert not names & {"environ", "environb", "getenv", "putenv", "unsetenv"} or module in ENVIRONMENT
 
 
 def test_policies_touch_nothing() -> None:
     """The functional core: no environment, no files, no modules."""
     for module in MODULES:
         if module.startswith("autoxla.policies"):
-            tree = ast.parse(file_of(module).read_text(encoding="utf-8"))
-            names = {
-                alias.name.split(".")[0]
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Import)
-                for alias in node.names
-            }
+            imports = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Import)]
+            names = {alias.name.split(".")[0] for node in imports for alias in node.names}
             assert names & {"os", "sys", "pathlib", "subprocess", "io"} == set()
