@@ -180,6 +180,20 @@ class KerasConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagNames:
+    """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.
+
+    `unknown` are those that it does not have, each with the name that may be meant, empty for none;
+    `misplaced` are flags of the other variable, `unchecked` those of which nothing could be found out.
+    """
+
+    known: tuple[str, ...] = ()
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    misplaced: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
     """What ``python -m autoxla tune`` found for this program on this machine.
 
@@ -209,6 +223,7 @@ class Situation:
     once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
     tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
     that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
+    `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
     `restart` is what has to be restarted where the program runs cell by cell, None for all others.
@@ -233,6 +248,7 @@ class Situation:
     read_values: Mapping[str, str | None] = field(default_factory=dict)
     requiring_keras_2: frozenset[str] = frozenset()
     flag_files: Mapping[str, str | None] = field(default_factory=dict)
+    flag_names: Mapping[str, FlagNames] = field(default_factory=dict)
     cache_refused: str | None = None
     xla_cache: str | None = None
     restart: Literal["the kernel", "IPython"] | None = None
@@ -288,6 +304,8 @@ class Plan:
     leaves it to Keras. `jit_because` says why. `import_first` are modules to import before keras.
     `alias` maps a top-level package to the one that answers for it. `guard` tells that ITEX ends
     the process in ``compile`` or ``predict`` when ``jit_compile`` is off and XLA is not disabled.
+    `no_xla_because` is the reason why nothing may be compiled by XLA in this process, which that would end;
+    empty where XLA may be used.
     """
 
     settings: tuple[Setting, ...] = ()
@@ -298,3 +316,4 @@ class Plan:
     import_first: tuple[str, ...] = ()
     alias: Mapping[str, str] = field(default_factory=dict)
     guard: bool = False
+    no_xla_because: str = ""

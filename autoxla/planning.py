@@ -34,6 +34,7 @@ from autoxla.situation.cluster import is_of_many
 from autoxla.situation.compiler import name_compiler
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
+from autoxla.situation.gathering import read_flag_names
 from autoxla.situation.plugins import site_folders
 from autoxla.tuned import programs_folder
 from autoxla.tuned import recall as recall_tuned
@@ -186,7 +187,7 @@ def with_reading(
     first = _first_import(reading)
     if start is None:
         start = Start(None if first is None else first.name.split(".")[0], None)
-        situation = replace(situation, environment={**situation.environment, **_early_variables(reading)})
+        situation = _with_variables(situation, _early_variables(reading), path)
     place = start.place
     # The source tells the column, too.
     if first is not None and (
@@ -271,6 +272,14 @@ def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
 def _first_import(reading: Reading) -> Evidence | None:
     certain = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
     return next((e for e in certain if any(is_below(e.name, name) for name in WATCHED)), None)
+
+
+def _with_variables(situation: Situation, assigned: Mapping[str, str], path: Sequence[str]) -> Situation:
+    situation = replace(situation, environment={**situation.environment, **assigned})
+    if assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
+        return situation
+    names = read_flag_names(situation.environment, situation.flag_files, path)
+    return replace(situation, flag_names=names)
 
 
 def _early_variables(reading: Reading) -> dict[str, str]:

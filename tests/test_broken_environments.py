@@ -77,7 +77,7 @@ class Environment(Site):
         self.folder = make_environment(root / "venv")
         self.variables: dict[str, str] = {}
         # Where autoxla is installed, other packages are, too.
-        for name in ("autoxla", "packaging", "elftools"):
+        for name in ("autoxla", "packaging"):
             spec = importlib.util.find_spec(name)
             assert spec is not None
             assert spec.submodule_search_locations is not None

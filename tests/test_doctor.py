@@ -15,19 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import plugin_double
 from autoxla.commands.diagnosis import (
     devices,
-    elf,
     examination,
     findings,
-    flags,
     installation,
     keras,
-    libraries,
+    plugins,
     requirements,
     shadowing,
     trial,
@@ -345,70 +341,6 @@ def test_variables(site: Site) -> None:
     assert say(variables.check, there) == {}
 
 
-# --- flags
-
-
-def build_tensorflow(site: Site, *names: str) -> None:
-    """Install a TensorFlow whose library has the names of these flags."""
-    site.install("tensorflow", "2.16.1", owns="tensorflow")
-    listed = ", ".join(f'"{name}"' for name in names)
-    source = f"const char *const names[] = {{{listed}}};"
-    build_library(site.folder / "tensorflow/libtensorflow_framework.so.2", source)
-
-
-PROOF = ("tf_xla_auto_jit", "tf_xla_min_cluster_size", "tf_xla_max_cluster_size")
-
-
-def test_flags_against_what_the_build_knows(site: Site) -> None:
-    build_tensorflow(site, *PROOF)
-    lines = list(flags.check(site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2 --tf_xla_autojit=2")))
-    assert [(line.state, line.code) for line in lines] == [("error", "AX851"), ("ok", "AX850")]
-    assert lines[0].remedy == "write --tf_xla_auto_jit"
-    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2")) == {}
-
-
-def test_a_name_is_unknown_for_certain_only_where_others_are_found(site: Site) -> None:
-    build_tensorflow(site, "tf_xla_auto_jit")
-    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_autojit=2"))["AX852"].state == "note"
-
-
-def test_another_backend_has_flags_of_its_own(site: Site) -> None:
-    build_tensorflow(site, "xla_dump_to", "xla_gpu_cuda_data_dir", "xla_backend_optimization_level")
-    given = {"XLA_FLAGS": "--xla_tpu_something=1"}
-    assert set(say(flags.check, site.scene(**given))) == {"AX851"}
-    assert set(say(flags.check, site.scene(**given, KERAS_BACKEND="jax"))) == {"AX852"}
-
-
-def test_a_part_of_a_name_is_no_name(site: Site) -> None:
-    build_tensorflow(site, *PROOF)
-    assert "AX851" in say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto=2"))
-
-
-def test_a_flag_in_the_other_variable(site: Site) -> None:
-    line = say(flags.check, site.scene(TF_XLA_FLAGS="--xla_dump_to=/x"))["AX853"]
-    assert line.remedy == "move --xla_dump_to to XLA_FLAGS"
-    assert say(flags.check, site.scene(XLA_FLAGS="--xla_dump_to=/x")) == {}
-
-
-def test_flags_in_a_file(site: Site) -> None:
-    build_tensorflow(site, *PROOF)
-    (site.program / "flags").write_text("--tf_xla_autojit=1")
-    assert "AX851" in say(flags.check, site.scene(TF_XLA_FLAGS=str(site.program / "flags")))
-
-
-def test_flags_of_a_build_that_cannot_be_read(site: Site) -> None:
-    build_tensorflow(site, *PROOF)
-    (site.folder / "tensorflow/libtensorflow_framework.so.2").write_bytes(b"\x7fELF")
-    assert say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2"))["AX852"].state == "note"
-
-
-def test_flags_without_pyelftools(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_tensorflow(site, *PROOF)
-    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
-    line = say(flags.check, site.scene(TF_XLA_FLAGS="--tf_xla_auto_jit=2"))["AX852"]
-    assert (line.state, line.remedy) == ("note", "pip install 'autoxla-runtime[cli]'")
-
-
 # --- plug-ins
 
 
@@ -427,29 +359,29 @@ def build_needed(folder: Path, name: str) -> list[str]:
 def test_a_plugin_that_finds_all(site: Site) -> None:
     options = build_needed(site.root / "libs", "libimf.so")
     add_plugin(site, *options, f"-Wl,-rpath,{site.root / 'libs'}")
-    assert say(libraries.check, site.scene()) == {}
-    assert say(libraries.check, Site(site.root / "other").scene()) == {}
+    assert say(plugins.check, site.scene()) == {}
+    assert say(plugins.check, Site(site.root / "other").scene()) == {}
 
 
 def test_a_plugin_that_misses_a_library(site: Site) -> None:
     add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
-    line = say(libraries.check, site.scene())["AX871"]
+    line = say(plugins.check, site.scene())["AX871"]
     assert line.state == "error"
     assert "pip install intel-cmplr-lib-rt" in line.remedy
     (site.root / "opt/intel/oneapi/setvars.sh").touch()
-    remedy = say(libraries.check, site.scene())["AX871"].remedy
+    remedy = say(plugins.check, site.scene())["AX871"].remedy
     assert remedy == f"source {site.root}/opt/intel/oneapi/setvars.sh before Python starts"
     (site.root / "env/lib/libimf.so").touch()
-    assert say(libraries.check, site.scene())["AX871"].remedy.startswith("export LD_LIBRARY_PATH=")
+    assert say(plugins.check, site.scene())["AX871"].remedy.startswith("export LD_LIBRARY_PATH=")
     found = site.scene(LD_LIBRARY_PATH=str(site.root / "libs"))
-    assert say(libraries.check, found) == {}
+    assert say(plugins.check, found) == {}
 
 
 @pytest.mark.parametrize("rpath", ["-Wl,--disable-new-dtags", "-Wl,--enable-new-dtags"])
 def test_the_folder_of_the_plugin_by_origin(site: Site, rpath: str) -> None:
     options = build_needed(site.folder / "libs", "libx.so")
     add_plugin(site, *options, rpath, "-Wl,-rpath,$ORIGIN/../libs")
-    assert say(libraries.check, site.scene()) == {}
+    assert say(plugins.check, site.scene()) == {}
 
 
 def test_what_the_libraries_of_a_plugin_miss(site: Site) -> None:
@@ -458,37 +390,25 @@ def test_what_the_libraries_of_a_plugin_miss(site: Site) -> None:
     build_library(folder / "libmiddle.so", "int middle(void) { return 1; }", *beyond)
     link = [f"-L{folder}", "-l:libmiddle.so", "-Wl,--no-as-needed", "-Wl,--allow-shlib-undefined"]
     add_plugin(site, "-Wl,--no-as-needed", *link, f"-Wl,-rpath,{folder}")
-    line = say(libraries.check, site.scene())["AX871"]
-    assert line.message.startswith("libsycl.so.8")
-    assert "libmiddle.so" in line.message
+    line = say(plugins.check, site.scene())["AX871"]
+    assert line.message.startswith("libsycl.so.8,")
 
 
 def test_what_brings_the_libraries(site: Site) -> None:
     names = ["libimf.so", "libsvml.so", "libmkl_core.so.2", "libze_loader.so.1", "libother.so"]
-    assert libraries.propose(names, site.scene()).split("; ")[:3] == [
+    assert plugins.propose(names, site.scene()).split("; ")[:3] == [
         "find what provides libother.so",
         "install level-zero (libze1 on Debian)",
         "pip install intel-cmplr-lib-rt mkl in releases with these files",
     ]
     (site.root / "opt/intel/oneapi/setvars.sh").touch()
-    assert libraries.propose(names, site.scene()).startswith("source ")
-    assert libraries.propose(["libcudart.so.12"], site.scene()).startswith("pip install nvidia-cuda-runtime")
-
-
-def test_the_cache_of_the_loader(site: Site) -> None:
-    folder = site.root / "libs"
-    add_plugin(site, *build_needed(folder, "libx.so.1"))
-    (site.root / "etc").mkdir()
-    cache = site.root / "etc/ld.so.cache"
-    cache.write_bytes(f"glibc-ld.so.cache1.1\0/gone/libx.so.1\0{folder}/libx.so.1\0".encode())
-    assert say(libraries.check, site.scene()) == {}
-    cache.write_bytes(b"glibc-ld.so.cache1.1\0/gone/libx.so.1\0")
-    assert set(say(libraries.check, site.scene())) == {"AX871"}
+    assert plugins.propose(names, site.scene()).startswith("source ")
+    assert plugins.propose(["libcudart.so.12"], site.scene()).startswith("pip install nvidia-cuda-runtime")
 
 
 def test_what_tensorflow_has_loaded_is_there(site: Site) -> None:
     add_plugin(site, *build_needed(site.root / "libs", "libtensorflow_framework.so.2"))
-    assert say(libraries.check, site.scene()) == {}
+    assert say(plugins.check, site.scene()) == {}
 
 
 def test_the_double_of_itex_with_a_missing_library(site: Site) -> None:
@@ -496,66 +416,109 @@ def test_the_double_of_itex_with_a_missing_library(site: Site) -> None:
     options = build_needed(site.root / "libs", "libsvml.so")
     gcc = ["gcc", "-shared", "-fPIC", "-o", str(library), str(plugin_double.SOURCE / "plugin.c"), "-ldl"]
     subprocess.run([*gcc, *options], check=True)
-    line = say(libraries.check, site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(library)))["AX871"]
+    line = say(plugins.check, site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(library)))["AX871"]
     assert "libsvml.so" in line.message
 
 
 def test_a_plugin_that_is_no_library(site: Site) -> None:
     add_plugin(site).write_bytes(b"")
-    assert say(libraries.check, site.scene())["AX872"].state == "error"
+    assert say(plugins.check, site.scene())["AX872"].state == "error"
 
 
-def test_without_pyelftools_it_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    add_plugin(site)
-    monkeypatch.setitem(sys.modules, "elftools.elf.elffile", None)
-    line = say(libraries.check, site.scene())["AX874"]
-    assert (line.state, line.remedy) == ("note", "pip install 'autoxla-runtime[cli]'")
+@pytest.fixture
+def plugin(site: Site) -> Path:
+    return add_plugin(site)
 
 
-@pytest.fixture(scope="module")
-def small_library(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("small")
-    source = 'const char *const name = "constant";'
-    return build_library(folder / "small.so", source, "-Wl,-rpath,/x", "-Wl,-s").read_bytes()
+def refusal(site: Site) -> Line:
+    (line,) = say(plugins.check, site.scene()).values()
+    return line
 
 
-MUTATIONS = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=30)
-#: The header and the tables behind it, where a change does most.
-HEADER_MUTATIONS = st.lists(st.tuples(st.integers(4, 700), st.integers(0, 255)), max_size=6)
+def test_a_plugin_that_is_damaged_behind_its_header(site: Site, plugin: Path) -> None:
+    plugin.write_bytes(plugin.read_bytes()[:1000])
+    assert (refusal(site).state, refusal(site).code) == ("error", "AX873")
 
 
-@given(data=st.data(), length=st.integers(0, 20_000), changes=MUTATIONS | HEADER_MUTATIONS)
-def test_damaged_libraries_are_read_or_refused(
-    small_library: bytes,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: st.DataObject,
-    length: int,
-    changes: list[tuple[int, int]],
-) -> None:
-    is_cut = data.draw(st.booleans())
-    content = bytearray(small_library[:length] if is_cut else small_library)
-    for at, value in changes:
-        if at < len(content):
-            content[at] = value
-    file = tmp_path_factory.getbasetemp() / "damaged.so"
-    file.write_bytes(content)
-    assert all(is_read_or_refused(read, file) for read in (elf.read_needs, elf.find_read_only_data))
+def test_a_plugin_for_another_processor(site: Site, plugin: Path) -> None:
+    content = bytearray(plugin.read_bytes())
+    content[18] = 40 if content[18] != 40 else 62  # the machine: 32-bit ARM, or x86-64
+    plugin.write_bytes(content)
+    assert refusal(site).code == "AX873"
+    assert "another processor" in refusal(site).remedy
+    content[4] = 1  # 32 bits
+    plugin.write_bytes(content)
+    assert "wrong ELF class" in refusal(site).message
+    assert "another processor" in refusal(site).remedy
 
 
-def is_read_or_refused(read: Callable[[Path], object], file: Path) -> bool:
-    try:
-        return read(file) is not None
-    except elf.UnreadableElfError as error:
-        return bool(str(error))
+@pytest.mark.parametrize("name", ["GLIBC_2.99", "GLIBCXX_3.4.99"])
+def test_a_plugin_for_a_newer_system(site: Site, name: str) -> None:
+    folder, script = site.root / "libs", site.root / "versions"
+
+    def build(version: str) -> None:
+        script.write_text(f"{version} {{ global: needed; }};")
+        source = "int needed(void) { return 1; }"
+        build_library(folder / "libs.so", source, "-Wl,-soname,libs.so", f"-Wl,--version-script={script}")
+
+    build(name)
+    link = [f"-L{folder}", "-l:libs.so", f"-Wl,-rpath,{folder}"]
+    build_library(
+        site.folder / "tensorflow-plugins/libplugin.so",
+        "int needed(void); int f(void) { return needed(); }",
+        *link,
+    )
+    assert say(plugins.check, site.scene()) == {}
+    build("GLIBC_2.1")
+    assert refusal(site).code == "AX873"
+    assert name in refusal(site).message
+    assert ("libstdcxx-ng" in refusal(site).remedy) is ("CXX" in name)
 
 
-def test_a_damaged_plugin_gives_a_note(site: Site, small_library: bytes) -> None:
-    plugin = add_plugin(site)
-    plugin.write_bytes(small_library[:1000])
-    assert say(libraries.check, site.scene())["AX873"].state == "note"
-    # A table whose length is to be found elsewhere could be endless.
-    plugin.write_bytes(small_library[:56] + b"\xff\xff" + small_library[58:])
-    assert say(libraries.check, site.scene())["AX873"].state == "note"
+def test_nothing_of_a_plugin_is_run(site: Site) -> None:
+    source = """#include <stdlib.h>
+    __attribute__((constructor)) static void start(void) { exit(3); }"""
+    file = build_library(site.folder / "tensorflow-plugins/a b:c/libplugin.so", source)
+    scene = site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(file))
+    assert [line.code for line in plugins.check(scene)] == ["AX870"]
+    # Only where the loader can but load.
+    assert plugins.ask_loader(file, scene.environ, run=True) == (3, "")
+
+
+def test_the_message_of_a_loader_that_can_but_load(site: Site) -> None:
+    file = add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
+    scene = site.scene()
+    status, answer = plugins.ask_loader(file, scene.environ, run=True)
+    assert (status, plugins.explain(file, answer, scene).code) == (0, "AX871")
+    assert plugins.explain(file, "", scene).code == "AX870"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (
+            "dlopen(/p/libx.dylib, 0x0006): Library not loaded: @rpath/libimf.dylib\n  Referenced from: …",
+            "AX871",
+        ),
+        (
+            "dlopen(/p/libx.dylib, 0x0006): Library not loaded: @rpath/libtensorflow_framework.2.dylib\n  …",
+            "AX870",
+        ),
+        (
+            "dlopen(/p/libx.dylib, 0x0006): tried: '/p/libx.dylib' (mach-o file, but is an incompatible "
+            "architecture (have 'x86_64', need 'arm64'))",
+            "AX873",
+        ),
+        ("dlopen(/p/libx.dylib, 0x0006): tried: '/p/libx.dylib' (not a mach-o file)", "AX872"),
+    ],
+)
+def test_messages_of_the_loader_of_macos(site: Site, answer: str, code: str) -> None:
+    assert plugins.explain(Path("/p/libx.dylib"), answer, site.scene()).code == code
+
+
+def test_a_loader_that_does_not_answer(site: Site, plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(plugin.parent / "none"))
+    assert (refusal(site).state, refusal(site).code) == ("note", "AX874")
 
 
 # --- devices
@@ -802,32 +765,14 @@ def test_a_check_that_fails_hides_no_other(site: Site, monkeypatch: pytest.Monke
     assert [line.code for line in lines] == ["AX898", "AX860"]
 
 
-KNOWN = {
-    "TF_XLA_FLAGS": "--tf_xla_cpu_global_jit --tf_xla_auto_jit=1",
-    "XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_gpu_cuda_data_dir=/x",
-}
-
-
 @pytest.mark.tensorflow
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        (KNOWN, "AX850"),
-        ({"TF_XLA_FLAGS": "--tf_xla_autojit=1"}, "AX851"),
-        ({"XLA_FLAGS": "--xla_gpu_cuda_datadir=/x"}, "AX851"),
-        ({"XLA_FLAGS": "--tf_xla_auto_jit=1"}, "AX853"),
-    ],
-)
-def test_flags_against_the_real_one(tmp_path: Path, given: dict[str, str], code: str) -> None:
-    told = states_of(doctor(tmp_path, "--json", HOME=str(tmp_path), **given))
-    assert {name for name in told if name.startswith("AX85")} == {code}
-    program = (
-        "import tensorflow as tf\n@tf.function(jit_compile=True)\ndef f(x):\n    return x + 1\n"
-        "f(tf.constant(1))\n"
-    )
-    (tmp_path / "program.py").write_text(program)
-    ended = run(["program.py"], tmp_path, clean_environment(**given))
-    assert (ended.status == 0) is (code == "AX850")
+def test_flags_against_the_real_one(tmp_path: Path) -> None:
+    flags = {"XLA_FLAGS": "--xla_dump_to=x", "TF_XLA_FLAGS": "--tf_xla_autojit=1"}
+    told = states_of(doctor(tmp_path, "--json", HOME=str(tmp_path), **flags))
+    assert {code: state for code, state in told.items() if code.startswith("AX85")} == {
+        "AX850": "ok",
+        "AX851": "error",
+    }
 
 
 @pytest.mark.tensorflow

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from autoxla.commands import check, explain, migrate, site
-from autoxla.commands.diagnosis import elf
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.programs import line_of
 from autoxla.commands.site import RefusalError
@@ -149,12 +148,6 @@ def _script(pipe: Path) -> None:
     assert line_of(Place(str(pipe), 1, 1)) == ""
 
 
-def _library(pipe: Path) -> None:
-    assert elf.has_magic(pipe)
-    with pytest.raises(elf.UnreadableElfError, match="no regular file"):
-        elf.read_needs(pipe)
-
-
 def _marker(pipe: Path) -> None:
     (pipe.parent / site.MARKER).symlink_to(pipe)
     (pipe.parent / "autoxla.pth").symlink_to(pipe)
@@ -163,7 +156,7 @@ def _marker(pipe: Path) -> None:
     assert site._look_into(pipe.parent).pth == "changed"
 
 
-CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _library, _marker)}
+CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _marker)}
 
 
 @pytest.mark.parametrize("case", CASES)

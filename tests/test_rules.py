@@ -12,6 +12,7 @@ import pytest
 from autoxla.facts import (
     Evidence,
     Finding,
+    FlagNames,
     Hardware,
     KerasConfig,
     Place,
@@ -239,6 +240,18 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"XLA_FLAGS": "-xla_dump_to=x"}),
         make(environment={"XLA_FLAGS": "--xla_dump_to=x"}),
     ),
+    "AX851": (
+        make(flag_names={"XLA_FLAGS": FlagNames(unknown={"xla_x": ""})}),
+        make(flag_names={"XLA_FLAGS": FlagNames(known=("xla_dump_to",))}),
+    ),
+    "AX852": (
+        make(flag_names={"XLA_FLAGS": FlagNames(unchecked=("xla_x",))}),
+        make(flag_names={"XLA_FLAGS": FlagNames(unknown={"xla_x": ""})}),
+    ),
+    "AX853": (
+        make(flag_names={"XLA_FLAGS": FlagNames(misplaced=("tf_xla_auto_jit",))}),
+        make(flag_names={"TF_XLA_FLAGS": FlagNames(known=("tf_xla_auto_jit",))}),
+    ),
     "AX303": (
         make(settings=Settings(step="autocluster-1")),
         make(settings=Settings(step="autocluster-1"), environment=LEVEL_1),
@@ -346,7 +359,8 @@ def test_codes_are_unique() -> None:
 
 def test_messages_name_only_known_words() -> None:
     for rule in RULES:
-        names = [name for _, name, _, _ in string.Formatter().parse(rule.message + rule.remedy) if name]
+        text = "".join(part for part in (rule.message, rule.remedy) if isinstance(part, str))
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name]
         known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned", "unread"}
         known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
         known |= {"it"} if rule.subject is not None else set()

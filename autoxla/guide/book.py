@@ -32,6 +32,7 @@ FAMILIES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("AX5",), "Distributions that do not fit"),
     (("AX6",), "Workers of one job"),
     (("AX7",), "The faster path"),
+    (("AX851", "AX852", "AX853"), "How the step is executed"),
     (("AX8",), "What doctor finds"),
     (("AX9",), "autoxla itself"),
 )
@@ -102,13 +103,18 @@ def _from_rule(rule: Rule) -> Entry:
         code=rule.code,
         title=rule.title,
         level=rule.level,
-        does=f"> {plain(_FIELD.sub('…', rule.message))}\n\n{_effect(rule)}",
+        does=f"> {_general(rule.message, rule.title)}\n\n{_effect(rule)}",
         why=prose.why,
         example=prose.example.render(rule.code),
-        remedy=plain(sentence(_FIELD.sub("…", rule.remedy))),
+        remedy=sentence(_general(rule.remedy, "what the message names: write, move or remove the flag")),
         silence=_SILENCE_RULE.format(code=rule.code),
         source=rule.source,
     )
+
+
+def _general(text: object, other: str) -> str:
+    """Return a rule's text for all cases; ``other`` for one that is made for each case."""
+    return plain(_FIELD.sub("…", text) if isinstance(text, str) else other)
 
 
 def _effect(rule: Rule) -> str:

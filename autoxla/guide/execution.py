@@ -1,10 +1,10 @@
-"""Rules of how the step is executed: AX301 to AX315, and AX705."""
+"""Rules of how the step is executed: AX301 to AX315, AX705, and AX851 to AX853."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autoxla.facts import Tuned
+from autoxla.facts import FlagNames, Tuned
 from autoxla.guide.entry import Prose
 from autoxla.guide.example import CUDA, CUDA_ELSEWHERE, METAL, ROCM, RUN, Followed
 
@@ -127,6 +127,40 @@ PROSE: Mapping[str, Prose] = {
         Followed(
             'import os\nimport keras\n\nos.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=true"\n',
             settings={"xla_cache": True},
+        ),
+    ),
+    "AX851": Prose(
+        "An unknown name ends the process, without an exception, when the variable is read: `TF_XLA_FLAGS` "
+        "when TensorFlow lists its devices, `XLA_FLAGS` when XLA first compiles. The names that a build "
+        "knows stand in its libraries. This one does not, while names that every release has are found. "
+        "Another release may know it. Where the program does not use XLA it runs, and the finding is a "
+        "warning; autoxla then does not try XLA either.",
+        Followed(
+            _JIT,
+            {"XLA_FLAGS": "--xla_gpu_autotune_levl=2"},
+            known={
+                "flag_names": {
+                    "XLA_FLAGS": FlagNames(unknown={"xla_gpu_autotune_levl": "xla_gpu_autotune_level"})
+                }
+            },
+        ),
+    ),
+    "AX852": Prose(
+        "TensorFlow's libraries cannot be read, or the build keeps the names of flags in another way. At a "
+        "name that it does not know XLA would end the process, so autoxla does not try XLA.",
+        Followed(
+            _KERAS,
+            {"XLA_FLAGS": "--xla_dump_to=/tmp/dump"},
+            known={"flag_names": {"XLA_FLAGS": FlagNames(unchecked=("xla_dump_to",))}},
+        ),
+    ),
+    "AX853": Prose(
+        "`TF_XLA_FLAGS` takes flags of TensorFlow, which begin with `tf_`, and `XLA_FLAGS` those of XLA, "
+        "which begin with `xla_`. A flag of the other variable ends the process.",
+        Followed(
+            _KERAS,
+            {"TF_XLA_FLAGS": "--xla_dump_to=/tmp/dump"},
+            known={"flag_names": {"TF_XLA_FLAGS": FlagNames(misplaced=("xla_dump_to",))}},
         ),
     ),
     "AX705": Prose(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from autoxla.facts import Finding, Path, Plan, Situation, Step
-from autoxla.policies import backend, installation, itex, keras_generation, records, xla
+from autoxla.policies import backend, flags, installation, itex, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
 from autoxla.readers import itex_lenient
 
@@ -14,6 +14,7 @@ from autoxla.readers import itex_lenient
 #: state follows from them; within `itex` what ends the process at load comes before what ends it later.
 RULES: tuple[Rule, ...] = (
     *keras_generation.RULES,
+    *flags.RULES,
     *xla.RULES,
     *itex.RULES,
     *backend.RULES,
@@ -36,6 +37,7 @@ def decide(situation: Situation) -> Plan:
     if mode == "off":
         return Plan()
     draft = Draft(situation)
+    draft.no_xla_because = flags.why_no_xla(draft)
     for rule in RULES if draft.itex is not None else _WITHOUT_ITEX:
         rule(draft)
     _note_what_is_too_late(draft)
@@ -53,12 +55,14 @@ def _planned(draft: Draft) -> Plan:
         import_first=draft.import_first,
         alias=dict(draft.alias),
         guard=itex.guard_on(draft),
+        no_xla_because=draft.no_xla_because,
     )
 
 
 def _observed(draft: Draft) -> Plan:
     findings = tuple(replace(finding, applied=False) for finding in draft.findings)
-    return Plan(findings=findings, path=_path(Draft(draft.situation)))
+    path = _path(Draft(draft.situation))
+    return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
 
 
 def _note_what_is_too_late(draft: Draft) -> None:

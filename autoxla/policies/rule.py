@@ -43,14 +43,14 @@ class Rule:
     the user's explicit value give way. `act` changes the draft where variables alone cannot; it
     returns whether it did. `subject` finds the variable that the message calls ``{it}``. `about`
     names the fact or variable whose place is the finding's, or finds that place; `source` is the
-    document that the rule comes from.
+    document that the rule comes from. Where `milder` holds, an error is a warning.
     """
 
     code: str
     level: Level
     title: str
-    message: str
-    remedy: str
+    message: str | Callable[[Draft], str]
+    remedy: str | Callable[[Draft], str]
     source: str
     applies: Callable[[Draft], bool]
     cures: Callable[[Draft], tuple[Cure, ...]] | None = None
@@ -59,6 +59,7 @@ class Rule:
     deadly: bool = False
     about: str | Callable[[Draft], Place | None] | None = None
     grade: Grade = "certain"
+    milder: Callable[[Draft], bool] | None = None
 
     def __call__(self, draft: Draft) -> None:
         """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
@@ -66,13 +67,15 @@ class Rule:
             return
         words = draft.words(self.subject)
         # Before the cure: a message names the values that the rule met.
-        message, remedy = self.message.format_map(words), self.remedy.format_map(words)
+        message, remedy = (
+            text.format_map(words) if isinstance(text, str) else text(draft)
+            for text in (self.message, self.remedy)
+        )
+        level: Level = "warning" if self.milder is not None and self.milder(draft) else self.level
         place = draft.place_of(self.about)
         module = draft.module_of(self.about)
         applied = self._cure(draft)
-        draft.findings.append(
-            Finding(self.code, self.level, message, remedy, place, self.grade, applied, module)
-        )
+        draft.findings.append(Finding(self.code, level, message, remedy, place, self.grade, applied, module))
 
     def _cure(self, draft: Draft) -> bool:
         done = self.act is not None and self.act(draft)
@@ -97,6 +100,7 @@ class Draft:
     chosen: set[str] = field(default_factory=set)  # by the program, in a line that comes too late
     itex: Plugin | None = field(init=False)
     demands: tuple[Demand, ...] = ()
+    no_xla_because: str = ""
 
     def __post_init__(self) -> None:
         self.environment = dict(self.situation.environment)

@@ -47,7 +47,7 @@ def _is_in_the_way(draft: Draft) -> bool:
 
 
 def _clustering(draft: Draft) -> bool:
-    return _wanted_level(draft) is not None
+    return _wanted_level(draft) is not None and not draft.no_xla_because
 
 
 def _add_flags(draft: Draft) -> bool:
@@ -59,6 +59,10 @@ def _cluster(draft: Draft, at: str, code: str) -> bool:
     if _on_cpu_only(draft):
         flags = flags.with_flag(CPU_CLUSTERS, "true")
     return draft.set(FLAGS, str(flags), code)
+
+
+def _may_jit(draft: Draft) -> bool:
+    return draft.situation.settings.step == "xla" and not draft.no_xla_because
 
 
 def _set_jit(draft: Draft) -> bool:
@@ -73,7 +77,8 @@ def _choose_jit(draft: Draft, step: Step | None, code: str) -> bool:
 
 def _tuned(draft: Draft) -> Tuned | None:
     """Return what tuning found; mode `fix` cures hazards and chooses no path."""
-    return None if draft.situation.settings.mode == "fix" else draft.situation.tuned
+    is_barred = draft.situation.settings.mode == "fix" or draft.no_xla_because
+    return None if is_barred else draft.situation.tuned
 
 
 def _tuned_step(draft: Draft) -> Step | None:
@@ -223,7 +228,7 @@ RULES = (
         "step = {step!r} in the settings",
         "jit_compile accordingly where the program gives none",
         "Keras 3, Model.compile",
-        lambda d: d.situation.settings.step in ("graph", "xla"),
+        lambda d: d.situation.settings.step == "graph" or _may_jit(d),
         act=_set_jit,
         about="step",
     ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import Settings, Situation, Usage
+from autoxla.facts import FlagNames, Settings, Situation, Usage
 from autoxla.places import cache_folder, find_refusal
 from autoxla.situation.backends import find_backends, read_backend
 from autoxla.situation.distributions import find_versions
@@ -60,8 +60,20 @@ def gather(
         devices_ready=_are_devices_ready(modules),
         keras_backend=read_backend(modules),
         flag_files=flag_files,
+        flag_names=read_flag_names(view, flag_files, folders),
         cache_refused=find_refusal(cache_folder(environ)),
     )
+
+
+def read_flag_names(
+    environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
+) -> dict[str, FlagNames]:
+    """Return what the TensorFlow on `path` makes of the flags of XLA, by variable; reads only where one is set."""
+    if not (environ.get("TF_XLA_FLAGS") or environ.get("XLA_FLAGS")):
+        return {}
+    from autoxla.situation.xla_flags import judge_flags
+
+    return judge_flags(environ, flag_files, path)
 
 
 def _list_imported(modules: Mapping[str, object]) -> frozenset[str]:

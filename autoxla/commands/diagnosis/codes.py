@@ -191,28 +191,6 @@ CODES: dict[str, Entry] = {
         _NOTHING,
         _FLAGS,
     ),
-    "AX851": Entry(
-        "A flag that this build does not know",
-        "An unknown name ends the process, without an exception, when the variable is read. The name is in "
-        "none of the installed libraries, in which names that every release has are found.",
-        "--tf_xla_autojit is not known to this TensorFlow: the process ends where TF_XLA_FLAGS is read",
-        "write the name as this release has it, or take the flag out",
-        _FLAGS,
-    ),
-    "AX852": Entry(
-        "Flags that could not be checked",
-        "The libraries cannot be read, pyelftools is not installed, or the build keeps names in another way.",
-        "the names in XLA_FLAGS were not checked: pyelftools is not installed",
-        "pip install 'autoxla-runtime[cli]'",
-        _FLAGS,
-    ),
-    "AX853": Entry(
-        "A flag in the other variable",
-        "TF_XLA_FLAGS takes TensorFlow's flags and XLA_FLAGS XLA's; the other's names end the process.",
-        "TF_XLA_FLAGS does not take --xla_dump_to: the process ends where the variable is read",
-        "move the flag",
-        _FLAGS,
-    ),
     "AX860": Entry(
         "Accelerators",
         "By the signs that the system gives of them; no driver is asked.",
@@ -236,7 +214,8 @@ CODES: dict[str, Entry] = {
     ),
     "AX870": Entry(
         "Plug-ins of TensorFlow",
-        "import tensorflow loads each library in tensorflow-plugins; all that these need was found.",
+        "import tensorflow loads each library in tensorflow-plugins. The system's loader was asked what "
+        "they need, and found it.",
         "/env/site-packages/tensorflow-plugins/libitex_gpu.so finds all the libraries that it needs",
         _NOTHING,
         _LOADER,
@@ -244,29 +223,32 @@ CODES: dict[str, Entry] = {
     "AX871": Entry(
         "A plug-in misses a library",
         "A plug-in that cannot be loaded takes TensorFlow down: import tensorflow raises NotFoundError.",
-        "libimf.so, which /env/site-packages/tensorflow-plugins/libitex_gpu.so needs, is not found",
+        "libimf.so, which /env/site-packages/tensorflow-plugins/libitex_gpu.so needs, is not found: "
+        "import tensorflow fails",
         "source oneAPI's setvars.sh before Python starts, or install what brings the library",
         _LD_SO,
     ),
     "AX872": Entry(
         "A plug-in that is no shared library",
         "TensorFlow loads every file there that is called as a library.",
-        "/env/site-packages/tensorflow-plugins/libx.so is no shared library: import tensorflow fails with it",
+        "/env/site-packages/tensorflow-plugins/libx.so is no shared library (file too short): import "
+        "tensorflow fails with it",
         "reinstall what it belongs to, or remove it",
         _LOADER,
     ),
     "AX873": Entry(
-        "A plug-in that cannot be read",
-        "Its tables are damaged, or unlike those of other libraries; the loader may see it differently.",
-        "libx.so cannot be read as a shared library: damaged (tables)",
-        "reinstall what it belongs to if import tensorflow fails",
+        "A plug-in that the loader refuses",
+        "It is for another processor or a newer system, it is damaged, or the file system allows no code. "
+        "The loader was asked, and nothing of the plug-in was run.",
+        "libx.so needs GLIBC_2.38, which /lib/libc.so.6 does not have: import tensorflow fails",
+        "install the release of the plug-in for this system",
         _LD_SO,
     ),
     "AX874": Entry(
-        "Plug-ins were not looked into",
-        "Reading what a library needs takes pyelftools.",
-        "what libitex_gpu.so needs was not looked for: pyelftools is not installed",
-        "pip install 'autoxla-runtime[cli]'",
+        "The loader could not be asked about a plug-in",
+        "Its process did not start, did not end in time, or gave no list.",
+        "whether libx.so can be loaded is not known: the loader lists nothing",
+        "python -m autoxla doctor --import-check",
         _SELF,
     ),
     "AX880": Entry(

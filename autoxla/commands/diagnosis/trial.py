@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import autoxla
-from autoxla.commands.diagnosis.libraries import propose
 from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.commands.diagnosis.plugins import propose
 
 SUBJECT = "import"
 HOME = Path(autoxla.__file__).parent.parent

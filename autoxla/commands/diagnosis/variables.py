@@ -52,11 +52,14 @@ READERS = {
 
 
 def check(scene: Scene) -> Iterator[Line]:
-    """Say of each watched variable that is set who reads it, and of one that leads nowhere what follows."""
+    """Say of each watched variable that is set who reads it, and what follows from one that leads nowhere."""
     for name, value in scene.situation.environment.items():
         reader = find_reader(name)
         text = f"{name}={value!r} is read by {reader.who}, {reader.when}"
         yield Line("ok", "AX840", SUBJECT, text)
+    for name, flags in scene.situation.flag_names.items():
+        if flags.known:
+            yield Line("ok", "AX850", SUBJECT, f"this build knows {', '.join(flags.known)} of {name}")
     library = scene.environ.get(PLUGGABLE)
     if library and not Path(library).exists():
         text = f"{PLUGGABLE}={library!r} is neither file nor folder: import tensorflow fails"

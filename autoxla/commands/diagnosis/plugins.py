@@ -1,0 +1,187 @@
+"""Plug-ins of TensorFlow that cannot be loaded: ``import tensorflow`` then fails.
+
+The system's loader is asked, in a process of its own. glibc's lists what it would load for Python with the
+plug-in, and runs none of their code. Elsewhere the plug-in is loaded, and the loader's message is read.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.situation.files import is_file
+
+SUBJECT = "plug-ins"
+_SECONDS = 20
+_LOAD = "import ctypes, sys\ntry:\n    ctypes.CDLL(sys.argv[1])\nexcept OSError as error:\n    print(error)"
+#: In the process already when plug-ins are loaded.
+_TENSORFLOW = ("libtensorflow", "_pywrap_tensorflow", "lib_pywrap_tensorflow")
+_MISSING = re.compile(
+    r"^\s*(?P<glibc>\S+) => not found|(?P<linux>[\w.+-]+): cannot open shared object file: No such file"
+    r"|Library not loaded: (?P<mac>\S+)",
+    re.MULTILINE,
+)
+_VERSION = re.compile(r"(\S+): version [`'](\S+)' not found")
+_REFUSED = re.compile(r"cannot be preloaded \(([^)]+)\)")
+_NO_LIBRARY = ("invalid ELF header", "file too short", "not a mach-o file")
+_OTHER_PROCESSOR = ("wrong ELF class", "incompatible architecture", "cannot open shared object file")
+
+#: By how a library's name begins: the distribution that brings it. The longer beginning comes first.
+WHEELS = {
+    "libimf.": "intel-cmplr-lib-rt",
+    "libintlc.": "intel-cmplr-lib-rt",
+    "libirc.": "intel-cmplr-lib-rt",
+    "libirng.": "intel-cmplr-lib-rt",
+    "libsvml.": "intel-cmplr-lib-rt",
+    "libiomp5.": "intel-openmp",
+    "libsycl.": "intel-sycl-rt",
+    "libOpenCL.": "intel-opencl-rt",
+    "libur_": "intel-cmplr-lib-ur",
+    "libumf.": "umf",
+    "libtcm.": "tcmlib",
+    "libtbb": "tbb",
+    "libmkl_sycl_blas.": "onemkl-sycl-blas",
+    "libmkl_sycl_dft.": "onemkl-sycl-dft",
+    "libmkl_sycl_lapack.": "onemkl-sycl-lapack",
+    "libmkl_": "mkl",
+    "libdnnl.": "onednn",
+    "libcudart.": "nvidia-cuda-runtime-cu12",
+    "libcudnn": "nvidia-cudnn-cu12",
+    "libcublas": "nvidia-cublas-cu12",
+}
+#: The same for packages of the system.
+_SYSTEM = {"libze_loader.": "level-zero (libze1 on Debian)", "libcuda.": "the NVIDIA driver"}
+
+
+def check(scene: Scene) -> Iterator[Line]:
+    """Judge each plug-in of TensorFlow's."""
+    for plugin in scene.situation.plugins:
+        if plugin.file is not None:
+            yield _judge(Path(plugin.file), scene)
+    if not scene.situation.plugins:
+        yield Line("ok", "AX870", SUBJECT, "TensorFlow will load no plug-in")
+
+
+def _judge(file: Path, scene: Scene) -> Line:
+    try:
+        status, answer = ask_loader(file, scene.environ)
+    except (OSError, subprocess.SubprocessError) as error:
+        text = f"whether {file} can be loaded is not known: {error}"
+        return Line("note", "AX874", SUBJECT, text, "python -m autoxla doctor --import-check")
+    if status != 0:
+        text = f"the loader ended with status {status} at {file}: import tensorflow may end so, too"
+        return Line("error", "AX873", SUBJECT, text, "reinstall what it belongs to")
+    return explain(file, answer, scene)
+
+
+def ask_loader(file: Path, environ: Mapping[str, str], *, run: bool | None = None) -> tuple[int, str]:
+    """Return how the loader's process ended at ``file``, and what it said.
+
+    ``run``: ``file`` is loaded, which executes code in it; by default only where the loader is not glibc's.
+    Raises OSError or `subprocess.SubprocessError`.
+    """
+    python = [sys.executable, "-I", "-S", "-c"]
+    variables = {**environ, "LC_ALL": "C"}
+    if run is None:
+        run = platform.libc_ver()[0] != "glibc"
+    if run:
+        words = [*python, _LOAD, str(file)]
+    else:
+        # The loader splits this variable at spaces and colons, so that a folder must not be in it.
+        variables.update(LD_TRACE_LOADED_OBJECTS="1", LD_PRELOAD=f"./{file.name}")
+        words = [*python, ""]
+    done = subprocess.run(
+        words,
+        cwd=file.parent,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=_SECONDS,
+        check=False,
+    )
+    answer = os.fsdecode(done.stdout)
+    if not run and done.returncode == 0 and "=>" not in answer:
+        raise OSError("the loader lists nothing")
+    return done.returncode, answer
+
+
+def explain(file: Path, answer: str, scene: Scene) -> Line:
+    """Return what the loader's ``answer`` to ``file`` means."""
+    refused = _REFUSED.search(answer)
+    reason = refused[1] if refused else next(iter(answer.splitlines()), "") if "=>" not in answer else ""
+    names = [name for found in _MISSING.finditer(answer) for name in found.groups() if name]
+    missing = [name for name in dict.fromkeys(names) if not Path(name).name.startswith(_TENSORFLOW)]
+    missing = [name for name in missing if Path(name).name != file.name]
+    version = _VERSION.search(answer)
+    if any(text in answer for text in _NO_LIBRARY):
+        text = f"{file} is no shared library ({reason}): import tensorflow fails with it"
+        return Line("error", "AX872", SUBJECT, text, f"reinstall what it belongs to, or remove {file}")
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        text = f"{', '.join(missing)}, which {file} needs, {are} not found: import tensorflow fails"
+        return Line("error", "AX871", SUBJECT, text, propose(missing, scene))
+    if version is not None:
+        text = f"{file} needs {version[2]}, which {version[1]} does not have: import tensorflow fails"
+        remedy = "install a release of the plug-in for this system, or a newer system" + (
+            "; conda install libstdcxx-ng brings a newer libstdc++" if "CXX" in version[2] else ""
+        )
+        return Line("error", "AX873", SUBJECT, text, remedy)
+    if names:  # of TensorFlow's alone
+        return Line("ok", "AX870", SUBJECT, f"{file} finds all libraries that are not TensorFlow's")
+    if reason:
+        return _say_refused(file, reason)
+    return Line("ok", "AX870", SUBJECT, f"{file} finds all the libraries that it needs")
+
+
+def _say_refused(file: Path, reason: str) -> Line:
+    text = f"the loader refuses {file}: {reason}; import tensorflow fails with it"
+    remedy = "reinstall what it belongs to, or remove it"
+    if any(each in reason for each in _OTHER_PROCESSOR):
+        remedy = (
+            "make it readable if it is not; else it is for another processor: install the build for this one"
+        )
+    elif "failed to map segment" in reason:
+        remedy = "mount the file system on which it lies without noexec, or install elsewhere"
+    return Line("error", "AX873", SUBJECT, text, remedy)
+
+
+def propose(names: Sequence[str], scene: Scene) -> str:
+    """Return how to come by the shared libraries ``names``."""
+    folder = scene.prefix / "lib"
+    absent = [name for name in names if not is_file(folder / name)]
+    export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
+    if not absent:
+        return export
+    wheels = [_look_up(WHEELS, name) for name in absent]
+    script = _find_setvars(scene)
+    if script is not None and any(wheel and not wheel.startswith("nvidia") for wheel in wheels):
+        return f"source {script} before Python starts"
+    system = [_look_up(_SYSTEM, name) for name in absent]
+    steps = [
+        f"find what provides {name}"
+        for name, *known in zip(absent, wheels, system, strict=True)
+        if not any(known)
+    ]
+    steps += [f"install {package}" for package in dict.fromkeys(filter(None, system))]
+    chosen = " ".join(dict.fromkeys(filter(None, wheels)))
+    if chosen:
+        steps += [f"pip install {chosen} in releases with these files", export]
+    return f"{'; '.join(steps)}; or uninstall the plug-in"
+
+
+def _look_up(table: Mapping[str, str], name: str) -> str:
+    return next((found for beginning, found in table.items() if name.startswith(beginning)), "")
+
+
+def _find_setvars(scene: Scene) -> Path | None:
+    named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
+    folders = [Path(named)] if named else []
+    folders += [scene.root / "opt/intel/oneapi", *([Path(home, "intel/oneapi")] if home else [])]
+    return next((folder / "setvars.sh" for folder in folders if is_file(folder / "setvars.sh")), None)

@@ -1,0 +1,137 @@
+"""Names in ``XLA_FLAGS`` and ``TF_XLA_FLAGS`` that end the process when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from autoxla.facts import FlagNames
+from autoxla.policies.rule import Draft, Rule
+
+FLAG_READER = "TensorFlow, flags from the environment"
+#: By variable: who ends the process, and when.
+_END = {
+    "TF_XLA_FLAGS": "TensorFlow ends the process when it lists its devices",
+    "XLA_FLAGS": "XLA ends the process when it first compiles",
+}
+_OTHER = {"TF_XLA_FLAGS": "XLA_FLAGS", "XLA_FLAGS": "TF_XLA_FLAGS"}
+
+
+def _with_unknown(draft: Draft) -> list[tuple[str, FlagNames]]:
+    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.unknown]
+
+
+def _with_misplaced(draft: Draft) -> list[tuple[str, FlagNames]]:
+    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.misplaced]
+
+
+def _with_unchecked(draft: Draft) -> list[tuple[str, FlagNames]]:
+    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.unchecked]
+
+
+def _spell(names: Iterable[str]) -> str:
+    return ", ".join(f"--{name}" for name in names)
+
+
+def _say_unknown(draft: Draft) -> str:
+    return "; ".join(
+        f"{variable} holds {_spell(flags.unknown)}, which this TensorFlow does not know: {_END[variable]}"
+        for variable, flags in _with_unknown(draft)
+    )
+
+
+def _correct(draft: Draft) -> str:
+    return "; ".join(
+        f"write --{meant}" if meant else f"take --{name} out of {variable}"
+        for variable, flags in _with_unknown(draft)
+        for name, meant in flags.unknown.items()
+    )
+
+
+def _say_misplaced(draft: Draft) -> str:
+    return "; ".join(
+        f"{variable} does not take {_spell(flags.misplaced)}: {_END[variable]}"
+        for variable, flags in _with_misplaced(draft)
+    )
+
+
+def _move(draft: Draft) -> str:
+    return "; ".join(
+        f"move {_spell(flags.misplaced)} to {_OTHER[variable]}" for variable, flags in _with_misplaced(draft)
+    )
+
+
+def _say_unchecked(draft: Draft) -> str:
+    return "; ".join(
+        f"{variable} holds {_spell(flags.unchecked)}, and whether this TensorFlow knows it could not be read "
+        "from its libraries"
+        for variable, flags in _with_unchecked(draft)
+    )
+
+
+def _variables(draft: Draft) -> Iterator[str]:
+    for variable, flags in draft.situation.flag_names.items():
+        if flags.unknown or flags.misplaced:
+            yield variable
+
+
+def why_no_xla(draft: Draft) -> str:
+    """Return why XLA would end this process, or may, empty where it would not."""
+    for variable, flags in draft.situation.flag_names.items():
+        strange = (*flags.unknown, *flags.misplaced, *flags.unchecked)
+        if strange:
+            return f"this TensorFlow is not known to take {_spell(strange)} of {variable}"
+        if draft.parse(variable).errors:
+            return f"{variable} cannot be parsed"
+    return ""
+
+
+def _is_harmless(draft: Draft) -> bool:
+    """Return whether nothing is going to read the variables: XLA is not used, or not TensorFlow's."""
+    return not any(_is_read(draft, variable) for variable in _variables(draft))
+
+
+def _is_read(draft: Draft, variable: str) -> bool:
+    if draft.backend != "tensorflow" and draft.says("import", "tensorflow") is None:
+        return False
+    return variable == "TF_XLA_FLAGS" or _compiles(draft)
+
+
+def _compiles(draft: Draft) -> bool:
+    usage, hardware = draft.situation.usage, draft.situation.hardware
+    # Keras 3 compiles by itself where there is an accelerator.
+    by_default = hardware.accelerator == "present" and usage.jit_compile is not False
+    return bool(usage.jit_compile) or usage.enables_xla or draft.flags.auto_jit > 0 or by_default
+
+
+RULES = (
+    Rule(
+        "AX851",
+        "error",
+        "A flag that this build does not know",
+        _say_unknown,
+        _correct,
+        FLAG_READER,
+        lambda d: bool(_with_unknown(d)),
+        about="XLA_FLAGS",
+        milder=_is_harmless,
+    ),
+    Rule(
+        "AX853",
+        "error",
+        "A flag in the other variable",
+        _say_misplaced,
+        _move,
+        FLAG_READER,
+        lambda d: bool(_with_misplaced(d)),
+        milder=_is_harmless,
+    ),
+    Rule(
+        "AX852",
+        "info",
+        "Flags that could not be checked",
+        _say_unchecked,
+        "take out what this release does not have: XLA is not tried while the flags are there",
+        FLAG_READER,
+        lambda d: bool(_with_unchecked(d)) and d.backend == "tensorflow",
+    ),
+)
