@@ -17,6 +17,8 @@ PRIVATE = (
     "keras.backend.tensorflow_backend",
     "tensorflow.python.keras",
 )
+#: Packages that turn the switch on when they are imported, for objects of their own.
+SWITCHING = ("deepface", "ktrain", "transformers")
 #: Read while TensorFlow is imported, and never again.
 READ_AT_IMPORT = frozenset({"TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND"})
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -161,6 +163,8 @@ def _place_of(evidence: Evidence | None) -> Place | None:
 
 def _is_half_switched(draft: Draft) -> bool:
     then = draft.situation.read_values
+    if then.get(SWITCH) is None and draft.legacy and draft.says("import", *SWITCHING, certain=False):
+        return False
     return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
 
 
