@@ -11,7 +11,7 @@ from programs import HOME, Outcome, clean_environment, run
 
 CONFLICT = """\
 import tensorflow as tf
-import keras
+tf.keras.ops
 adam = tf.keras.optimizers.legacy.Adam(0.1)
 """
 

@@ -237,7 +237,7 @@ def test_what_works_works_the_same(name: str, folder: Path) -> None:
 
 
 def test_both_generations_demanded_is_a_conflict(folder: Path) -> None:
-    program = "import tensorflow as tf\nimport keras\nimport tf_agents\n"
+    program = "import tensorflow as tf\ntf.keras.ops\nimport tf_agents\n"
     outcome = with_autoxla(folder, program)
     assert outcome.status == 1
     assert "AX113 error program.py:3:1" in outcome.notices[0]

@@ -13,7 +13,7 @@ from autoxla.records import write_record
 from programs import HOME, Outcome, clean_environment, run
 
 NEEDS_2 = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam\n"
-NEEDS_BOTH = f"import keras\n{NEEDS_2}"
+NEEDS_BOTH = f"import keras\n{NEEDS_2}tf.keras.ops\n"
 #: A TensorFlow that costs nothing to import.
 FAKE = "class keras:\n    class optimizers:\n        class legacy:\n            Adam = 1\n"
 

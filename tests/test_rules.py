@@ -83,7 +83,8 @@ def read(*evidence: Evidence) -> Reading:
 
 STRATEGY = says("call", "tensorflow.distribute.MirroredStrategy")
 KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
-KERAS_3_USE = says("import", "keras")
+KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
+KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
@@ -137,6 +138,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_USE_LEGACY_KERAS": "1"}, read_values={"TF_USE_LEGACY_KERAS": None}),
         make(environment={"TF_USE_LEGACY_KERAS": "0"}, read_values={"TF_USE_LEGACY_KERAS": None}),
     ),
+    "AX120": (
+        make(reading=read(KERAS_2_USE, KERAS_MEETS)),
+        make(reading=read(KERAS_2_USE, says("import", "keras"))),
+    ),
     "AX191": (
         make(reading=read(says("import", "keras.engine.topology"))),
         make(reading=read(says("import", "keras.engineering"))),
@@ -146,8 +151,8 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(says("attribute", "tensorflow.estimator.DNNClassifier")), versions=OLD),
     ),
     "AX193": (
+        make(reading=read(says("meets", "tf_keras.layers.Dense", "keras.Sequential", grade="possible"))),
         make(reading=read(says("import", "keras"), says("import", "tf_keras"))),
-        make(reading=read(says("import", "keras"), says("import", "tf_keras", grade="possible"))),
     ),
     "AX194": (
         make(

@@ -111,6 +111,10 @@ def with_package(distribution: str, *version: int) -> dict[str, tuple[int, ...]]
     return {**VERSIONS, distribution: version}
 
 
+def meets(name: str, value: str, *, grade: Any = "certain") -> Evidence:
+    return Evidence("meets", name, value, grade, Place("train.py", 7), origin=Place("train.py", 5))
+
+
 TF_KERAS = says("import", "tf_keras")
 
 
@@ -122,10 +126,21 @@ TF_KERAS = says("import", "tf_keras")
         ([says("import", "tensorflow.compat.v1.keras")], VERSIONS, []),
         ([says("attribute", "tensorflow.compat.v1.keras.layers.Dense")], VERSIONS, []),
         ([says("attribute", "tensorflow.compat.v1.keras.backend.set_session")], VERSIONS, [(2, "certain")]),
-        ([says("import", "keras.layers")], VERSIONS, [(3, "certain")]),
-        ([says("import", "keras", grade="possible")], VERSIONS, [(3, "possible")]),
+        ([says("import", "keras.layers"), says("attribute", "keras.layers.Dense")], VERSIONS, []),
+        ([says("attribute", "keras.ops.mean"), says("attribute", "keras.__version__")], VERSIONS, []),
+        ([meets("tf_keras.layers.Dense", "tensorflow.keras.Sequential")], VERSIONS, [(2, "certain")]),
+        ([meets("tensorflow.keras.Input", "tf_keras.layers.Dense")], VERSIONS, [(2, "certain")]),
+        ([meets("transformers.TFBertModel", "tensorflow.keras.Model")], VERSIONS, [(2, "certain")]),
+        ([meets("tf_keras.layers.Dense", "keras.Sequential")], VERSIONS, [(2, "certain")]),
+        ([meets("keras.layers.Dense", "tensorflow.keras.Sequential")], VERSIONS, []),
+        ([meets("tf_keras.layers.Dense", "keras.Sequential", grade="possible")], VERSIONS, [(2, "possible")]),
+        (
+            [meets("keras.layers.Dense", "tensorflow.keras.Model"), says("attribute", "keras.ops.mean")],
+            VERSIONS,
+            [(3, "certain")],
+        ),
         ([TF_KERAS], VERSIONS, []),
-        ([TF_KERAS, says("attribute", "tensorflow.keras.layers")], VERSIONS, [(2, "certain")]),
+        ([TF_KERAS, says("attribute", "tensorflow.keras.layers")], VERSIONS, []),
         ([TF_KERAS, says("attribute", "tensorflow.keras.layers", file="other.py")], VERSIONS, []),
         ([TF_KERAS, says("attribute", "tensorflow.keras.utils.to_categorical")], VERSIONS, []),
         (
@@ -146,13 +161,13 @@ TF_KERAS = says("import", "tf_keras")
         ([says("import", "tf_agents")], VERSIONS, []),
         ([says("import", "tensorflow_hub")], with_package("tensorflow-hub", 0, 15), [(2, "certain")]),
         ([says("import", "tensorflow_hub")], with_package("tensorflow-hub", 0, 16, 1), []),
-        ([says("import", "keras_hub")], with_package("keras-hub", 0, 25), [(3, "certain")]),
+        ([says("import", "keras_hub")], with_package("keras-hub", 0, 25), [(3, "possible")]),
         ([says("import", "horovod.tensorflow.keras")], with_package("horovod", 0, 28), [(2, "certain")]),
         ([says("import", "horovod.torch")], with_package("horovod", 0, 28), []),
         (
             [says("import", "tf_agents", grade="possible"), says("import", "keras")],
             with_package("tf-agents", 0, 19),
-            [(3, "certain"), (2, "possible")],
+            [(2, "possible")],
         ),
     ],
 )

@@ -98,8 +98,10 @@ PROSE: Mapping[str, Prose] = {
     "AX113": Prose(
         "There is one `tf.keras` in a process: with the switch off one half of the program breaks, with the "
         "switch on the other. Objects of the two generations do not work together, and some mixtures train "
-        "nothing without an error. No setting cures that, so autoxla names both lines and changes nothing.",
-        Followed(f"import keras\n{_LEGACY_ADAM}"),
+        "nothing without an error. No setting cures that, so autoxla names both lines and changes nothing. "
+        "That keras is imported as well says nothing of the kind: its objects are Keras 3's with and without "
+        "the switch, and where they come to those of tf.keras the alias helps ([AX120](AX120.md)).",
+        Followed(f"{_LEGACY_ADAM}mean = tf.keras.ops.mean([1.0, 2.0])\n"),
     ),
     "AX114": Prose(
         "The line that needs Keras 2 stands under a condition or in a function, so it may never run. To "
@@ -162,11 +164,25 @@ PROSE: Mapping[str, Prose] = {
         "succeeds and the program fails at the first use, which may come after the data was prepared.",
         Followed("import tensorflow as tf\n\nestimator = tf.estimator.DNNClassifier([8], [])\n"),
     ),
+    "AX120": Prose(
+        "Under the switch `tf.keras` is Keras 2 while `import keras` stays Keras 3, so a layer, model or "
+        "optimizer of one that comes to one of the other raises an error or trains nothing. The reading of the "
+        "program shows where that certainly happens; tf_keras under the name `keras` makes both one "
+        "generation.",
+        Followed(
+            "import keras\nimport tensorflow as tf\n\n"
+            "model = keras.Sequential([keras.layers.Dense(1)])\n"
+            'model.compile(tf.keras.optimizers.legacy.Adam(1e-3), "mse")\n'
+        ),
+    ),
     "AX193": Prose(
         "Both packages in one program are fine as long as their objects never meet. Where they do, some "
         "combinations raise an error, and others are worse: a Keras 3 model that holds a tf_keras layer "
         "trains without that layer's weights.",
-        Followed("import keras\nimport tf_keras\n"),
+        Followed(
+            "import sys\nimport keras\nimport tf_keras\n\nmodel = keras.Sequential()\n"
+            "if len(sys.argv) > 1:\n    model.add(tf_keras.layers.Dense(1))\n"
+        ),
     ),
     "AX194": Prose(
         "Older releases of transformers import TensorFlow and Keras if they are installed, also for "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule
-from autoxla.policies.usage import is_below
+from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.readers import intended, tensorflow_bool
 
 SWITCH = "TF_USE_LEGACY_KERAS"
@@ -17,6 +17,8 @@ PRIVATE = (
     "keras.backend.tensorflow_backend",
     "tensorflow.python.keras",
 )
+#: Packages that turn the switch on when they are imported, for objects of their own.
+SWITCHING = ("deepface", "ktrain", "transformers")
 #: Read while TensorFlow is imported, and never again.
 READ_AT_IMPORT = frozenset({"TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND"})
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -64,6 +66,12 @@ def _wants_alias(draft: Draft) -> bool:
 
 def _can_alias(draft: Draft) -> bool:
     return draft.legacy and draft.has("tf-keras") and not draft.situation.imported & {"keras", "tensorflow"}
+
+
+def _needs_alias(draft: Draft) -> bool:
+    """Return whether objects of ``keras`` certainly come to those of a ``tf.keras`` that is Keras 2."""
+    open_question = draft.has("keras", KERAS_3) and draft.demand(3) is None and not draft.alias
+    return draft.legacy and open_question and find_alias(draft.situation.reading) is not None
 
 
 def _alias_keras(draft: Draft) -> bool:
@@ -132,9 +140,12 @@ def _place(kind: EvidenceKind, *names: str, certain: bool = True) -> Callable[[D
     return find
 
 
-def _mixes(draft: Draft) -> bool:
-    both = draft.says("import", "keras") and draft.says("import", "tf_keras")
-    return both is not None and draft.has("keras", KERAS_3)
+def _mixed(draft: Draft) -> Evidence | None:
+    """Return where objects of keras and tf_keras may meet, in a program that goes on with both."""
+    if draft.alias or not draft.has("keras", KERAS_3):
+        return None
+    meetings = (e for e in draft.situation.reading.evidence if e.kind == "meets")
+    return next((e for e in meetings if {*sides(e)} == {"keras", "tf_keras"}), None)
 
 
 def _tensorflow_1(draft: Draft) -> Evidence | None:
@@ -152,6 +163,8 @@ def _place_of(evidence: Evidence | None) -> Place | None:
 
 def _is_half_switched(draft: Draft) -> bool:
     then = draft.situation.read_values
+    if then.get(SWITCH) is None and draft.legacy and draft.says("import", *SWITCHING, certain=False):
+        return False
     return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
 
 
@@ -290,6 +303,17 @@ RULES = (
         about="keras_2_demand",
     ),
     Rule(
+        "AX120",
+        "warning",
+        "keras has to be Keras 2, too",
+        "objects of keras come here to those of tf.keras or tf_keras, which are Keras 2",
+        "let keras be tf_keras (keras = 'legacy' in the settings)",
+        LAZY_LOADER,
+        lambda d: _needs_alias(d) and not d.itex_main and _can_alias(d),
+        act=_alias_keras,
+        about=lambda d: _place_of(find_alias(d.situation.reading)),
+    ),
+    Rule(
         "AX116",
         "warning",
         "The program turns the switch on too late",
@@ -375,12 +399,12 @@ RULES = (
         "AX193",
         "info",
         "Two generations of Keras in one program",
-        "the program imports keras and tf_keras: layers, optimizers and metrics of one do not work in "
+        "objects of keras and of tf_keras may meet here: layers and optimizers of one do not work in "
         "models of the other, some without an error",
         "use one of them for what belongs to one model",
         LAZY_LOADER,
-        _mixes,
-        about=_place("import", "tf_keras"),
+        lambda d: _mixed(d) is not None,
+        about=lambda d: _place_of(_mixed(d)),
     ),
     Rule(
         "AX194",

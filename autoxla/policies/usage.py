@@ -11,36 +11,30 @@ from autoxla.policies.packages import Package, find_package
 
 ITEX = "intel_extension_for_tensorflow"
 V1 = "tensorflow.compat.v1.keras"
+#: What ``tf.keras`` lacks as Keras 3, or has only to raise an error, in every release from 3.0 on.
 LEGACY_ONLY = (
-    "tensorflow.keras.optimizers.legacy",
-    f"{V1}.backend.get_session",
-    f"{V1}.backend.set_session",
-    f"{V1}.layers.CuDNNGRU",
-    f"{V1}.layers.CuDNNLSTM",
-    f"{V1}.layers.DenseFeatures",
+    *(f"tensorflow.keras.backend.{name}" for name in ("function", "learning_phase", "placeholder")),
+    *(f"tensorflow.keras.backend.{name}" for name in ("in_train_phase", "set_learning_phase")),
+    *(f"tensorflow.keras.{name}" for name in ("dtensor", "estimator", "experimental", "utils.experimental")),
+    *(f"tensorflow.keras.layers.{name}" for name in ("AbstractRNNCell", "DenseFeatures", "experimental")),
+    *(f"tensorflow.keras.layers.{name}" for name in ("LocallyConnected1D", "LocallyConnected2D")),
+    *(f"tensorflow.keras.optimizers.{name}" for name in ("experimental", "legacy")),
+    *(f"{V1}.backend.{name}" for name in ("get_session", "set_session")),
+    *(f"{V1}.layers.{name}" for name in ("CuDNNGRU", "CuDNNLSTM", "DenseFeatures")),
 )
-#: What ``tf.keras`` has as Keras 3 only: a program that uses it dies under the switch.
-KERAS_3_ONLY = (
-    "tensorflow.keras.ops",
-    "tensorflow.keras.version",
-    "tensorflow.keras.__version__",
-    "tensorflow.keras.random",
-    "tensorflow.keras.distribution",
-    "tensorflow.keras.quantizers",
-    "tensorflow.keras.export",
-    "tensorflow.keras.remat",
-    "tensorflow.keras.tree",
-    "tensorflow.keras.device",
-    "tensorflow.keras.KerasTensor",
-    "tensorflow.keras.Operation",
-    "tensorflow.keras.Function",
-    "tensorflow.keras.Variable",
+#: What Keras 3 alone has: below ``tf.keras`` it is missing under the switch, below ``keras`` under the alias.
+_KERAS_3_NAMES = (
+    *("__version__", "version", "ops", "random", "distribution", "quantizers", "remat", "tree", "device"),
+    *("KerasTensor", "Operation", "Function", "Variable", "StatelessScope", "config", "dtype_policies"),
+    *("layers.GroupQueryAttention", "layers.JaxLayer", "layers.MelSpectrogram", "layers.RMSNormalization"),
+    *("layers.TFSMLayer", "layers.TorchModuleWrapper", "losses.CTC", "losses.Circle", "losses.Dice"),
+    *("losses.Tversky", "optimizers.Lamb", "optimizers.Muon", "callbacks.SwapEMAWeights", "utils.PyDataset"),
 )
-#: What ``tf.keras`` has that does not work in tf_keras' models, nor with tf_keras' objects in it.
-MEETING = tuple(
-    f"tensorflow.keras.{name}"
-    for name in ("layers", "models", "Model", "Sequential", "Input", "optimizers", "applications")
-)
+KERAS_3_ONLY = tuple(f"tensorflow.keras.{name}" for name in _KERAS_3_NAMES)
+#: ``tf_keras`` has releases, too, and `keras.version` nobody calls.
+_ALIAS_LACKS = tuple(f"keras.{name}" for name in _KERAS_3_NAMES if "version" not in name)
+#: What makes objects that do not work in models of another generation.
+_MAKERS = ("layers", "models", "Model", "Sequential", "Input", "optimizers", "applications")
 #: Packages that never import Keras, so that a program with them can be one without Keras.
 # fmt: off
 KERAS_FREE = frozenset((
@@ -97,9 +91,18 @@ def find_demands(
     ``own_packages`` is the user's table; ``requiring`` are modules that declare tf-keras as required,
     which most of them do in order to import it themselves: that is only a hint.
     """
-    demands = [*_demands(reading, versions, own_packages, requiring), *_meeting(reading)]
+    demands = [*_demands(reading, versions, own_packages, requiring), *_bare_demands(reading)]
     unique = {(d.generation, d.grade, d.why): d for d in reversed(demands)}
     return tuple(sorted(unique.values(), key=lambda d: (d.grade != "certain", demands.index(d))))
+
+
+def find_alias(reading: Reading) -> Evidence | None:
+    """Return where an object of keras certainly comes to one of tf.keras or tf_keras, or back.
+
+    Where Keras 2 is needed, such a program works only if ``keras`` is tf_keras, too.
+    """
+    meetings = (e for e in reading.evidence if e.kind == "meets" and e.grade == "certain" and not e.caught)
+    return next((e for e in meetings if "keras" in sides(e)), None)
 
 
 def _demands(
@@ -109,9 +112,11 @@ def _demands(
     requiring: frozenset[str],
 ) -> Iterator[Demand]:
     for evidence in reading.evidence:
-        if evidence.kind not in ("import", "attribute") or _is_dispensable(evidence):
+        if evidence.kind == "meets":
+            yield from _meeting(evidence)
+        if evidence.kind not in ("import", "attribute") or evidence.caught:
             continue
-        if _is_keras_3_only(evidence):
+        if any(is_below(evidence.name, name) for name in KERAS_3_ONLY):
             told = f"{evidence.name} exists in Keras 3 only"
             yield Demand(3, evidence.grade, evidence.place, told, "")
         elif _is_legacy_only(evidence):
@@ -123,9 +128,42 @@ def _demands(
                 yield Demand(2, "possible", evidence.place, f"{top} requires tf-keras", "")
 
 
-def _is_dispensable(evidence: Evidence) -> bool:
-    """Return whether the program goes on without this; what it falls back on is no such thing."""
-    return evidence.caught and not is_below(evidence.name, "keras")
+def _meeting(evidence: Evidence) -> Iterator[Demand]:
+    """Yield the demand of objects of tf_keras that come to those of another Keras, or back.
+
+    Those of keras and tf.keras are of one generation as long as the switch is off.
+    """
+    if "tf_keras" in sides(evidence):
+        made = "" if evidence.origin is None else f" of line {evidence.origin.line}"
+        if evidence.origin is not None and evidence.origin.file != evidence.place.file:
+            made = f" of {evidence.origin}"
+        why = f"{evidence.name}{made} comes to {evidence.value}, of another generation of Keras"
+        yield Demand(2, "possible" if evidence.caught else evidence.grade, evidence.place, why, "")
+
+
+def _bare_demands(reading: Reading) -> Iterator[Demand]:
+    """Yield the demand of ``keras`` itself where neither the switch nor the alias gives what it needs.
+
+    ``import keras`` is Keras 3 whatever ``tf.keras`` is. That hinders nothing as long as its objects come to
+    no others, and where they do the alias helps, unless something is used that only Keras 3 has.
+    """
+    meeting = find_alias(reading)
+    for evidence in reading.evidence if meeting is not None else ():
+        lacking = any(is_below(evidence.name, name) for name in _ALIAS_LACKS)
+        if evidence.kind == "attribute" and lacking and not evidence.caught and meeting is not None:
+            why = f"{evidence.name} exists in Keras 3 only, whose objects come to others in {meeting.place}"
+            yield Demand(3, evidence.grade, evidence.place, why, "keras")
+
+
+def sides(evidence: Evidence) -> tuple[str, str]:
+    """Return the two packages whose objects meet; what brings tf_keras itself counts as that."""
+    return _side(evidence.name), _side(str(evidence.value))
+
+
+def _side(name: str) -> str:
+    if name.startswith(("tensorflow.keras", "tensorflow.compat.", "tensorflow.optimizers")):
+        return "tf.keras"
+    return "keras" if is_below(name, "keras") else "tf_keras"
 
 
 def _is_legacy_only(evidence: Evidence) -> bool:
@@ -137,15 +175,14 @@ def _is_legacy_only(evidence: Evidence) -> bool:
 def _imported(
     evidence: Evidence, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
-    if is_below(evidence.name, "keras"):
-        why = "import keras is Keras 3, whatever tf.keras is"
-        yield Demand(3, evidence.grade, evidence.place, why, "keras")
-        return
     need, why = _need(evidence.name, versions, own_packages)
-    if need in ("2", "3"):
-        generation: Literal[2, 3] = 2 if need == "2" else 3
-        told = f"{evidence.name} needs Keras {need} ({why})"
-        yield Demand(generation, evidence.grade, evidence.place, told, evidence.name)
+    told = f"{evidence.name} needs Keras {need} ({why})"
+    if need == "2":
+        yield Demand(2, evidence.grade, evidence.place, told, evidence.name)
+    elif need == "3":
+        # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
+        is_declared = evidence.name.partition(".")[0] in own_packages
+        yield Demand(3, evidence.grade if is_declared else "possible", evidence.place, told, evidence.name)
 
 
 def _need(
@@ -158,35 +195,14 @@ def _need(
     return (package.need, package.evidence) if package is not None else (None, "")
 
 
-def _meeting(reading: Reading) -> Iterator[Demand]:
-    """Yield the demand of a file in which tf_keras' objects and tf.keras' can meet.
-
-    It works today only as long as they do not, and there is none where Keras 3's own things are used.
-    """
-    if any(_is_keras_3_only(evidence) for evidence in reading.evidence):
-        return
-    used = [e for e in reading.evidence if e.kind in ("import", "attribute", "call")]
-    through = [e for e in used if any(is_below(e.name, name) for name in MEETING)]
-    for evidence in reading.evidence:
-        if evidence.kind == "import" and not evidence.caught and is_below(evidence.name, "tf_keras"):
-            beside = next((e for e in through if e.place.file == evidence.place.file), None)
-            if beside is not None:
-                both_certain = evidence.grade == beside.grade == "certain"
-                why = f"tf_keras here and tf.keras in line {beside.place.line} are two generations of Keras"
-                yield Demand(2, "certain" if both_certain else "possible", evidence.place, why, "tf_keras")
-
-
-def _is_keras_3_only(evidence: Evidence) -> bool:
-    if evidence.kind in ("loads", "saves"):
-        return isinstance(evidence.value, str) and evidence.value.endswith(".keras")
-    return any(is_below(evidence.name, name) for name in KERAS_3_ONLY)
-
-
 def _generation(
     reading: Reading, versions: Mapping[str, Version], places: dict[str, Place]
 ) -> Literal[0, 2, 3] | None:
     imports = _certain(reading, "import")
     bare = next((e for e in imports if is_below(e.name, "keras")), None)
+    if _makes(reading, "tensorflow.keras") and not _makes(reading, "keras"):
+        # Of keras itself only helpers are used: which Keras the program is for says tf.keras.
+        bare = None
     legacy = next((e for e in imports if is_below(e.name, "tf_keras")), None)
     for evidence, generation in ((bare, 3), (legacy, 2)):
         if evidence is not None:
@@ -194,6 +210,11 @@ def _generation(
             old = generation == 3 and versions.get("keras", (3,)) < (3,)
             return 2 if old or generation == 2 else 3
     return 0 if _has_no_keras(reading) else None
+
+
+def _makes(reading: Reading, package: str) -> bool:
+    names = tuple(f"{package}.{name}" for name in _MAKERS)
+    return any(is_below(e.name, name) for e in _certain(reading, "attribute") for name in names)
 
 
 def _has_no_keras(reading: Reading) -> bool:
@@ -226,10 +247,6 @@ def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
         return None
     places["jit_compile"] = sure.place
     return bool(sure.value)
-
-
-def _uses_tf_keras_api(reading: Reading) -> bool:
-    return any(is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute"))
 
 
 def _overrides_ops(reading: Reading, places: dict[str, Place]) -> bool:
