@@ -27,11 +27,9 @@ from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.readers import intended
 from autoxla.records import Store
-from autoxla.records.compiled import run_folder
 from autoxla.settings import read_settings
 from autoxla.situation import gather
 from autoxla.situation.cluster import is_of_many
-from autoxla.situation.compiler import name_compiler
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
 from autoxla.situation.gathering import read_flag_names
@@ -247,6 +245,9 @@ def _with_xla_cache(
     is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if not is_wanted or situation.cache_refused is not None:
         return situation
+    from autoxla.records.compiled import run_folder
+    from autoxla.situation.compiler import name_compiler
+
     folder = run_folder(cache / "xla" / name_compiler(situation, path))
     try:
         if open_cache is not None:

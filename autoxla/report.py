@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
 from autoxla import __version__
 from autoxla.facts import Finding, Plan, Situation
@@ -21,7 +20,6 @@ from autoxla.readers import tensorflow_bool
 
 #: Endings of files that get a page.
 PAGES = (".html", ".htm")
-T = TypeVar("T")
 #: Distributions, and variables and flags, in which workers of one job must not, and may well, differ.
 _SHARED = ("tensorflow", "keras", "tf-keras", "intel-extension-for-tensorflow", "tensorflow-metal")
 _OWN_VARIABLES = frozenset(
@@ -36,22 +34,6 @@ _OWN_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir", "--tf_xla_persistent_cac
 _SWITCH = "TF_USE_LEGACY_KERAS"
 #: How the reports of other workers end.
 _WORKER = re.compile(r"(rank|chief|worker|task)[0-9]+")
-
-
-class First(list[T]):
-    """The first ``most`` of what is appended; of the others `left_out` tells how many there were."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.left_out = 0
-        self._most = most
-
-    def append(self, value: T) -> None:
-        """Keep ``value``, or count it."""
-        if len(self) < self._most:
-            super().append(value)
-        else:
-            self.left_out += 1
 
 
 def as_data(

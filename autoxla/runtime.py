@@ -16,10 +16,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from autoxla.compiled import Compiled
 from autoxla.facts import Finding, Place, Plan, Setting, Situation
 from autoxla.hooks import boundary, wrapping
 from autoxla.learned import learn, learned_folder
@@ -27,12 +26,14 @@ from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide
 from autoxla.records import Store
-from autoxla.report import PAGES, First, find_differing, write_report
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower
 from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
 from autoxla.situation.workers import part_number
+
+if TYPE_CHECKING:
+    from autoxla.compiled import Compiled
 
 #: What is said by every worker of a job: how they differ.
 _SAID_BY_ALL = frozenset({"AX601"})
@@ -47,6 +48,23 @@ _FREE, _SHARE = 0.25, 0.02
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 State = TypeVar("State")
+T = TypeVar("T")
+
+
+class First(list[T]):
+    """The first ``most`` of what is appended; of the others `left_out` tells how many there were."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.left_out = 0
+        self._most = most
+
+    def append(self, value: T) -> None:
+        """Keep ``value``, or count it."""
+        if len(self) < self._most:
+            super().append(value)
+        else:
+            self.left_out += 1
 
 
 class Runtime:
@@ -138,6 +156,8 @@ class Runtime:
             raise
 
     def _open_cache(self, folder: Path) -> None:
+        from autoxla.compiled import Compiled
+
         self.compiled = Compiled(folder, read_environ())
 
     def _list_dropped(self) -> list[Finding]:
@@ -309,6 +329,8 @@ class Runtime:
         target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
         if not target or self.situation is None or name_follower(environ) or not is_of_many(environ):
             return
+        from autoxla.report import find_differing
+
         others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
         if others:
             self.add_finding(differing_workers(target, others))
@@ -347,6 +369,8 @@ class Runtime:
     def _write_report(self) -> None:
         target = read_environ().get("AUTOXLA_REPORT")
         if target and self.situation is not None:
+            from autoxla.report import write_report
+
             file, findings, program = _report_file(target), self.findings, self.program
             left_out = {
                 "findings": self.findings_left_out,
@@ -446,6 +470,8 @@ def _of_many(finding: Finding) -> Finding:
 
 def _report_file(target: str) -> Path:
     """Return the file of this process: ``target``, or one beside it for another worker or a child."""
+    from autoxla.report import PAGES
+
     number, environ = str(os.getpid()), read_environ()
     is_child = environ.get(ROOT, number) != number or is_worker()
     # The ending says what a report is written as.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autoxla import runtime
+from autoxla import report, runtime
 from autoxla.facts import Finding, Place, Settings, Usage
 from autoxla.hooks import boundary
 from autoxla.page import render_page
@@ -161,7 +161,7 @@ def test_reports_of_many_models_take_a_small_share_of_the_time(
         written.append(len(compiles))
 
     monkeypatch.setattr(runtime, "perf_counter", clock)
-    monkeypatch.setattr(runtime, "write_report", write)
+    monkeypatch.setattr(report, "write_report", write)
     monkeypatch.setenv("AUTOXLA_REPORT", str(tmp_path / "report.json"))
     session = runtime.Runtime()
     session.situation = gather(Settings(), Usage(), environ={}, modules={})

@@ -134,8 +134,8 @@ try:
     import tensorflow
 except ImportError:
     pass
-from autoxla import session
-print(session.current().situation.settings.mode)
+from autoxla import runtime
+print(runtime.current().situation.settings.mode)
 """
 
 

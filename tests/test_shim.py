@@ -301,7 +301,7 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
     [
         "autoxla.planning.gather",
         "autoxla.planning.decide",
-        "autoxla.runtime.write_report",
+        "autoxla.report.write_report",
         "autoxla.runtime.put",
         "autoxla.runtime.read_settings",
         "autoxla.hooks.compile._reconcile",

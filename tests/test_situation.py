@@ -84,7 +84,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_an_empty_machine_has_nothing(machine: Machine) -> None:
-    empty = Situation(importing="tensorflow", hardware=Hardware("none"), backends=frozenset())
+    empty = Situation(hardware=Hardware("none"), backends=frozenset())
     assert machine.gather() == empty
 
 
