@@ -22,14 +22,14 @@ stand in front of it.
 
 commands:
   check PATH...     find hazards in programs without running them
-  doctor [SCRIPT]   find what is wrong with this environment, and the remedy
-  env [SCRIPT]      print the settings for a scheduler: sh, dotenv, json, docker
-  explain [SCRIPT]  show what would be configured, and why; runs nothing
+  doctor [PROGRAM]  find what is wrong with this environment, and the remedy
+  env [PROGRAM]     print the settings for a scheduler: sh, dotenv, json, docker
+  explain [PROGRAM] show what would be configured, and why; runs nothing
   migrate PATH...   edit programs from one generation of Keras to the other
   records ACTION    list, show or clear what earlier runs taught
   rule [CODE]       show what a code means, why it matters and what to do
   site ACTION       enable, disable autoxla in each process of this environment
-  tune SCRIPT       run SCRIPT on each execution path and keep the fastest
+  tune PROGRAM      run PROGRAM on each execution path and keep the fastest
   run PROGRAM       run PROGRAM even if its name is that of a command
 
   --quiet           tell only errors that are left, in child processes, too; of
