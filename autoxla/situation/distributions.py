@@ -3,7 +3,7 @@
 The standard library's reader is used, unless the program has loaded ``importlib_metadata`` already.
 Importing that package puts a finder of its own on ``sys.meta_path`` and takes the standard library's
 away, after which ``importlib.metadata`` hands out objects of another class: a program that does not
-use it must not be changed like that.
+use it must not be changed like that. So it is an extra, ``metadata``, and no dependency.
 """
 
 from __future__ import annotations
