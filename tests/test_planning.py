@@ -219,13 +219,37 @@ def test_what_a_run_taught_counts_for_the_same_arguments(tmp_path: Path) -> None
     """An import that the source does not tell; ``explain`` knows it with the arguments of that run."""
     folder = tmp_path / "project"
     folder.mkdir()
-    source = "import importlib, os, sys\nexec(f'import {sys.argv[1]}')\n"
+    source = "import importlib, sys\nimportlib.import_module(sys.argv[1])\n"
     environment = environment_for(folder, {}, "tensorflow", "keras", "tf_keras")
     words = words_for("script", folder, source, ["tf_keras"])
     assert run(words, folder, environment).status == 0
     known = run(["-m", "autoxla", "explain", "--json", *words], folder, environment)
     other = run(["-m", "autoxla", "explain", "--json", "train.py", "keras"], folder, environment)
     assert [json.loads(each.out)["path"]["keras"] for each in (known, other)] == [2, None]
+
+
+KEEP = """
+import os, sys
+from autoxla.planning import assemble, subject_from
+from autoxla.tuned import keep
+subject = subject_from(sys.argv[1:])
+facts = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 2.0, "date": "2026-01-01"}
+print(keep(assemble(subject, os.environ).situation, subject.arguments, os.environ, facts))
+"""
+
+
+def test_what_tuning_found_counts_for_the_same_arguments(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    environment = environment_for(folder, {}, "tensorflow", "keras", "tf_keras")
+    words = words_for("module", folder, "import os\nimport keras\n" + TELL, ["--epochs", "5"])
+    assert run(["-c", KEEP, *words], folder, environment).out.strip() != "None"
+    found = []
+    for arguments in (words, words[:2]):
+        explained = run(["-m", "autoxla", "explain", "--json", *arguments], folder, environment)
+        ran = run(arguments, folder, environment)
+        found.append([json.loads(explained.out)["path"]["step"], ran.last["path"]["step"]])
+    assert found == [["xla", "xla"], [None, None]]
 
 
 @pytest.mark.parametrize("command", ["explain", "env", "doctor", "check"])
