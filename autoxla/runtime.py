@@ -203,7 +203,9 @@ class Runtime:
 
     def of(self, kind: type[State]) -> State:
         """Return what a hook keeps in this process, made at its first use."""
-        state: State = self._states.setdefault(kind, kind())
+        if kind not in self._states:
+            self._states[kind] = kind()
+        state: State = self._states[kind]
         return state
 
     def uninstall(self) -> None:

@@ -86,7 +86,7 @@ KNOWN = """
 import sys
 from autoxla.hooks import guards
 guards.HAS_NOTES = False  # as up to Python 3.10
-guards.install_excepthook()
+guards.ExceptionHooks().install()
 raise ValueError("Could not interpret optimizer identifier: <keras.src.optimizers.adam.Adam object>")
 """
 

@@ -24,25 +24,13 @@ from autoxla.hooks.boundary import attempt
 from autoxla.hooks.distribute import in_strategy, without_xla
 from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
-from autoxla.hooks.wrapping import Wrapper, leave_no_frame
+from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import headline, notify
 from autoxla.readers import guard_disabled
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ
 
 DISABLE = "ITEX_DISABLE_XLA"
-
-
-class Calls:
-    """The calls of this process: `inside` are the models inside a wrapped one now, `announced` what was said.
-
-    ITEX puts its own method over ours and calls it.
-    """
-
-    def __init__(self) -> None:
-        self.inside: set[int] = set()
-        self.announced: set[str] = set()
-        self.turned = _Turned()
 
 
 def hook(module: ModuleType) -> None:
@@ -84,8 +72,10 @@ def _hook_or_stand_aside(target: Target, module: ModuleType) -> None:
 
 
 def _hook(owner: type, target: Target) -> None:
+    runtime = current()
+    calls = runtime.of(Calls)
     for name in target.names:
-        current().wrap(owner, name, _METHODS[name])
+        runtime.wrap(owner, name, getattr(calls, name))
 
 
 def stand_aside(names: Sequence[str]) -> None:
@@ -95,35 +85,86 @@ def stand_aside(names: Sequence[str]) -> None:
         runtime.add_finding(_unknown_release(names))
 
 
-def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    model = args[0] if args else None
-    if id(model) in current().of(Calls).inside:
-        return wrapped(*args, **kwargs)
-    try:
-        with _entered(model), _guard_turned_away(model, "compile"):
-            result = wrapped(*args, **kwargs)
-    except Exception as error:
-        attempt("compile", add_note, error)
-        attempt("compile", leave_no_frame, error)
-        raise
-    attempt("compile", _reconcile_call, wrapped, args, kwargs)
-    attempt("compile", check_mixing, model)
-    return result
+class Calls:
+    """The wrappers of this process, and the calls of them that are under way.
 
-
-def _compile_from_config(
-    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    """Load a compiled model.
-
-    The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
-    it gives way; it is never turned on.
+    `inside` are the models inside a wrapped call: ITEX puts its own method over ours and calls it. What the
+    program comes through is no more than this: all else is behind `attempt`.
     """
-    model = args[0] if args else None
-    with _entered(model), _guard_turned_away(model, "compile"):
-        result = wrapped(*args, **kwargs)
-    attempt("compile", _reconcile_loaded, model)
-    return result
+
+    def __init__(self) -> None:
+        self.inside: set[int] = set()
+        self.turned = Turned()
+        self.announced: set[str] = set()
+
+    def compile(
+        self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Compile; then let what the program left open follow the plan."""
+        model = args[0] if args else None
+        if id(model) in self.inside:
+            return wrapped(*args, **kwargs)
+        try:
+            with self._entered(model), self._guard_turned_away(model, "compile"):
+                result = wrapped(*args, **kwargs)
+        except Exception as error:
+            attempt("compile", add_note, error)
+            attempt("compile", leave_no_frame, error)
+            raise
+        attempt("compile", _reconcile_call, wrapped, args, kwargs)
+        attempt("compile", check_mixing, model)
+        return result
+
+    def compile_from_config(
+        self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Load a compiled model.
+
+        The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
+        it gives way; it is never turned on.
+        """
+        model = args[0] if args else None
+        with self._entered(model), self._guard_turned_away(model, "compile"):
+            result = wrapped(*args, **kwargs)
+        attempt("compile", _reconcile_loaded, model)
+        return result
+
+    def predict(
+        self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Predict, with ITEX's guard turned away."""
+        model = args[0] if args else None
+        if id(model) in self.inside:
+            return wrapped(*args, **kwargs)
+        with self._entered(model), self._guard_turned_away(model, "predict"):
+            return wrapped(*args, **kwargs)
+
+    @contextmanager
+    def _entered(self, model: Any) -> Iterator[None]:
+        self.inside.add(id(model))
+        try:
+            yield
+        finally:
+            self.inside.discard(id(model))
+
+    @contextmanager
+    def _guard_turned_away(self, model: Any, method: str) -> Iterator[None]:
+        """Keep ITEX's guard from ending the process during a call; for good if the model needs it.
+
+        Whether it does is known only when ``compile`` has resolved ``jit_compile``.
+        """
+        if not attempt("compile", self._turn_away):
+            yield
+            return
+        try:
+            yield
+        finally:
+            if not getattr(model, "jit_compile", True):
+                attempt("compile", _disarm, method, self.turned.previous)
+            attempt("compile", self.turned.leave)
+
+    def _turn_away(self) -> bool:
+        return current().plan.guard and self.turned.enter()
 
 
 def _reconcile_loaded(model: Any) -> None:
@@ -133,46 +174,7 @@ def _reconcile_loaded(model: Any) -> None:
     current().left_open.pop(model, None)
 
 
-def _predict(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    model = args[0] if args else None
-    if id(model) in current().of(Calls).inside:
-        return wrapped(*args, **kwargs)
-    with _entered(model), _guard_turned_away(model, "predict"):
-        return wrapped(*args, **kwargs)
-
-
-@contextmanager
-def _entered(model: Any) -> Iterator[None]:
-    inside = current().of(Calls).inside
-    inside.add(id(model))
-    try:
-        yield
-    finally:
-        inside.discard(id(model))
-
-
-@contextmanager
-def _guard_turned_away(model: Any, method: str) -> Iterator[None]:
-    """Keep ITEX's guard from ending the process during a call; for good if the model needs it.
-
-    Whether it does is known only when ``compile`` has resolved ``jit_compile``.
-    """
-    if not attempt("compile", _turn_away):
-        yield
-        return
-    try:
-        yield
-    finally:
-        if not getattr(model, "jit_compile", True):
-            attempt("compile", _disarm, method)
-        attempt("compile", current().of(Calls).turned.leave)
-
-
-def _turn_away() -> bool:
-    return current().plan.guard and current().of(Calls).turned.enter()
-
-
-class _Turned:
+class Turned:
     """The variable for the time of the calls that are under way, in however many threads."""
 
     def __init__(self) -> None:
@@ -199,9 +201,9 @@ class _Turned:
                 put(DISABLE, self.previous)
 
 
-def _disarm(method: str) -> None:
+def _disarm(method: str, previous: str | None) -> None:
     runtime = current()
-    runtime.add_setting(Setting(DISABLE, "1", runtime.of(Calls).turned.previous, ("AX215",)))
+    runtime.add_setting(Setting(DISABLE, "1", previous, ("AX215",)))
     runtime.add_finding(
         Finding(
             "AX215",
@@ -271,10 +273,3 @@ def _unknown_release(names: Sequence[str]) -> Finding:
         f"this release of Keras has no {methods} where autoxla knows it; the program runs without that hook",
         "report the release of Keras",
     )
-
-
-_METHODS: dict[str, Wrapper] = {
-    "compile": _compile,
-    "compile_from_config": _compile_from_config,
-    "predict": _predict,
-}

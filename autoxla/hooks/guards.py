@@ -66,7 +66,7 @@ _SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_cor
 
 
 class Seen:
-    """What this process saw of models with two generations, and the hooks for errors before ours.
+    """What this process saw of models with two generations.
 
     `settled` are the models that were looked at when all of their parts were built. `said` has what was said,
     and for which line: one that trains many models of one make says it once. Of models in `watching` the next
@@ -77,8 +77,6 @@ class Seen:
         self.settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.said: set[tuple[Place, tuple[str, ...]]] = set()
         self.watching: set[int] = set()
-        self.main: Callable[..., Any] | None = None
-        self.thread: Callable[..., Any] | None = None
 
 
 # --- Registration
@@ -86,8 +84,9 @@ class Seen:
 
 def register(runtime: Runtime) -> None:
     """Have the wrappers put on when their targets are imported, and chain the hooks for what is uncaught."""
-    install_excepthook()
-    runtime.on_uninstall(remove_excepthook)
+    hooks = ExceptionHooks()
+    hooks.install()
+    runtime.on_uninstall(hooks.remove)
     for module, hook in HOOKS:
         finder.on_import(module, hook)
 
@@ -207,37 +206,36 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 # --- What nobody caught
 
 
-def install_excepthook() -> None:
-    """Let uncaught exceptions have their note, then go to the hooks that the program has now."""
-    seen = current().of(Seen)
-    if seen.main is None:
-        seen.main, sys.excepthook = sys.excepthook, _except
-        seen.thread, threading.excepthook = threading.excepthook, _except_in_thread
+class ExceptionHooks:
+    """Lets uncaught exceptions have their hint, then go to the hooks that the program had before."""
 
+    def __init__(self) -> None:
+        self.main, self.thread = sys.excepthook, threading.excepthook
 
-def remove_excepthook() -> None:
-    """Put the program's hooks back, where ours are still in place."""
-    seen = current().of(Seen)
-    if seen.main is not None and sys.excepthook is _except:
-        sys.excepthook, seen.main = seen.main, None
-    if seen.thread is not None and threading.excepthook is _except_in_thread:
-        threading.excepthook, seen.thread = seen.thread, None
+    def install(self) -> None:
+        """Stand in front of the program's hooks."""
+        sys.excepthook, threading.excepthook = self._except, self._except_in_thread
 
+    def remove(self) -> None:
+        """Put the program's hooks back, where ours are still in place."""
+        if sys.excepthook == self._except:
+            sys.excepthook = self.main
+        if threading.excepthook == self._except_in_thread:
+            threading.excepthook = self.thread
 
-def _except(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    line = attempt(_NOTE, _prepare, error)
-    try:
-        (current().of(Seen).main or sys.__excepthook__)(kind, error, trace)
-    finally:
-        attempt(_NOTE, _say_line, line)
+    def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        line = attempt(_NOTE, _prepare, error)
+        try:
+            self.main(kind, error, trace)
+        finally:
+            attempt(_NOTE, _say_line, line)
 
-
-def _except_in_thread(args: Any) -> None:
-    line = attempt(_NOTE, _prepare, args.exc_value)
-    try:
-        (current().of(Seen).thread or threading.__excepthook__)(args)
-    finally:
-        attempt(_NOTE, _say_line, line)
+    def _except_in_thread(self, args: Any) -> None:
+        line = attempt(_NOTE, _prepare, args.exc_value)
+        try:
+            self.thread(args)
+        finally:
+            attempt(_NOTE, _say_line, line)
 
 
 def _prepare(error: BaseException | None) -> str | None:

@@ -65,7 +65,7 @@ def unwrap(kept: Wrapped) -> None:
 
 def _has(function: Any, wrapper: Wrapper) -> bool:
     while isinstance(function, WrappedFunction):
-        if function._self_wrapper is wrapper:
+        if function._self_wrapper == wrapper:
             return True
         function = function.__wrapped__
     return False
