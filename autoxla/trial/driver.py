@@ -26,6 +26,7 @@ from autoxla.situation.machine import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background, free_memory
 from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
 from autoxla.trial.economics import (
     CostModel,
@@ -50,7 +51,7 @@ from autoxla.trial.executables import (
 )
 from autoxla.trial.forward import Forward
 from autoxla.trial.graph import Graph, describe
-from autoxla.trial.guards import find_dropped_check
+from autoxla.trial.guards import Guards, examine, replay
 from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
 
 #: Why there is no trial where the step would be traced again.
@@ -87,10 +88,10 @@ _SHARE, _ROOM = 0.25, 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is known of a step before anything is compiled. `obstacle`: why XLA must not run it."""
+    """What is known of a step before anything is compiled. `guards` is a text where XLA must not run it."""
 
     graph: Graph
-    obstacle: str | None
+    guards: Guards | str
     key: str
     decision: Decision | None
     prior: Prior
@@ -310,9 +311,9 @@ class Driver:
 
     def _consider(self) -> None:
         known = self._known()
-        if known.obstacle is not None:
+        if isinstance(known.guards, str):
             self._begin_entry()
-            self._end(known.obstacle)
+            self._end(known.guards)
         elif self._seed is not None:
             self._consider_shadow(known)
         elif _is_lost(known.decision, self._challenger):
@@ -419,6 +420,12 @@ class Driver:
     def _pays(self, compile_s: float, prior: Prior) -> bool:
         return pays(self._typical(), self._left(), compile_s, prior, count_cores())
 
+    def _known_guards(self) -> Guards:
+        guards = self._known().guards
+        if isinstance(guards, str):
+            raise TypeError(guards)
+        return guards
+
     def _known(self) -> Survey:
         if self._survey is None:
             raise RuntimeError("the step was not surveyed")
@@ -458,6 +465,11 @@ class Driver:
         concrete = trace()
         if not is_supported(concrete):
             self._end("XLA's own trace captures what cannot be copied")
+            return
+        try:
+            self._passes = self._known_guards().prepare(batch)
+        except Refused as reason:
+            self._end(str(reason))
             return
         self._compiled = Executable(concrete)
         self._batch = batch
@@ -604,7 +616,12 @@ class Driver:
             self._begin_race()
 
     def _challenge(self, batch: Sequence[Any]) -> Any:
-        """Run the challenger; where it fails, the incumbent on the same batch, and no challenger any more."""
+        """Run the challenger; where it fails, the incumbent on the same batch, and no challenger any more.
+
+        A batch for which TensorFlow raises an error, and XLA would not, goes to Keras' own function.
+        """
+        if not self._passes(batch):
+            return replay(self.stock, self._iterator, batch)
         try:
             return self._compiled(batch)
         except Exception as error:  # noqa: BLE001 - if it is the program's own, the incumbent raises it, too
@@ -737,7 +754,7 @@ def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Seq
     fits = free is None or (free > _ROOM and bytes_captured(step.concrete) < _SHARE * free)
     return Survey(
         graph,
-        _find_obstacle(graph, definition),
+        _find_guards(step, graph, definition),
         key,
         decisions.find(key),
         expect(graph.operations),
@@ -746,13 +763,13 @@ def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Seq
     )
 
 
-def _find_obstacle(graph: Graph, definition: Any) -> str | None:
+def _find_guards(step: Step, graph: Graph, definition: Any) -> Guards | str:
     if graph.foreign is not None:
         return f"XLA has no code for {graph.foreign}"
-    dropped = find_dropped_check(definition)
-    if dropped is not None:
-        return f"TensorFlow checks an operand of {dropped} in each step, XLA would not"
-    return _RETRACE.format("a loop that keeps lists") if graph.grows else None
+    guards = examine(step.concrete, definition)
+    if graph.grows and not isinstance(guards, str):
+        return _RETRACE.format("a loop that keeps lists")
+    return guards
 
 
 def _flat(structure: Any) -> list[Any]:
