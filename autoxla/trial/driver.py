@@ -25,6 +25,7 @@ from autoxla.situation.machine import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
 from autoxla.trial.economics import Prior, fit_costs, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
