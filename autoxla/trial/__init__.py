@@ -2,7 +2,7 @@
 
 Training starts at once on the path that Keras takes. Where it may pay, a second executable is made from
 the same traced step, in the background and on copies of the variables; then the two take turns at real
-batches until the difference is clear of the noise. `comparison` and `economics` are pure; `trace` and
-`executables` are all that knows TensorFlow's functions; `driver` stands in the model's
-``train_function`` while a trial goes on; `hooks` puts it there.
+batches until the difference is clear of the noise. `comparison` and `economics` are pure; `steps`, `traces`
+and `executables` are all that knows TensorFlow's functions; `driver` stands in the model's
+``train_function`` while a trial goes on, in one state after another; `hooks` puts it there.
 """

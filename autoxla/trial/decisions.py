@@ -41,16 +41,12 @@ _VERSIONS = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras")
 class Decision:
     """What is known of a step: the path that won, None where XLA failed to compile it.
 
-    `graph_s`, `xla_s`: seconds of a step, None where not measured. `retraced`: XLA needs a trace of its own.
-    `batch`: the shapes that were measured. `shadow`: measured on copies beside training, which says
-    something but decides nothing.
+    `graph_s`, `xla_s`: seconds of a step, None where not measured. `batch`: the shapes that were measured.
     """
 
     winner: PathName | None
     graph_s: float | None = None
     xla_s: float | None = None
-    retraced: bool = False
-    shadow: bool = False
     batch: Signature = ()
 
 
@@ -85,9 +81,7 @@ class Decisions:
         if record is None or not (winner in ("graph", "xla") or "failed" in record):
             return None
         graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
-        return Decision(
-            winner, graph, xla, record.get("retraced") is True, record.get("shadow") is True, _shapes(record)
-        )
+        return Decision(winner, graph, xla, _shapes(record))
 
     def compiles(self) -> Iterator[tuple[int, float]]:
         """Yield nodes and seconds of the XLA compiles that this machine has done."""

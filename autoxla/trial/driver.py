@@ -1,9 +1,8 @@
 """The trial of one model: a callable in the place of its ``train_function`` while the trial goes on.
 
-Until something is worth trying it calls Keras' own function and looks at the clock. Then, with training
-going on as before: a survey of the traced step beside training; one batch fetched by hand; the compile
-beside training; a race on real batches; and the winner. Every batch trains the model once, whatever
-happens: a challenger that fails is replayed on the incumbent.
+A trial is in one of a few states, each a class with the data that only it has; `TRANSITIONS` says which
+may follow which. The state gets each batch. Every batch trains the model once, whatever happens: one on
+which the challenger fails is trained by Keras' own function.
 
 Nothing that fails in here reaches the program: the model gets its own function back.
 """
@@ -13,170 +12,147 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
-from autoxla.facts import Finding, Place
-from autoxla.hooks import boundary
+from autoxla.hooks.boundary import attempt
 from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import count_cores
 from autoxla.trial import economics
-from autoxla.trial.background import Background, free_memory
+from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
-from autoxla.trial.economics import (
-    CostModel,
-    Prior,
-    expect,
-    fit_costs,
-    is_worth_switching,
-    pays,
-    steps_expected,
-)
+from autoxla.trial.economics import Prior, fit_costs, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
-from autoxla.trial.executables import (
-    Copies,
-    Dispatch,
-    Executable,
-    Signature,
-    bytes_captured,
-    compile_trace,
-    is_supported,
-    sign,
-    synchronise,
-)
-from autoxla.trial.forward import Forward
-from autoxla.trial.graph import Graph, describe
-from autoxla.trial.guards import find_dropped_check
-from autoxla.trial.steps import Step, find_step, needs_trace, trace_compiled, trace_plain
+from autoxla.trial.executables import Dispatch, Executable, Signature, is_supported, sign, synchronise
+from autoxla.trial.dataflow import Refused
+from autoxla.trial.guards import replay
+from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
+from autoxla.trial.steps import Step, count_operations, find_step
+from autoxla.trial.survey import Survey, survey
+from autoxla.trial.traces import for_xla, without_xla
 
-#: Why there is no trial where the step would be traced again.
-_RETRACE = "{} needs another trace of the step, which would read the program's Python state a second time"
-#: How lines of TensorFlow's messages begin that give no reason.
-_NO_REASONS = ("File ", "Stack trace", "Exception originated", "[[", "Encountered when", "tf2xla conversion")
+#: Each state, and those that may follow it. From each, a fault leads to Retired.
+TRANSITIONS = {
+    "Watching": ("Surveying", "Fetching", "Resting", "Retired"),
+    "Surveying": ("Watching", "Fetching", "Resting", "Retired"),
+    "Fetching": ("Watching", "Compiling", "Retired"),
+    "Compiling": ("Racing", "Switched", "Retired"),
+    "Racing": ("Switched", "Retired"),
+    "Switched": ("Retired",),
+    "Resting": ("Watching", "Retired"),
+    "Retired": (),
+}
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - compared with text
 #: Steps that are no measure: the trace and what settles after it.
 _WARM_UP = 2
 #: The first look at the clock.
 _FIRST_LOOK = 8
-#: Steps that a change of load is judged by, by how much it must differ, and how often it counts.
-_WINDOW, _DRIFT, _LOOKS = 50, 1.3, 3
+#: Steps whose median is what a step takes.
+_WINDOW = 50
 #: A challenger whose steps take this much longer has lost, give or take what a first run costs.
 _HOPELESS, _SETTLING = 3.0, 0.05
 #: So many of them end the race. One alone may be a hiccup of the machine.
 _HOPELESS_STEPS = 2
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
-#: Runs on copies where only these are allowed.
-_SHADOWS = 3
 #: Shapes beyond the compiled one in a fit before XLA is given up for it.
 _STRANGERS = 4
-#: A graph that won by less than this may lose under another load.
-_NEAR = 1.1
-#: What is expected of a step that is not traced yet.
-_UNKNOWN = Prior(0.6, 0.75)
-#: How many trials of a process keep the times of single steps for the report, and how many each.
-_SAMPLED, _SAMPLES = 50, 2000
-#: Copies may take this share of the memory that is free, of which a compile wants so many bytes besides:
-#: XLA ends the process where it gets none.
-_SHARE, _ROOM = 0.25, 1 << 30
+#: Batches in a row that a guard stops before XLA is given up: each costs more than a plain step.
+_STOPPED = 3
+#: What is expected of a step that was not looked at yet.
+_UNKNOWN = Prior(0.75, 0.75)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What is known of a step before anything is compiled. `obstacle`: why XLA must not run it."""
+class State(Protocol):
+    """What is done with a batch while a trial is in this state."""
 
-    graph: Graph
-    obstacle: str | None
-    key: str
-    decision: Decision | None
-    prior: Prior
-    compile_s: float
-    fits: bool
+    def run(self, iterator: Any) -> Any:
+        """Train on the next batch of ``iterator``; return the logs."""
+
+    def end_fit(self) -> State:
+        """Return the state that the next fit begins in."""
+
+
+class Fit:
+    """The fit that goes on: its steps so far, what they take, and how many are to come.
+
+    `before`: the steps of earlier fits.
+    """
+
+    def __init__(self, planned: Callable[[int], int | None], batch_size: int | None, before: int) -> None:
+        self.batch_size = batch_size
+        self.before = before
+        self.step = 0
+        self.times: deque[float] = deque(maxlen=_WINDOW)
+        self._planned = planned
+
+    @property
+    def planned(self) -> int | None:
+        """The steps that this fit is to have, None where that is not known."""
+        return self._planned(self.step)
+
+    @property
+    def typical(self) -> float:
+        """What a step takes."""
+        return median(self.times)
+
+    @property
+    def left(self) -> int:
+        """The steps still to come; a model that is fitted again and again is expected to be again."""
+        return steps_expected(self.step, self.planned, self.before)
 
 
 class Driver:
-    """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out.
-
-    `planned` gives the steps that the fit under way is to have, None where unknown.
-    """
+    """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out."""
 
     def __init__(self, model: Any, stock: Any, session: Runtime) -> None:
         import tensorflow as tf
 
-        self.stock = stock
-        self.entry: dict[str, object] = {}
-        self._model = model
-        self._session = session
-        self._iterators = tf.data.Iterator
-        self._flatten = tf.nest.flatten
-        self._incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
-        self._challenger: PathName = "graph" if self._incumbent == "xla" else "xla"
-        self._run: Callable[[Any], Any] = self._watch
-        self._is_final = False
-        self._structure: Any = None
+        self.model, self.stock, self.session = model, stock, session
+        self.fit = Fit(lambda _: None, None, 0)
+        self.report = Entry(session)
+        self.structure: Any = None
+        self.incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
+        self.challenger: PathName = "graph" if self.incumbent == "xla" else "xla"
+        self.state: State = Watching(self)
+        self._tf = tf
         self._iterator: Any = None
-        self._planned: Callable[[int], int | None] = lambda _: None
-        self._batch_size: int | None = None
-        self._before = 0
-        self._first_s = 0.0
-        self._seed: str | None = None
-        self._poll_at = 0.0
-        self._batch: Sequence[Any] = ()
-        self._signature: Signature = ()
-        self._half: float | None = None
-        self._survey: Survey | None = None
-        self._tried_forward = self._forward_first = False
-        self._awaited: list[tuple[Any, Callable[[Any], None], Callable[[Exception], None]]] = []
-        self._reference: float | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        self.step = 0
-        self._look_at = _FIRST_LOOK
-        self._times: deque[float] = deque(maxlen=_WINDOW)
-        self._job: tuple[Background[Any], Callable[[Background[Any]], None]] | None = None
-        self._strangers: set[Signature] = set()
-        self._looks = 0
-
-    # The fit
 
     def open(self, planned: Callable[[int], int | None], batch_size: int | None) -> None:
         """Begin with a fit. ``planned`` is called with the steps done so far."""
-        self._planned, self._batch_size = planned, batch_size
-        self._before += self.step
-        self._begin()
-        if self._survey is not None and self._seed is None and find_global_seed() is not None:
+        self.fit = Fit(planned, batch_size, self.fit.before + self.fit.step)
+        if isinstance(self.state, Resting):
+            self.go(Watching(self, self.state.known))
+        has_begun = not isinstance(self.state, Watching) or self.state.known is not None
+        if has_begun and not self.is_final and find_global_seed() is not None:
             # Set since the trial began: from now on the program is one that is to repeat.
-            self._seed, self._is_final = "tf.random.set_seed", True
+            self.end("nothing is switched in a program that is seeded (tf.random.set_seed)")
+
+    def close(self) -> None:
+        """End with the fit. What still compiles does so for the next one."""
+        self.report.facts.update({"steps": self.fit.step} if self.report.facts else {})
+        self._iterator = None
+        following = self.state.end_fit()
+        if following is not self.state:
+            self.go(following)
 
     @property
     def is_final(self) -> bool:
         """Return whether nothing is left to find out, and Keras' own function is the best there is."""
-        return self._is_final
-
-    def close(self) -> None:
-        """End with the fit. What still compiles does so for the next one."""
-        if self.entry:
-            self.entry["steps"] = self.step
-            if self._run == self._watch_compile:
-                self.entry["outcome"] = "the fit ended before XLA had compiled the step"
-        if self._run in (self._watch_job, self._fetch):
-            self._run = self._watch
-        if self._run == self._race:
-            self._half = None
-        self._job = self._iterator = None
+        return isinstance(self.state, Retired)
 
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
         try:
-            if not isinstance(iterator, self._iterators):
+            if not isinstance(iterator, self._tf.data.Iterator):
                 return self.stock(iterator)
-            return self._run(iterator)
+            return self.state.run(iterator)
         except BaseException as error:
             _leave_no_frames(error)
             raise
@@ -187,656 +163,534 @@ class Driver:
             raise AttributeError(name)
         return getattr(self.stock, name)
 
-    # Looking at the clock
+    # What states do
 
-    def _run_stock(self, iterator: Any) -> Any:
+    def go(self, state: State) -> None:
+        """Change the state; where there is nothing left to do, the model gets its own function back."""
+        old, new = type(self.state).__name__, type(state).__name__
+        if new not in TRANSITIONS[old]:
+            raise RuntimeError(f"a trial cannot go from {old} to {new}")
+        self.state = state
+        if isinstance(state, Resting | Retired) and getattr(self.model, "train_function", None) is self:
+            self.model.train_function = self.stock
+
+    def guarded(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
+        attempt("trial", function, *arguments, otherwise=self._retire)
+
+    def end(self, outcome: str) -> None:
+        """End the trial for good, and note why."""
+        self.report.begin(model=find_name(self.model), incumbent=self.incumbent, challenger=self.challenger)
+        self.report.facts.update(outcome=outcome, ended_at=self.fit.step)
+        self._retire()
+
+    def rest(self, known: Survey | None) -> None:
+        """End the trial for this fit, unless nobody knows how long it will be."""
+        if self.fit.planned is not None:
+            self.go(Resting(self, known))
+        elif not isinstance(self.state, Watching):
+            self.go(Watching(self, known))
+
+    def run_stock(self, iterator: Any) -> Any:
+        """Run Keras' own function, and note the time."""
         begin = perf_counter()
         logs = self.stock(iterator)
-        self._times.append(perf_counter() - begin)
-        self.step += 1
+        took = perf_counter() - begin
+        self.fit.times.append(took)
+        self.fit.step += 1
+        self.report.sample(self.fit.step, self.incumbent, took)
         return logs
 
-    def _watch(self, iterator: Any) -> Any:
-        logs = self._run_stock(iterator)
-        if self.step <= _WARM_UP:
-            self._warm_up(iterator)
-        elif self.step >= self._look_at:
-            self._guarded(self._look)
+    def fetch(self, iterator: Any) -> Sequence[Any] | None:
+        """Return the tensors of the next batch.
+
+        None where Keras' own function has to take it: ``iterator`` gives other data than was traced, or is at
+        its end. There the function does what it does at the end of data, and raises what it raises.
+        """
+        if iterator is not self._iterator:
+            if iterator.element_spec != self.structure:
+                return None
+            self._iterator = iterator
+        try:
+            batch: Sequence[Any] = self._tf.nest.flatten(iterator.get_next())
+        except self._tf.errors.OutOfRangeError:
+            return None
+        return batch
+
+    def replay(self, iterator: Any, batch: Sequence[Any]) -> Any:
+        """Train on ``batch``, which was taken from ``iterator``, by Keras' own function."""
+        logs = replay(self.stock, iterator, batch)
+        self.fit.step += 1
         return logs
+
+    def keep(self, known: Survey, facts: dict[str, object]) -> None:
+        """Write a record, beside training: a cache may lie on a disk that hangs."""
+        about = {
+            "program": self.session.program or "",
+            "model": find_name(self.model),
+            "nodes": known.graph.nodes,
+        }
+        Background(partial(self.decisions().keep, known.key, {**about, **facts}))
+
+    def keep_failure(self, known: Survey, error: Exception, reason: str) -> None:
+        """Write a record of what XLA cannot do. What was short today need not be tomorrow."""
+        errors = self._tf.errors
+        if not isinstance(error, errors.ResourceExhaustedError | errors.CancelledError):
+            self.keep(known, {"failed": reason})
+
+    def decisions(self) -> Decisions:
+        """Return what this machine knows of steps."""
+        situation = self.session.situation
+        versions = {} if situation is None else dict(situation.versions)
+        return Decisions(decisions_folder(read_environ()), versions)
+
+    def pays(self, compile_s: float, prior: Prior) -> bool:
+        """Return whether a compile of so many seconds is worth it in what is left of the fit."""
+        return pays(self.fit.typical, self.fit.left, compile_s, prior, count_cores())
+
+    def _retire(self) -> None:
+        if not self.is_final:
+            self.go(Retired(self))
+
+
+class Watching:
+    """Keras' own function trains, and the clock is looked at. `known`: what an earlier fit found out."""
+
+    def __init__(self, driver: Driver, known: Survey | None = None) -> None:
+        self._driver = driver
+        self.known = known
+        self._look_at = max(_FIRST_LOOK, 2 * driver.fit.step)
+
+    def run(self, iterator: Any) -> Any:
+        """Train, and look whether a trial may pay."""
+        driver = self._driver
+        logs = driver.run_stock(iterator)
+        if driver.fit.step <= _WARM_UP:
+            self._warm_up(iterator)
+        elif driver.fit.step >= self._look_at:
+            self._look_at = 2 * driver.fit.step
+            driver.guarded(self._look)
+        return logs
+
+    def end_fit(self) -> State:
+        """Go on watching."""
+        self._look_at = _FIRST_LOOK
+        return self
 
     def _warm_up(self, iterator: Any) -> None:
-        if iterator.element_spec != self._structure:
+        driver = self._driver
+        driver.fit.times.clear()
+        if iterator.element_spec != driver.structure:
             # Other data than in an earlier fit: what was found out is of another trace.
-            self._survey, self._tried_forward = None, False
-            self._structure = iterator.element_spec
-        self._first_s = max(self._first_s, self._times[-1])
-        self._times.clear()
-
-    def _watch_job(self, iterator: Any) -> Any:
-        logs = self._run_stock(iterator)
-        self._sample_time(self._incumbent, self._times[-1])
-        if self._job is not None and self._job[0].done:
-            (job, then), self._job = self._job, None
-            self._run = self._watch
-            self._guarded(then, job)
-        return logs
-
-    def _watch_compile(self, iterator: Any) -> Any:
-        logs = self._run_stock(iterator)
-        self._sample_time(self._incumbent, self._times[-1])
-        now = perf_counter()
-        if now >= self._poll_at and self.step > _WARM_UP:
-            self._guarded(self._poll)
-            self._poll_at = now + _POLL
-        return logs
-
-    def _poll(self) -> None:
-        (dispatch, then, otherwise), is_done = self._awaited[0], False
-        try:
-            is_done = dispatch.poll()
-        except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
-            self._stop_waiting()
-            otherwise(error)
-        if is_done:
-            self._stop_waiting()
-            then(dispatch)
-
-    def _stop_waiting(self) -> None:
-        # What was waited for holds copies of the variables.
-        self._awaited.clear()
-        self._run = self._watch
-
-    def _wait_for(
-        self, dispatch: Any, then: Callable[[Any], None], otherwise: Callable[[Exception], None]
-    ) -> None:
-        """Train on until ``dispatch`` has run, then call ``then`` with it, or ``otherwise`` if it failed."""
-        self._awaited = [(dispatch, then, otherwise)]
-        self._poll_at = 0.0
-        self._run = self._watch_compile
-
-    def _start(self, work: Callable[[], Any], then: Callable[[Background[Any]], None]) -> None:
-        self._job, self._run = (Background(work), then), self._watch_job
+            driver.structure, self.known = iterator.element_spec, None
 
     def _look(self) -> None:
-        if self._is_final:
-            return
-        self._look_at = 2 * self.step
-        planned = self._planned(self.step)
-        if self._survey is not None:
-            self._consider()
-            return
-        if self._typical() * self._left() < economics.SHORTEST:
-            if planned is not None:
-                self._rest()
-            return
-        obstacle = find_obstacle(self._model, self._session)
-        if obstacle is not None:
-            self._retire()
-            return
-        self._start(partial(find_seed, self._model, self._session), self._check_seed)
+        driver = self._driver
+        if self.known is not None:
+            consider(driver, self.known)
+        elif driver.fit.typical * driver.fit.left < economics.SHORTEST:
+            driver.rest(None)
+        elif find_obstacle(driver.model, driver.session) is not None:
+            driver.go(Retired(driver))
+        else:
+            driver.go(Surveying(driver))
 
-    def _typical(self) -> float:
-        return median(self._times)
 
-    def _left(self) -> int:
-        """Return the steps still to come; a model that is fitted again and again is expected to be again."""
-        return steps_expected(self.step, self._planned(self.step), self._before)
+class Surveying:
+    """Keras' own function trains; a thread looks for a seed, then at the step."""
 
-    # Before anything is compiled
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._then: Callable[[Any], None] = self._check_seed
+        self._job: Background[Any] = Background(partial(find_seed, driver.model, driver.session))
+
+    def run(self, iterator: Any) -> Any:
+        """Train, and look whether the thread is done."""
+        logs = self._driver.run_stock(iterator)
+        if self._job.done:
+            self._driver.guarded(self._then, self._job)
+        return logs
+
+    def end_fit(self) -> State:
+        """Begin anew: the next fit may be of other data."""
+        return Watching(self._driver)
 
     def _check_seed(self, job: Background[str | None]) -> None:
-        self._seed = "unknown" if job.error is not None else job.result
-        if needs_trace(self._model) or self._challenger == "graph":
-            self._enter()
-            self._end(_RETRACE.format("Keras 2" if needs_trace(self._model) else "the plain graph"))
+        driver = self._driver
+        seed = "unknown" if job.error is not None else job.result
+        if seed is not None:
+            driver.end(f"nothing is switched in a program that is seeded ({seed})")
             return
-        step = find_step(self._model, self.stock, self._structure)
+        decisions = driver.decisions()
+        # To cut a step out of a graph takes time, too.
+        nodes = count_operations(driver.stock, driver.structure)
+        if not driver.pays(fit_costs(decisions.compiles()).compile_seconds(nodes), _UNKNOWN):
+            driver.rest(None)
+            return
+        step = find_step(driver.stock, driver.structure)
         if step is None:
-            self._retire()
+            driver.go(Retired(driver))
             return
-        self._traced = step
-        self._usual = Executable(step.concrete)
-        self._usual.check()
-        self._decisions = Decisions(decisions_folder(read_environ()), _versions(self._session))
+        circumstances = [_find_device(step), str(driver.fit.batch_size)]
         definition = step.concrete.graph.as_graph_def()
-        rows = str(self._batch_size)
-        work = partial(survey, step, definition, self._decisions, [_device(step), rows])
-        self._start(work, self._weigh)
+        self._then = self._weigh
+        self._job = Background(partial(survey, step, definition, decisions, circumstances))
 
     def _weigh(self, job: Background[Survey]) -> None:
         if job.result is None:
             raise job.error or RuntimeError("no survey")
-        self._survey = job.result
-        self._consider()
+        consider(self._driver, job.result)
 
-    def _consider(self) -> None:
-        known = self._known()
-        if known.obstacle is not None:
-            self._begin_entry()
-            self._end(known.obstacle)
-        elif self._seed is not None:
-            self._consider_shadow(known)
-        elif _is_lost(known.decision, self._challenger):
-            self._begin_entry()
-            self._end("an earlier run found the other path no faster")
-        elif not known.fits:
-            self._begin_entry()
-            self._end("the memory that is free is too little for copies of the variables")
-        elif (wants := self._wants_forward()) or self._is_worth_it():
-            self._forward_first = wants
-            self._begin_entry()
-            self._run = self._fetch
-        elif self._planned(self.step) is not None:
-            self._rest()
 
-    def _consider_shadow(self, known: Survey) -> None:
-        """Time XLA beside a program that must not change: on copies, on a batch of zeros, if it is cheap."""
-        batch = zeros(self._structure, self._batch_size)
-        cheap = economics.is_cheap(self._typical(), self._left(), known.compile_s, count_cores())
-        if known.decision is not None:
-            self._begin_entry()
-            self._say_what_could_be(known.decision)
-        elif self._challenger == "xla" and batch and cheap and known.fits and _is_traced_for_xla(known.graph):
-            self._begin_entry()
-            self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
-        elif self._planned(self.step) is not None:
-            self._rest()
+class Fetching:
+    """One batch is fetched by hand, and the challenger made for its shapes."""
 
-    # The forward half
+    def __init__(self, driver: Driver, known: Survey) -> None:
+        self._driver = driver
+        self._known = known
 
-    def _wants_forward(self) -> bool:
-        """Return whether to try the forward half first: once, on a step that XLA takes as it is traced."""
-        known, typical, left = self._known(), self._typical(), self._left()
-        if self._tried_forward or self._challenger == "graph" or known.decision is not None:
-            return False
-        if known.graph.grows:
-            return False
-        return economics.pays_forward(typical, left, known.compile_s, known.prior, count_cores())
-
-    def _try_forward(self, batch: Sequence[Any]) -> None:
-        self._tried_forward, self._signature = True, sign(batch)
-        try:
-            forward = Forward(self._traced.concrete, batch)
-        except ValueError:  # there is none to be cut out
-            self._go_on(batch)
-            return
-        self._batch = batch
-        self._wait_for(forward, self._weigh_forward, lambda _: self._go_on(batch))
-
-    def _weigh_forward(self, forward: Forward) -> None:
-        pairs = forward.race()
-        plain, xla = (round(median(side) * 1e3, 4) for side in zip(*pairs, strict=True))
-        self.entry.update(forward_ms={"graph": plain, "xla": xla}, forward_s=round(forward.seconds, 4))
-        forward.release()
-        prior = economics.expect_by_forward(pairs, self._known().prior)
-        if prior is None:
-            self._keep({"winner": self._incumbent, "forward_ms": self.entry["forward_ms"]})
-            self._end(f"graph kept: the forward pass takes {xla:.3g} ms under XLA and {plain:.3g} ms without")
-            return
-        self._survey = replace(self._known(), prior=prior)
-        self._go_on(self._batch)
-
-    def _go_on(self, batch: Sequence[Any]) -> None:
-        """Compile the whole step, if that still pays."""
-        self._batch = ()
-        if self._is_worth_it():
-            self._make_challenger(batch)
-            return
-        self.entry["outcome"] = "XLA would not make up for its compile in the steps that are left"
-        if self._planned(self.step) is not None:
-            self._rest()
-
-    # The shadow of a seeded program
-
-    def _time_shadow(self, batch: Sequence[Any]) -> None:
-        """Run the compiled step on copies a few times; training waits that long."""
-        shadow = Executable(self._compiled.concrete, Copies(self._compiled.concrete).captured)
-        times = []
-        for _ in range(_SHADOWS):
-            begin = perf_counter()
-            synchronise(shadow(batch))
-            times.append(perf_counter() - begin)
-        typical, fastest = self._typical(), min(times)
-        winner: PathName = "xla" if fastest < typical else "graph"
-        self._keep({**self._milliseconds(typical, fastest), "winner": winner, "shadow": True})
-        self._say_what_could_be(Decision(winner, typical, fastest))
-
-    def _say_what_could_be(self, decision: Decision) -> None:
-        self._end(f"nothing is switched in a program that is seeded ({self._seed})")
-        graph, xla = decision.graph_s, decision.xla_s
-        if graph and xla and is_worth_switching(graph, xla, self._left()):
-            self._session.add_finding(_could_be(graph, xla, str(self._seed), self._session.program))
-
-    def _is_worth_it(self) -> bool:
-        known = self._known()
-        if self._challenger == "graph":
-            return self._typical() * self._left() >= economics.SHORTEST
-        prior = known.prior
-        if known.decision is not None and known.decision.graph_s and known.decision.xla_s:
-            prior = Prior(1.0, min(1.0, known.decision.xla_s / known.decision.graph_s), measured=True)
-        retrace_s = economics.RETRACE * self._first_s if known.graph.grows else 0.0
-        return self._pays(known.compile_s + retrace_s, prior)
-
-    def _pays(self, compile_s: float, prior: Prior) -> bool:
-        return pays(self._typical(), self._left(), compile_s, prior, count_cores())
-
-    def _known(self) -> Survey:
-        if self._survey is None:
-            raise RuntimeError("the step was not surveyed")
-        return self._survey
-
-    # The challenger
-
-    def _fetch(self, iterator: Any) -> Any:
-        """Fetch one batch by hand, train on it, and let the challenger be made for its shape."""
-        batch = self._next(iterator)
+    def run(self, iterator: Any) -> Any:
+        """Train on one batch. What hangs on shapes alone is checked by that for all batches of them."""
+        batch = self._driver.fetch(iterator)
         if batch is None:
-            return self.stock(iterator)
-        logs = self._usual(batch)
-        self.step += 1
-        self._guarded(self._try_forward if self._forward_first else self._make_challenger, batch)
+            return self._driver.stock(iterator)
+        logs = self._driver.replay(iterator, batch)
+        self._driver.guarded(self._make_challenger, batch)
         return logs
+
+    def end_fit(self) -> State:
+        """Wait for another fit that is long enough."""
+        return Watching(self._driver, self._known)
 
     def _make_challenger(self, batch: Sequence[Any]) -> None:
-        self._signature = sign(batch)
-        known = self._known().decision
-        if self._challenger == "graph":
-            begin = perf_counter()
-            self._compiled = Executable(trace_plain(self._traced))
-            self.entry["retrace_s"] = round(perf_counter() - begin, 4)
-            self._begin_race()
-        elif self._known().graph.grows or (known is not None and known.retraced):
-            self._compile_again(batch)
-        else:
-            self._compile(lambda: compile_trace(self._traced.concrete, batch), batch)
-
-    def _compile_again(self, batch: Sequence[Any]) -> None:
-        begin = perf_counter()
-        self._compile(lambda: trace_compiled(self._traced), batch)
-        self.entry["retrace_s"] = round(perf_counter() - begin, 4)
-
-    def _compile(self, trace: Callable[[], Any], batch: Sequence[Any]) -> None:
-        concrete = trace()
-        if not is_supported(concrete):
-            self._end("XLA's own trace captures what cannot be copied")
+        driver, known = self._driver, self._known
+        concrete = known.step.concrete
+        try:
+            passes = known.guards.prepare(batch) if known.guards is not None else _pass
+        except Refused as refused:
+            driver.end(str(refused))
             return
-        self._compiled = Executable(concrete)
-        self._batch = batch
-        self._wait_for(Dispatch(concrete, batch), self._take_up, self._check_failure)
-
-    def _check_failure(self, error: Exception) -> None:
-        reason = _reason(error)
-        self._keep_failure(error, reason)
-        self._end(f"XLA cannot compile the step: {reason}")
-
-    def _take_up(self, dispatch: Dispatch) -> None:
-        known = self._known().decision
-        self.entry["compile_s"] = round(dispatch.seconds or 0.0, 4)
-        self.entry["compiled_at"] = self.step
-        batch, self._batch = self._batch, ()
-        if self._seed is not None:
-            self._time_shadow(batch)
-        elif known is not None and not known.shadow and known.batch == self._signature:
-            self._reference = None
-            self._pin("AX704", known)
+        if driver.challenger == "xla":
+            made = for_xla(concrete, known.step.call, batch)
         else:
-            self._begin_race()
+            made = without_xla(concrete, len(batch))
+        if not is_supported(made):
+            driver.end("XLA's function captures what cannot be copied")
+            return
+        challenger = Challenger(Executable(made), Executable(concrete), passes, sign(batch))
+        challenger.compiled.check()
+        challenger.usual.check()
+        driver.go(Compiling(driver, known, challenger, batch))
 
-    # The race
 
-    def _begin_race(self) -> None:
-        self._compiled.check()
-        self._usual_s = self._typical()
-        self._slow = 0
-        self._pairs: list[Pair] = []
-        self._half = None
-        self._turn = -2
-        self._run = self._race
+@dataclass
+class Challenger:
+    """What the race is run with.
 
-    def _race(self, iterator: Any) -> Any:
-        batch = self._next(iterator)
-        if batch is None:
-            return self.stock(iterator)
-        if not self._is_compiled_for(batch):
-            return self._run_stranger(batch)
-        # The order changes from pair to pair; the first turn of each is no measure.
-        is_challenger = self._turn % 4 in (0, 3)
-        begin = perf_counter()
-        logs = self._challenge(batch) if is_challenger else self._usual(batch)
-        self._guarded(synchronise, logs)
-        took = perf_counter() - begin
-        self.step += 1
-        self._guarded(self._note_turn, is_challenger, took)
+    `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
+    `signature`; `passes` tells whether the challenger may have a batch. `stopped`: batches in a row that it may not have.
+    """
+
+    compiled: Executable
+    usual: Executable
+    passes: Callable[[Sequence[Any]], bool]
+    signature: Signature
+    stopped: int = 0
+
+
+class Compiling:
+    """Keras' own function trains; a thread of TensorFlow's own compiles, on copies of the variables."""
+
+    def __init__(self, driver: Driver, known: Survey, challenger: Challenger, batch: Sequence[Any]) -> None:
+        self._driver = driver
+        self._known = known
+        self._challenger = challenger
+        self._poll_at = 0.0
+        # The first run of the incumbent by hand is slow, too; not needed where no race is to come.
+        executables = [challenger.compiled]
+        if driver.challenger == "xla" and not self._is_decided():
+            executables.append(challenger.usual)
+        self._waiting = [Dispatch(each.concrete, batch) for each in executables]
+        self._seconds = 0.0
+
+    def run(self, iterator: Any) -> Any:
+        """Train, and look now and then whether XLA is done."""
+        driver = self._driver
+        logs = driver.run_stock(iterator)
+        now = perf_counter()
+        if now >= self._poll_at and driver.fit.step > _WARM_UP:
+            self._poll_at = now + _POLL
+            driver.guarded(self._poll)
         return logs
 
-    def _note_turn(self, is_challenger: bool, took: float) -> None:
+    def end_fit(self) -> State:
+        """Compile on."""
+        self._driver.report.facts["outcome"] = "the fit ended before XLA had compiled the step"
+        return self
+
+    def _is_decided(self) -> bool:
+        known = self._known.decision
+        return known is not None and known.batch == self._challenger.signature
+
+    def _poll(self) -> None:
+        driver = self._driver
+        try:
+            is_done = all(dispatch.poll() for dispatch in self._waiting)
+        except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
+            reason = find_reason(error)
+            driver.keep_failure(self._known, error, reason)
+            driver.end(f"XLA cannot compile the step: {reason}")
+            return
+        if is_done:
+            seconds = round(self._waiting[0].seconds or 0.0, 4)
+            driver.report.facts.update(compile_s=seconds, compiled_at=driver.fit.step)
+            if self._is_decided() and self._known.decision is not None:
+                switch(driver, self._known, self._challenger, "AX704", self._known.decision)
+            else:
+                driver.go(Racing(driver, self._known, self._challenger))
+
+
+class Racing:
+    """The two paths take turns at real batches."""
+
+    def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
+        self._driver = driver
+        self._known = known
+        self._challenger = challenger
+        self._strangers: set[Signature] = set()
+        self._usual_s = driver.fit.typical
+        self._slow = 0
+        self._pairs: list[Pair] = []
+        self._half: float | None = None
+        self._turn = -2  # the first turn of each is no measure
+
+    def run(self, iterator: Any) -> Any:
+        """Train on the next batch on the path whose turn it is. The order changes from pair to pair."""
+        driver, challenger = self._driver, self._challenger
+        batch = driver.fetch(iterator)
+        if batch is None:
+            return driver.stock(iterator)
+        if not is_fit_for(driver, challenger, batch, self._strangers):
+            return driver.replay(iterator, batch)
+        is_challenger = self._turn % 4 in (0, 3)
+        begin = perf_counter()
+        if is_challenger:
+            logs = run_challenger(driver, self._known, challenger, iterator, batch)
+        else:
+            logs = challenger.usual(batch)
+        driver.guarded(synchronise, logs)
+        took = perf_counter() - begin
+        driver.fit.step += 1
+        driver.guarded(self._note, is_challenger, took)
+        return logs
+
+    def end_fit(self) -> State:
+        """Race on: half a pair does not count."""
+        self._half = None
+        self._turn += self._turn % 2
+        self._strangers.clear()
+        return self
+
+    def _note(self, is_challenger: bool, took: float) -> None:
+        driver = self._driver
         self._turn += 1
-        self._sample_time(self._challenger if is_challenger else self._incumbent, took)
-        if self._run != self._race:
+        driver.report.sample(driver.fit.step, driver.challenger if is_challenger else driver.incumbent, took)
+        if driver.is_final:
             return
         if is_challenger and took > _HOPELESS * self._usual_s + _SETTLING:
             self._slow += 1
         if self._slow >= _HOPELESS_STEPS:
-            self._keep({"winner": self._incumbent, **self._milliseconds(self._usual_s, took)})
-            self._end(f"{self._incumbent} kept: steps of {self._challenger} take {took * 1e3:.3g} ms")
-            return
-        if self._turn <= 0:
-            return
-        if self._half is None:
+            self._lose(took)
+        elif self._turn > 0 and self._half is None:
             self._half = took
-            return
-        self._pairs.append((self._half, took) if is_challenger else (took, self._half))
-        self._half = None
-        verdict = judge(self._pairs)
-        if verdict.winner is not None:
-            self._decide(verdict)
+        elif self._turn > 0 and self._half is not None:
+            self._pairs.append((self._half, took) if is_challenger else (took, self._half))
+            self._half = None
+            verdict = judge(self._pairs)
+            if verdict.winner is not None:
+                self._decide(verdict)
+
+    def _lose(self, took: float) -> None:
+        driver = self._driver
+        names: dict[PathName, str] = {"graph": "graph_ms", "xla": "xla_ms"}
+        facts = {
+            "winner": driver.incumbent,
+            names[driver.incumbent]: round(self._usual_s * 1e3, 4),
+            names[driver.challenger]: round(took * 1e3, 4),
+        }
+        self._keep(facts)
+        driver.end(f"{driver.incumbent} kept: steps of {driver.challenger} take {took * 1e3:.3g} ms")
 
     def _decide(self, verdict: Verdict) -> None:
+        driver = self._driver
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
-        graph, xla = (incumbent, challenger) if self._challenger == "xla" else (challenger, incumbent)
-        winner = self._challenger if verdict.winner == "challenger" else self._incumbent
-        was_pinned = self.entry.pop("switched_at", None) if verdict.winner == "incumbent" else None
-        facts = {"winner": winner, **measured(verdict, graph, xla)}
-        self.entry.update(facts, decided_at=self.step)
-        self._keep({**facts, "nodes": self._known().graph.nodes, "compile_s": self.entry.get("compile_s")})
-        self._reference = challenger
-        is_paid = "switched_at" in self.entry
-        worth = is_paid or is_worth_switching(incumbent, challenger, self._left())
-        if winner == self._challenger and worth:
-            self._pin("AX701", Decision(winner, graph, xla))
-        elif verdict.winner == "incumbent" and verdict.ratio < _NEAR:
-            self.entry["outcome"] = f"{self._incumbent} kept"
-            # Steps of Keras' own wait for data, too: their usual time is learned anew.
-            self._reference = None
-            self._run = self._settled
-            self._times.clear()
+        graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
+        winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
+        driver.report.facts["decided_at"] = driver.fit.step
+        self._keep({"winner": winner, **measured(verdict, graph, xla)})
+        if winner == driver.challenger and is_worth_switching(incumbent, challenger, driver.fit.left):
+            switch(driver, self._known, self._challenger, "AX701", Decision(winner, graph, xla))
         else:
-            self._end(f"{self._incumbent} kept")
-        if was_pinned is not None:
-            self._session.add_finding(
-                _switch("AX701", self._incumbent, Decision(winner, graph, xla), self.step)
-            )
-
-    # The winner
-
-    def _pin(self, code: str, decision: Decision) -> None:
-        self._compiled.check()
-        self._times.clear()
-        self._run = self._pinned
-        if self.entry.get("switched_at") is not None:
-            return  # a second look that found the same
-        self.entry.setdefault("winner", self._challenger)
-        self.entry.update(outcome=f"switched to {self._challenger}", switched_at=self.step)
-        self._session.add_finding(_switch(code, self._challenger, decision, self.step))
-
-    def _pinned(self, iterator: Any) -> Any:
-        batch = self._next(iterator)
-        if batch is None:
-            return self.stock(iterator)
-        if not self._is_compiled_for(batch):
-            return self._run_stranger(batch)
-        begin = perf_counter()
-        logs = self._challenge(batch)
-        self._times.append(perf_counter() - begin)
-        self.step += 1
-        if self.step >= self._look_at:
-            self._guarded(self._look_again)
-        return logs
-
-    def _settled(self, iterator: Any) -> Any:
-        logs = self._run_stock(iterator)
-        if self.step >= self._look_at:
-            self._guarded(self._look_again)
-        return logs
-
-    def _look_again(self) -> None:
-        """Race anew when steps take another time than they did: the load may have changed the winner."""
-        self._look_at = self.step + _WINDOW
-        if len(self._times) < _WINDOW:
-            return
-        now = self._typical()
-        path = self._challenger if self._run == self._pinned else self._incumbent
-        self._sample_time(path, now)
-        self._reference = self._reference or now
-        drift = max(now, self._reference) / min(now, self._reference)
-        if drift > _DRIFT and self._looks < _LOOKS and now * self._left() >= economics.SHORTEST:
-            self._looks += 1
-            self.entry["looks"] = self._looks
-            self._begin_race()
-
-    def _challenge(self, batch: Sequence[Any]) -> Any:
-        """Run the challenger; where it fails, the incumbent on the same batch, and no challenger any more."""
-        try:
-            return self._compiled(batch)
-        except Exception as error:  # noqa: BLE001 - if it is the program's own, the incumbent raises it, too
-            logs = self._usual(batch)
-            self._guarded(self._give_up, error)
-            return logs
-
-    def _give_up(self, error: Exception) -> None:
-        reason = _reason(error)
-        self._keep_failure(error, reason)
-        self._end(f"the step failed under XLA: {reason}")
-
-    def _run_stranger(self, batch: Sequence[Any]) -> Any:
-        """Run a batch of another shape on the incumbent, which takes any."""
-        logs = self._usual(batch)
-        self.step += 1
-        self._guarded(self._note_stranger, batch)
-        return logs
-
-    def _is_compiled_for(self, batch: Sequence[Any]) -> bool:
-        return boundary.attempt("trial", sign, batch) == self._signature
-
-    def _note_stranger(self, batch: Sequence[Any]) -> None:
-        signature = sign(batch)
-        if signature in self._strangers:
-            return
-        self._strangers.add(signature)
-        if len(self._strangers) < _STRANGERS:
-            return
-        was_pinned = self._run == self._pinned
-        self._end(f"{len(self._strangers) + 1} shapes of batches, each of which XLA would compile anew")
-        if was_pinned:
-            self._session.add_finding(_given_up(str(self.entry["outcome"]), self.step))
-
-    def _next(self, iterator: Any) -> Sequence[Any] | None:
-        """Return the tensors of the next batch, None where ``iterator`` gives other data than traced."""
-        if iterator is not self._iterator:
-            if iterator.element_spec != self._structure:
-                return None
-            self._iterator = iterator
-        batch: Sequence[Any] = self._flatten(iterator.get_next())
-        return batch
-
-    # Ends and notes
-
-    def _rest(self) -> None:
-        """Give the model its own function back, for this fit at least."""
-        self._run = self._watch
-        if getattr(self._model, "train_function", None) is self:
-            self._model.train_function = self.stock
-
-    def _retire(self) -> None:
-        """Give the model its own function back, for all its fits."""
-        self._is_final = True
-        self._rest()
-
-    def _end(self, outcome: str) -> None:
-        """Retire, and note why."""
-        self.entry.update(outcome=outcome, ended_at=self.step)
-        self._batch = ()
-        self._retire()
-
-    def _begin_entry(self) -> None:
-        known = self._known()
-        self.entry.update(
-            nodes=known.graph.nodes, key=known.key, expected_compile_s=round(known.compile_s, 3)
-        )
-        self._enter()
-
-    def _enter(self) -> None:
-        self.entry.update(
-            model=getattr(self._model, "name", type(self._model).__name__),
-            incumbent=self._incumbent,
-            challenger=self._challenger,
-            began_at=self.step,
-            observed_ms=round(self._typical() * 1e3, 4),
-            # Not of all: thousands of models may be trained in one process.
-            samples=[] if len(self._session.trials) < _SAMPLED else None,
-        )
-        if not any(entry is self.entry for entry in self._session.trials):
-            self._session.trials.append(self.entry)
-
-    def _sample_time(self, path: PathName, seconds: float) -> None:
-        samples = self.entry.get("samples")
-        if isinstance(samples, list) and len(samples) < _SAMPLES:
-            samples.append([self.step, path, round(seconds * 1e3, 4)])
-
-    def _milliseconds(self, incumbent: float, challenger: float) -> dict[str, object]:
-        names = {"graph": "graph_ms", "xla": "xla_ms"}
-        facts: dict[str, object] = {
-            names[self._incumbent]: round(incumbent * 1e3, 4),
-            names[self._challenger]: round(challenger * 1e3, 4),
-            "nodes": self._known().graph.nodes,
-            "compile_s": self.entry.get("compile_s"),
-        }
-        self.entry.update(facts, winner=self._incumbent)
-        return facts
+            driver.end(f"{driver.incumbent} kept")
 
     def _keep(self, facts: dict[str, object]) -> None:
-        """Write a record, beside training: a cache may lie on a disk that hangs."""
-        about = {"program": self._session.program or "", "model": self.entry.get("model", "")}
-        retraced = {"retraced": True} if "retrace_s" in self.entry else {}
-        batch = {"batch": [list(shape) for shape in self._signature]}
-        Background(partial(self._decisions.keep, self._known().key, {**about, **facts, **retraced, **batch}))
-
-    def _keep_failure(self, error: Exception, reason: str) -> None:
-        import tensorflow as tf
-
-        # What was short today need not be tomorrow.
-        if not isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.CancelledError):
-            self._keep({"failed": reason, "nodes": self._known().graph.nodes})
-
-    def _guarded(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
-        boundary.attempt("trial", function, *arguments, otherwise=self._retire)
+        entry = self._driver.report.facts
+        entry.update(facts)
+        batch = [list(shape) for shape in self._challenger.signature]
+        self._driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
 
 
-def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Sequence[str]) -> Survey:
-    """Return what is known of ``step`` before anything is compiled: for a thread beside training.
+class Switched:
+    """The challenger trains."""
 
-    ``circumstances`` are the device and the rows of a batch, as far as the call of ``fit`` tells them.
-    """
-    graph = describe(step.concrete, definition)
-    # The graph knows its variables by their handles only; they come in no particular order.
-    variables = sorted(f"{v.dtype.name}{v.shape}" for v in step.concrete.variables)
-    shapes = [str(spec.shape) for spec in _flat(step.structure)] + variables
-    key = decisions.key(graph.digest, shapes, circumstances)
-    costs: CostModel = fit_costs(decisions.compiles())
-    free = free_memory()
-    fits = free is None or (free > _ROOM and bytes_captured(step.concrete) < _SHARE * free)
-    return Survey(
-        graph,
-        _find_obstacle(graph, definition),
-        key,
-        decisions.find(key),
-        expect(graph.operations),
-        costs.compile_seconds(graph.nodes),
-        fits,
-    )
+    def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
+        self._driver = driver
+        self._known = known
+        self._challenger = challenger
+        self._strangers: set[Signature] = set()
 
+    def run(self, iterator: Any) -> Any:
+        """Train on the next batch by the challenger, or by Keras where the batch is not for it."""
+        driver = self._driver
+        batch = driver.fetch(iterator)
+        if batch is None:
+            return driver.stock(iterator)
+        if not is_fit_for(driver, self._challenger, batch, self._strangers):
+            return driver.replay(iterator, batch)
+        logs = run_challenger(driver, self._known, self._challenger, iterator, batch)
+        driver.fit.step += 1
+        return logs
 
-def _find_obstacle(graph: Graph, definition: Any) -> str | None:
-    if graph.foreign is not None:
-        return f"XLA has no code for {graph.foreign}"
-    dropped = find_dropped_check(definition)
-    if dropped is not None:
-        return f"TensorFlow checks an operand of {dropped} in each step, XLA would not"
-    return _RETRACE.format("a loop that keeps lists") if graph.grows else None
+    def end_fit(self) -> State:
+        """Stay with the challenger."""
+        self._strangers.clear()
+        return self
 
 
-def _flat(structure: Any) -> list[Any]:
-    import tensorflow as tf
+class Resting:
+    """Keras' own function is in the model, for the rest of this fit."""
 
-    flat: list[Any] = tf.nest.flatten(structure)
-    return flat
+    def __init__(self, driver: Driver, known: Survey | None) -> None:
+        self._driver = driver
+        self.known = known
+
+    def run(self, iterator: Any) -> Any:
+        """Train."""
+        return self._driver.stock(iterator)
+
+    def end_fit(self) -> State:
+        """Stay; the next fit begins to watch."""
+        return self
 
 
-def zeros(structure: Any, rows: int | None) -> list[Any] | None:
-    """Return zeros for ``structure``, with ``rows`` where a batch's size is open; None if more is open."""
-    import tensorflow as tf
+class Retired:
+    """Keras' own function is in the model, for good."""
 
-    shapes = [[rows if n is None and i == 0 else n for i, n in enumerate(s.shape)] for s in _flat(structure)]
-    if any(size is None for shape in shapes for size in shape):
-        return None
-    return [tf.zeros(shape, spec.dtype) for shape, spec in zip(shapes, _flat(structure), strict=True)]
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def run(self, iterator: Any) -> Any:
+        """Train."""
+        return self._driver.stock(iterator)
+
+    def end_fit(self) -> State:
+        """Stay."""
+        return self
 
 
-def _device(step: Step) -> str:
+# What several states do
+
+
+def consider(driver: Driver, known: Survey) -> None:
+    """Begin the trial proper, end it, or leave it for this fit, by what is known of the step."""
+    decision, fit = known.decision, driver.fit
+    is_worth = driver.challenger == "graph" and fit.typical * fit.left >= economics.SHORTEST
+    prior = known.prior
+    if decision is not None and decision.graph_s and decision.xla_s:
+        prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s), measured=True)
+    begins = {
+        "model": find_name(driver.model), "incumbent": driver.incumbent, "challenger": driver.challenger,
+        "nodes": known.graph.nodes, "key": known.key, "began_at": fit.step,
+        "observed_ms": round(fit.typical * 1e3, 4), "expected_compile_s": round(known.compile_s, 3),
+    }  # fmt: skip
+    if known.obstacle is not None:
+        driver.report.begin(**begins)
+        driver.end(known.obstacle)
+    elif decision is not None and decision.winner != driver.challenger:
+        driver.report.begin(**begins)
+        driver.end("an earlier run found the other path no faster")
+    elif is_worth or (driver.challenger == "xla" and driver.pays(known.compile_s, prior)):
+        driver.report.begin(**begins)
+        driver.go(Fetching(driver, known))
+    else:
+        driver.rest(known)
+
+
+def switch(driver: Driver, known: Survey, challenger: Challenger, code: str, decision: Decision) -> None:
+    """Let the challenger train from now on, and say so."""
+    driver.go(Switched(driver, known, challenger))
+    driver.report.facts.setdefault("winner", driver.challenger)
+    outcome = f"switched to {driver.challenger}"
+    driver.report.facts.update(outcome=outcome, switched_at=driver.fit.step)
+    driver.session.add_finding(switched(code, driver.challenger, decision, driver.fit.step))
+
+
+def is_fit_for(
+    driver: Driver, challenger: Challenger, batch: Sequence[Any], strangers: set[Signature]
+) -> bool:
+    """Return whether a path that is not Keras' own may have ``batch``; too many that may not end the trial."""
+    signature = attempt("trial", sign, batch)
+    if signature != challenger.signature:
+        driver.guarded(_note_stranger, driver, signature, strangers)
+        return False
+    if attempt("trial", challenger.passes, batch):
+        challenger.stopped = 0
+        return True
+    challenger.stopped += 1
+    if challenger.stopped >= _STOPPED:
+        driver.guarded(_give_up, driver, f"{_STOPPED} batches in a row that TensorFlow has to check")
+    return False
+
+
+def run_challenger(
+    driver: Driver, known: Survey, challenger: Challenger, iterator: Any, batch: Sequence[Any]
+) -> Any:
+    """Run the challenger; where it fails, Keras' own function on the same batch, and end the trial."""
+    try:
+        return challenger.compiled(batch)
+    except Exception as error:  # noqa: BLE001 - if it is the program's own, Keras raises it, too
+        failure = error
+    logs = replay(driver.stock, iterator, batch)
+    driver.guarded(_give_up_failing, driver, known, failure)
+    return logs
+
+
+def _give_up_failing(driver: Driver, known: Survey, error: Exception) -> None:
+    reason = find_reason(error)
+    driver.keep_failure(known, error, reason)
+    driver.end(f"the step failed under XLA: {reason}")
+
+
+def _note_stranger(driver: Driver, signature: Signature, strangers: set[Signature]) -> None:
+    strangers.add(signature)
+    if len(strangers) >= _STRANGERS:
+        _give_up(driver, f"{len(strangers) + 1} shapes of batches, each of which XLA would compile anew")
+
+
+def _give_up(driver: Driver, outcome: str) -> None:
+    was_switched = isinstance(driver.state, Switched)
+    driver.end(outcome)
+    if was_switched:
+        driver.session.add_finding(given_up(outcome, driver.fit.step))
+
+
+def _pass(_: Sequence[Any]) -> bool:
+    return True
+
+
+def _find_device(step: Step) -> str:
     variables = step.concrete.variables
     return str(variables[0].device).rpartition("/")[2] if variables else ""
-
-
-def _versions(session: Runtime) -> dict[str, tuple[int, ...]]:
-    return {} if session.situation is None else dict(session.situation.versions)
-
-
-def _switch(code: str, path: PathName, decision: Decision, step: int) -> Finding:
-    times = ""
-    if decision.graph_s and decision.xla_s:
-        new, old = decision.xla_s, decision.graph_s
-        if path == "graph":
-            new, old = old, new
-        times = f" in {new * 1e3:.3g} ms instead of {old * 1e3:.3g} ms"
-    name = {"xla": "XLA runs", "graph": "the plain graph runs"}[path]
-    known = ", by the record of an earlier run" if code == "AX704" else ""
-    return Finding(
-        code,
-        "info",
-        f"{name} a training step{times}{known}",
-        f"switched to {path} at step {step}",
-        Place("fit"),
-        applied=True,
-    )
-
-
-def _could_be(graph_s: float, xla_s: float, seed: str, program: str | None) -> Finding:
-    return Finding(
-        "AX702",
-        "info",
-        f"XLA would run a training step in about {xla_s * 1e3:.3g} ms instead of {graph_s * 1e3:.3g} ms; a "
-        f"program that is seeded ({seed}) is not switched while it runs",
-        f"python -m autoxla tune {program or 'SCRIPT'}, or compile(jit_compile=True)",
-        Place("fit"),
-    )
-
-
-def _given_up(outcome: str, step: int) -> Finding:
-    return Finding(
-        "AX703",
-        "info",
-        f"{outcome}",
-        f"went back to the plain graph at step {step}",
-        Place("fit"),
-        applied=True,
-    )
-
-
-def _is_lost(decision: Decision | None, challenger: PathName) -> bool:
-    # What was seen in a shadow decides nothing.
-    return decision is not None and not decision.shadow and decision.winner != challenger
-
-
-def _is_traced_for_xla(graph: Graph) -> bool:
-    return graph.foreign is None and not graph.grows
-
-
-def _reason(error: Exception) -> str:
-    """Return what of TensorFlow's message is no stack trace, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if not line.startswith("  ")]
-    kept = [line for line in lines if line and not line.startswith(_NO_REASONS)]
-    return " ".join(kept or [type(error).__name__])[:300]
 
 
 def _leave_no_frames(error: BaseException) -> None:

@@ -6,11 +6,11 @@ network and MobileNetV2 on CPUs; the models that the project's figures are taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from autoxla.trial.comparison import GAIN, Pair
+from autoxla.trial.comparison import GAIN
 
 #: With less training than this ahead, nothing is started: any trial could only cost.
 SHORTEST = 3.0
@@ -20,19 +20,6 @@ LEAST_SAVING = 0.5
 MARGIN = 1.2
 #: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
 SWITCH_SAVING = 0.3
-#: A trace anew takes this share of Keras' first step, of which the rest is building and optimising.
-RETRACE = 1 / 3
-#: The share of the training ahead that may be spent where nothing can be gained in this run.
-CHEAP = 0.01
-#: Before a compile that is expected to take longer, the forward half is tried.
-LONG = 4.0
-#: The forward half compiles in this share of the time of the whole step, at most.
-FORWARD = 0.25
-#: A step loses whose forward half is slower than this under XLA, and gains whose half is faster than that. In
-#: between, what XLA makes of gradients and optimizer decides: half of 1.15 belonged to a whole of 0.7.
-LOST, GAINED = 1.3, 0.95
-#: How far the ratio of the whole step is from 1, by that of its forward half; and how sure that is.
-CARRIED, SURE = 0.7, 0.9
 #: Pairs that a race usually takes, and the steps of a pair.
 RACE_STEPS = 20
 #: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
@@ -55,7 +42,7 @@ ATTENTION = frozenset({"Softmax", "Einsum"})
 class Prior:
     """What is expected of XLA: the `chance` that it wins, and the `ratio` of its steps if so.
 
-    `measured` where an earlier run or the forward half says so, not only the kind of the operations.
+    `measured` where an earlier run says so, not only the kind of the operations.
     """
 
     chance: float
@@ -125,40 +112,6 @@ def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, c
     if ahead < SHORTEST or saving < least:
         return False
     return prior.chance * saving > margin * cost_of_trial(compile_seconds, step, prior, cores)
-
-
-def pays_forward(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
-    """Return whether the forward half should be compiled first, to learn whether the whole step pays.
-
-    ``compile_seconds`` are those of the whole step.
-    """
-    ahead, stake = step * steps_left, FORWARD * compile_seconds
-    if compile_seconds < LONG or ahead < SHORTEST:
-        return False
-    saving = (1 - prior.ratio) * max(0.0, ahead - stake - compile_seconds)
-    gain = saving - cost_of_trial(compile_seconds, step, prior, cores)
-    return prior.chance * gain > slowdown(cores) * stake
-
-
-def expect_by_forward(pairs: Sequence[Pair], prior: Prior) -> Prior | None:
-    """Return what is expected of the whole step, None where XLA certainly does not gain.
-
-    ``pairs`` are seconds of neighbouring runs of the forward half, plain and under XLA. The fastest runs
-    and the typical ones must agree, or it stays at what was expected before, ``prior``.
-    """
-    ratio = median(xla / plain for plain, xla in pairs)
-    fastest = min(xla for _, xla in pairs) / min(plain for plain, _ in pairs)
-    if min(ratio, fastest) >= LOST:
-        return None
-    if max(ratio, fastest) > GAINED:
-        return prior
-    return Prior(SURE, 1 - CARRIED * (1 - ratio), measured=True)
-
-
-def is_cheap(step: float, steps_left: float, compile_seconds: float, cores: int) -> bool:
-    """Return whether a compile costs so little of the training ahead that it may be made only to know."""
-    ahead = step * steps_left
-    return ahead >= SHORTEST and slowdown(cores) * compile_seconds <= CHEAP * ahead
 
 
 def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:

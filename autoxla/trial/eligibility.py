@@ -44,7 +44,21 @@ def find_obstacle(model: Any, session: Runtime) -> str | None:
         return "one of several workers"
     if _runs_functions_eagerly():
         return "functions run eagerly"
-    return "op determinism" if _is_deterministic() else None
+    if _is_deterministic():
+        return "op determinism"
+    # Where nobody asked, a trial is made on what it was measured on.
+    if "trial" not in situation.settings.places and has_accelerator():
+        return "an accelerator is present, and trial = true is not set"
+    if read_environ().get("XLA_FLAGS") != situation.environment.get("XLA_FLAGS"):
+        return "XLA_FLAGS was set since the plan was made"
+    return session.plan.no_xla_because or None
+
+
+def has_accelerator() -> bool:
+    """Return whether TensorFlow sees a device that is no CPU."""
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
 
 
 def find_seed(model: Any, session: Runtime) -> str | None:

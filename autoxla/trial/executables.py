@@ -163,29 +163,6 @@ def bytes_captured(concrete: Any) -> int:
     return sum(size * variable.dtype.size for size, variable in zip(sizes, concrete.variables, strict=True))
 
 
-def compile_trace(concrete: Any, batch: Sequence[Any]) -> Any:
-    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape.
-
-    The trace is called, not made again: the Python code of the step does not run.
-    """
-    import tensorflow as tf
-
-    (structure,), _ = concrete.structured_input_signature
-
-    def step(*tensors: Any) -> Any:
-        return concrete(tf.nest.pack_sequence_as(structure, tensors))
-
-    compiled = tf.function(step, jit_compile=True, autograph=False)
-    return compiled.get_concrete_function(*map(tf.TensorSpec.from_tensor, batch))
-
-
-def trace(step: Callable[[Any], Any], structure: Any, options: dict[str, Any]) -> Any:
-    """Trace ``step`` for data of ``structure`` (specs or tensors) with ``options`` of ``tf.function``."""
-    import tensorflow as tf
-
-    return tf.function(step, **options).get_concrete_function(structure)
-
-
 def sign(batch: Sequence[Any]) -> Signature:
     """Return the shapes of ``batch``, eager tensors."""
     return tuple([tuple(tensor.shape) for tensor in batch])

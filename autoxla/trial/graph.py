@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoxla.trial.economics import CONVOLUTIONS, LOOPS
+from autoxla.trial.economics import CONVOLUTIONS
 
 #: What XLA has no code for. A graph with one of these is not compiled at all.
 _FOREIGN = frozenset({
@@ -40,14 +40,6 @@ class Graph:
     def foreign(self) -> str | None:
         """Return an operation that XLA cannot compile, None where there is none."""
         return next((n for n in self.operations if n in _FOREIGN or n.startswith(_BETWEEN_WORKERS)), None)
-
-    @property
-    def grows(self) -> bool:
-        """Return whether its loops keep lists that grow, whose size XLA cannot know.
-
-        Recurrent layers write their loops another way where they are traced for XLA.
-        """
-        return "EmptyTensorList" in self.operations and not LOOPS.isdisjoint(self.operations)
 
 
 def describe(concrete: Any, definition: Any) -> Graph:

@@ -1,62 +1,443 @@
-"""Whether XLA may run a traced step: not where TensorFlow raises and XLA would train on."""
+"""Guards in front of XLA: whether it may run a traced step, and on which batches.
+
+`examine` looks through a traced step, with all functions that it calls, for operations whose check XLA
+drops (`autoxla.trial.checks`). What such an operation checks hangs on one of three things.
+
+* Shapes and constants alone, or it is within its bounds by the way it is computed. Then it is the same for
+  every batch of these shapes, and plain training has run one of them: nothing is to be done.
+* The batch, by a few cheap operations, such as the tokens of an embedding or the labels of a loss. Then it
+  becomes a guard. It runs before each step of XLA's, and a batch that does not pass goes to the plain
+  step (`replay`), which raises what it always raised, from the same state.
+* Anything else, such as variables, products, random numbers or loops. Then XLA does not get the step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from autoxla.trial.checks import CHEAP, INTEGER_OPERANDS, OF_SHAPES, OPERANDS, REFUSED
+import numpy as np
+import tensorflow as tf
+
+from autoxla.trial.checks import BOUNDS, CHEAP, GIVEN, HARMLESS, INTEGERS, OF_SHAPES, REFUSED, Bound
+from autoxla.trial.dataflow import DEEPEST, Refused, Trace, Value
+from autoxla.trial.intervals import Interval, find_interval
+
+#: What is said of an operand that no guard can check.
+_NO_GUARD = "TensorFlow checks an operand of {} in each step, XLA would not, and no guard can: it hangs on {}"
+#: Operations that change the place of values, and none of them.
+_PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose"})
 
 
-def find_dropped_check(definition: Any) -> str | None:
-    """Return the first operation of a step whose check XLA drops, None where there is none.
+@dataclass(frozen=True, slots=True)
+class Check:
+    """An operand that is to be within `bound`: the node, all its operands, and that one's value."""
 
-    ``definition`` is the ``GraphDef`` of the step. An operand that hangs on shapes and constants alone has the
-    same value in each step over batches of that shape, and plain training has run one of these.
+    node: Any
+    operands: Sequence[Value]
+    bound: Bound
+    value: Value
+
+    @property
+    def of(self) -> Value:
+        """Return the operand that gives the bound."""
+        return self.operands[self.bound.of]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A value that is to be from `low` to `high`, both included, and where `nonzero`, not zero.
+
+    `high` is a tuple where the last dimension holds the numbers of a point, each with a bound of its own.
     """
-    for nodes in (definition.node, *(function.node_def for function in definition.library.function)):
-        by_name = {node.name: node for node in nodes}
-        known: dict[str, bool] = {}
-        for node in nodes:
-            if node.op in REFUSED or not all(
-                _is_given(operand, by_name, known) for operand in _checked(node)
-            ):
-                return str(node.op)
-    return None
+
+    value: Value
+    low: float
+    high: float | tuple[int, ...]
+    nonzero: bool = False
+
+    @property
+    def least_high(self) -> float:
+        """Return the bound that all numbers of a point are to keep."""
+        return min(self.high) if isinstance(self.high, tuple) else self.high
 
 
-def _checked(node: Any) -> Iterator[str]:
-    """Yield the names of the operations that the checked operands of ``node`` come from."""
-    if node.op in INTEGER_OPERANDS and _is_integer(node):
-        numbers: Iterable[int] = INTEGER_OPERANDS[node.op]
-    else:
-        numbers = OPERANDS.get(node.op, ())
-    inputs = _inputs(node)
-    return (inputs[number] for number in numbers if number < len(inputs))
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """Bounds of one tensor of the batch, by its number, that are enough for a value to be in its range."""
+
+    number: int
+    low: float
+    high: float
 
 
-def _is_integer(node: Any) -> bool:
-    import tensorflow as tf
+def examine(concrete: Any, definition: Any) -> Guards | str:
+    """Return the guards that XLA needs to run the traced step ``concrete``, or why it must not run it.
 
-    return bool(tf.as_dtype(node.attr["T"].type).is_integer)
+    ``definition`` is the ``GraphDef`` of its graph. The plain step is to have run on a batch of the same
+    shapes before XLA does.
+    """
+    try:
+        trace = Trace(concrete, definition)
+        return Guards(trace, list(_find_checks(trace)))
+    except Refused as reason:
+        return str(reason)
 
 
-def _inputs(node: Any) -> list[str]:
-    return [name.partition(":")[0] for name in node.input if not name.startswith("^")]
+def _find_checks(trace: Trace) -> Iterator[Check]:
+    """Yield what must be checked for each batch. Raises Refused where that is not to be had."""
+    for value in trace.values():
+        node, operation = value.node, str(value.node.op)
+        operands = value.call.operands(node)
+        if operation in REFUSED:
+            if not all(map(trace.is_given, operands[:1] if operation == "Assert" else operands)):
+                raise Refused(f"{operation} raises an error by what a step computes, under XLA it does not")
+            continue
+        for number in GIVEN.get(operation, ()):
+            if not trace.is_given(operands[number]):
+                raise Refused(_NO_GUARD.format(operation, "data"))
+        bound = BOUNDS.get(operation)
+        if bound is None:
+            if operation not in HARMLESS and operation not in GIVEN:
+                raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
+            continue
+        is_checked = operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer
+        if is_checked and not trace.is_given(operands[bound.operand]):
+            yield Check(node, operands, bound, trace.follow(operands[bound.operand]))
 
 
-def _is_given(name: str, nodes: Mapping[str, Any], known: dict[str, bool]) -> bool:
-    """Return whether the result of the operation ``name`` hangs on shapes and constants alone."""
-    waiting = [name]
-    while waiting:
-        name = waiting[-1]
-        node = nodes.get(name)
-        if name in known:
-            waiting.pop()
-        elif node is None or node.op in OF_SHAPES or node.op not in CHEAP:
-            known[name] = node is not None and node.op in OF_SHAPES
-        elif todo := [each for each in _inputs(node) if each not in known]:
-            waiting += todo
-        else:
-            known[name] = all(known[each] for each in _inputs(node))
-    return known[name]
+class Guards:
+    """The checks of one step that XLA drops and that the batch decides. Of them `prepare` makes a guard."""
+
+    def __init__(self, trace: Trace, checks: Sequence[Check]) -> None:
+        self._trace = trace
+        self._checks = [check for check in checks if not self._is_settled(check)]
+        for check in self._checks:
+            self._cut(check)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to be checked."""
+        return not self._checks
+
+    def prepare(self, batch: Sequence[Any]) -> Guard:
+        """Return what tells whether a batch of the shapes of ``batch`` passes.
+
+        Raises Refused where that cannot be told.
+        """
+        self._learn(batch)
+        open_checks = [check for check in self._checks if not self._is_settled(check)]
+        ranges = _merge(self._trace, map(self._find_range, open_checks))
+        return Guard(self._trace, ranges, [self._find_quick(each) for each in ranges])
+
+    def _is_settled(self, check: Check) -> bool:
+        """Return whether ``check`` cannot fail, by the way in which its operand is computed."""
+        return self._size(check) is not None and self._holds(self._find_range(check), {})
+
+    def _cut(self, check: Check) -> Cut:
+        cut = Cut(self._trace)
+        try:
+            cut.add(check.value)
+        except Refused as reason:
+            raise Refused(_NO_GUARD.format(check.node.op, reason)) from None
+        return cut
+
+    # The bounds
+
+    def _find_range(self, check: Check) -> Range:
+        size, kind = self._size(check), check.bound.kind
+        if size is None:
+            raise Refused(f"the bounds that TensorFlow checks in {check.node.op} are not known")
+        if kind in ("dimensions", "values"):
+            return Range(check.value, 0, tuple(int(each) - 1 for each in size))
+        low = 0 if check.bound.from_zero and kind != "nonzero" else -math.inf
+        return Range(check.value, low, float(size) - (not check.bound.inclusive), kind == "nonzero")
+
+    def _size(self, check: Check) -> Any:
+        """Return the number, or the numbers, below which the value is to be; None where they are open."""
+        trace, kind = self._trace, check.bound.kind
+        if kind in ("nonzero", "nonnegative"):
+            return math.inf
+        if kind == "value":
+            return trace.constant(check.of)
+        shape = trace.constant(check.of) if kind == "values" else trace.shape(check.of)
+        if kind == "dimension" or shape is None:
+            return None if shape is None else shape[self._axis(check)]
+        count = (trace.shape(check.value) or [None])[-1]
+        sizes = None if count is None else list(shape[:count])
+        return None if sizes is None or None in sizes else sizes
+
+    def _axis(self, check: Check) -> int:
+        axis = check.bound.axis
+        if isinstance(axis, int):
+            return axis
+        if not axis.startswith("operand "):
+            return int(check.node.attr[axis].i)
+        constant = self._trace.constant(check.operands[int(axis.removeprefix("operand "))])
+        if constant is None:
+            raise Refused(f"the axis of {check.node.op} is not known")
+        return int(constant)
+
+    def _learn(self, batch: Sequence[Any]) -> None:
+        """Find the shapes and numbers that the trace leaves open, for the shapes of ``batch``."""
+        wanted: list[Value] = []
+        for check in self._checks:
+            if self._size(check) is None:
+                wanted += [check.of, check.value]
+            wanted += self._cut(check).open
+        if not wanted:
+            return
+        cut = Cut(self._trace, widely=True)
+        names = [cut.add(value) for value in wanted]
+        for value, tensor in zip(wanted, cut.trace(names, batch, list).outputs, strict=True):
+            self._trace.learn(value, tensor.shape.as_list(), tf.get_static_value(tensor))
+
+    # What holds
+
+    def _holds(self, within: Range, assumed: Mapping[Value, Interval]) -> bool:
+        """Return whether a value is within its range whatever the data are, given what is ``assumed``."""
+        found = find_interval(self._trace, within.value, assumed)
+        if found is None:
+            return False
+        low, high = found
+        return within.low <= low and high <= within.least_high and not (within.nonzero and low <= 0 <= high)
+
+    def _find_quick(self, within: Range) -> Quick | None:
+        """Return bounds of one tensor of the batch that are enough for ``within``, None where none are."""
+        cut = Cut(self._trace)
+        cut.add(within.value)
+        fed = [number for number in cut.inputs if number < self._trace.fed]
+        if len(fed) != 1:
+            return None
+        low, high = float(within.nonzero), min(within.least_high, 2.0**31 - 1)
+        assumed = {self._trace.argument(fed[0]): (low, high)}
+        return Quick(fed[0], low, high) if self._holds(within, assumed) else None
+
+
+def _merge(trace: Trace, ranges: Iterable[Range]) -> list[Range]:
+    """Return ``ranges`` without those that follow from others: an index is checked with its gradient's."""
+    merged: dict[Any, Range] = {}
+    for each in ranges:
+        if isinstance(each.high, tuple):
+            merged[each] = each
+            continue
+        each = replace(each, value=_root(trace, each.value))
+        before = merged.setdefault((each.value, each.nonzero), each)
+        low, high = max(before.low, each.low), min(before.least_high, each.high)
+        merged[each.value, each.nonzero] = replace(each, low=low, high=high)
+    return list(merged.values())
+
+
+def _root(trace: Trace, value: Value) -> Value:
+    """Return the value of which ``value`` is another shape, or the same in more digits."""
+    while value.node is not None:
+        is_wider = value.node.op == "Cast" and (
+            value.node.attr["SrcT"].type == tf.int32.as_datatype_enum
+            and value.node.attr["DstT"].type == tf.int64.as_datatype_enum
+        )
+        if value.node.op not in _PLACES and not is_wider:
+            break
+        value = trace.follow(value.call.operands(value.node)[0])
+    return value
+
+
+class Guard:
+    """Tells whether a batch passes: called with its tensors before each step of XLA's."""
+
+    def __init__(self, trace: Trace, ranges: Sequence[Range], quick: Sequence[Quick | None]) -> None:
+        self._trace = trace
+        self._ranges = ranges
+        self._exact: Callable[..., Any] | None = None
+        known = [each for each in quick if each is not None]
+        #: Of each tensor the narrowest bounds; nothing where they do not tell of all.
+        self._quick = (
+            {
+                number: (
+                    max(each.low for each in known if each.number == number),
+                    min(each.high for each in known if each.number == number),
+                )
+                for number in {each.number for each in known}
+            }
+            if len(known) == len(quick)
+            else None
+        )
+
+    def __call__(self, batch: Sequence[Any]) -> bool:
+        """Return whether no check of TensorFlow's fails for ``batch``."""
+        if self._quick is not None and all(
+            _is_within(batch[number], low, high) for number, (low, high) in self._quick.items()
+        ):
+            return True
+        try:
+            if self._exact is None:
+                self._exact = self._compile(batch)
+            return bool(self._exact(*batch))
+        except tf.errors.OpError:
+            # An operation that the guard needs failed itself, as it will in the step.
+            return False
+
+    def _compile(self, batch: Sequence[Any]) -> Callable[..., Any]:
+        cut = Cut(self._trace)
+        names = [cut.add(each.value) for each in self._ranges]
+
+        def check(values: Sequence[Any]) -> Any:
+            verdicts = [_check(value, each) for value, each in zip(values, self._ranges, strict=True)]
+            return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
+
+        return cut.trace(names, batch, check)
+
+
+def _is_within(tensor: Any, low: float, high: float) -> bool:
+    array = np.asarray(memoryview(tensor))
+    # What is no number compares as False; nothing has no bounds.
+    return array.size > 0 and bool(array.min() >= low) and bool(array.max() <= high)
+
+
+def _check(value: Any, within: Range) -> Any:
+    """Return a tensor that says whether all of ``value`` is ``within``."""
+    verdicts = [value != 0] if within.nonzero else []
+    if within.low > -math.inf:
+        verdicts.append(value >= tf.constant(within.low, value.dtype))
+    if isinstance(within.high, tuple):
+        verdicts.append(value <= tf.constant(within.high, value.dtype))
+    elif within.high < value.dtype.max:
+        verdicts.append(value <= tf.constant(int(within.high), value.dtype))
+    return tf.reduce_all(tf.stack([tf.reduce_all(verdict) for verdict in verdicts]))
+
+
+class Cut:
+    """Operations cut out of a step: all that some values hang on, as a ``GraphDef`` of their own.
+
+    The step's arguments are its inputs ``input0:0`` and so on. Raises Refused where a value hangs on more
+    than the batch, shapes and constants. With `widely` it may hang on whatever a step computes without a
+    loop: such a graph is good for the shapes in it and is never run.
+    """
+
+    def __init__(self, trace: Trace, *, widely: bool = False) -> None:
+        self.definition = tf.compat.v1.GraphDef()
+        self.definition.versions.CopyFrom(trace.graph.graph_def_versions)
+        self.inputs: set[int] = set()
+        #: Values whose shapes had to be known, and are not.
+        self.open: list[Value] = []
+        self._trace = trace
+        self._widely = widely
+        self._names: dict[tuple[int, str], str] = {}
+
+    def add(self, value: Value, depth: int = 0) -> str:
+        """Add what ``value`` hangs on; return its name in the new graph."""
+        value = self._trace.follow(value)
+        if value.node is None:
+            return self._add_input(value)
+        if depth > DEEPEST:
+            raise Refused("a long chain of operations")
+        if not self._widely and value.node.op in OF_SHAPES and value.node.op != "Const":
+            return self._add_shape(value, depth)
+        self._check(value.node)
+        key = (value.call.number, value.name)
+        if key not in self._names:
+            operands = [self.add(operand, depth + 1) for operand in value.call.operands(value.node)]
+            self._names[key] = self._copy(value.node, operands)
+        return f"{self._names[key]}:{value.output}"
+
+    def _check(self, node: Any) -> None:
+        if node.op in CHEAP or node.op == "Const":
+            return
+        if self._widely and not any(attribute.HasField("func") for attribute in node.attr.values()):
+            return
+        raise Refused(_WHY.get(node.op, str(node.op)))
+
+    def _add_input(self, value: Value) -> str:
+        if value.call.caller is not None:
+            raise Refused("a loop")
+        number = value.call.body.arguments[value.name]
+        if not self._widely and number >= self._trace.fed and not self._trace.is_given(value):
+            raise Refused("a variable")
+        self.inputs.add(number)
+        return f"input{number}:0"
+
+    def _add_shape(self, value: Value, depth: int) -> str:
+        """Add an operation that looks at a shape only: as a constant, where the shape is known."""
+        constant = self._trace.constant(value)
+        if constant is not None:
+            return self._add_constant(constant)
+        operands = value.call.operands(value.node)
+        try:
+            return (
+                f"{self._copy(value.node, [self.add(each, depth + 1) for each in operands])}:{value.output}"
+            )
+        except Refused:
+            self.open += operands
+            return self._add_constant(0)
+
+    def _add_constant(self, array: Any) -> str:
+        node = self._new("Const")
+        tensor = tf.make_tensor_proto(array)
+        node.attr["value"].tensor.CopyFrom(tensor)
+        node.attr["dtype"].type = tensor.dtype
+        return f"{node.name}:0"
+
+    def _copy(self, node: Any, operands: Sequence[str]) -> str:
+        copy = self._new(node.op)
+        copy.input.extend(operands)
+        for name, value in node.attr.items():
+            # Those with an underscore are notes of TensorFlow's to itself, of places that are not here.
+            if not name.startswith("_"):
+                copy.attr[name].CopyFrom(value)
+        return str(copy.name)
+
+    def _new(self, operation: str) -> Any:
+        node = self.definition.node.add()
+        node.op, node.name = operation, f"node{len(self.definition.node)}"
+        return node
+
+    def trace(self, names: Sequence[str], batch: Sequence[Any], function: Callable[[list[Any]], Any]) -> Any:
+        """Return a ``tf.ConcreteFunction`` of a batch's tensors: ``function`` of the tensors ``names``."""
+
+        def run(*tensors: Any) -> Any:
+            graph = tf.compat.v1.get_default_graph()
+            inputs = {
+                f"input{number}:0": tensors[number]
+                if number < self._trace.fed
+                else graph.capture(self._trace.captured[number - self._trace.fed])
+                for number in self.inputs
+            }
+            made = [name for name in names if name not in inputs]
+            # TensorFlow wants no more than what is taken.
+            names_taken = {name for node in self.definition.node for name in node.input}
+            taken = {name: tensor for name, tensor in inputs.items() if name in names_taken}
+            given = tf.graph_util.import_graph_def(self.definition, input_map=taken, return_elements=made)
+            found = {**inputs, **dict(zip(made, given, strict=True))}
+            return function([found[name] for name in names])
+
+        return tf.function(run, autograph=False).get_concrete_function(*map(tf.TensorSpec.from_tensor, batch))
+
+
+#: What operations are that a guard does not compute.
+_WHY = {
+    **dict.fromkeys(("ReadVariableOp", "VarHandleOp"), "a variable"),
+    **dict.fromkeys(("While", "StatelessWhile", "TensorListGetItem", "TensorListStack"), "a loop"),
+    **dict.fromkeys(("If", "StatelessIf", "Case", "StatelessCase"), "a branch"),
+    **dict.fromkeys(("MatMul", "BatchMatMulV2", "Einsum", "Conv2D", "BiasAdd"), "what the network computes"),
+}
+
+
+def replay(stock: Callable[[Any], Any], iterator: Any, batch: Sequence[Any]) -> Any:
+    """Run ``stock``, Keras' own ``train_function``, on one ``batch`` of ``iterator``; return its logs.
+
+    Keras' function is not traced again for it, and raises what it raises in plain training.
+    """
+    spec = iterator.element_spec
+
+    def open_shapes(*tensors: Any) -> Any:
+        flat = [
+            tf.compat.v1.placeholder_with_default(tensor, each.shape)
+            for tensor, each in zip(tensors, tf.nest.flatten(spec), strict=True)
+        ]
+        return tf.nest.pack_sequence_as(spec, flat)
+
+    one = tf.data.Dataset.from_tensors(tuple(batch)).map(open_shapes)
+    options = tf.data.Options()
+    options.experimental_optimization.apply_default_optimizations = False
+    return stock(iter(one.with_options(options)))

@@ -1,8 +1,7 @@
 """Where the training step of a model is: what differs between Keras 3 and tf_keras, and their releases.
 
-Keras 3 wraps the step over data into a ``tf.function`` of its own, which the one over the iterator calls:
-its trace is there once the first step ran, and is used again. Keras 2 has no function over data; its step
-is traced anew, which runs the Python code of the step a second time.
+Keras 3 wraps the step over a batch into a ``tf.function`` of its own, which the one over the iterator calls.
+Keras 2 has none; its step is cut out of the function over the iterator.
 """
 
 from __future__ import annotations
@@ -12,46 +11,49 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from autoxla.hooks.targets import LISTING, STEP_OVER_DATA, is_keras_2, steps_per_call
-from autoxla.trial.executables import is_supported, trace
+from autoxla.hooks.targets import LISTING, STEP_OVER_DATA, steps_per_call
+from autoxla.trial.executables import is_supported
+from autoxla.trial.traces import cut_behind_fetch, find_fetch
 
 _DEEPEST = 5  # closures from ``train_function`` to the step
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A training step over data: its trace as Keras runs it, and how to trace it again."""
+    """A training step over a batch, as Keras traced it; `call` calls it with the tensors of a batch."""
 
     concrete: Any
-    python: Callable[[Any], Any]
+    call: Callable[..., Any]
     structure: Any
 
 
-def find_step(model: Any, stock: Any, structure: Any) -> Step | None:
-    """Return the step that ``stock``, the model's ``train_function``, runs on data of ``structure``.
+def count_operations(stock: Any, structure: Any) -> int:
+    """Return about how many operations the step has, without doing anything."""
+    over_iterator = _find_over_iterator(stock, structure)
+    return 0 if over_iterator is None else len(over_iterator.graph.get_operations())
 
-    None where it is not to be had, or where a batch is more than plain tensors. For a Keras 2 model this
-    traces, which takes as long as Keras itself did.
+
+def find_step(stock: Any, structure: Any) -> Step | None:
+    """Return the step that ``stock``, a model's ``train_function``, runs on data of ``structure``.
+
+    None where it is not to be had, or where a batch is more than plain tensors.
     """
-    if not _is_plain(structure):
+    import tensorflow as tf
+
+    over_iterator = _find_over_iterator(stock, structure) if _is_plain(structure) else None
+    if over_iterator is None or find_fetch(over_iterator) is None:
         return None
-    python, concrete = _find_trace(stock, structure)
-    if python is None and is_keras_2(model):
-        python = _make_step(model)
-        concrete = trace(python, structure, {"reduce_retracing": True})
-    if python is None or concrete is None or not is_supported(concrete):
+    concrete = _find_called(stock, over_iterator)
+    if concrete is None and not hasattr(stock, LISTING):
         return None
-    return Step(concrete, python, structure)
+    if concrete is None:
+        concrete = cut_behind_fetch(over_iterator)
+        return Step(concrete, concrete, structure) if is_supported(concrete) else None
 
+    def call(*tensors: Any) -> Any:
+        return concrete(tf.nest.pack_sequence_as(structure, tensors))
 
-def trace_compiled(step: Step) -> Any:
-    """Trace ``step`` anew, for XLA; needed where layers write themselves differently for it."""
-    return trace(step.python, step.structure, {"reduce_retracing": True, "jit_compile": True})
-
-
-def trace_plain(step: Step) -> Any:
-    """Trace ``step`` anew, not for XLA: what Keras runs where XLA is the incumbent."""
-    return trace(step.python, step.structure, {"reduce_retracing": True})
+    return Step(concrete, call, structure) if is_supported(concrete) else None
 
 
 def has_one_step_a_call(model: Any) -> bool:
@@ -61,20 +63,43 @@ def has_one_step_a_call(model: Any) -> bool:
     return steps_per_call(model) == 1
 
 
-def needs_trace(model: Any) -> bool:
-    """Return whether `find_step` has to trace the step of ``model`` itself."""
-    return is_keras_2(model)
+def _find_over_iterator(stock: Any, structure: Any) -> Any:
+    """Return the trace over iterators that TensorFlow takes for data of ``structure``."""
+    import tensorflow as tf
 
-
-def _find_trace(stock: Any, structure: Any) -> tuple[Any, Any]:
-    for function in _functions(stock, _DEEPEST):
-        python = function.python_function
-        if getattr(python, "__name__", "") != STEP_OVER_DATA:
-            continue
+    wanted = tf.data.IteratorSpec(structure)
+    known = [(each, trace) for each, trace in _traces(stock) if isinstance(each, tf.data.IteratorSpec)]
+    exact = [trace for each, trace in known if each == wanted]
+    if exact:
         # The first trace is thrown away by TensorFlow where it made variables; the last is the one in use.
-        traces = [c for c in getattr(function, LISTING)() if _takes(c, structure)]
-        return python, traces[-1] if traces else None
-    return None, None
+        return exact[-1]
+    wider = [trace for each, trace in known if each.is_compatible_with(wanted)]
+    return wider[0] if len(wider) == 1 else None
+
+
+def _traces(stock: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the traces of functions of one argument that ``stock`` reaches, with what they take."""
+    for function in _functions(stock, _DEEPEST):
+        for trace in getattr(function, LISTING)():
+            arguments, keywords = trace.structured_input_signature
+            if len(arguments) == 1 and not keywords:
+                yield arguments[0], trace
+
+
+def _find_called(stock: Any, over_iterator: Any) -> Any:
+    """Return the trace over a batch that the one over the iterator calls, None where it calls none."""
+    called = {
+        operation.get_attr("f").name
+        for operation in over_iterator.graph.get_operations()
+        if operation.type.endswith("PartitionedCall")
+    }
+    for function in _functions(stock, _DEEPEST):
+        if getattr(function.python_function, "__name__", "") == STEP_OVER_DATA:
+            for trace in getattr(function, LISTING)():
+                name = trace.name.decode() if isinstance(trace.name, bytes) else str(trace.name)
+                if name in called:
+                    return trace
+    return None
 
 
 def _functions(function: Any, depth: int) -> Iterator[Any]:
@@ -99,34 +124,3 @@ def _is_plain(structure: Any) -> bool:
     import tensorflow as tf
 
     return all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
-
-
-def _takes(concrete: Any, structure: Any) -> bool:
-    import tensorflow as tf
-
-    arguments, keywords = concrete.structured_input_signature
-    if len(arguments) != 1 or keywords:
-        return False
-    taken, given = tf.nest.flatten(arguments[0]), tf.nest.flatten(structure)
-    return len(taken) == len(given) and all(map(_is_more_general, taken, given))
-
-
-def _is_more_general(taken: Any, given: Any) -> bool:
-    import tensorflow as tf
-
-    if not isinstance(taken, tf.TensorSpec) or not isinstance(given, tf.TensorSpec):
-        return False
-    return bool(taken.dtype == given.dtype and taken.shape.is_compatible_with(given.shape))
-
-
-def _make_step(model: Any) -> Callable[[Any], Any]:
-    """Return what Keras 2 does with one batch: the model's own step, then its counter."""
-    import tensorflow as tf
-
-    def run_step(data: Any) -> Any:
-        outputs = model.train_step(data)
-        with tf.control_dependencies([value for value in tf.nest.flatten(outputs) if tf.is_tensor(value)]):
-            model._train_counter.assign_add(1)
-        return outputs
-
-    return run_step

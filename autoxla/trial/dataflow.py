@@ -1,0 +1,320 @@
+"""What the values of a traced step hang on: shapes and constants alone, the batch, or more.
+
+A step is looked at with all functions that it calls: each is entered once for each place that calls it, so
+that its arguments are known. Nothing is traced or run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from autoxla.trial.checks import CALLS, CHEAP, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, SAME, TAKEN, Aspect
+
+#: So long a chain of operations is followed, and so many calls of functions are looked into.
+DEEPEST = 200
+_MOST_CALLS = 2000
+#: The number of the type int64.
+_INT64 = 9
+
+
+class Refused(Exception):  # noqa: N818 - no error of anybody's
+    """Why XLA must not run a step."""
+
+
+class Value(NamedTuple):
+    """An output of an operation, in one of the calls of the function that it is in."""
+
+    call: Call
+    name: str
+    output: int
+
+    @property
+    def node(self) -> Any:
+        """Return the operation as a ``NodeDef``, None for an argument of a function."""
+        return self.call.body.nodes.get(self.name)
+
+
+class Body:
+    """The operations of a graph or of a function, by their names, its arguments and its results."""
+
+    def __init__(self, nodes: Iterable[Any], arguments: Sequence[str], results: Sequence[str]) -> None:
+        self.arguments = {name: number for number, name in enumerate(arguments)}
+        self.nodes = {node.name: node for node in nodes if node.name not in self.arguments}
+        self._results = results
+
+    def locate(self, reference: str) -> tuple[str, int]:
+        """Return the name and the output's number of ``node``, ``node:1`` or a function's ``node:out:1``."""
+        name, *rest = reference.split(":")
+        if len(rest) < 2:
+            return name, int(rest[0]) if rest else 0
+        return name, _first_output(self.nodes[name], rest[0]) + int(rest[1])
+
+    def result(self, number: int) -> tuple[str, int]:
+        """Return where result ``number`` of the function is made."""
+        return self.locate(self._results[number])
+
+
+def _first_output(node: Any, name: str) -> int:
+    """Return the number of the first output of ``node`` that its definition calls ``name``."""
+    from tensorflow.python.framework import op_def_registry
+
+    number = 0
+    for output in op_def_registry.get(node.op).output_arg:
+        if output.name == name:
+            break
+        if output.number_attr:
+            number += node.attr[output.number_attr].i
+        elif output.type_list_attr:
+            number += len(node.attr[output.type_list_attr].list.type)
+        else:
+            number += 1
+    return number
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A function as it is called from one place, or the whole graph, which nobody calls.
+
+    `skipped`: how many operands of the calling operation are not the function's. `loop`: what of each
+    variable of the loop hangs on shapes alone, None where this is no loop.
+    """
+
+    body: Body
+    number: int = 0
+    caller: Value | None = None
+    skipped: int = 0
+    loop: list[set[Aspect]] | None = None
+    inner: dict[str, list[Call]] = field(default_factory=dict)
+
+    def operands(self, node: Any) -> list[Value]:
+        """Return what ``node``, of this body, takes."""
+        return [Value(self, *self.body.locate(name)) for name in node.input if not name.startswith("^")]
+
+
+class Trace:
+    """A traced step: all its operations, and what their values hang on."""
+
+    def __init__(self, concrete: Any, definition: Any) -> None:
+        self.graph = concrete.graph
+        self._inputs = concrete.graph.inputs
+        self.captured = concrete.captured_inputs
+        self.fed = len(self._inputs) - len(self.captured)
+        self._variables = {id(variable.handle): variable for variable in concrete.variables}
+        self._functions = {function.signature.name: function for function in definition.library.function}
+        self.calls: list[Call] = []
+        #: The body and the condition of each loop.
+        self._loops: list[tuple[Call, Call]] = []
+        self._shapes: dict[Value, list[int | None]] = {}
+        self._constants: dict[Value, Any] = {}
+        self._known: dict[tuple[Value, Aspect], bool] = {}
+        arguments = [tensor.op.name for tensor in self._inputs]
+        self._enter(Call(Body(definition.node, arguments, ())))
+        self._settle_loops()
+
+    def values(self) -> Iterator[Value]:
+        """Yield the first output of each operation, in each call of the function that it is in."""
+        for call in self.calls:
+            yield from (Value(call, name, 0) for name in call.body.nodes)
+
+    def _enter(self, call: Call) -> None:
+        if len(self.calls) >= _MOST_CALLS:
+            raise Refused("its functions call each other too often to be looked through")
+        call.number = len(self.calls)
+        self.calls.append(call)
+        for name, node in call.body.nodes.items():
+            called = self._called(node)
+            if called:
+                call.inner[name] = []
+            for function in called:
+                loop: list[set[Aspect]] | None = [] if node.op in LOOPS else None
+                caller, skipped = Value(call, name, 0), CALLS.get(node.op, 0)
+                inner = Call(self._body(function), caller=caller, skipped=skipped, loop=loop)
+                call.inner[name].append(inner)
+                self._enter(inner)
+            if node.op in LOOPS:
+                # The body and the condition of a loop have the same variables.
+                body, condition = call.inner[name]
+                body.loop = condition.loop = [{"value", "contents"} for _ in body.body.arguments]
+                self._loops.append((body, condition))
+
+    def _called(self, node: Any) -> list[str]:
+        if node.op in LOOPS:
+            return [node.attr[name].func.name for name in ("body", "cond")]
+        if node.op in ("If", "StatelessIf"):
+            return [node.attr[name].func.name for name in ("then_branch", "else_branch")]
+        if node.op in ("Case", "StatelessCase"):
+            return [function.name for function in node.attr["branches"].list.func]
+        return [node.attr["f"].func.name] if node.op in CALLS else []
+
+    def _body(self, name: str) -> Body:
+        function = self._functions[name]
+        arguments = [argument.name for argument in function.signature.input_arg]
+        results = [function.ret[result.name] for result in function.signature.output_arg]
+        return Body(function.node_def, arguments, results)
+
+    # What a value hangs on
+
+    def _settle_loops(self) -> None:
+        """Find the variables of loops that hang on shapes alone: all but those that can be seen to vary."""
+        while sum(self._vary(*loop) for loop in self._loops):
+            self._known.clear()
+
+    def _vary(self, body: Call, condition: Call) -> bool:
+        """Take out what varies in a loop, by what is known of the rest; return whether anything did."""
+        if body.caller is None or body.loop is None:
+            return False
+        first = body.caller.call.operands(body.caller.node)
+        ends = self.is_given(Value(condition, *condition.body.result(0)))
+        varied = False
+        for number, aspects in enumerate(body.loop):
+            result = Value(body, *body.body.result(number))
+            for aspect in tuple(aspects):
+                if not (ends and all(self.is_given(each, aspect) for each in (first[number], result))):
+                    aspects.remove(aspect)
+                    varied = True
+        return varied
+
+    def follow(self, value: Value) -> Value:
+        """Return where ``value`` is made: through calls, and through what only hands it on."""
+        while True:
+            call, name, output = value
+            node = value.node
+            if node is None:
+                number = call.body.arguments[name]
+                if call.caller is None or (call.loop is not None and not _is_kept(call, number)):
+                    return value
+                value = call.caller.call.operands(call.caller.node)[number + call.skipped]
+            elif node.op in SAME:
+                value = call.operands(node)[0]
+            elif node.op in LOOPS and _is_kept(call.inner[name][0], output):
+                value = call.operands(node)[output]
+            elif node.op in ("PartitionedCall", "StatefulPartitionedCall"):
+                inner = call.inner[name][0]
+                value = Value(inner, *inner.body.result(output))
+            else:
+                return value
+
+    def is_given(self, value: Value, aspect: Aspect = "value", depth: int = 0) -> bool:
+        """Return whether ``value`` hangs on shapes and constants alone. The value of a list is its length."""
+        value = self.follow(value)
+        if (value, aspect) not in self._known:
+            self._known[value, aspect] = depth < DEEPEST and self._is_given(value, aspect, depth)
+        return self._known[value, aspect]
+
+    def _is_given(self, value: Value, aspect: Aspect, depth: int) -> bool:
+        call, name, output = value
+        node = value.node
+        if node is None:
+            if call.loop is not None:
+                return aspect in call.loop[call.body.arguments[name]]
+            return self._constant_capture(value) is not None
+        if node.op in LOOPS:
+            loop = call.inner[name][0].loop
+            return loop is not None and aspect in loop[output]
+        operands = call.operands(node)
+        if node.op in TAKEN and (node.op != "TensorListPopBack" or output == 1):
+            # What a list holds at a place.
+            needed = [(operands[0], "contents"), (operands[0], "value")]
+            if node.op == "TensorListGetItem":
+                needed.append((operands[1], "value"))
+        elif aspect == "contents":
+            if node.op not in CONTENTS:
+                return False
+            needed = [(operands[number], each) for number, each in CONTENTS[node.op]]
+        elif node.op in OF_SHAPES:
+            return True
+        elif node.op in LENGTHS:
+            needed = [(operands[number], "value") for number in LENGTHS[node.op]]
+        elif node.op in CHEAP:
+            needed = [(operand, "value") for operand in operands]
+        else:
+            return False
+        return all(self.is_given(operand, each, depth + 1) for operand, each in needed)
+
+    def constant(self, value: Value) -> Any:
+        """Return the array that ``value`` always is, None where that is not seen at once."""
+        import tensorflow as tf
+
+        value = self.follow(value)
+        if value in self._constants:
+            return self._constants[value]
+        node = value.node
+        if node is None:
+            captured = self._constant_capture(value)
+            return None if captured is None else captured.numpy()
+        if node.op == "Const":
+            return tf.make_ndarray(node.attr["value"].tensor)
+        if node.op == "StridedSlice" and node.attr["shrink_axis_mask"].i == 1:
+            # One dimension of a shape.
+            whole, begin = (self.constant(operand) for operand in value.call.operands(node)[:2])
+            if whole is not None and begin is not None and whole.ndim == begin.size == 1:
+                return whole[begin[0]]
+        return self._constant_of_shape(value)
+
+    def _constant_of_shape(self, value: Value) -> Any:
+        """Return the array that an operation gives which looks at shapes only, None where they are open."""
+        import numpy as np
+
+        node = value.node
+        if node.op not in ("Shape", "ShapeN", "Size", "Rank", "VariableShape"):
+            return None
+        operand = value.call.operands(node)[value.output]
+        shape = self.shape(operand)
+        if shape is None or (node.op != "Rank" and None in shape):
+            return None
+        result: Any = {"Rank": len(shape), "Size": math.prod(n or 0 for n in shape)}.get(node.op, shape)
+        return np.array(result, np.int64 if node.attr["out_type"].type == _INT64 else np.int32)
+
+    def _constant_capture(self, value: Value) -> Any:
+        import tensorflow as tf
+
+        captured = self._capture(value)
+        is_plain = captured is not None and captured.dtype not in (tf.resource, tf.variant)
+        return captured if is_plain else None
+
+    def _capture(self, value: Value) -> Any:
+        """Return what the step captures as the argument ``value``, None where that is the batch's."""
+        if value.call.caller is not None:
+            return None
+        number = value.call.body.arguments[value.name]
+        return None if number < self.fed else self.captured[number - self.fed]
+
+    def argument(self, number: int) -> Value:
+        """Return argument ``number`` of the step as a value."""
+        return Value(self.calls[0], self._inputs[number].op.name, 0)
+
+    def learn(self, value: Value, shape: list[int | None], constant: Any) -> None:
+        """Keep the ``shape`` of ``value``, and what it always is, for the batches of one signature."""
+        self._shapes[self.follow(value)] = shape
+        if constant is not None:
+            self._constants[self.follow(value)] = constant
+
+    def shape(self, value: Value) -> list[int | None] | None:
+        """Return the shape of ``value`` as traced, or of the variable that it is; None where unknown."""
+        value = self.follow(value)
+        if value in self._shapes:
+            return self._shapes[value]
+        node = value.node
+        if node is not None and node.op == "ReadVariableOp":
+            return self.shape(value.call.operands(node)[0])
+        if value.call.caller is not None:
+            return None
+        if node is not None:
+            shape = self.graph.get_operation_by_name(value.name).outputs[value.output].shape
+        else:
+            variable = self._variables.get(id(self._capture(value)))
+            tensor = self._inputs[value.call.body.arguments[value.name]]
+            shape = tensor.shape if variable is None else variable.shape
+        return None if shape.rank is None else list(shape)
+
+
+def _is_kept(call: Call, number: int) -> bool:
+    """Return whether variable ``number`` of a loop stays as it came; ``call`` is a function of the loop."""
+    body = call.caller.call.inner[call.caller.name][0] if call.caller is not None else call
+    name, _ = body.body.result(number)
+    while name in body.body.nodes and body.body.nodes[name].op in SAME:
+        name, _ = body.body.locate(body.body.nodes[name].input[0])
+    return body.body.arguments.get(name) == number

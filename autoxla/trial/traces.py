@@ -1,0 +1,254 @@
+"""Functions over a batch, made out of the graph that plain training runs.
+
+Nothing is traced again: the program's Python runs as often as without autoxla, and what it read at the
+first trace stays as it was. A graph is imported into a new function, with other tensors in the place of
+some of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_LOOPS = ("While", "StatelessWhile")
+_FETCH = "IteratorGetNext"
+
+
+def find_fetch(concrete: Any) -> Any:
+    """Return the operation that takes a batch from the iterator, None where it is not one and only one."""
+    found = [operation for operation in concrete.graph.get_operations() if operation.type == _FETCH]
+    return found[0] if len(found) == 1 else None
+
+
+def cut_behind_fetch(concrete: Any) -> Any:
+    """Return what ``concrete`` does with a batch once it has it, as a function of the batch's tensors.
+
+    Raises ValueError where it does not take one batch and no more.
+    """
+    fetch = find_fetch(concrete)
+    if fetch is None:
+        raise ValueError("the step takes no batch, or several")
+    given = [tensor.name for tensor in fetch.outputs]
+    return _build(concrete, concrete.graph.as_graph_def(), given, list(map(_spec, fetch.outputs)))
+
+
+def without_xla(concrete: Any, count: int) -> Any:
+    """Return ``concrete``, a function of ``count`` tensors that was traced for XLA, as a plain graph."""
+    given = concrete.graph.inputs[:count]
+    specs = list(map(_spec, given))
+    return _build(concrete, concrete.graph.as_graph_def(), [tensor.name for tensor in given], specs)
+
+
+def for_xla(concrete: Any, call: Callable[..., Any], batch: Sequence[Any]) -> Any:
+    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape.
+
+    ``call`` calls the trace with the tensors of a batch.
+    """
+    import tensorflow as tf
+
+    specs = list(map(_spec, batch))
+    settled = _settle_loops(concrete, specs)
+    if settled is not None:
+        given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
+        return _build(concrete, settled, given, specs, jit_compile=True)
+
+    def run_step(*tensors: Any) -> Any:
+        return call(*tensors)
+
+    return tf.function(run_step, jit_compile=True, autograph=False).get_concrete_function(*specs)
+
+
+def _spec(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec(tensor.shape, tensor.dtype)
+
+
+def _build(
+    concrete: Any,
+    definition: Any,
+    given: Sequence[str],
+    specs: Sequence[Any],
+    jit_compile: bool | None = None,
+) -> Any:
+    """Return a function of ``specs`` that does what ``definition``, the graph of ``concrete``, does.
+
+    Its arguments take the place of the tensors ``given``. It captures what ``concrete`` captures.
+    """
+    import tensorflow as tf
+
+    graph, captured = concrete.graph, concrete.captured_inputs
+    captures = [tensor.name for tensor in graph.inputs[len(graph.inputs) - len(captured) :]]
+    replaced = {_node(name) for name in (*given, *(tensor.name for tensor in graph.inputs))}
+    body = _without(definition, replaced)
+    logs = concrete.structured_outputs
+    wanted = [t.name for t in tf.nest.flatten(logs) if tf.is_tensor(t) and _node(t.name) not in replaced]
+    # TensorFlow does not say which of those that it is given no operation takes.
+    taken = {_tensor(name) for node in body.node for name in node.input}
+
+    def run_step(*batch: Any) -> Any:
+        new = tf.compat.v1.get_default_graph()
+        for variable in concrete.variables:
+            new.watch_variable(variable)
+        known = dict(zip((*given, *captures), (*batch, *map(new.capture, captured)), strict=True))
+        mapped = {name: value for name, value in known.items() if name in taken}
+        values = tf.graph_util.import_graph_def(body, input_map=mapped, return_elements=wanted, name="")
+        known.update(zip(wanted, values, strict=True))
+        return tf.nest.map_structure(lambda log: known[log.name] if tf.is_tensor(log) else log, logs)
+
+    function = tf.function(run_step, autograph=False, jit_compile=jit_compile)
+    return function.get_concrete_function(*specs)
+
+
+def _without(definition: Any, names: set[str]) -> Any:
+    """Return the ``GraphDef`` ``definition`` without the nodes of these names."""
+    kept = type(definition)(versions=definition.versions, library=definition.library)
+    for node in definition.node:
+        if node.name in names:
+            continue
+        copy = kept.node.add()
+        copy.CopyFrom(node)
+        copy.input[:] = [name for name in node.input if not name.startswith("^") or name[1:] not in names]
+        # It asks to be where another node is, which may be gone.
+        copy.attr.pop("_class", None)
+    return kept
+
+
+def _node(name: str) -> str:
+    return name.partition(":")[0]
+
+
+def _tensor(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
+# Loops. The gradient of a loop takes what the loop has put into lists. Where a batch's size is open in the
+# trace, shapes are among it, and XLA does not see that they are constants: it cannot compile the gradient.
+# For batches of one shape they are known. So they are written into the gradient's body.
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A shape that a loop keeps for its gradient.
+
+    `loop`: the loop's name. `body`, `source`: its body, a ``FunctionDef``, and the tensor whose shape it is.
+    `gradient`, `argument`: the body of the gradient, and its argument that the shapes come in.
+    """
+
+    loop: str
+    body: Any
+    source: str
+    gradient: Any
+    argument: str
+    dtype: int
+
+
+def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
+    """Return the graph of ``concrete`` for batches of ``specs``, what its loops keep of shapes as constants.
+
+    None where no loop keeps any.
+    """
+    definition = concrete.graph.as_graph_def()
+    kept = list(_find_kept(definition))
+    if not kept:
+        return None
+    given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
+    graph = _build(concrete, definition, given, specs).graph
+    shapes: dict[tuple[str, str], Any] = {}
+    for loop in {each.loop for each in kept}:
+        shapes.update(_infer(graph.get_operation_by_name(loop), [each for each in kept if each.loop == loop]))
+    for each in kept:
+        shape = shapes[each.loop, each.source]
+        if shape.is_fully_defined():
+            _write_constant(each, shape.as_list())
+    _rename(definition, {each.gradient.signature.name for each in kept})
+    return definition
+
+
+def _find_kept(definition: Any) -> Iterator[_Kept]:
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes = {node.name: node for node in definition.node}
+    for taker in definition.node:
+        for number, name in enumerate(taker.input if taker.op in _LOOPS else ()):
+            loop, _, output = name.partition(":")
+            if loop not in nodes or nodes[loop].op not in _LOOPS:
+                continue
+            body = functions[nodes[loop].attr["body"].func.name]
+            gradient = functions[taker.attr["body"].func.name]
+            inner = {node.name: node for node in body.node_def}
+            push = _follow(body.ret[body.signature.output_arg[int(output or 0)].name], inner)
+            value = (
+                _follow(push.input[1], inner)
+                if push is not None and push.op == "TensorListPushBack"
+                else None
+            )
+            if value is not None and value.op == "Shape":
+                argument = gradient.signature.input_arg[number].name
+                yield _Kept(loop, body, value.input[0], gradient, argument, value.attr["out_type"].type)
+
+
+def _follow(name: str, nodes: Mapping[str, Any]) -> Any:
+    """Return the node that gives the tensor ``name``, None for an argument."""
+    node = nodes.get(_node(name))
+    while node is not None and node.op == "Identity":
+        node = nodes.get(_node(node.input[0]))
+    return node
+
+
+def _infer(loop: Any, kept: Sequence[_Kept]) -> dict[tuple[str, str], Any]:
+    """Return the shapes of the sources of ``kept`` in the first round of ``loop``, an operation."""
+    import tensorflow as tf
+
+    convert = importlib.import_module("tensorflow.python.framework.function_def_to_graph")
+    body, flat = convert.function_def_to_graph_def(kept[0].body)
+    arguments = {
+        each.name: tensor for each, tensor in zip(kept[0].body.signature.input_arg, loop.inputs, strict=True)
+    }
+    round_ = _without(body, set(arguments))
+    sources = sorted({each.source for each in kept})
+    names = [_tensor(flat.get(source, source)) for source in sources]
+    used = {_tensor(name) for node in round_.node for name in node.input} | set(names)
+    given = {f"{name}:0": tensor for name, tensor in arguments.items() if f"{name}:0" in used}
+    with loop.graph.as_default():
+        for node in round_.node:
+            # TensorFlow forgets the shape of a list's elements.
+            made = arguments.get(_node(node.input[0])) if node.op == "TensorListGetItem" else None
+            if made is not None and made.op.type == "TensorListFromTensor" and f"{node.name}:0" in used:
+                rows = made.op.inputs[0]
+                given[f"{node.name}:0"] = tf.compat.v1.placeholder(rows.dtype, rows.shape[1:])
+        tensors = tf.graph_util.import_graph_def(round_, input_map=given, return_elements=names)
+    return {(kept[0].loop, source): tensor.shape for source, tensor in zip(sources, tensors, strict=True)}
+
+
+def _write_constant(kept: _Kept, shape: Sequence[int]) -> None:
+    """Let the gradient of ``kept`` take ``shape`` where it takes the last of the list."""
+    import tensorflow as tf
+
+    for pop in list(kept.gradient.node_def):
+        if pop.op != "TensorListPopBack" or pop.input[0] != kept.argument:
+            continue
+        constant = kept.gradient.node_def.add()
+        constant.name, constant.op = f"{pop.name}_shape", "Const"
+        constant.attr["dtype"].type = kept.dtype
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(shape, tf.as_dtype(kept.dtype)))
+        for node in kept.gradient.node_def:
+            for number, name in enumerate(node.input):
+                if name == f"{pop.name}:tensor:0":
+                    node.input[number] = f"{constant.name}:output:0"
+
+
+def _rename(definition: Any, names: set[str]) -> None:
+    """Give the functions of these names new ones: TensorFlow goes on with what it knows by the old ones."""
+    context = importlib.import_module("tensorflow.python.eager.context").context()
+    new = {name: f"{name}_{secrets.token_hex(4)}" for name in names}
+    for node in definition.node:
+        for attribute in ("body",) if node.op in _LOOPS else ():
+            function = node.attr[attribute].func
+            function.name = new.get(function.name, function.name)
+    for function in definition.library.function:
+        if function.signature.name in new:
+            function.signature.name = new[function.signature.name]
+            context.add_function_def(function)
