@@ -15,9 +15,9 @@ import pytest
 from autoxla import report, runtime
 from autoxla.facts import Finding, Place, Settings, Usage
 from autoxla.hooks import boundary
-from autoxla.page import render_page
 from autoxla.policies import decide
 from autoxla.report import as_data
+from autoxla.report.page import render_page
 from autoxla.situation import gather
 
 # Benchmarks are not installed. At the end, so that autoxla is the installed one.

@@ -25,7 +25,7 @@ LAYERS = (
     ("autoxla.places", "autoxla.settings", "autoxla.records"),
     ("autoxla.situation", "autoxla.lookahead", "autoxla.notice"),
     ("autoxla.policies", "autoxla.learned", "autoxla.tuned", "autoxla.compiled"),
-    ("autoxla.planning", "autoxla.story", "autoxla.page", "autoxla.report"),
+    ("autoxla.planning", "autoxla.report"),
     ("autoxla.hooks.notebook", "autoxla.hooks.alias", "autoxla.running"),
     ("autoxla.runtime",),
     ("autoxla.hooks.compile", "autoxla.hooks.distribute", "autoxla.hooks.guards", "autoxla.hooks.notes"),

@@ -18,18 +18,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
-from autoxla.commands.explanation import Explanation, render_html
 from autoxla.commands.programs import BAD_INPUT, as_line, is_left
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Plan, Situation
 from autoxla.notice import printable, say
 from autoxla.planning import Planned, assemble, name_command, subject_from
 from autoxla.records import Record, Store
-from autoxla.report import as_data, page_data, write_page
+from autoxla.report import NoTemplateEngineError, as_data, page_data, write_page
+from autoxla.report.story import Row, Section, finding_lines, situation_data, tell
+from autoxla.report.table import Explanation, render_html
 from autoxla.settings import BadSettingError
 from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import digest, identity
-from autoxla.story import Row, Section, finding_lines, situation_data, tell
 from autoxla.trial.decisions import decisions_folder
 
 USAGE = "usage: python -m autoxla explain [--json] [--html FILE] [--quiet] [PROGRAM [ARGUMENTS]]"
@@ -57,8 +57,8 @@ def main(argv: list[str]) -> int:
     measured = list(_measured_rows(program, planned.situation))
     try:
         _show(options, program, planned, measured)
-    except OSError as error:
-        say(f"AX902 error {options.html}: {error.strerror or error}")
+    except (OSError, NoTemplateEngineError) as error:
+        say(f"AX902 error {options.html}: {getattr(error, 'strerror', None) or error}")
         return 2
     return 2 if any(finding.code in BAD_INPUT for finding in planned.findings) else 0
 

@@ -25,7 +25,7 @@ from autoxla.lookahead import Program, read_program
 from autoxla.notice import headline
 from autoxla.policies import decide
 from autoxla.policies.usage import is_below, summarise
-from autoxla.story import finding_lines
+from autoxla.report.story import finding_lines
 
 FILE = "train.py"
 EXPLAIN, RUN = "python -m autoxla explain", "python -m autoxla"

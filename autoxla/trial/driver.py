@@ -30,7 +30,6 @@ from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_fol
 from autoxla.trial.economics import Prior, fit_costs, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import Dispatch, Executable, Signature, is_supported, sign, synchronise
-from autoxla.trial.dataflow import Refused
 from autoxla.trial.guards import replay
 from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
 from autoxla.trial.steps import Step, count_operations, find_step

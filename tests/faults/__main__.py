@@ -154,7 +154,9 @@ def list_all() -> list[str]:
     apart = (
         "autoxla.commands",
         "autoxla.guide",
-        "autoxla.page",
+        "autoxla.report.page",
+        "autoxla.report.chart",
+        "autoxla.report.table",
         "autoxla.ray",
         "autoxla.launch",
         "autoxla.__main__",

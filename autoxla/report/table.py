@@ -1,4 +1,4 @@
-"""The text of `autoxla.explain`, which notebooks show as tables."""
+"""The text of `autoxla.explain`, which notebooks show as tables. It needs no jinja2."""
 
 from __future__ import annotations
 

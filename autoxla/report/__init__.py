@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import hashlib
 import json
@@ -16,6 +17,7 @@ from types import MappingProxyType
 
 from autoxla import __version__
 from autoxla.facts import Finding, Plan, Situation
+from autoxla.notice import notify
 from autoxla.readers import tensorflow_bool
 
 #: Endings of files that get a page.
@@ -34,6 +36,10 @@ _OWN_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir", "--tf_xla_persistent_cac
 _SWITCH = "TF_USE_LEGACY_KERAS"
 #: How the reports of other workers end.
 _WORKER = re.compile(r"(rank|chief|worker|task)[0-9]+")
+
+
+class NoTemplateEngineError(ImportError):
+    """jinja2 is not installed; the message says what to do."""
 
 
 def as_data(
@@ -106,7 +112,7 @@ def page_data(
     situation: Situation, plan: Plan, data: Mapping[str, object], program: str
 ) -> dict[str, object]:
     """Return ``data``, a report, with what a page tells beside it: the story of the plan, the rules."""
-    from autoxla import story
+    from autoxla.report import story
 
     found = data.get("findings")
     codes = {finding["code"] for finding in found} if isinstance(found, list) else set()
@@ -134,20 +140,32 @@ def write_report(
 ) -> None:
     """Write the report to ``file``, whole or not at all: a page where its name ends in ``.html``.
 
-    Raises OSError where that cannot be.
+    Without jinja2 it is JSON in a file beside that, and a line says so. Raises OSError where that cannot be.
     """
     data = as_data(situation, plan, findings, compiles, faults, trials, left_out)
     if file.suffix.lower() in PAGES:
-        write_page(file, page_data(situation, plan, data, "notebook" if program is None else program))
-    else:
-        write_whole(file, json.dumps(data, indent=2) + "\n")
+        try:
+            write_page(file, page_data(situation, plan, data, "notebook" if program is None else program))
+            return
+        except NoTemplateEngineError as error:
+            file = file.with_name(f"{file.name}.json")
+            _say_once(f"AX902 warning report: {error}; until then it is JSON: {file}")
+    write_whole(file, json.dumps(data, indent=2) + "\n")
 
 
 def write_page(file: Path, data: Mapping[str, object]) -> None:
-    """Write the page of ``data``, as `page_data` gives it. Raises OSError."""
-    from autoxla.page import render_page
-
+    """Write the page of ``data``, as `page_data` gives it. Raises OSError or `NoTemplateEngineError`."""
+    try:
+        from autoxla.report.page import render_page
+    except ImportError as error:
+        if error.name not in ("jinja2", "markupsafe"):
+            raise
+        raise NoTemplateEngineError("a page needs jinja2: pip install 'autoxla-runtime[report]'") from None
     write_whole(file, render_page(data, time.strftime("%Y-%m-%d %H:%M:%S %z")))
+
+
+#: A report is written many times in a process.
+_say_once = functools.cache(notify)
 
 
 def write_whole(file: Path, text: str) -> None:

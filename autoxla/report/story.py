@@ -79,7 +79,10 @@ def plan_rows(plan: Plan) -> Iterator[Row]:
     for alias, target in plan.alias.items():
         yield f"import {alias}", f"gives {target}"
     for setting in plan.settings:
-        yield _assignment(setting), f"{_previous(setting)}, because {', '.join(setting.because)}"
+        yield (
+            assignment(setting.variable, setting.value),
+            f"{_previous(setting)}, because {', '.join(setting.because)}",
+        )
     if not plan.settings:
         yield "variables", "none is set or changed"
 
@@ -155,8 +158,9 @@ def _generation(keras: int) -> str:
     return f"Keras {keras}" if keras else "not used"
 
 
-def _assignment(setting: Setting) -> str:
-    return f"unset {setting.variable}" if setting.value is None else f"{setting.variable}={setting.value}"
+def assignment(variable: str, value: str | None) -> str:
+    """Return a setting as it would be written in a shell, more or less."""
+    return f"unset {variable}" if value is None else f"{variable}={value}"
 
 
 def _previous(setting: Setting) -> str:
@@ -165,7 +169,7 @@ def _previous(setting: Setting) -> str:
 
 def _deeds(situation: Situation, plan: Plan) -> list[str]:
     """Return what ``plan`` does to a process, in words that can be compared."""
-    deeds = [_assignment(setting) for setting in plan.settings]
+    deeds = [assignment(setting.variable, setting.value) for setting in plan.settings]
     if plan.jit_compile is not None:
         deeds.append(f"jit_compile={plan.jit_compile} where none is given")
     deeds += [f"import {name} before keras" for name in plan.import_first]
