@@ -16,6 +16,7 @@ left alone, and so is code that runs a module without its loader's ``exec_module
 of a spec that was found but not executed has no callbacks.
 """
 
+import os
 import sys
 from _thread import get_ident
 
@@ -139,6 +140,15 @@ class AutoxlaFinder:
         """Return those of ``names`` that were loaded from a file without this finder's doing."""
         present = [name for name in names if name not in self.seen and name in sys.modules]
         return tuple(name for name in present if _is_loaded(sys.modules[name], name))
+
+    def after_fork(self) -> None:
+        """Stand aside in a forked child where another thread of the parent was importing a watched module.
+
+        What that thread had locked stays locked in the child, autoxla's own modules among it.
+        """
+        if any(thread != get_ident() for thread in self.executing.values()):
+            self.watched.clear()
+        self.executing.clear()
 
     def _list_behind(self) -> "list[Any]":
         finders = list(sys.meta_path)
@@ -416,6 +426,7 @@ _OWN_CODE = {
 
 #: The finder of this process.
 FINDER = AutoxlaFinder()
+os.register_at_fork(after_in_child=FINDER.after_fork)
 
 
 def install() -> None:
