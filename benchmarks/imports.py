@@ -61,12 +61,8 @@ def timed(function):
             depth -= 1
             own += 0.0 if depth else time.process_time() - begin
     return run
-wake = autoxla.wake
-def wake_timed():
-    finder, autoxla.wake = wake(), wake
-    type(finder).call = timed(type(finder).call)
-    return finder
-autoxla.wake = timed(wake_timed)
+from autoxla.hooks import finder
+finder._call = timed(finder._call)
 """
 END = """\
 times = time.perf_counter() - clock, time.process_time() - processor

@@ -29,7 +29,7 @@ finders = [type(f).__name__ for f in sys.meta_path]
 custom = sys.modules.get("sitecustomize")
 spec = getattr(custom, "__spec__", None)
 print(json.dumps(dict(
-    active=finders.count("DormantFinder"), first=finders[0], modules=modules, path=sys.path,
+    active=finders.count("AutoxlaFinder"), first=finders[0], modules=modules, path=sys.path,
     custom=custom and sorted(vars(custom)), file=getattr(custom, "__file__", None),
     spec=spec and [spec.name, spec.origin, spec.cached, spec.parent, type(spec.loader).__name__],
     loader=type(getattr(custom, "__loader__", None)).__name__,

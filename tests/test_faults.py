@@ -21,7 +21,7 @@ REAL = (
     ("keras, auto", "autoxla.runtime:Runtime.begin"),
     ("keras, auto", "autoxla.policies.decision:decide"),
     ("keras, auto", "autoxla.runtime:Runtime.add_compile"),
-    ("keras, auto", "autoxla.hooks.execution:begin"),
+    ("keras, auto", "autoxla.hooks.finder:AutoxlaFinder.begin"),
     ("keras, auto", "autoxla.hooks.wrapping:wrap"),
     ("keras, error", "autoxla.hooks.notes:find_note"),
     ("keras, error", "autoxla.hooks.wrapping:leave_no_frame"),

@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from floods import imports, page, records, steps, threads
 from floods.turns import OURS, PLAIN
+from programs import run_code
 
 #: Blocks of Python's allocator that may be kept by a thousand imports, and by 10,000 steps: the samples of
 #: a trial are bounded, but not after so few steps. One object a step would be 10,000.
@@ -114,6 +115,61 @@ def test_autoxla_in_the_midst_of_such_imports(tmp_path: Path) -> None:
     assert sum(found[OURS].values()) == arrangement.times
     wrong = found[OURS].keys() - found[PLAIN].keys() - {threads.RIGHT}
     assert all(end.startswith("a thread failed") for end in wrong)
+
+
+HALF = {
+    "keras.py": """\
+main = __import__("__main__")
+main.keras_begins.set()
+main.tensorflow_begins.wait(10)
+import tensorflow
+layers = 1
+""",
+    "tensorflow.py": """\
+import time
+main = __import__("__main__")
+main.tensorflow_begins.set()
+main.keras_begins.wait(10)
+time.sleep(0.3)
+import keras
+keras.layers
+""",
+}
+#: Begins each at the same time, in a thread; each needs the other.
+IMPORT_BOTH = """\
+import autoxla, sys, threading
+keras_begins, tensorflow_begins = threading.Event(), threading.Event()
+{first}
+threads = [threading.Thread(target=__import__, args=(name,)) for name in ("keras", "tensorflow")]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(hasattr(sys.modules["keras"], "layers"), "tensorflow" in sys.modules)
+"""
+REMEDY = "keras_begins.set(), tensorflow_begins.set()\nimport tensorflow, keras"
+
+
+def test_the_error_of_such_threads_has_a_note_whose_remedy_works(tmp_path: Path) -> None:
+    for name, code in HALF.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    plain = run_code(IMPORT_BOTH.format(first=""), tmp_path, AUTOXLA="off")
+    hinted = run_code(IMPORT_BOTH.format(first=""), tmp_path)
+    assert hinted.out == plain.out == "True False\n"
+    assert "partially initialized module 'keras' has no attribute 'layers'" in hinted.err
+    assert "AX179 Threads imported TensorFlow and Keras at the same time" in hinted.err
+    assert "AX179" not in plain.err
+    cured = run_code(IMPORT_BOTH.format(first=REMEDY), tmp_path)
+    assert (cured.status, cured.out, cured.err) == (0, "True True\n", "")
+
+
+def test_one_thread_that_imports_half_a_module_gets_no_such_note(tmp_path: Path) -> None:
+    """As where a file of the program has the name of the package."""
+    (tmp_path / "keras.py").write_text("import keras\nkeras.layers\n", encoding="utf-8")
+    code = "import autoxla, threading\nthreading.Thread(target=__import__, args=('keras',)).start()\n"
+    outcome = run_code(code, tmp_path)
+    assert "partially initialized module 'keras'" in outcome.err
+    assert "AX179" not in outcome.err
 
 
 # --- the page ----------------------------------------------------------------------------------

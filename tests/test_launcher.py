@@ -72,8 +72,8 @@ def read_names():
 STREAM = "closed", "encoding", "errors", "line_buffering", "write_through"
 finders = [getattr(f, "__name__", type(f).__name__) for f in sys.meta_path]
 print(json.dumps(dict(
-    active="DormantFinder" in finders,
-    finders=[f for f in finders if f != "DormantFinder"],
+    active="AutoxlaFinder" in finders,
+    finders=[f for f in finders if f != "AutoxlaFinder"],
     modules=[m for m in modules if m.partition(".")[0] != "autoxla" and m != "atexit"],
     cache=[p for p in cache if "autoxla" not in p.split(os.sep) or p.endswith("private")],
     environ={k: v for k, v in os.environ.items() if not k.startswith("AUTOXLA")},

@@ -20,7 +20,7 @@ PACKAGE = Path(autoxla.__file__).parent
 #: From the bottom to the top: what is in one line may import its own line and all above it here. Of several
 #: prefixes the longest counts. `docs/architecture.md` says what each is.
 LAYERS = (
-    ("autoxla.hooks.finder", "autoxla.hooks.boundary", "autoxla.hooks.execution", "autoxla.hooks"),
+    ("autoxla.hooks.finder", "autoxla.hooks.boundary", "autoxla.hooks"),
     ("autoxla.facts", "autoxla.readers", "autoxla.hooks.targets", "autoxla.hooks.wrapping"),
     ("autoxla.places", "autoxla.settings", "autoxla.records"),
     ("autoxla.situation", "autoxla.lookahead", "autoxla.notice"),
@@ -35,11 +35,6 @@ LAYERS = (
     ("autoxla.ray", "autoxla.__main__"),
     ("autoxla",),
 )
-#: A room that asks a higher one by its name, since only the call tells whether it is needed.
-UPWARD = {
-    # The finder's own package shows it, and the finder starts the rest.
-    ("autoxla.hooks.finder", "autoxla.hooks.execution"),
-}
 #: Modules that may read or write ``os.environ`` themselves, and why.
 ENVIRONMENT = {
     "autoxla": "starts with the interpreter, before any other module of ours is there",
@@ -92,15 +87,14 @@ def _names_in(node: ast.AST) -> Iterator[str]:
 
 def test_there_is_no_circle() -> None:
     graph = {module: imports_of(module) for module in MODULES}
-    allowed = {(low, high) for low, high in UPWARD}
-    sorter = TopologicalSorter({m: {n for n in found if (m, n) not in allowed} for m, found in graph.items()})
+    sorter = TopologicalSorter(graph)
     assert len(list(sorter.static_order())) == len(MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_room_imports_no_higher_one(module: str) -> None:
     higher = {name for name in imports_of(module) if layer_of(name) > layer_of(module)}
-    assert {name for name in higher if (module, name) not in UPWARD} == set()
+    assert higher == set()
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -177,7 +177,7 @@ import sys
 finders = [type(finder).__name__ for finder in sys.meta_path]
 callbacks = get_ipython().events.callbacks
 ours = [c for name in ("pre_run_cell", "post_run_cell") for c in callbacks[name] if "autoxla" in repr(c)]
-print(len([name for name in finders if name in ("DormantFinder", "AutoxlaFinder")]), len(ours))
+print(len([name for name in finders if name == "AutoxlaFinder"]), len(ours))
 """
 
 

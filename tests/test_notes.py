@@ -166,6 +166,10 @@ class NotFoundError(OpError):
     """Named as TensorFlow's."""
 
 
+class _DeadlockError(RuntimeError):
+    """Named as the import system's."""
+
+
 class FatalTypeError(Exception):
     """Named as keras_tuner's."""
 
@@ -207,6 +211,7 @@ TOLD = [
     ("AX177", AttributeError("partially initialized module 'keras' has no attribute 'src' (most likely due "
       "to a circular import)")),
     ("AX178", AttributeError("module 'keras' has no attribute '__version__'")),
+    ("AX179", _DeadlockError("deadlock detected by _ModuleLock('keras.src.models') at 140234")),
     ("AX180", NotFoundError("libimf.so: cannot open shared object file: No such file or directory")),
     ("AX180", ImportError("libmkl_sycl_blas.so.4: cannot open shared object file: No such file")),
     ("AX180", OSError("libsycl.so.8: cannot open shared object file: No such file or directory")),
@@ -240,6 +245,8 @@ OTHERS = [
     AttributeError("'LinearSVC' object has no attribute 'predict_proba'"),
     OSError("libfoo.so.1: cannot open shared object file: No such file or directory"),
     RuntimeError("out of memory"),
+    KeyError("Registering two gradient with name 'ReduceDataset'!"),
+    AttributeError("module 'tensorflow.python.data' has no attribute 'DatasetV2'"),
     KeyboardInterrupt(),
     SystemExit(1),
     KeyError("Keras cannot be imported. Check that it is installed."),

@@ -30,7 +30,7 @@ TASKS = (
 def look():
     import os, sys
     # Others may stand in front, such as the one of setuptools.
-    finder = next((n for n in (type(f).__name__ for f in sys.meta_path) if n == "DormantFinder"), "none")
+    finder = next((n for n in (type(f).__name__ for f in sys.meta_path) if n == "AutoxlaFinder"), "none")
     first = os.environ.get("TF_USE_LEGACY_KERAS")
     import keras  # the empty one beside the driver: only the plan is of interest
     import autoxla
@@ -153,7 +153,7 @@ def test_tasks_and_actors_are_configured_first(
     outcome = drive(python, folder, TASKS, ray_variables | {"PYTHONPATH": path})
     driver, found, child = outcome.last
     memory = json.dumps({"TF_USE_LEGACY_KERAS": [None, "1"]})
-    assert [entry[1:] for entry in found] == [["DormantFinder", "1", "1", "1", memory, []]] * 3
+    assert [entry[1:] for entry in found] == [["AutoxlaFinder", "1", "1", "1", memory, []]] * 3
     assert driver not in {entry[0] for entry in found}
     assert found[0][0] != found[1][0]
     # Another program below a worker is planned for itself.

@@ -49,8 +49,7 @@ _MARKER_TEXT = f"{SIGNATURE}Written by {COMMAND} enable, taken away by {COMMAND}
 _LIMIT = 10.0
 _PACKAGE = Path(PRIVATE).parent.parent
 _EXAMPLE = b'"""Activates autoxla in every Python process'
-_FINDERS = ("DormantFinder", "AutoxlaFinder")
-_PROBE = f"import sys; print(any(type(f).__name__ in {_FINDERS} for f in sys.meta_path))"
+_PROBE = "import sys; print(any(type(f).__name__ == 'AutoxlaFinder' for f in sys.meta_path))"
 
 #: What the start files of this release hold.
 _STARTERS = {"autoxla.pth": b'exec("try: import autoxla\\n', "autoxla.start": b"_autoxla_start:start"}

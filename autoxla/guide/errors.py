@@ -368,6 +368,16 @@ KNOWN: Mapping[str, Known] = {
         "AttributeError: module 'keras' has no attribute 'layers'",
         _IMPORT,
     ),
+    "AX179": Known(
+        "TensorFlow and Keras imported by several threads at once",
+        "TensorFlow imports Keras and Keras imports TensorFlow. In one thread the import system knows what "
+        "is under way; two threads that begin at both ends wait for each other, and one of them goes on with "
+        "half a package. It depends on timing which error that is, and whether there is one.",
+        "import threading\n\nfor name in ('keras', 'tensorflow'):\n"
+        "    threading.Thread(target=__import__, args=(name,)).start()",
+        "_DeadlockError: deadlock detected by _ModuleLock('keras.src') at 140234",
+        _IMPORT,
+    ),
     "AX180": Known(
         "oneAPI's libraries are not found",
         "Intel's plug-in links against libraries of oneAPI that are not part of its wheel. The dynamic "

@@ -6,11 +6,6 @@
 Only the finder is loaded with this package; the wrappers load when their target does.
 """
 
-import sys
-
 from autoxla.hooks.finder import AutoxlaFinder, before_import, on_import, uninstall
 
 __all__ = ["AutoxlaFinder", "before_import", "on_import", "uninstall"]
-
-# By no import: a thread that is only just importing autoxla may wait for this one.
-sys.modules["autoxla"].wake()

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-# By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
-is_of_a_signal = sys.modules["autoxla"].is_of_a_signal
 #: How many faults are kept: one may come again at each step, or at each import.
 MOST = 100
 
@@ -62,6 +60,18 @@ def note_fault(where: str, error: Exception) -> None:
     say(where, error, first=len(FAULTS.kept) == 1)
     # Kept until the process ends, and with the traceback all that its frames refer to.
     error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+def is_of_a_signal(error: Exception) -> bool:
+    """Return whether a handler of a signal raised ``error`` in the midst of our code: it is the program's."""
+    signal = sys.modules.get("signal")
+    if signal is None:
+        return False
+    codes = {getattr(signal.getsignal(each), "__code__", None) for each in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None
 
 
 def say(where: str, error: Exception, *, first: bool) -> None:

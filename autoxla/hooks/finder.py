@@ -1,39 +1,36 @@
-"""The import finder: names and callbacks, nothing else.
+"""The import finder: calls back before and after watched modules execute, without being seen.
 
-It answers for watched names only, and answers with the very spec that the finders behind it
-found. How it learns when the module executes is in `autoxla.hooks.execution`, which loads with
-the first watched import.
+`AutoxlaFinder` stands first on ``sys.meta_path``. It finds nothing by itself: for a watched name it asks
+the finders behind it and hands on the very spec that they found. To learn when the module executes it
+shadows ``exec_module`` on the loader *instance* until that method is called, so no foreign loader is ever
+in ``__spec__`` or ``__loader__``. Where that cannot be, a `ChainedLoader` stands before the real loader
+until the module executes. A module that nobody has, and that has callbacks for this, is found with a
+`MissingLoader`, which asks them.
 
-Known limits: a finder that somebody puts in front of this one and that finds a watched module
-hides the import from it (noticed by `AutoxlaFinder.bypassed`); a loader that offers only the
-deprecated ``load_module`` is left alone, and so is code that runs a module without its loader's
-``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
-Where Python 3.10 shows importlib's frames in a traceback (after ``importlib.import_module``), it
-shows one more. Under a watched module's body the stack is one frame deeper.
+CPython holds its import lock during a search. So a search imports nothing: a module that another thread
+is just importing, and that needs the lock for its own imports, would never be finished. All that a search
+needs is in this file, which loads at interpreter start and imports only what is built in.
 
-Loaded at interpreter start, so it imports ``sys`` only, and is short: ``typing``, ``functools`` or
-``importlib.machinery`` would each cost more than all the rest, and so would what it leaves for later.
+Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module`` is
+left alone, and so is code that runs a module without its loader's ``exec_module`` (``runpy``). A deep copy
+of a spec that was found but not executed has no callbacks.
 """
 
+import os
 import sys
-
-from autoxla.hooks.boundary import attempt, note_fault
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
-    Argument = TypeVar("Argument")
     Result = TypeVar("Result")
     Callback = Callable[[ModuleType], object]
     MissingCallback = Callable[[str], "ModuleSpec | None"]
-
-
-# By no import: that would wait for a thread that is only just importing autoxla and may wait for this one.
-Unlocked = sys.modules["autoxla"].Unlocked
 
 
 class Watch:
@@ -49,33 +46,47 @@ class Watch:
 
 
 class AutoxlaFinder:
-    """A ``sys.meta_path`` finder that calls back before and after watched modules execute.
-
-    It never finds anything by itself: it asks the finders behind it, with the same arguments,
-    and hands on what they found.
-    """
+    """A ``sys.meta_path`` finder that calls back before and after watched modules execute."""
 
     def __init__(self) -> None:
         self.watched: dict[str, Watch] = {}
+        #: The watched names that executed, or began to load before the finder came.
         self.seen: set[str] = set()
-        self.searching: set[tuple[str, int]] = set()
+        #: Whether two threads executed watched modules at the same time; it explains errors of both.
+        self.overlapped = False
+        self.executing: dict[str, int] = {}
+        self._searching: set[tuple[str, int]] = set()
 
     def find_spec(
         self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        """Return the spec that the finders behind this one have for a watched name, else None."""
+        """Return the spec that the finders behind this one have for a watched name, else None.
+
+        Raises what they raise.
+        """
         if fullname not in self.watched:
             return None
-        try:
-            execution = _load_execution()
-        except Exception as error:  # noqa: BLE001  the package was taken away, say; the program runs on
-            note_fault(f"search for {fullname}", error)
+        # A finder behind may itself search for the name from the start. Threads search on their own.
+        search = fullname, get_ident()
+        if search in self._searching:
             return None
+        self._searching.add(search)
+        spec: ModuleSpec | None = None
         try:
-            spec: ModuleSpec | None = execution.find(self, fullname, path, target)
+            for other in self._list_behind():
+                find_spec = getattr(other, "find_spec", None)
+                spec = None if find_spec is None else find_spec(fullname, path, target)
+                if spec is not None:
+                    break
         except BaseException as error:
-            attempt(f"search for {fullname}", execution.drop_own_frames, error)
+            _drop_own_frames(error)
             raise
+        finally:
+            self._searching.discard(search)
+        if spec is None:
+            return _attempt(f"search for {fullname}", self._stand_in, fullname)
+        # Whatever the loader is made of, the import goes on.
+        _attempt(f"hook on {fullname}", self.attach, spec)
         return spec
 
     def invalidate_caches(self) -> None:
@@ -83,55 +94,352 @@ class AutoxlaFinder:
 
     def watch(self, name: str) -> Watch:
         """Return the callbacks of ``name``, watching it from now on."""
-        if name not in self.watched:
-            self.watched[name] = Watch()
-            if name in sys.modules:
-                attempt(f"hook on {name}", _load_execution().attach_unloaded, self, name, sys.modules[name])
-        return self.watched[name]
+        return self.watched.setdefault(name, Watch())
+
+    def attach(self, spec: "ModuleSpec") -> None:
+        """Make the execution of ``spec`` call back."""
+        loader = _inside_lazy(spec.loader)
+        if self._shadow(spec.name, loader) or loader is not spec.loader:
+            return
+        # Seen by others as long as the module does not execute, so only where it is about to.
+        if hasattr(loader, "exec_module") and _is_importing(spec.name):
+            spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment, arg-type]
+
+    def begin(self, name: str, module: "ModuleType") -> bool:
+        """Run the callbacks due before ``module`` executes; return whether it still has to.
+
+        A callback may import another package that in turn imports this one anew (it takes the
+        module out of ``sys.modules`` for that), or put another module in its place. Then
+        ``sys.modules`` holds the module that counts, the import system reads it from there, and
+        executing ours would run its body twice.
+        """
+        self.seen.add(name)
+        thread = self.executing[name] = get_ident()
+        if any(other != thread for other in tuple(self.executing.values())):
+            self.overlapped = True
+        watch = self.watched.get(name, Watch())
+        ended = watch.ended
+        registered = sys.modules.get(name) is module
+        for callback in tuple(watch.before):
+            _call(callback, name, module)
+            if registered and sys.modules.setdefault(name, module) is not module:
+                _adopt(name, module, sys.modules[name])
+                if watch.ended == ended:
+                    self.end(name, module)
+                return False
+        return True
+
+    def end(self, name: str, module: "ModuleType") -> None:
+        """Run the callbacks due after ``module`` executed, with the module that replaced it if any."""
+        watch = self.watched.get(name, Watch())
+        watch.ended += 1
+        for callback in tuple(watch.after):
+            _call(callback, name, sys.modules.get(name, module))
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
         """Return those of ``names`` that were loaded from a file without this finder's doing."""
         present = [name for name in names if name not in self.seen and name in sys.modules]
-        return tuple(name for name in present if _load_execution().is_loaded(sys.modules[name], name))
+        return tuple(name for name in present if _is_loaded(sys.modules[name], name))
 
-    def call(
-        self, callback: "Callable[[Argument], Result]", name: str, argument: "Argument"
-    ) -> "Result | None":
-        """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
-        return attempt(f"callback for {name}", callback, argument)
+    def after_fork(self) -> None:
+        """Stand aside in a forked child where another thread of the parent was importing a watched module.
+
+        What that thread had locked stays locked in the child, autoxla's own modules among it.
+        """
+        if any(thread != get_ident() for thread in self.executing.values()):
+            self.watched.clear()
+        self.executing.clear()
+
+    def _list_behind(self) -> "list[Any]":
+        finders = list(sys.meta_path)
+        return finders[finders.index(self) + 1 :] if self in finders else finders
+
+    def _stand_in(self, name: str) -> "ModuleSpec | None":
+        # A bare search is a question whether the module is there, which it is not.
+        if not self.watched.get(name, Watch()).missing or not _is_importing(name):
+            return None
+        spec: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, MissingLoader(self))
+        return spec
+
+    def _shadow(self, name: str, loader: "Loader | None") -> bool:
+        """Shadow ``exec_module`` of ``loader``; return False where it has none or does not allow that."""
+        if loader is None or isinstance(loader, type) or not hasattr(loader, "exec_module"):
+            return False
+        if not hasattr(loader, "__dict__"):
+            return False
+        shadow = vars(loader).get("exec_module")
+        if not isinstance(shadow, ExecShadow):
+            shadow = ExecShadow(self, loader)
+        shadow.pending.add(name)
+        try:
+            loader.exec_module = shadow  # type: ignore[method-assign]
+        except (AttributeError, TypeError):
+            return False
+        return True
 
 
-def _load_execution() -> "ModuleType":
-    with Unlocked():
-        from autoxla.hooks import execution
-    return execution
+class ExecShadow:
+    """Stands in for ``exec_module`` on a loader instance until a pending module executes.
+
+    One shadow serves all pending modules of a loader, because some loaders (``zipimporter``)
+    are shared. It compares and pickles as the loader's own method, so that a spec which was found
+    but not yet executed does so, too, and needs no autoxla where it is unpickled.
+    """
+
+    def __init__(self, finder: AutoxlaFinder, loader: "Loader") -> None:
+        self.finder = finder
+        self.loader = loader
+        self.original = loader.exec_module
+        self.own = vars(loader).get("exec_module")  # somebody else's shadow, put back afterwards
+        self.pending: set[str] = set()
+
+    def __call__(self, module: "ModuleType") -> None:
+        """Execute ``module``, between the callbacks if it is pending."""
+        name = _find_name(module)
+        try:
+            if not _attempt(f"hook on {name}", self.release, name):
+                self.original(module)
+            elif _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
+                self.original(module)
+                _attempt(f"end of {name}", self.finder.end, name, module)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
+        finally:
+            self.finder.executing.pop(name, None)
+
+    def __reduce__(self) -> "tuple[object, ...]":
+        return getattr, (self.loader, "exec_module")
+
+    def __eq__(self, other: object) -> bool:
+        return _function_of(self) == _function_of(other)
+
+    def __hash__(self) -> int:
+        return hash(_function_of(self))
+
+    def release(self, name: str) -> bool:
+        """Take ``name`` off the pending ones, return whether it was; after the last uncover the loader."""
+        if name not in self.pending:
+            return False
+        self.pending.discard(name)
+        if not self.pending and vars(self.loader).get("exec_module") is self:
+            self._uncover()
+        return True
+
+    def _uncover(self) -> None:
+        # Without a lock, which a fork could leave locked: so all of it may happen twice at once.
+        if self.own is None:
+            vars(self.loader).pop("exec_module", None)
+        else:
+            self.loader.exec_module = self.own  # type: ignore[method-assign]
+        if self.pending:  # another thread has found a module with this loader meanwhile
+            self.loader.exec_module = self  # type: ignore[method-assign]
 
 
-# CPython leaves frames of files with such names out of tracebacks and of ``stacklevel`` in warnings.
-AutoxlaFinder.find_spec.__code__ = AutoxlaFinder.find_spec.__code__.replace(
-    co_filename="<frozen importlib._bootstrap_external>"
-)
+class ChainedLoader:
+    """Stands before a loader that cannot be shadowed: a class, or an instance that takes no attributes.
 
-_finder = AutoxlaFinder()
+    The module gets its real loader back before its body runs.
+    """
+
+    def __init__(self, finder: AutoxlaFinder, loader: "Loader") -> None:
+        self.finder = finder
+        self.loader = loader
+
+    def __getattr__(self, name: str) -> "object":
+        return getattr(self.loader, name)
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        """Let the real loader create the module."""
+        try:
+            create = getattr(self.loader, "create_module", None)
+            return None if create is None else create(spec)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Give ``module`` its real loader back, then execute it between the callbacks."""
+        name = _find_name(module)
+        try:
+            module.__loader__ = self.loader
+            if module.__spec__ is not None:
+                module.__spec__.loader = self.loader
+            if _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
+                self.loader.exec_module(module)
+                _attempt(f"end of {name}", self.finder.end, name, module)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
+        finally:
+            self.finder.executing.pop(name, None)
 
 
-def install(index: int = 0) -> AutoxlaFinder:
-    """Put the finder on ``sys.meta_path`` unless it is there; return it."""
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(index, _finder)
-    return _finder
+class MissingLoader:
+    """Stands for a module that no finder has, until the callbacks for that were asked.
+
+    They are asked here and not in the search, since they may import.
+    """
+
+    def __init__(self, finder: AutoxlaFinder) -> None:
+        self.finder = finder
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        """Let ``spec`` be what a callback answers. Raises ModuleNotFoundError where none does."""
+        try:
+            found = self._ask(spec.name)
+            if found is None:
+                raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
+            vars(spec).update(vars(found))
+            create = getattr(found.loader, "create_module", None)
+            module: ModuleType | None = None if create is None else create(spec)
+        except BaseException as error:
+            _drop_own_frames(error)
+            raise
+        _attempt(f"hook on {spec.name}", self.finder.attach, spec)
+        return module
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Do nothing: the import system calls it on the loader of the answer."""
+
+    def _ask(self, name: str) -> "ModuleSpec | None":
+        for callback in tuple(self.finder.watched.get(name, Watch()).missing):
+            spec = _call(callback, name, name)
+            if spec is not None:
+                return spec
+        return None
 
 
-def current() -> AutoxlaFinder:
-    """Return the finder of this process."""
-    return _finder
+def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
+    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None."""
+    try:
+        return function(*arguments)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
+        fault = error
+    try:
+        from autoxla.hooks import boundary
+    except Exception:  # noqa: BLE001  autoxla was taken away while the program runs
+        return None
+    boundary.note_fault(where, fault)
+    return None
+
+
+def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
+    """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
+    return _attempt(f"callback for {name}", callback, argument)
+
+
+def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
+    """Fill ``module`` with what ``current``, which took its place, consists of.
+
+    Another thread may have taken it out of ``sys.modules`` before and waits for it to be imported.
+    A lazily loaded one is what its users hold, so that one stays.
+    """
+    is_lazy = isinstance(getattr(_spec_of(module), "loader_state", None), dict)
+    vars(module).update(vars(current))
+    if is_lazy:
+        sys.modules[name] = module
+
+
+def _inside_lazy(loader: "Loader | None") -> "Loader | None":
+    # A LazyLoader executes nothing when it is asked to; the loader inside it does, later.
+    util = sys.modules.get("importlib.util")
+    if util is not None and isinstance(loader, util.LazyLoader):
+        inner: Loader = loader.loader
+        return inner
+    return loader
+
+
+def _is_importing(name: str) -> bool:
+    """Return whether ``name`` is searched for an import, not for a bare `find_spec`.
+
+    Some finders in front of ours (wrapt's) make a bare search while the import system asks them.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        asker = frame.f_back.f_code.co_name
+        if frame.f_code.co_name == "_find_spec" and asker in ("_find_and_load_unlocked", "reload"):
+            return bool(frame.f_locals.get("name") == name)
+        frame = frame.f_back
+    return False
+
+
+def _find_name(module: "ModuleType") -> str:
+    """Return the name under which ``module`` is imported; ``runpy`` gives it another one."""
+    return getattr(_spec_of(module), "name", None) or module.__name__
+
+
+def _spec_of(module: object) -> "ModuleSpec | None":
+    try:
+        # Not getattr: that makes a lazily loaded module execute.
+        spec: ModuleSpec | None = object.__getattribute__(module, "__spec__")
+    except AttributeError:
+        return None
+    return spec
+
+
+def _is_unloaded(module: object) -> bool:
+    """Return whether ``module`` will be loaded when it is first used (``importlib.util.LazyLoader``)."""
+    util = sys.modules.get("importlib.util")
+    return util is not None and issubclass(type(module), util._LazyModule)
+
+
+def _is_starting(module: object) -> bool:
+    return bool(getattr(_spec_of(module), "_initializing", False))
+
+
+def _has_begun(module: object) -> bool:
+    """Return whether the import system executes or has executed a file for ``module``, no test double."""
+    return type(getattr(_spec_of(module), "origin", None)) is str and not _is_unloaded(module)
+
+
+def _is_loaded(module: object, name: str) -> bool:
+    """Return whether the import system has executed a file for ``module`` as ``name``, no alias."""
+    as_named = getattr(_spec_of(module), "name", None) == name
+    return as_named and _has_begun(module) and not _is_starting(module)
+
+
+def _function_of(method: object) -> object:
+    method = method.original if isinstance(method, ExecShadow) else method
+    return getattr(method, "__func__", method)
+
+
+def _drop_own_frames(error: BaseException) -> None:
+    """Take our frames off the top of the traceback of ``error``, which is about to be raised again.
+
+    CPython leaves importlib's own frames out of what it shows, and only those. PYVERSION: 3.10 does not look
+    at this when it raises again, so there one line of ours shows.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code in _OWN_CODE:
+        trace = trace.tb_next
+    error.__traceback__ = trace
+
+
+_OWN_CODE = {
+    AutoxlaFinder.find_spec.__code__,
+    ExecShadow.__call__.__code__,
+    ChainedLoader.create_module.__code__,
+    ChainedLoader.exec_module.__code__,
+    MissingLoader.create_module.__code__,
+}
+
+#: The finder of this process.
+FINDER = AutoxlaFinder()
+os.register_at_fork(after_in_child=FINDER.after_fork)
+
+
+def install() -> None:
+    """Put the finder first on ``sys.meta_path`` unless it is there."""
+    if FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, FINDER)
 
 
 def uninstall() -> None:
     """Take the finder off ``sys.meta_path`` and forget all callbacks."""
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
-    _finder.watched.clear()
+    if FINDER in sys.meta_path:
+        sys.meta_path.remove(FINDER)
+    FINDER.watched.clear()
 
 
 def on_import(name: str, callback: "Callback") -> None:
@@ -141,34 +449,28 @@ def on_import(name: str, callback: "Callback") -> None:
     still holds the module's lock: no thread sees the module before the callback has seen it.
     An exception in it is reported and does not reach the importing program.
     """
-    watch = _finder.watch(name)
-    watch.after.append(callback)
+    FINDER.watch(name).after.append(callback)
     module = sys.modules.get(name)
-    if module is not None and not _load_execution().is_yet_to_end(module):
-        _finder.call(callback, name, module)
+    if module is not None and not _is_starting(module) and not _is_unloaded(module):
+        _call(callback, name, module)
 
 
 def before_import(name: str, callback: "Callback") -> None:
     """Call ``callback(module)`` when ``name`` is about to execute; never on a bare ``find_spec``.
 
-    ``module`` is created but empty. See `autoxla.hooks.execution.begin` for what the callback may do.
+    ``module`` is created but empty. The callback may import another package that imports ``name`` anew,
+    or put another module in its place in ``sys.modules``; then ``module`` is not executed.
     """
-    _finder.watch(name).before.append(callback)
+    FINDER.watch(name).before.append(callback)
 
 
 def when_missing(name: str, callback: "MissingCallback") -> None:
-    """Call ``callback(name)`` when no finder has ``name``; it may return a spec."""
-    _finder.watch(name).missing.append(callback)
+    """Call ``callback(name)`` when ``name`` is imported and no finder has it; it may return a spec."""
+    FINDER.watch(name).missing.append(callback)
 
 
 def mark_loaded(names: "Iterable[str]") -> bool:
     """Note which of ``names`` began to load before the finder came; return whether any did."""
-    present = [name for name in names if name in sys.modules]
-    loaded = [name for name in present if _load_execution().has_begun(sys.modules[name])]
-    _finder.seen.update(loaded)
+    loaded = [name for name in names if name in sys.modules and _has_begun(sys.modules[name])]
+    FINDER.seen.update(loaded)
     return bool(loaded)
-
-
-def bypassed(names: "Iterable[str]") -> "tuple[str, ...]":
-    """Return those of ``names`` that were loaded past the finder."""
-    return _finder.bypassed(names)

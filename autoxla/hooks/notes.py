@@ -16,6 +16,8 @@ import re
 from dataclasses import dataclass
 from types import TracebackType
 
+from autoxla.hooks.finder import FINDER
+
 #: Characters of a message that are searched, at its start and again at its end.
 SEARCHED = 8192
 #: Frames of a traceback that are looked at.
@@ -34,6 +36,10 @@ _PLUGIN = ("NotFoundError", "ImportError", "OSError")
 _KERAS_3 = r"'(?:tensorflow\.|keras\._tf_keras\.)?keras"
 
 _ONE_GENERATION = "Take all parts of a model from one of them"
+_AT_ONCE = (
+    "Threads imported TensorFlow and Keras at the same time. The packages import each other, so a thread "
+    "found half of one. Import tensorflow and keras in the main thread, before the threads start."
+)
 _SWITCH = "with tf_keras installed, set TF_USE_LEGACY_KERAS=1 before tensorflow is imported"
 
 
@@ -43,7 +49,8 @@ class Note:
 
     `types` are names of exception classes, of which the error's class or a base of it must have one.
     `pattern` is searched in the message. `within`: a top-level package whose code must be on the
-    traceback. `after`: searched in the message of the exception that was being handled.
+    traceback. `after`: searched in the message of the exception that was being handled. `threads`: several
+    threads must have imported watched modules at the same time.
     """
 
     code: str
@@ -52,6 +59,7 @@ class Note:
     text: str
     within: str = ""
     after: str = ""
+    threads: bool = False
 
 
 NOTES = (
@@ -488,6 +496,22 @@ NOTES = (
         within="keras",
     ),
     Note(
+        "AX179",
+        ("_DeadlockError",),
+        r"deadlock detected by _ModuleLock\('(?:tensorflow|keras|tf_keras)\b",
+        _AT_ONCE,
+    ),
+    Note(
+        "AX179",
+        (*_ATTRIBUTE_OR_IMPORT, "KeyError"),
+        r"partially initialized module '(?:tensorflow|keras|tf_keras)\b|"
+        r"cannot access submodule '\w{1,99}' of module '(?:tensorflow|keras|tf_keras)\b|"
+        r"module 'tensorflow\.python\.[\w.]{1,200}' has no attribute|"
+        r"No module named 'tensorflow\.|Registering two gradient with name",
+        _AT_ONCE,
+        threads=True,
+    ),
+    Note(
         "AX177",
         _ATTRIBUTE_OR_IMPORT,
         r"from partially initialized module 'keras\.src\.|"
@@ -570,6 +594,8 @@ def find_note(error: BaseException) -> Note | None:
 
 def _fits(note: Note, error: BaseException, text: str) -> bool:
     if re.search(note.pattern, text) is None:
+        return False
+    if note.threads and not FINDER.overlapped:
         return False
     if note.after and not _came_after(error, note.after):
         return False

@@ -35,13 +35,9 @@ _IMPORTS = "the import system calls it, and what it raises is what the finders b
 _BOUNDARY = "it is what stands around the others"
 #: Functions in which a fault shows, each with the reason: nothing of autoxla stands around them.
 OUTERMOST = {
-    "autoxla:DormantFinder.find_spec": _IMPORTS,
-    "autoxla:wake": _BOUNDARY,
     "autoxla.hooks.boundary:attempt": _BOUNDARY,
-    "autoxla.hooks.execution:ExecShadow.__call__": "the import system calls it to execute the module",
-    "autoxla.hooks.execution:find": _IMPORTS,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
-    "autoxla.hooks.finder:current": "it hands `wake` the finder, and does nothing else",
+    "autoxla.hooks.finder:ExecShadow.__call__": "the import system calls it to execute the module",
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"
     ),

@@ -93,9 +93,15 @@ if os.wait()[1]:
 #: Two threads in the worst order: the file that one executes, what it imports, what the other one imports.
 ORDERS: Mapping[str, tuple[str, str, str]] = {
     "json, keras_core": ("json/__init__.py", "import json", "import keras_core"),
-    "autoxla.hooks, tensorflow": ("hooks/__init__.py", "import autoxla.hooks", "import tensorflow"),
+    "autoxla, tensorflow": ("hooks/finder.py", "import autoxla", "import tensorflow"),
+    "tensorflow and autoxla, keras": ("lookahead/__init__.py", "import tensorflow, autoxla", "import keras"),
     "autoxla.plan, tensorflow": ("autoxla/runtime.py", "from autoxla import plan", "import tensorflow"),
-    "autoxla.hooks.finder, keras": ("hooks/finder.py", "from autoxla.hooks import on_import", "import keras"),
+    "autoxla.hooks.boundary, keras": (
+        "hooks/boundary.py",
+        "from autoxla.hooks import boundary",
+        "import keras",
+    ),
+    "keras, tensorflow": ("lookahead/__init__.py", "import keras", "import tensorflow"),
     "tensorflow, a fork": ("lookahead/__init__.py", "import tensorflow", FORK),
 }
 #: Models in so many threads, and how often; children of a fork beside threads, and how often.

@@ -14,7 +14,7 @@ from programs import clean_environment
 
 TESTS = Path(__file__).parents[1]
 PLAIN = "plain"
-_PROBE = "import sys; print(any(type(finder).__name__ == 'DormantFinder' for finder in sys.meta_path))"
+_PROBE = "import sys; print(any(type(finder).__name__ == 'AutoxlaFinder' for finder in sys.meta_path))"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import threading
 import time
 from typing import Any
 
-import autoxla  # noqa: F401
-
 FILE, OTHER, OWN = sys.argv[1:]
+if not OTHER.endswith(" autoxla"):  # the thread imports it
+    import autoxla  # noqa: F401
 faulthandler.dump_traceback_later(20, exit=True)
 reached = threading.Event()
 
