@@ -93,7 +93,7 @@ def render(
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m autoxla explain",
-        usage="%(prog)s [--json] [--html FILE] [-q] [PROGRAM [ARGUMENTS]]",
+        usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
         description=__doc__,
         formatter_class=HelpFormatter,
         epilog="example: python -m autoxla explain --html plan.html train.py",

@@ -68,7 +68,7 @@ def gather(
 def read_flag_names(
     environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
 ) -> dict[str, FlagNames]:
-    """Return what the TensorFlow on `path` makes of the flags of XLA, by variable; nothing where none is set."""
+    """Return what the TensorFlow on `path` makes of the flags of XLA, by variable, where one is set."""
     if not (environ.get("TF_XLA_FLAGS") or environ.get("XLA_FLAGS")):
         return {}
     from autoxla.situation.xla_flags import judge_flags
