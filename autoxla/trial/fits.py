@@ -67,7 +67,8 @@ class Fit:
         try:
             driver.close()
         finally:
-            if getattr(self.model, "train_function", None) is driver:
+            is_there = getattr(self.model, "train_function", None) is driver
+            if is_there:
                 self.model.train_function = driver.stock
 
     def _read(self, wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
