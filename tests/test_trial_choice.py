@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import pytest
 from hypothesis import given
@@ -17,11 +16,9 @@ from autoxla.trial.economics import (
     CostModel,
     Prior,
     expect,
-    expect_by_forward,
     fit_costs,
     is_worth_switching,
     pays,
-    pays_forward,
     steps_expected,
 )
 from autoxla.trial.eligibility import find_word
@@ -96,38 +93,12 @@ def test_short_trainings_are_left_alone(step: float, left: int, seconds: float) 
     if step * left < economics.SHORTEST:
         assert not pays(step, left, seconds, Prior(1.0, 0.1), 2)
         assert not pays(step, left, seconds, Prior(1.0, 0.1, measured=True), 2)
-        assert not pays_forward(step, left, seconds, Prior(1.0, 0.1), 2)
 
 
 @given(step=st.floats(1e-4, 1), left=st.integers(0, 10**6), seconds=st.floats(0.1, 60))
 def test_what_was_measured_is_trusted_sooner(step: float, left: int, seconds: float) -> None:
     if pays(step, left, seconds, Prior(0.75, 0.75), 2):
         assert pays(step, left, seconds, Prior(0.75, 0.75, measured=True), 2)
-
-
-def test_the_forward_half_caps_the_stake() -> None:
-    """Before a long compile, with enough training ahead; for one that most likely loses that is a lot."""
-    products, convolutions = Prior(0.75, 0.75), Prior(0.03, 0.8)
-    assert pays_forward(0.1, 1000, 10.0, products, 2)
-    assert not pays_forward(0.1, 1000, 3.0, products, 2)
-    assert not pays_forward(0.1, 200, 10.0, products, 2)
-    assert not pays_forward(0.1, 1000, 10.0, convolutions, 2)
-    assert pays_forward(0.1, 10_000, 10.0, convolutions, 2)
-    assert not pays(0.1, 10_000, 10.0, convolutions, 2)
-
-
-@given(st.lists(st.tuples(times, times), min_size=1, max_size=20))
-def test_what_the_forward_half_says(measured: list[tuple[float, float]]) -> None:
-    """No gain where XLA is clearly slower on it; a ratio nearer to 1 than its own where it is faster."""
-    before = Prior(0.75, 0.75)
-    prior = expect_by_forward(measured, before)
-    ratio = median(xla / plain for plain, xla in measured)
-    if prior is None:
-        assert ratio >= economics.LOST
-    elif prior is not before:
-        assert prior.measured
-        assert ratio <= economics.GAINED
-        assert ratio <= prior.ratio < 1
 
 
 @given(step=st.floats(1e-3, 1), left=st.integers(10**3, 10**6), seconds=st.floats(0.1, 60))

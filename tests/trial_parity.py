@@ -57,7 +57,6 @@ class Waiting(Dispatch):
 def force() -> None:
     """Let every trial begin early and end with the challenger after three pairs."""
     economics.SHORTEST = economics.LEAST_SAVING = 0.0
-    economics.CHEAP = 1e9
     names: Any = driver
     names.Background, names.Dispatch = AtOnce, Waiting
     names._FIRST_LOOK, names._HOPELESS, names._POLL = 4, 1e9, 0.0
@@ -69,7 +68,7 @@ def force() -> None:
 def data() -> tuple[Any, Any]:
     """Return numbers that look drawn and are the same each time."""
     x = np.sin(np.arange(ROWS * WIDTH, dtype="float32") * 1.7).reshape(ROWS, WIDTH)
-    return x, np.eye(3, dtype="float32")[np.abs(x.sum(1) * 7).astype("int64") % 3]
+    return x, (np.abs(x.sum(1) * 7).astype("int64") % 3)
 
 
 def make(**options: Any) -> Any:
@@ -85,7 +84,7 @@ def make(**options: Any) -> Any:
     for index, weight in enumerate(model.trainable_weights):
         shape = tuple(weight.shape)
         weight.assign(np.cos(np.arange(int(np.prod(shape))) * 0.9 + index).reshape(shape) * 0.4)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     settings = {"optimizer": keras.optimizers.Adam(0.01), "loss": loss, "metrics": ["accuracy"], **options}
     model.compile(**settings)
     return model
@@ -151,7 +150,7 @@ def generated(model: Any) -> dict[str, Any]:
         for start in range(0, ROWS - BATCH, BATCH):
             yield x[start : start + BATCH], y[start : start + BATCH]
 
-    specs = (tf.TensorSpec((None, WIDTH), tf.float32), tf.TensorSpec((None, 3), tf.float32))
+    specs = (tf.TensorSpec((None, WIDTH), tf.float32), tf.TensorSpec((None,), tf.int64))
     log = Log()
     model.fit(
         tf.data.Dataset.from_generator(rows, output_signature=specs), epochs=3, verbose=0, callbacks=[log]
@@ -248,7 +247,7 @@ def counted(model: Any) -> dict[str, Any]:
 
 
 def restructured(model: Any) -> dict[str, Any]:
-    """Fit other data the second time: with labels of another type, and with weights."""
+    """Fit other data the second time: with weights, and labels of another type."""
     x, y = data()
     model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
     model.fit(x, y.astype("int32"), batch_size=BATCH, epochs=2, verbose=0, shuffle=False)
@@ -305,7 +304,7 @@ def two_inputs(model: Any) -> dict[str, Any]:
     other = keras.Model({"zebra": first, "ape": second}, outputs)
     for weight in other.trainable_weights:
         weight.assign(np.cos(np.arange(int(np.prod(weight.shape)))).reshape(tuple(weight.shape)))
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     other.compile("sgd", loss, **JIT)
     x, y = data()
     other.fit({"zebra": x, "ape": x * 2}, y, batch_size=BATCH, epochs=3, verbose=0, shuffle=False)
@@ -331,7 +330,7 @@ def sparse(model: Any) -> dict[str, Any]:
     other = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     for weight in other.trainable_weights:
         weight.assign(np.cos(np.arange(int(np.prod(weight.shape)))).reshape(tuple(weight.shape)))
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     other.compile("sgd", loss, **JIT)
     x, y = data()
     rows = tf.data.Dataset.from_tensor_slices((tf.sparse.from_dense(x), y)).batch(BATCH)
@@ -345,8 +344,7 @@ SCENARIOS: dict[str, tuple[Callable[[Any], dict[str, Any]], dict[str, Any], bool
     "basic": (basic, {}, True),
     "class_weight": (weighted, {}, True),
     "sample_weight": (sample_weighted, {}, True),
-    # Not Adam: at the end of the data, Keras 2's own step may count an iteration more, which Adam minds.
-    "unknown length": (generated, {"optimizer": "sgd"}, True),
+    "unknown length": (generated, {}, True),
     "steps_per_epoch": (repeated, {}, True),
     "EarlyStopping": (stopped_early, {}, True),
     "stop_training": (stopped_within, {}, True),

@@ -135,7 +135,7 @@ class Driver:
 
     def close(self) -> None:
         """End with the fit. What still compiles does so for the next one."""
-        self.report.facts.update({"steps": self.fit.step} if self.report.facts else {})
+        self.entry.update({"steps": self.fit.step} if self.entry else {})
         self._iterator = None
         following = self.state.end_fit()
         if following is not self.state:
@@ -145,6 +145,11 @@ class Driver:
     def is_final(self) -> bool:
         """Return whether nothing is left to find out, and Keras' own function is the best there is."""
         return isinstance(self.state, Retired)
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """What the report says of this trial, empty before it began."""
+        return self.report.facts
 
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
@@ -180,7 +185,7 @@ class Driver:
     def end(self, outcome: str) -> None:
         """End the trial for good, and note why."""
         self.report.begin(model=find_name(self.model), incumbent=self.incumbent, challenger=self.challenger)
-        self.report.facts.update(outcome=outcome, ended_at=self.fit.step)
+        self.entry.update(outcome=outcome, ended_at=self.fit.step)
         self._retire()
 
     def rest(self, known: Survey | None) -> None:
@@ -387,7 +392,8 @@ class Challenger:
     """What the race is run with.
 
     `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
-    `signature`; `passes` tells whether the challenger may have a batch. `stopped`: batches in a row that it may not have.
+    `signature`; `passes` tells whether the challenger may have a batch. `stopped`: batches in a row that
+    it may not have.
     """
 
     compiled: Executable
@@ -424,7 +430,7 @@ class Compiling:
 
     def end_fit(self) -> State:
         """Compile on."""
-        self._driver.report.facts["outcome"] = "the fit ended before XLA had compiled the step"
+        self._driver.entry["outcome"] = "the fit ended before XLA had compiled the step"
         return self
 
     def _is_decided(self) -> bool:
@@ -442,7 +448,7 @@ class Compiling:
             return
         if is_done:
             seconds = round(self._waiting[0].seconds or 0.0, 4)
-            driver.report.facts.update(compile_s=seconds, compiled_at=driver.fit.step)
+            driver.entry.update(compile_s=seconds, compiled_at=driver.fit.step)
             if self._is_decided() and self._known.decision is not None:
                 switch(driver, self._known, self._challenger, "AX704", self._known.decision)
             else:
@@ -512,7 +518,7 @@ class Racing:
     def _lose(self, took: float) -> None:
         driver = self._driver
         names: dict[PathName, str] = {"graph": "graph_ms", "xla": "xla_ms"}
-        facts = {
+        facts: dict[str, object] = {
             "winner": driver.incumbent,
             names[driver.incumbent]: round(self._usual_s * 1e3, 4),
             names[driver.challenger]: round(took * 1e3, 4),
@@ -525,7 +531,7 @@ class Racing:
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
-        driver.report.facts["decided_at"] = driver.fit.step
+        driver.entry["decided_at"] = driver.fit.step
         self._keep({"winner": winner, **measured(verdict, graph, xla)})
         if winner == driver.challenger and is_worth_switching(incumbent, challenger, driver.fit.left):
             switch(driver, self._known, self._challenger, "AX701", Decision(winner, graph, xla))
@@ -533,7 +539,7 @@ class Racing:
             driver.end(f"{driver.incumbent} kept")
 
     def _keep(self, facts: dict[str, object]) -> None:
-        entry = self._driver.report.facts
+        entry = self._driver.entry
         entry.update(facts)
         batch = [list(shape) for shape in self._challenger.signature]
         self._driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
@@ -628,16 +634,16 @@ def consider(driver: Driver, known: Survey) -> None:
 def switch(driver: Driver, known: Survey, challenger: Challenger, code: str, decision: Decision) -> None:
     """Let the challenger train from now on, and say so."""
     driver.go(Switched(driver, known, challenger))
-    driver.report.facts.setdefault("winner", driver.challenger)
+    driver.entry.setdefault("winner", driver.challenger)
     outcome = f"switched to {driver.challenger}"
-    driver.report.facts.update(outcome=outcome, switched_at=driver.fit.step)
+    driver.entry.update(outcome=outcome, switched_at=driver.fit.step)
     driver.session.add_finding(switched(code, driver.challenger, decision, driver.fit.step))
 
 
 def is_fit_for(
     driver: Driver, challenger: Challenger, batch: Sequence[Any], strangers: set[Signature]
 ) -> bool:
-    """Return whether a path that is not Keras' own may have ``batch``; too many that may not end the trial."""
+    """Return whether a path that is not Keras' own may have ``batch``. Too many others end the trial."""
     signature = attempt("trial", sign, batch)
     if signature != challenger.signature:
         driver.guarded(_note_stranger, driver, signature, strangers)

@@ -29,7 +29,7 @@ class Fit:
     """A call of ``fit``: the epochs and the rows a batch that it was asked for, and the trial in it."""
 
     def __init__(self, wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self.model = args[0] if args else None
+        self.model: Any = args[0] if args else None
         self.driver: Driver | None = None
         self._epochs: int | None = None
         self._batch_size: int | None = None
@@ -41,17 +41,18 @@ class Fit:
         current().of(UnderWay)[id(self.model)] = self
 
     def put_in(self, stock: Any) -> Driver | None:
-        """Put a driver into the place of ``stock``, the model's ``train_function``, if there is one to try."""
+        """Put a driver into the place of ``stock``, the model's own, if there is something to try."""
         session = current()
-        driver = vars(self.model).get(_KEPT)
+        driver: Driver | None = vars(self.model).get(_KEPT)
         if driver is None or driver.stock is not stock:
             driver = vars(self.model)[_KEPT] = Driver(self.model, stock, session)
         if not driver.is_final:
             driver.open(self._planned, self._batch_size)
         if driver.is_final:
             return None
-        self.driver = self.model.train_function = driver
-        return self.driver
+        self.driver = driver
+        self.model.train_function = driver
+        return driver
 
     def end(self) -> None:
         """End the trial for this fit, and give the model its own function back."""
@@ -59,13 +60,16 @@ class Fit:
             current().of(UnderWay).pop(id(self.model), None)
         else:
             current().of(UnderWay)[id(self.model)] = self._outer
+        self._hidden.close()
+        driver = self.driver
+        if driver is None:
+            return
         try:
-            self._hidden.close()
-            if self.driver is not None:
-                self.driver.close()
+            driver.close()
         finally:
-            if self.driver is not None and getattr(self.model, "train_function", None) is self.driver:
-                self.model.train_function = self.driver.stock
+            is_there = getattr(self.model, "train_function", None) is driver
+            if is_there:
+                self.model.train_function = driver.stock
 
     def _read(self, wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         try:

@@ -12,8 +12,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from autoxla.trial.executables import Copies, Executable, compile_trace, synchronise
-from autoxla.trial.steps import Step, find_step, trace_compiled
+from autoxla.trial.executables import Copies, Executable, synchronise
+from autoxla.trial.steps import Step, find_step
+from autoxla.trial.traces import for_xla
 from benchmarks import interleave
 
 #: Runs of each path before the first pair.
@@ -30,13 +31,12 @@ def measure(model: Any, make_batches: Callable[[int], Any], pairs: int) -> dict[
     A step is fetched from a data set like that of the training, and run: by Keras' own function, and
     twice by hand, so that the two paths differ in nothing else. `compile_s`
     is the first run under XLA less a later one. ``error`` instead of `xla` where XLA cannot run the
-    step, ``retraced`` true where it needs a trace of its own. Raises RuntimeError where Keras keeps
-    its step where it is not found.
+    step. Raises RuntimeError where Keras keeps its step where it is not found.
     """
     _wait_for_trial()
     batches = make_batches(6 * pairs + 3 * _WARM_UP + 1)
     stock = getattr(model.train_function, "stock", model.train_function)
-    step = find_step(model, stock, batches.element_spec)
+    step = find_step(stock, batches.element_spec)
     if step is None:
         raise RuntimeError("the training step is not found")
     iterator = iter(batches)
@@ -46,7 +46,7 @@ def measure(model: Any, make_batches: Callable[[int], Any], pairs: int) -> dict[
         "graph": _on_batches(_on_copies(step.concrete), iterator),
     }
     try:
-        xla, compile_s, found["retraced"] = _compile(step, _fetch(iterator))
+        xla, compile_s = _compile(step, _fetch(iterator))
     except Exception as error:  # noqa: BLE001 - whatever XLA cannot do, the plain graph can
         return {"error": " ".join(str(error).split())[:200], **_take_turns(runs, pairs)}
     runs["xla"] = _on_batches(xla, iterator)
@@ -61,12 +61,9 @@ def _take_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, li
     return interleave({name: partial(_time, run) for name, run in runs.items()}, rounds)
 
 
-def _compile(step: Step, batch: Sequence[Any]) -> tuple[Executable, float, bool]:
-    """Return the step under XLA, the seconds of its first run, and whether it was traced anew for it."""
-    try:
-        return (*_run_first(compile_trace(step.concrete, batch), batch), False)
-    except Exception:  # noqa: BLE001 - recurrent layers write their loops in another way for XLA
-        return (*_run_first(trace_compiled(step), batch), True)
+def _compile(step: Step, batch: Sequence[Any]) -> tuple[Executable, float]:
+    """Return the step under XLA, and the seconds of its first run."""
+    return _run_first(for_xla(step.concrete, step.call, batch), batch)
 
 
 def _run_first(concrete: Any, batch: Sequence[Any]) -> tuple[Executable, float]:

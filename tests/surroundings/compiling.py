@@ -74,7 +74,7 @@ if __name__ == "__main__":
         force()
     main()
 """
-_COMPILES = "kept._run == kept._watch_compile"
+_COMPILES = "type(kept.state).__name__ == 'Compiling'"
 _ENDED = "kept.entry.get('outcome')"
 _CHILD = """\
 child = os.fork()
