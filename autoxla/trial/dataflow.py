@@ -52,6 +52,10 @@ class Body:
             return name, int(rest[0]) if rest else 0
         return name, _first_output(self.nodes[name], rest[0]) + int(rest[1])
 
+    def operands(self, node: Any) -> list[tuple[str, int]]:
+        """Return where the operands of ``node`` are made."""
+        return [self.locate(name) for name in node.input if not name.startswith("^")]
+
     def result(self, number: int) -> tuple[str, int]:
         """Return where result ``number`` of the function is made."""
         return self.locate(self._results[number])
@@ -91,7 +95,7 @@ class Call:
 
     def operands(self, node: Any) -> list[Value]:
         """Return what ``node``, of this body, takes."""
-        return [Value(self, *self.body.locate(name)) for name in node.input if not name.startswith("^")]
+        return [Value(self, *place) for place in self.body.operands(node)]
 
 
 class Trace:
