@@ -79,7 +79,7 @@ GIVEN: dict[str, tuple[int, ...]] = {
     "InvertPermutation": (0,), "DynamicPartition": (1,), "SparseToDense": (0, 1, 3), "MatrixBandPart": (1, 2),
     "Where": (0,), "ScatterNd": (2,), "Bincount": (1,), "DenseBincount": (1,),
     **{f"UnsortedSegment{name}": (2,) for name in ("Sum", "Prod", "Min", "Max")},
-    "RandomUniformInt": (1, 2), "StatelessRandomUniformInt": (2, 3), "StatelessRandomUniformIntV2": (3, 4),
+    "RandomUniformInt": (1, 2), "StatelessRandomUniformInt": (2, 3), "StatelessRandomUniformIntV2": (4, 5),
     # Not checked by either; the results differ.
     "LeftShift": (1,), "RightShift": (1,),
     # Lists: the list itself stands for its length.
@@ -174,8 +174,8 @@ HARMLESS = CHEAP | OF_SHAPES | CALLS.keys() | LOOPS | frozenset({
     "BesselI0e", "BesselI1e",
     # Reductions and products
     "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "MatMul", "Einsum", "XlaEinsum", "EuclideanNorm",
-    "L2Loss", "InTopKV2", "Cumprod", "CumulativeLogsumexp", "TopK", "TopKV2", "LowerBound", "UpperBound", "Cross",
-    "ApproxTopK",
+    "L2Loss", "InTopKV2", "Cumprod", "CumulativeLogsumexp", "TopK", "TopKV2", "LowerBound", "UpperBound",
+    "Cross", "ApproxTopK",
     # The network
     "AvgPool", "AvgPoolGrad", "AvgPool3D", "AvgPool3DGrad", "BiasAdd", "BiasAddGrad", "BiasAddV1", "Conv",
     "Conv2D", "Conv2DBackpropFilter", "Conv2DBackpropFilterV2", "Conv2DBackpropInput",

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+import tensorflow as tf
+
 from autoxla.trial.checks import CALLS, CHEAP, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, SAME, TAKEN, Aspect
 
 #: So long a chain of operations is followed, and so many calls of functions are looked into.
@@ -240,8 +243,6 @@ class Trace:
 
     def constant(self, value: Value) -> Any:
         """Return the array that ``value`` always is, None where that is not seen at once."""
-        import tensorflow as tf
-
         value = self.follow(value)
         if value in self._constants:
             return self._constants[value]
@@ -260,8 +261,6 @@ class Trace:
 
     def _constant_of_shape(self, value: Value) -> Any:
         """Return the array that an operation gives which looks at shapes only, None where they are open."""
-        import numpy as np
-
         node = value.node
         if node.op not in ("Shape", "ShapeN", "Size", "Rank", "VariableShape"):
             return None
@@ -273,8 +272,6 @@ class Trace:
         return np.array(result, np.int64 if node.attr["out_type"].type == _INT64 else np.int32)
 
     def _constant_capture(self, value: Value) -> Any:
-        import tensorflow as tf
-
         captured = self._capture(value)
         is_plain = captured is not None and captured.dtype not in (tf.resource, tf.variant)
         return captured if is_plain else None
@@ -309,8 +306,10 @@ class Trace:
         if node is not None:
             shape = self.graph.get_operation_by_name(value.name).outputs[value.output].shape
         else:
-            variable = self._variables.get(id(self._capture(value)))
-            tensor = self._inputs[value.call.body.arguments[value.name]]
+            captured, tensor = self._capture(value), self._inputs[value.call.body.arguments[value.name]]
+            variable = self._variables.get(id(captured))
+            if variable is None and tensor.dtype == tf.resource:
+                return None  # reached by its handle only
             shape = tensor.shape if variable is None else variable.shape
         return None if shape.rank is None else list(shape)
 
