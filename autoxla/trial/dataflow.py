@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+import tensorflow as tf
+
 from autoxla.trial.checks import CALLS, CHEAP, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, SAME, TAKEN, Aspect
 
 #: So long a chain of operations is followed, and so many calls of functions are looked into.
@@ -52,6 +55,10 @@ class Body:
             return name, int(rest[0]) if rest else 0
         return name, _first_output(self.nodes[name], rest[0]) + int(rest[1])
 
+    def operands(self, node: Any) -> list[tuple[str, int]]:
+        """Return where the operands of ``node`` are made."""
+        return [self.locate(name) for name in node.input if not name.startswith("^")]
+
     def result(self, number: int) -> tuple[str, int]:
         """Return where result ``number`` of the function is made."""
         return self.locate(self._results[number])
@@ -91,7 +98,7 @@ class Call:
 
     def operands(self, node: Any) -> list[Value]:
         """Return what ``node``, of this body, takes."""
-        return [Value(self, *self.body.locate(name)) for name in node.input if not name.startswith("^")]
+        return [Value(self, *place) for place in self.body.operands(node)]
 
 
 class Trace:
@@ -236,8 +243,6 @@ class Trace:
 
     def constant(self, value: Value) -> Any:
         """Return the array that ``value`` always is, None where that is not seen at once."""
-        import tensorflow as tf
-
         value = self.follow(value)
         if value in self._constants:
             return self._constants[value]
@@ -256,8 +261,6 @@ class Trace:
 
     def _constant_of_shape(self, value: Value) -> Any:
         """Return the array that an operation gives which looks at shapes only, None where they are open."""
-        import numpy as np
-
         node = value.node
         if node.op not in ("Shape", "ShapeN", "Size", "Rank", "VariableShape"):
             return None
@@ -269,8 +272,6 @@ class Trace:
         return np.array(result, np.int64 if node.attr["out_type"].type == _INT64 else np.int32)
 
     def _constant_capture(self, value: Value) -> Any:
-        import tensorflow as tf
-
         captured = self._capture(value)
         is_plain = captured is not None and captured.dtype not in (tf.resource, tf.variant)
         return captured if is_plain else None
@@ -305,8 +306,10 @@ class Trace:
         if node is not None:
             shape = self.graph.get_operation_by_name(value.name).outputs[value.output].shape
         else:
-            variable = self._variables.get(id(self._capture(value)))
-            tensor = self._inputs[value.call.body.arguments[value.name]]
+            captured, tensor = self._capture(value), self._inputs[value.call.body.arguments[value.name]]
+            variable = self._variables.get(id(captured))
+            if variable is None and tensor.dtype == tf.resource:
+                return None  # reached by its handle only
             shape = tensor.shape if variable is None else variable.shape
         return None if shape.rank is None else list(shape)
 

@@ -21,14 +21,30 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from autoxla.trial.checks import BOUNDS, CHEAP, GIVEN, HARMLESS, INTEGERS, OF_SHAPES, REFUSED, Bound
+from autoxla.trial.checks import (
+    BOUNDS,
+    CHEAP,
+    COMPILED_IN,
+    GIVEN,
+    HARMLESS,
+    INTEGERS,
+    OF_SHAPES,
+    REFUSED,
+    Bound,
+)
 from autoxla.trial.dataflow import DEEPEST, Refused, Trace, Value
 from autoxla.trial.intervals import Interval, find_interval
 
 #: What is said of an operand that no guard can check.
 _NO_GUARD = "TensorFlow checks an operand of {} in each step, XLA would not, and no guard can: it hangs on {}"
+#: How the two results of a `Unique` are used that adds up the rows of a sparse gradient.
+_SUMMED = ("UnsortedSegmentSum", 1, 1)
+_USES = {
+    _SUMMED, ("Shape", 0, 0), ("ResourceScatterAdd", 1, 0), ("ResourceScatterSub", 1, 0),
+    ("ResourceScatterUpdate", 1, 0), ("ResourceGather", 1, 0),
+}  # fmt: skip
 #: Operations that change the place of values, and none of them.
-_PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose"})
+_PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose", "Unique"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +114,37 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
         for number in GIVEN.get(operation, ()):
             if not trace.is_given(operands[number]):
                 raise Refused(_NO_GUARD.format(operation, "data"))
+        for number in COMPILED_IN.get(operation, ()):
+            if not trace.is_given(operands[number]):
+                raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
+        if operation == "Unique" and not _is_of_gradient(value):
+            raise Refused("the data say how many rows Unique gives")
         bound = BOUNDS.get(operation)
         if bound is None:
-            if operation not in HARMLESS and operation not in GIVEN:
+            if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN)):
                 raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
             continue
         is_checked = operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer
         if is_checked and not trace.is_given(operands[bound.operand]):
-            yield Check(node, operands, bound, trace.follow(operands[bound.operand]))
+            checked = trace.follow(operands[bound.operand])
+            yield Check(
+                node, operands, bound, _root(trace, checked) if bound.kind == "dimension" else checked
+            )
+
+
+def _is_of_gradient(unique: Value) -> bool:
+    """Return whether ``unique`` adds up the rows of a sparse gradient, as optimizers of Keras 2 do.
+
+    What follows takes as many rows as it gives, whatever these are.
+    """
+    body = unique.call.body
+    uses = [
+        (node.op, number, output)
+        for node in body.nodes.values()
+        for number, (name, output) in enumerate(body.operands(node))
+        if name == unique.name
+    ]
+    return all(use in _USES for use in uses) and (_SUMMED in uses)
 
 
 class Guards:
@@ -134,6 +173,8 @@ class Guards:
 
     def _is_settled(self, check: Check) -> bool:
         """Return whether ``check`` cannot fail, by the way in which its operand is computed."""
+        if check.value.node is not None and (check.value.node.op, check.value.output) == ("Unique", 1):
+            return True  # see `_is_of_gradient`
         return self._size(check) is not None and self._holds(self._find_range(check), {})
 
     def _cut(self, check: Check) -> Cut:
@@ -237,7 +278,7 @@ def _root(trace: Trace, value: Value) -> Value:
             value.node.attr["SrcT"].type == tf.int32.as_datatype_enum
             and value.node.attr["DstT"].type == tf.int64.as_datatype_enum
         )
-        if value.node.op not in _PLACES and not is_wider:
+        if value.output > 0 or (value.node.op not in _PLACES and not is_wider):
             break
         value = trace.follow(value.call.operands(value.node)[0])
     return value
