@@ -506,7 +506,7 @@ NOTES = (
         (*_ATTRIBUTE_OR_IMPORT, "KeyError"),
         r"partially initialized module '(?:tensorflow|keras|tf_keras)\b|"
         r"cannot access submodule '\w{1,99}' of module '(?:tensorflow|keras|tf_keras)\b|"
-        r"module 'tensorflow\.python\.[\w.]{1,200}' has no attribute|"
+        r"module '(?:tensorflow\.python|(?:tf_)?keras\.src)[\w.]{0,200}' has no attribute|"
         r"No module named 'tensorflow\.|Registering two gradient with name",
         _AT_ONCE,
         threads=True,
