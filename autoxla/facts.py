@@ -172,11 +172,12 @@ class Toolchain:
 
 @dataclass(frozen=True, slots=True)
 class KerasConfig:
-    """What ``keras.json`` says. `error` is the reason why it could not be read, if so."""
+    """What ``keras.json`` says: the backend, and its `others` fields. `error`: why it could not be read."""
 
     file: str
     backend: str | None = None
     error: str | None = None
+    others: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

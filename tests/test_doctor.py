@@ -226,6 +226,19 @@ def test_without_packaging_it_is_said(site: Site, monkeypatch: pytest.MonkeyPatc
     assert say(requirements.check, site.scene())["AX883"].state == "note"
 
 
+@pytest.mark.parametrize(("version", "fits"), [("2.15.0", False), ("2.21.1", True), ("2.22.0", False)])
+def test_tf_keras_must_fit_tensorflow(site: Site, version: str, fits: bool) -> None:
+    site.install("tensorflow", "2.21.0")
+    site.install("keras", "3.15.0")
+    site.install("tf-keras", version, "tensorflow<2.16,>=2.15")
+    lines = say(requirements.check, site.scene())
+    assert set(lines) == (set() if fits else {"AX885"})
+    switched = say(requirements.check, site.scene(TF_USE_LEGACY_KERAS="1"))
+    assert {code: line.state for code, line in switched.items()} == ({} if fits else {"AX885": "error"})
+    # It is never TensorFlow that has to change.
+    assert {line.remedy for line in lines.values()} <= {"pip install 'tf-keras==2.21.*'"}
+
+
 # --- shadowing
 
 
@@ -322,6 +335,37 @@ def test_a_bad_keras_json(site: Site, text: str, code: str) -> None:
 def test_a_good_keras_json(site: Site) -> None:
     (site.home / "keras.json").write_text('{"backend": "jax"}')
     assert say(keras.check, site.scene(KERAS_HOME=str(site.home))) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}', {}),
+        ('{"image_data_format": "channels_first"}', {"AX834": "warning"}),
+        ('{"floatx": "float16"}', {"AX834": "warning"}),
+        ('{"floatx": "float64"}', {"AX834": "note"}),
+        ('{"epsilon": 0.0}', {"AX834": "warning"}),
+        ('{"epsilon": 1.0}', {"AX834": "warning"}),
+        ('{"epsilon": NaN}', {"AX834": "warning"}),
+        ('{"epsilon": 1}', {"AX835": "error"}),
+        ('{"epsilon": "1e-7"}', {"AX835": "error"}),
+        ('{"floatx": "bfloat16"}', {"AX835": "error"}),
+        ('{"image_data_format": ["channels_last"]}', {"AX835": "error"}),
+    ],
+)
+def test_the_other_fields_of_keras_json(site: Site, text: str, told: dict[str, str]) -> None:
+    (site.home / "keras.json").write_text(text)
+    lines = say(keras.check, site.scene(KERAS_HOME=str(site.home)))
+    assert {code: line.state for code, line in lines.items()} == told
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("field", ['"epsilon": 1', '"floatx": "bfloat16"', '"image_data_format": "last"'])
+def test_keras_refuses_what_is_said_to_be_refused(tmp_path: Path, field: str) -> None:
+    (tmp_path / "keras.json").write_text(f"{{{field}}}")
+    outcome = run(["-c", "import keras"], tmp_path, clean_environment(KERAS_HOME=str(tmp_path)))
+    assert outcome.status == 1
+    assert states_of(doctor(tmp_path, "--json", KERAS_HOME=str(tmp_path)))["AX835"] == "error"
 
 
 # --- variables
@@ -730,9 +774,10 @@ def test_a_program_that_would_not_start(tmp_path: Path) -> None:
 
 
 def test_the_findings_for_a_script(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("import keras, tf_keras\n")
-    assert "AX193" in states_of(doctor(tmp_path, "--json", "train.py"))
-    assert "AX193" not in states_of(doctor(tmp_path, "--json"))
+    program = "import tensorflow as tf\noptimizer = tf.keras.optimizers.legacy.Adam()\n"
+    (tmp_path / "train.py").write_text(program)
+    assert "AX112" in states_of(doctor(tmp_path, "--json", "train.py"))
+    assert "AX112" not in states_of(doctor(tmp_path, "--json"))
 
 
 def test_a_setting_that_cannot_be(tmp_path: Path) -> None:

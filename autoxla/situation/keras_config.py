@@ -54,4 +54,4 @@ def _interpret(file: str, content: bytes) -> KerasConfig:
     backend = settings.get("backend")
     if "backend" in settings and not isinstance(backend, str):
         return KerasConfig(file, error="its backend is not a string")
-    return KerasConfig(file, backend)
+    return KerasConfig(file, backend, others={k: v for k, v in settings.items() if k != "backend"})

@@ -170,6 +170,22 @@ CODES: dict[str, Entry] = {
         "install its package, or choose a backend that is installed",
         "Keras 3: A new multi-backend Keras, Configuring your backend",
     ),
+    "AX834": Entry(
+        "keras.json changes what all programs compute",
+        "Its fields hold for every program of this user, and nothing in the program shows them.",
+        "/home/you/.keras/keras.json: floatx is 'float64': all layers compute in float64, slower and "
+        "with twice the memory",
+        "set the field to its usual value; choose another one in the program, with keras.config",
+        "Keras 3, reading of keras.json",
+    ),
+    "AX835": Entry(
+        "A field of keras.json that Keras refuses",
+        "Keras checks floatx, epsilon and image_data_format when it is imported, and raises an error.",
+        "/home/you/.keras/keras.json: floatx is 'bfloat16', and Keras takes only float16 or float32 or "
+        "float64: import keras fails",
+        "correct or remove the field",
+        "Keras 3, reading of keras.json",
+    ),
     "AX840": Entry(
         "A variable that is set",
         "Each is read by somebody else and at a moment of its own; set later it has no effect.",
@@ -289,6 +305,14 @@ CODES: dict[str, Entry] = {
         "tensorflow-text 2.15.0 was compiled for another release than TensorFlow 2.16.1: its import fails",
         "install the release with TensorFlow's own minor number",
         "TensorFlow Text, installation",
+    ),
+    "AX885": Entry(
+        "tf_keras of another release",
+        "tf_keras uses TensorFlow's inner modules, which change from one minor release to the next: it is "
+        "imported, if at all, only beside the TensorFlow with its own major and minor number.",
+        "tf-keras 2.15.0 is not the one for TensorFlow 2.21.0: tf_keras fails in its import or later",
+        "pip install 'tf-keras==2.21.*'",
+        "tf_keras, installation",
     ),
     "AX890": Entry(
         "Records of autoxla",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SUBJECT = "requirements"
 #: What TensorFlow imports first: without these nothing starts.
 _CORE = frozenset({"numpy", "protobuf", "wrapt", "ml-dtypes", "absl-py"})
+#: Distributions that fit the TensorFlow with their own major and minor number only.
+_BOUND = ("tf-keras", "tensorflow-text")
 _NUMPY_2, _KERAS_3 = (2,), (3,)
 #: Older than TensorFlow asks for, these lack names that it uses when it is imported.
 _NEEDED_NEW = frozenset({"protobuf", "ml-dtypes"})
@@ -39,7 +41,7 @@ def check(scene: Scene) -> Iterator[Line]:
         yield Line("note", "AX883", SUBJECT, text, "pip install 'autoxla-runtime[cli]'")
         return
     lines = [line for each in scene.inventory.distributions for line in _judge(each, scene)]
-    lines += _text_mismatch(scene)
+    lines += [line for name in _BOUND for line in _judge_bound(name, scene)]
     yield from dict.fromkeys(lines)
     if not lines:
         yield Line("ok", "AX880", SUBJECT, "what is installed fits what TensorFlow and Keras ask for")
@@ -51,6 +53,8 @@ def _judge(each: Installed, scene: Scene) -> Iterator[Line]:
         name = normalise(requirement.name) if requirement is not None else ""
         if requirement is None or name not in NAMES or not _applies(requirement):
             continue
+        if name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"]):
+            continue  # the two are compared below: it is never TensorFlow that has to change
         found = scene.inventory.provider(name)
         if found is None:
             yield _say_missing(each, requirement, name, scene)
@@ -165,14 +169,17 @@ def _least(requirement: Requirement) -> Version | None:
     return max(map(Version, least), default=None)
 
 
-def _text_mismatch(scene: Scene) -> list[Line]:
-    tensorflow, text = scene.inventory.provider("tensorflow"), scene.inventory.find("tensorflow-text")
-    if tensorflow is None or text is None or text.version[:2] == tensorflow.version[:2]:
-        return []
-    return [_say_mismatch(text, tensorflow)]
-
-
-def _say_mismatch(each: Installed, tensorflow: Installed) -> Line:
-    minor = ".".join(map(str, tensorflow.version[:2]))
-    text = f"{each} was compiled for another release than TensorFlow {tensorflow.text}: its import fails"
-    return Line("warning", "AX884", SUBJECT, text, f"pip install '{each.name}=={minor}.*'")
+def _judge_bound(name: str, scene: Scene) -> Iterator[Line]:
+    tensorflow, each = _first_tensorflow(scene), scene.inventory.provider(name)
+    if tensorflow is None or each is None or each.version[:2] == tensorflow.version[:2]:
+        return
+    remedy = f"pip install '{name}=={'.'.join(map(str, tensorflow.version[:2]))}.*'"
+    if name == "tensorflow-text":
+        text = f"{each} was compiled for another release than TensorFlow {tensorflow.text}: its import fails"
+        yield Line("warning", "AX884", SUBJECT, text, remedy)
+        return
+    is_switched = tensorflow.version >= SWITCHABLE and tensorflow_bool(
+        scene.environ.get("TF_USE_LEGACY_KERAS")
+    )
+    text = f"{each} is not the one for TensorFlow {tensorflow.text}: tf_keras fails in its import or later"
+    yield Line("error" if is_switched else "warning", "AX885", SUBJECT, text, remedy)
