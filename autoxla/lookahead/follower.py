@@ -315,7 +315,7 @@ class Follower(Visitor):
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
         found, is_guarded = self._resolve(node)
         for target, certain in found:
-            if isinstance(target, Outside) and is_tracked(target.name):
+            if type(target) is Outside and is_tracked(target.name):
                 self._add(node, "attribute", target.name, None, certain=certain, caught=is_guarded)
         return found
 
@@ -461,7 +461,8 @@ class Follower(Visitor):
         """Return what a function returns, after following it where that has not been done."""
         node = function.node
         runs = self._runs.setdefault(node, {})
-        if None in runs:
+        if None in runs or (runs and self._deferred and not self.deep):
+            # Nothing is in it, or nothing more than has been found.
             return ()
         if isinstance(node, ast.AsyncFunctionDef) and not awaited:
             return (Binding(Coroutine(function, arguments)),)
