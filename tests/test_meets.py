@@ -224,6 +224,12 @@ LINES = st.one_of(
     st.builds("class C(tf.keras.Model):\n    def __init__(self): self.x = {}".format, THINGS),
     st.builds("class C(C):\n    def call(self, x): return self.x({})".format, THINGS),
     st.builds("f = lambda x: {}".format, THINGS),
+    st.builds("async def f(x): return {}".format, THINGS),
+    st.builds("x = f({}) or {}".format, THINGS, THINGS),
+    st.builds("import asyncio\nx = asyncio.run(f({}))".format, THINGS),
+    st.builds("x.append({}) if x else None".format, THINGS),
+    st.builds("x += [{}]".format, THINGS),
+    st.builds("x, *y = {}, {}".format, THINGS, THINGS),
 )
 BODIES = st.lists(LINES, min_size=1, max_size=8).map("\n".join)
 
