@@ -30,6 +30,7 @@ def project(tmp_path: Path) -> Path:
     (site / "keras.py").write_text("")
     (tmp_path / "old.py").write_text(NEEDS_2)
     (tmp_path / "both.py").write_text(NEEDS_BOTH)
+    (tmp_path / "bare.py").write_text(f"import keras\n{NEEDS_2}")
     return tmp_path
 
 
@@ -115,7 +116,7 @@ WORDS = {
     "doctor": [["old.py"]],
     "env": [["old.py"]],
     "explain": [["old.py"]],
-    "migrate": [["--to", "legacy", "--write", "both.py"]],
+    "migrate": [["--to", "legacy", "--write", "bare.py"]],
     "records": [["list"], ["clear"]],
     "rule": [["AX103"]],
     "site": [["status"], ["disable"]],
@@ -173,9 +174,9 @@ def test_env_prints_its_settings_and_no_remark(project: Path) -> None:
 
 
 def test_migrate_leaves_out_its_count(project: Path) -> None:
-    outcome = autoxla(project, "migrate", "--to", "legacy", "-q", "both.py")
+    outcome = autoxla(project, "migrate", "--to", "legacy", "-q", "bare.py")
     assert (outcome.status, outcome.err) == (1, "")
-    assert outcome.out.startswith("--- both.py")
+    assert outcome.out.startswith("--- bare.py")
     assert "AX902" in autoxla(project, "migrate", "--to", "legacy", "-q", "missing.py").err
 
 

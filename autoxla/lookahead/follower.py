@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.lookahead.interest import name_of
-from autoxla.lookahead.objects import SWITCHING, find_family, find_role, has_weights
+from autoxla.lookahead.objects import SWITCHING, find_family, find_role, has_weights, is_reader
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -315,7 +315,7 @@ class Follower(Visitor):
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
         found, is_guarded = self._resolve(node)
         for target, certain in found:
-            if isinstance(target, Outside) and is_tracked(target.name):
+            if type(target) is Outside and is_tracked(target.name):
                 self._add(node, "attribute", target.name, None, certain=certain, caught=is_guarded)
         return found
 
@@ -461,7 +461,8 @@ class Follower(Visitor):
         """Return what a function returns, after following it where that has not been done."""
         node = function.node
         runs = self._runs.setdefault(node, {})
-        if None in runs:
+        if None in runs or (runs and self._deferred and not self.deep):
+            # Nothing is in it, or nothing more than has been found.
             return ()
         if isinstance(node, ast.AsyncFunctionDef) and not awaited:
             return (Binding(Coroutine(function, arguments)),)
@@ -673,18 +674,20 @@ class Follower(Visitor):
         if family is None or role is None:
             return ()
         made = Thing(family, name, role, self._spot(node), sure and self._is_certain())
-        if role == "tensor":
+        if role == "tensor" or is_reader(name):
             return (Binding(made),)
-        is_symbolic = self._meet(node, made, arguments.all(), sure)
+        symbolic = self._meet(node, made, arguments.all(), sure)
         if role == "operation":
-            return (Binding(made._replace(role="tensor")),) if is_symbolic else ()
+            return () if symbolic is None else (Binding(made._replace(role="tensor", family=symbolic)),)
         return (Binding(made),)
 
     def _call_thing(self, node: ast.Call, thing: Thing, arguments: Arguments, sure: bool) -> Bindings:
         if thing.role not in ("layer", "model"):
             return ()
-        is_symbolic = self._meet(node, thing, arguments.all(), sure)
-        return (Binding(thing._replace(role="tensor", place=self._spot(node))),) if is_symbolic else ()
+        symbolic = self._meet(node, thing, arguments.all(), sure)
+        if symbolic is None:
+            return ()
+        return (Binding(thing._replace(role="tensor", family=symbolic, place=self._spot(node))),)
 
     def _call_method(
         self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
@@ -699,47 +702,44 @@ class Follower(Visitor):
             return (Binding(thing._replace(role="layer")),)
         return ()
 
-    def _meet(self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool) -> bool:
-        """Note objects that come to one of another package; return whether there are symbolic tensors."""
+    def _meet(self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool) -> str | None:
+        """Note objects that come to one of another package.
+
+        Return the package of the symbolic tensors that are made of those among them, None without any.
+        """
         found = [b for value in values for b in flatten(value)]
-        is_symbolic = False
+        tensors: list[str] = []
         for target, certain in found:
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing):
                 continue
-            is_symbolic |= thing.role == "tensor"
+            if thing.role == "tensor":
+                tensors.append(thing.family)
             if thing.family != into.family:
-                is_certain = sure and certain and thing.certain and into.certain
+                # Keras 3 takes tensors of tf_keras for TensorFlow's, which does harm to weights only.
+                taken = thing.role == "tensor" and thing.family == "tf_keras"
+                works = taken and (into.role == "operation" or not has_weights(into.name))
+                is_certain = sure and certain and thing.certain and into.certain and not works
                 self._add_meeting(node, thing, into, certain=is_certain)
-        return is_symbolic
+        # Of tensors of tf_keras even layers of Keras 3 make tensors of tf_keras.
+        return ("tf_keras" if "tf_keras" in tensors else into.family) if tensors else None
 
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
         caught = bool(self._outer() & SURVIVES)
         origin = Place(*thing.place)
         self._add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)
 
-    def _hold(self, node: ast.AST, owner: Instance, into: Thing, value: Bindings) -> None:
-        """Note layers and models that become attributes of a model of another package, which trains none."""
-        trains_itself = bool(self._member_of_own(owner.owner, "train_step"))
-        for target, certain in flatten(value):
+    def _hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
+        """Note layers and models that become attributes of a model of another package.
+
+        That is no error, and right for what is frozen or trained by the program itself: only possible.
+        """
+        for target, _ in flatten(value):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing) or thing.family == into.family:
                 continue
-            if (
-                into.role in ("layer", "model")
-                and thing.role in ("layer", "model")
-                and has_weights(thing.name)
-            ):
-                is_certain = certain and thing.certain and into.certain and not trains_itself
-                self._add_meeting(node, thing, into, certain=is_certain)
-
-    def _member_of_own(self, owner: Class, name: str) -> Bindings:
-        return owner.scope.names.get(name, ()) or tuple(
-            found
-            for base in owner.bases
-            if isinstance(base.target, Class)
-            for found in base.target.scope.names.get(name, ())
-        )
+            if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
+                self._add_meeting(node, thing, into, certain=False)
 
     # Containers and operators
 
@@ -768,7 +768,7 @@ class Follower(Visitor):
                 return (Binding(Items([*a.values, *b.values], a.open or b.open)),)
         tensors = [b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor"]
         if tensors and isinstance(first := tensors[0].target, Thing):
-            self._meet(node, first, [tuple(tensors[1:])], sure=True)
+            self._meet(node, first, [tuple(tensors[1:])], sure=False)
         return tuple(tensors[:1])
 
     def store(self, target: ast.Attribute | ast.Subscript, value: Bindings, *, adds: bool = False) -> None:
@@ -790,7 +790,7 @@ class Follower(Visitor):
             elif isinstance(owner, Instance) and not adds:
                 owner.attributes.set(target.attr, value, certain=certain and not self.frame.flow & POSSIBLE)
                 if owner.thing is not None:
-                    self._hold(target, owner, owner.thing, value)
+                    self._hold(target, owner.thing, value)
 
     def _store_item(
         self, node: ast.AST, owner: Target, key: Bindings, value: Bindings, certain: bool

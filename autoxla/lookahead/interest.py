@@ -29,6 +29,7 @@ WORDS = frozenset(
 FOLLOWED = frozenset({"asyncio", "importlib", "os", "random", "runpy", "site", "sys"})
 _OWN_NAMES = frozenset({"__all__", "__import__", "eval", "exec", "exit", "get_ipython", "quit"})
 _TYPING = ("typing", "typing_extensions")
+_CALLED_BY_OTHERS = frozenset({"call", "compute_output_shape", "from_config", "get_config"})
 # Makes spaces of all that is in no identifier, three times as fast as a regular expression finds them.
 _ONLY_WORDS = bytes(
     byte if byte > 127 or byte == 10 or chr(byte).isalnum() or byte == 95 else 32 for byte in range(256)
@@ -110,9 +111,10 @@ class _Names:
             elif isinstance(statement, ast.ImportFrom):
                 self._import_from(statement)
             elif isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-                # Methods are called by their names, too.
+                # Methods are called by their names, too, but for those that Keras and Python call.
                 self.known.add(statement.name)
-                self.words.add(statement.name)
+                if statement.name not in _CALLED_BY_OTHERS and not statement.name.startswith("__"):
+                    self.words.add(statement.name)
                 self.collect(statement.body)
             else:
                 self._collect_inside(statement)

@@ -33,7 +33,7 @@ _WEIGHTLESS = frozenset(
         *("AveragePooling2D", "AveragePooling3D", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D"),
         *("Dot", "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D"),
         *("GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-        *("GlobalMaxPooling3D", "Lambda", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D"),
+        *("GlobalMaxPooling3D", "Lambda", "Layer", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D"),
         *("MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomCrop"),
         *("RandomFlip", "RandomRotation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape"),
         *("Resizing", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "ThresholdedReLU"),
@@ -76,6 +76,11 @@ def _role_in_keras(parts: list[str]) -> Role | None:
     return "optimizer" if is_optimizer and is_class else None
 
 
+def is_reader(name: str) -> bool:
+    """Tell whether a function makes a model of what it is given, be it of another generation."""
+    return name.rpartition(".")[2] in _MAKERS
+
+
 def has_weights(name: str) -> bool:
-    """Tell whether a layer has something to train."""
+    """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
     return name.rpartition(".")[2] not in _WEIGHTLESS

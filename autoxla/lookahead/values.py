@@ -86,7 +86,8 @@ class Super(NamedTuple):
     instance: Target
 
 
-class Coroutine(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Coroutine:
     """What calling an ``async def`` gives: it runs once it is awaited."""
 
     function: Function

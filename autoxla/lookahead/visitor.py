@@ -346,8 +346,9 @@ class Visitor(ABC):
 
     def _constant(self, node: ast.Constant) -> Bindings:
         value = node.value
-        is_plain = value is None or isinstance(value, (str, bool, int, float))
-        return (Binding(Const(value)),) if is_plain else ()  # type: ignore[arg-type]
+        if value is None or isinstance(value, (str, bool, int, float)):
+            return (Binding(Const(value)),)
+        return ()
 
     def _name(self, node: ast.Name) -> Bindings:
         return self.frame.scope.get(node.id)
