@@ -144,6 +144,59 @@ def test_who_is_left_alone(tmp_path: Path) -> None:
     assert messages == []
 
 
+DEVICES = """
+import importlib
+from types import SimpleNamespace
+from autoxla.trial import eligibility, survey
+tf = p.tf
+model = p.make()
+facts = [eligibility.find_obstacle(model, current())]
+real = tf.config.list_physical_devices
+gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+tf.config.list_physical_devices = lambda kind=None: [*real(kind), gpu]
+facts += [eligibility.find_obstacle(model, current()), fit(model)]
+library = importlib.import_module("tensorflow.python.client.device_lib")
+library.list_local_devices = lambda: [SimpleNamespace(name="/device:GPU:0", memory_limit=1000)]
+tf.config.experimental.get_memory_info = lambda name: {"GPU:0": {"current": 600, "peak": 700}}[name]
+facts.append(survey.free_on_device("/job:localhost/replica:0/task:0/device:GPU:0"))
+end(*facts)
+"""
+
+
+def test_no_trial_beside_an_accelerator_unless_asked_for(tmp_path: Path) -> None:
+    """What is free is asked of the device."""
+    for project, told in (("", "an accelerator is present"), ("[tool.autoxla]\ntrial = true\n", None)):
+        (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+        outcome = start(tmp_path, COMMON + DEVICES)
+        assert outcome.status == 0, outcome.err[-2000:]
+        before, obstacle, trained, free = outcome.last["facts"]
+        assert (before, free) == (None, 400)
+        assert obstacle is told if told is None else told in obstacle
+        assert trained == (None if told else "switched to xla")
+
+
+FLAGS = """
+from autoxla.trial import eligibility
+model = p.make()
+outcome = fit(model)
+end(outcome, eligibility.find_obstacle(model, current()))
+"""
+
+
+def test_no_trial_where_xla_would_end_the_process(tmp_path: Path) -> None:
+    """By a flag that this build does not have, from the start or set in the program."""
+    flag = "--xla_gpu_enable_triton_softmax_fusion=true"
+    outcome = start(tmp_path, COMMON + FLAGS, XLA_FLAGS=flag)
+    assert outcome.status == 0, outcome.err[-2000:]
+    trained, obstacle = outcome.last["facts"]
+    assert trained is None
+    assert "xla_gpu_enable_triton_softmax_fusion" in obstacle
+    late = f"import os\nos.environ['XLA' + '_FLAGS'] = {flag!r}\n"
+    outcome = start(tmp_path, COMMON + late + FLAGS)
+    assert outcome.status == 0, outcome.err[-2000:]
+    assert outcome.last["facts"][0] is None
+
+
 @pytest.mark.parametrize(
     ("variables", "project"),
     [({"AUTOXLA": "fix"}, ""), ({"AUTOXLA": "observe"}, ""), ({}, "[tool.autoxla]\ntrial = false\n")],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from autoxla.hooks.boundary import attempt
 from autoxla.runtime import Runtime
@@ -68,14 +68,23 @@ _STOPPED = 3
 _UNKNOWN = Prior(0.75, 0.75)
 
 
-class State(Protocol):
-    """What is done with a batch while a trial is in this state."""
+class State:
+    """What is done with a batch while a trial is in this state: here, what Keras does.
+
+    `known`: what was found out about the step so far.
+    """
+
+    def __init__(self, driver: Driver, known: Survey | None = None) -> None:
+        self.driver = driver
+        self.known = known
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch of ``iterator``; return the logs."""
+        return self.driver.stock(iterator)
 
     def end_fit(self) -> State:
         """Return the state that the next fit begins in."""
+        return self
 
 
 class Fit:
@@ -257,17 +266,16 @@ class Driver:
             self.go(Retired(self))
 
 
-class Watching:
-    """Keras' own function trains, and the clock is looked at. `known`: what an earlier fit found out."""
+class Watching(State):
+    """Keras' own function trains, and the clock is looked at."""
 
     def __init__(self, driver: Driver, known: Survey | None = None) -> None:
-        self._driver = driver
-        self.known = known
+        super().__init__(driver, known)
         self._look_at = max(_FIRST_LOOK, 2 * driver.fit.step)
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether a trial may pay."""
-        driver = self._driver
+        driver = self.driver
         logs = driver.run_stock(iterator)
         if driver.fit.step <= _WARM_UP:
             self._warm_up(iterator)
@@ -282,14 +290,14 @@ class Watching:
         return self
 
     def _warm_up(self, iterator: Any) -> None:
-        driver = self._driver
+        driver = self.driver
         driver.fit.times.clear()
         if iterator.element_spec != driver.structure:
             # Other data than in an earlier fit: what was found out is of another trace.
             driver.structure, self.known = iterator.element_spec, None
 
     def _look(self) -> None:
-        driver = self._driver
+        driver = self.driver
         if self.known is not None:
             consider(driver, self.known)
         elif driver.fit.typical * driver.fit.left < economics.SHORTEST:
@@ -300,27 +308,27 @@ class Watching:
             driver.go(Surveying(driver))
 
 
-class Surveying:
+class Surveying(State):
     """Keras' own function trains; a thread looks for a seed, then at the step."""
 
     def __init__(self, driver: Driver) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._then: Callable[[Any], None] = self._check_seed
         self._job: Background[Any] = Background(partial(find_seed, driver.model, driver.session))
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether the thread is done."""
-        logs = self._driver.run_stock(iterator)
+        logs = self.driver.run_stock(iterator)
         if self._job.done:
-            self._driver.guarded(self._then, self._job)
+            self.driver.guarded(self._then, self._job)
         return logs
 
     def end_fit(self) -> State:
         """Begin anew: the next fit may be of other data."""
-        return Watching(self._driver)
+        return Watching(self.driver)
 
     def _check_seed(self, job: Background[str | None]) -> None:
-        driver = self._driver
+        driver = self.driver
         seed = "unknown" if job.error is not None else job.result
         if seed is not None:
             driver.end(f"nothing is switched in a program that is seeded ({seed})")
@@ -343,31 +351,31 @@ class Surveying:
     def _weigh(self, job: Background[Survey]) -> None:
         if job.result is None:
             raise job.error or RuntimeError("no survey")
-        consider(self._driver, job.result)
+        consider(self.driver, job.result)
 
 
-class Fetching:
+class Fetching(State):
     """One batch is fetched by hand, and the challenger made for its shapes."""
 
     def __init__(self, driver: Driver, known: Survey) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._known = known
 
     def run(self, iterator: Any) -> Any:
         """Train on one batch. What hangs on shapes alone is checked by that for all batches of them."""
-        batch = self._driver.fetch(iterator)
+        batch = self.driver.fetch(iterator)
         if batch is None:
-            return self._driver.stock(iterator)
-        logs = self._driver.replay(iterator, batch)
-        self._driver.guarded(self._make_challenger, batch)
+            return self.driver.stock(iterator)
+        logs = self.driver.replay(iterator, batch)
+        self.driver.guarded(self._make_challenger, batch)
         return logs
 
     def end_fit(self) -> State:
         """Wait for another fit that is long enough."""
-        return Watching(self._driver, self._known)
+        return Watching(self.driver, self._known)
 
     def _make_challenger(self, batch: Sequence[Any]) -> None:
-        driver, known = self._driver, self._known
+        driver, known = self.driver, self._known
         concrete = known.step.concrete
         try:
             passes = known.guards.prepare(batch) if known.guards is not None else _pass
@@ -403,11 +411,11 @@ class Challenger:
     stopped: int = 0
 
 
-class Compiling:
+class Compiling(State):
     """Keras' own function trains; a thread of TensorFlow's own compiles, on copies of the variables."""
 
     def __init__(self, driver: Driver, known: Survey, challenger: Challenger, batch: Sequence[Any]) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._known = known
         self._challenger = challenger
         self._poll_at = 0.0
@@ -416,11 +424,10 @@ class Compiling:
         if driver.challenger == "xla" and not self._is_decided():
             executables.append(challenger.usual)
         self._waiting = [Dispatch(each.concrete, batch) for each in executables]
-        self._seconds = 0.0
 
     def run(self, iterator: Any) -> Any:
         """Train, and look now and then whether XLA is done."""
-        driver = self._driver
+        driver = self.driver
         logs = driver.run_stock(iterator)
         now = perf_counter()
         if now >= self._poll_at and driver.fit.step > _WARM_UP:
@@ -430,7 +437,7 @@ class Compiling:
 
     def end_fit(self) -> State:
         """Compile on."""
-        self._driver.entry["outcome"] = "the fit ended before XLA had compiled the step"
+        self.driver.entry["outcome"] = "the fit ended before XLA had compiled the step"
         return self
 
     def _is_decided(self) -> bool:
@@ -438,7 +445,7 @@ class Compiling:
         return known is not None and known.batch == self._challenger.signature
 
     def _poll(self) -> None:
-        driver = self._driver
+        driver = self.driver
         try:
             is_done = all(dispatch.poll() for dispatch in self._waiting)
         except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
@@ -455,11 +462,11 @@ class Compiling:
                 driver.go(Racing(driver, self._known, self._challenger))
 
 
-class Racing:
+class Racing(State):
     """The two paths take turns at real batches."""
 
     def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._known = known
         self._challenger = challenger
         self._strangers: set[Signature] = set()
@@ -471,7 +478,7 @@ class Racing:
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch on the path whose turn it is. The order changes from pair to pair."""
-        driver, challenger = self._driver, self._challenger
+        driver, challenger = self.driver, self._challenger
         batch = driver.fetch(iterator)
         if batch is None:
             return driver.stock(iterator)
@@ -497,7 +504,7 @@ class Racing:
         return self
 
     def _note(self, is_challenger: bool, took: float) -> None:
-        driver = self._driver
+        driver = self.driver
         self._turn += 1
         driver.report.sample(driver.fit.step, driver.challenger if is_challenger else driver.incumbent, took)
         if driver.is_final:
@@ -516,7 +523,7 @@ class Racing:
                 self._decide(verdict)
 
     def _lose(self, took: float) -> None:
-        driver = self._driver
+        driver = self.driver
         names: dict[PathName, str] = {"graph": "graph_ms", "xla": "xla_ms"}
         facts: dict[str, object] = {
             "winner": driver.incumbent,
@@ -527,7 +534,7 @@ class Racing:
         driver.end(f"{driver.incumbent} kept: steps of {driver.challenger} take {took * 1e3:.3g} ms")
 
     def _decide(self, verdict: Verdict) -> None:
-        driver = self._driver
+        driver = self.driver
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
@@ -539,24 +546,24 @@ class Racing:
             driver.end(f"{driver.incumbent} kept")
 
     def _keep(self, facts: dict[str, object]) -> None:
-        entry = self._driver.entry
+        entry = self.driver.entry
         entry.update(facts)
         batch = [list(shape) for shape in self._challenger.signature]
-        self._driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
+        self.driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
 
 
-class Switched:
+class Switched(State):
     """The challenger trains."""
 
     def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
-        self._driver = driver
+        super().__init__(driver)
         self._known = known
         self._challenger = challenger
         self._strangers: set[Signature] = set()
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch by the challenger, or by Keras where the batch is not for it."""
-        driver = self._driver
+        driver = self.driver
         batch = driver.fetch(iterator)
         if batch is None:
             return driver.stock(iterator)
@@ -572,35 +579,12 @@ class Switched:
         return self
 
 
-class Resting:
+class Resting(State):
     """Keras' own function is in the model, for the rest of this fit."""
 
-    def __init__(self, driver: Driver, known: Survey | None) -> None:
-        self._driver = driver
-        self.known = known
 
-    def run(self, iterator: Any) -> Any:
-        """Train."""
-        return self._driver.stock(iterator)
-
-    def end_fit(self) -> State:
-        """Stay; the next fit begins to watch."""
-        return self
-
-
-class Retired:
+class Retired(State):
     """Keras' own function is in the model, for good."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-
-    def run(self, iterator: Any) -> Any:
-        """Train."""
-        return self._driver.stock(iterator)
-
-    def end_fit(self) -> State:
-        """Stay."""
-        return self
 
 
 # What several states do

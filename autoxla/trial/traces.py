@@ -15,6 +15,7 @@ from typing import Any
 
 _LOOPS = ("While", "StatelessWhile")
 _FETCH = "IteratorGetNext"
+_INT32 = 3  # how TensorFlow numbers the type
 
 
 def find_fetch(concrete: Any) -> Any:
@@ -50,7 +51,10 @@ def for_xla(concrete: Any, call: Callable[..., Any], batch: Sequence[Any]) -> An
     import tensorflow as tf
 
     specs = list(map(_spec, batch))
-    settled = _settle_loops(concrete, specs)
+    try:
+        settled = _settle_loops(concrete, specs)
+    except (LookupError, TypeError, ValueError):  # loops of another make: XLA says whether it takes them
+        settled = None
     if settled is not None:
         given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
         return _build(concrete, settled, given, specs, jit_compile=True)
@@ -126,15 +130,15 @@ def _tensor(name: str) -> str:
 
 
 # Loops. The gradient of a loop takes what the loop has put into lists. Where a batch's size is open in the
-# trace, shapes are among it, and XLA does not see that they are constants: it cannot compile the gradient.
-# For batches of one shape they are known. So they are written into the gradient's body.
+# trace, shapes and lengths are among it, and XLA does not see that they are constants: it cannot compile the
+# gradient. For batches of one shape they are known. So they are written into the gradient's body.
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A shape that a loop keeps for its gradient.
+    """A shape that a loop keeps for its gradient, or where `is_length`, the length of a list.
 
-    `loop`: the loop's name. `body`, `source`: its body, a ``FunctionDef``, and the tensor whose shape it is.
+    `loop`: the loop's name. `body`, `source`: its body, a ``FunctionDef``, and the tensor that it is of.
     `gradient`, `argument`: the body of the gradient, and its argument that the shapes come in.
     """
 
@@ -144,6 +148,7 @@ class _Kept:
     gradient: Any
     argument: str
     dtype: int
+    is_length: bool
 
 
 def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
@@ -157,13 +162,18 @@ def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
         return None
     given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
     graph = _build(concrete, definition, given, specs).graph
-    shapes: dict[tuple[str, str], Any] = {}
-    for loop in {each.loop for each in kept}:
-        shapes.update(_infer(graph.get_operation_by_name(loop), [each for each in kept if each.loop == loop]))
-    for each in kept:
-        shape = shapes[each.loop, each.source]
-        if shape.is_fully_defined():
-            _write_constant(each, shape.as_list())
+    while _write_stacks(definition, graph):
+        graph = _build(concrete, definition, given, specs).graph
+    for name in {each.loop for each in kept}:
+        loop, of_loop = graph.get_operation_by_name(name), [each for each in kept if each.loop == name]
+        shapes = _infer(loop, of_loop[0].body, [each.source for each in of_loop if not each.is_length])
+        for each in of_loop:
+            if each.is_length:
+                length = _find_length(_find_argument(loop, each))
+                if length is not None:
+                    _write_constant(each, length)
+            elif shapes[each.source].is_fully_defined():
+                _write_constant(each, shapes[each.source].as_list())
     _rename(definition, {each.gradient.signature.name for each in kept})
     return definition
 
@@ -185,9 +195,12 @@ def _find_kept(definition: Any) -> Iterator[_Kept]:
                 if push is not None and push.op == "TensorListPushBack"
                 else None
             )
-            if value is not None and value.op == "Shape":
-                argument = gradient.signature.input_arg[number].name
-                yield _Kept(loop, body, value.input[0], gradient, argument, value.attr["out_type"].type)
+            if value is None or value.op not in ("Shape", "TensorListLength"):
+                continue
+            argument = gradient.signature.input_arg[number].name
+            is_length = value.op == "TensorListLength"
+            dtype = _INT32 if is_length else value.attr["out_type"].type
+            yield _Kept(loop, body, value.input[0], gradient, argument, dtype, is_length)
 
 
 def _follow(name: str, nodes: Mapping[str, Any]) -> Any:
@@ -198,17 +211,69 @@ def _follow(name: str, nodes: Mapping[str, Any]) -> Any:
     return node
 
 
-def _infer(loop: Any, kept: Sequence[_Kept]) -> dict[tuple[str, str], Any]:
-    """Return the shapes of the sources of ``kept`` in the first round of ``loop``, an operation."""
+def _write_stacks(definition: Any, graph: Any) -> bool:
+    """Write the shapes of the lists that loops give into ``definition``; return whether any was not known.
+
+    ``graph`` is of ``definition``.
+    """
+    import tensorflow as tf
+
+    functions = {function.signature.name: function for function in definition.library.function}
+    is_new = False
+    for node in list(definition.node):
+        stack = graph.get_operation_by_name(node.name) if node.op == "TensorListStack" else None
+        if stack is None or stack.outputs[0].shape.is_fully_defined():
+            continue
+        made = stack.inputs[0]
+        if made.op.type not in _LOOPS:
+            continue
+        body = functions[made.op.get_attr("body").name]
+        name = body.ret[body.signature.output_arg[made.value_index].name]
+        setting = _follow(name, {each.name: each for each in body.node_def})
+        length = _find_length(made.op.inputs[made.value_index])
+        if length is None or setting is None or setting.op != "TensorListSetItem":
+            continue
+        shape = _infer(made.op, body, [setting.input[2]])[setting.input[2]]
+        if not shape.is_fully_defined():
+            continue
+        constant = definition.node.add()
+        constant.name, constant.op = f"{node.name}_shape", "Const"
+        constant.attr["dtype"].type = _INT32
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(shape.as_list(), tf.int32))
+        node.input[1], node.attr["num_elements"].i, is_new = constant.name, length, True
+    return is_new
+
+
+def _find_argument(loop: Any, kept: _Kept) -> Any:
+    names = [each.name for each in kept.body.signature.input_arg]
+    return loop.inputs[names.index(kept.source)] if kept.source in names else None
+
+
+def _find_length(handle: Any) -> int | None:
+    """Return the length of the list ``handle``, a tensor, None where it is not known."""
+    import tensorflow as tf
+
+    if handle is None or handle.op.type not in ("TensorListFromTensor", "TensorListReserve"):
+        return None
+    if handle.op.type == "TensorListFromTensor":
+        length: int | None = handle.op.inputs[0].shape[:1].as_list()[0]
+        return length
+    count = handle.op.inputs[1]
+    value = tf.get_static_value(count)
+    if value is None and count.op.type == "StridedSlice" and count.op.inputs[0].op.type == "Shape":
+        start = tf.get_static_value(count.op.inputs[1])
+        value = count.op.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
+    return None if value is None else int(value)
+
+
+def _infer(loop: Any, body: Any, sources: Sequence[str]) -> dict[str, Any]:
+    """Return the shapes of tensors of ``body``, the body of the operation ``loop``, in its first round."""
     import tensorflow as tf
 
     convert = importlib.import_module("tensorflow.python.framework.function_def_to_graph")
-    body, flat = convert.function_def_to_graph_def(kept[0].body)
-    arguments = {
-        each.name: tensor for each, tensor in zip(kept[0].body.signature.input_arg, loop.inputs, strict=True)
-    }
-    round_ = _without(body, set(arguments))
-    sources = sorted({each.source for each in kept})
+    definition, flat = convert.function_def_to_graph_def(body)
+    arguments = dict(zip((each.name for each in body.signature.input_arg), loop.inputs, strict=True))
+    round_ = _without(definition, set(arguments))
     names = [_tensor(flat.get(source, source)) for source in sources]
     used = {_tensor(name) for node in round_.node for name in node.input} | set(names)
     given = {f"{name}:0": tensor for name, tensor in arguments.items() if f"{name}:0" in used}
@@ -220,11 +285,11 @@ def _infer(loop: Any, kept: Sequence[_Kept]) -> dict[tuple[str, str], Any]:
                 rows = made.op.inputs[0]
                 given[f"{node.name}:0"] = tf.compat.v1.placeholder(rows.dtype, rows.shape[1:])
         tensors = tf.graph_util.import_graph_def(round_, input_map=given, return_elements=names)
-    return {(kept[0].loop, source): tensor.shape for source, tensor in zip(sources, tensors, strict=True)}
+    return {source: tensor.shape for source, tensor in zip(sources, tensors, strict=True)}
 
 
-def _write_constant(kept: _Kept, shape: Sequence[int]) -> None:
-    """Let the gradient of ``kept`` take ``shape`` where it takes the last of the list."""
+def _write_constant(kept: _Kept, value: int | Sequence[int]) -> None:
+    """Let the gradient of ``kept`` take ``value`` where it takes the last of the list."""
     import tensorflow as tf
 
     for pop in list(kept.gradient.node_def):
@@ -233,7 +298,7 @@ def _write_constant(kept: _Kept, shape: Sequence[int]) -> None:
         constant = kept.gradient.node_def.add()
         constant.name, constant.op = f"{pop.name}_shape", "Const"
         constant.attr["dtype"].type = kept.dtype
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(shape, tf.as_dtype(kept.dtype)))
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.as_dtype(kept.dtype)))
         for node in kept.gradient.node_def:
             for number, name in enumerate(node.input):
                 if name == f"{pop.name}:tensor:0":
