@@ -10,7 +10,6 @@ from autoxla.readers import tensorflow_bool
 
 SUBJECT = "keras backend"
 KERAS_3 = (3,)
-_BACKEND_RULES = ("AX401", "AX402", "AX403")
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -41,7 +40,7 @@ def find_backend(scene: Scene) -> tuple[str, str]:
 
 def _is_told(scene: Scene) -> bool:
     """Return whether a rule says of the backend what is wrong; where autoxla changes much, none may."""
-    return any(finding.code in _BACKEND_RULES for finding in judge(scene.situation))
+    return any(finding.stops_keras for finding in judge(scene.situation))
 
 
 def _unreadable(file: str, error: str) -> Line:
