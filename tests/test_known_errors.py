@@ -380,7 +380,9 @@ class Hider:
         return None if name.partition(".")[0] == {hidden!r} else PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hider
 """
-REGISTER = "from autoxla import runtime; from autoxla.hooks import guards\nguards.register(runtime.current())\n"
+REGISTER = (
+    "from autoxla import runtime\nfrom autoxla.hooks import guards\nguards.register(runtime.current())\n"
+)
 #: Code, module that is not there, variables, program, the error at the end of the traceback.
 UNCAUGHT = [
     ("AX170", "torch", {"KERAS_BACKEND": "torch"}, "import tensorflow as tf; tf.keras.layers",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -242,6 +244,29 @@ def test_text_stays_itself_in_markdown() -> None:
 )
 def test_a_remedy_is_a_sentence(text: str, expected: str) -> None:
     assert sentence(text) == expected
+
+
+MARKDOWN = """\
+# About AX112
+
+AX112 and (AX204), not AX000, `AX112` or [AX112](keras.md).
+
+```
+AX112
+```
+"""
+LINKED = MARKDOWN.replace("AX112 and (AX204)", "[AX112](rules/AX112.md) and ([AX204](rules/AX204.md))")
+
+
+def test_codes_in_the_text_of_the_site_lead_to_their_pages() -> None:
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("mkdocs_hooks", CHECKOUT / "mkdocs_hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="keras.md"))
+    assert hooks.on_page_markdown(MARKDOWN, page=page) == LINKED
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:
