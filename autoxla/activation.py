@@ -105,8 +105,8 @@ def _look_later(runtime: Runtime) -> None:
     for module in _FIRST_USE:
         finder.on_import(module, lambda _: runtime.check_again())
     for finding in runtime.plan.findings:
-        if finding.code == "AX114" and finding.about:
-            finder.before_import(finding.about, partial(_confirm, runtime, finding))
+        if finding.certain_with:
+            finder.before_import(finding.certain_with, partial(_confirm, runtime, finding))
 
 
 def _confirm(runtime: Runtime, finding: Finding, _: ModuleType) -> None:

@@ -39,6 +39,10 @@ class Place:
 
 ENVIRONMENT = Place("environment")
 
+#: How a reason begins why source was not read, and how one ends why the cache is not used: rules tell by it.
+OUT_OF_TIME = "reading it takes more than"
+NO_ANSWER = "does not answer"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -270,8 +274,11 @@ class Setting:
 class Finding:
     """A rule that applied.
 
-    `applied` tells whether its remedy is part of the plan, `about` names the module by which
-    something that is only possible becomes certain.
+    `applied` tells whether its remedy is part of the plan. `late` are the variables that it says are set
+    too late. `certain_with` names the module by whose import something that is only possible becomes
+    certain. `checked_again`: it is looked for again while the program runs. `said_by_all_workers`: of the
+    workers of a job not only the first says it. `bad_input`: the user gave a value that cannot be read.
+    `stops_keras`: ``import keras`` raises an error.
     """
 
     code: str
@@ -281,7 +288,12 @@ class Finding:
     place: Place = ENVIRONMENT
     grade: Grade = "certain"
     applied: bool = False
-    about: str | None = None
+    late: tuple[str, ...] = ()
+    certain_with: str | None = None
+    checked_again: bool = False
+    said_by_all_workers: bool = False
+    bad_input: bool = False
+    stops_keras: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from autoxla.facts import NO_ANSWER
+
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
 PATIENCE = 2.0
-#: Why a folder is refused whose file system does not answer in that time.
-SILENCE = "does not answer"
 #: Seconds for which an answer holds.
 _FRESH = 1.0
 # Opening, since a look at a network file system may be answered from memory when its server is gone.
@@ -99,7 +99,7 @@ def find_refusal(folder: Path) -> str | None:
     how programs run. Nor may it keep a program waiting.
     """
     if not answers(folder):
-        return f"{folder} {SILENCE}"
+        return f"{folder} {NO_ANSWER}"
     for path in (folder, folder.parent):
         reason = _why_open_to_others(path, is_parent=path != folder)
         if reason is not None:
@@ -126,7 +126,7 @@ def make_folder(folder: Path) -> None:
     Not even looked at where its file system does not answer.
     """
     if not answers(folder):
-        raise TimeoutError(errno.ETIMEDOUT, SILENCE, str(folder))
+        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
     _make(folder)
 
 

@@ -35,10 +35,6 @@ from autoxla.situation.workers import part_number
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
 
-#: What is said by every worker of a job: how they differ.
-_SAID_BY_ALL = frozenset({"AX601"})
-#: What is looked for again while the program runs, and what says the same already.
-_SEEN_LATER = {"AX404": {"AX118"}, "AX119": {"AX116"}}
 #: How many compiles, or trials, of a process a report has: thousands of models may be made in one.
 _MOST = 1000
 #: How many findings with one code a report has, and how many are said.
@@ -265,9 +261,10 @@ class Runtime:
         if self.situation is None:
             return []
         now = self._look_again(self.situation)
-        said = {finding.code for finding in self.findings}
-        later = [finding for finding in decide(now).findings if finding.code in _SEEN_LATER]
-        return [f for f in later if f not in self.findings and not said & _SEEN_LATER[f.code]]
+        # What the source showed beforehand was said then.
+        said = {name for finding in self.findings if not finding.checked_again for name in finding.late}
+        later = [finding for finding in decide(now).findings if finding.checked_again]
+        return [f for f in later if f not in self.findings and not said.intersection(f.late)]
 
     def _look_again(self, before: Situation) -> Situation:
         path = running_subject().path
@@ -460,7 +457,7 @@ def is_follower() -> bool:
 
 
 def _is_said_by_all(finding: Finding) -> bool:
-    return finding.code in _SAID_BY_ALL or (finding.level == "error" and not finding.applied)
+    return finding.said_by_all_workers or (finding.level == "error" and not finding.applied)
 
 
 def _of_many(finding: Finding) -> Finding:
@@ -508,4 +505,5 @@ def differing_workers(target: str, others: Iterable[str]) -> Finding:
         "warning",
         f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
         "give all of them the same packages, variables and settings",
+        said_by_all_workers=True,
     )

@@ -27,10 +27,9 @@ from autoxla import runtime
 from autoxla.commands import MODULES, tune
 from autoxla.commands.arguments import split_program
 from autoxla.commands.migrate import main as migrate
+from autoxla.commands.rule_examples import follow as follow_example
+from autoxla.commands.rule_pages import make_pages
 from autoxla.facts import Hardware, Plan, Plugin, Situation, Tuned, Usage
-from autoxla.guide.book import make_entries
-from autoxla.guide.entry import Prose
-from autoxla.guide.example import Followed
 from autoxla.notice import headline
 from autoxla.policies import decide, decision, xla
 from autoxla.policies.rule import Rule
@@ -348,14 +347,14 @@ def options(words: list[str]) -> list[str]:
 
 def test_codes_that_are_asked_for_exist() -> None:
     asked = re.findall(r"autoxla rule (AX\d+)", "".join(PAGES.values()))
-    codes = tuple(make_entries())
+    codes = tuple(make_pages())
     assert asked
     assert [code for code in asked if not any(known.startswith(code) for known in codes)] == []
 
 
 def test_modules_that_are_named_exist() -> None:
     modules = {module for _, module, _ in mentions() if module.partition(".")[0] in ("autoxla", "benchmarks")}
-    assert {"autoxla.guide", "benchmarks"} <= modules
+    assert {"autoxla", "benchmarks"} <= modules
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
 
 
@@ -400,17 +399,16 @@ def test_settings_are_read(block: Block, tmp_path: Path) -> None:
     assert settings.places
 
 
-def test_the_rule_of_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    rule_text, prose_text = [b.text for b in BLOCKS["docs/architecture.md"] if b.language == "python"]
+def test_the_rule_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    (rule_text,) = [b.text for b in BLOCKS["docs/architecture.md"] if b.language == "python"]
     names = dict(vars(xla))
     exec(rule_text.replace("\nRule(", "\nmade = Rule("), names)  # noqa: S102 - what the page shows
-    (rule,) = names["made"]
-    prose = eval(f"{{{prose_text}}}", {"Prose": Prose, "Followed": Followed})[rule.code]  # noqa: S307
+    rule = names["made"]
     assert isinstance(rule, Rule)
-    assert rule.code not in make_entries()
+    assert rule.code not in make_pages()
     for name in ("RULES", "_WITHOUT_ITEX"):
         monkeypatch.setattr(decision, name, (*getattr(decision, name), rule))
-    found = prose.example.follow(rule.code)
+    found = follow_example(rule.example, rule.code)
     assert found.message.startswith("TF_ENABLE_ONEDNN_OPTS='no': ")
     assert found.applied
 

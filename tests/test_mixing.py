@@ -481,12 +481,12 @@ def test_a_fault_of_ours_is_one_line(tmp_path: Path) -> None:
     breaking = """
 import autoxla.hooks.guards
 def broken(*_): raise RuntimeError("broken")
-guards.find_foreign = guards.find_note = broken
+guards.find_foreign = guards.find_hint = broken
 layer = tf_keras.layers.Dense(1)
 train(Holder(layer), layer)
 keras.Sequential([layer])
 """
-    whole = breaking.replace("guards.find_foreign = guards.find_note =", "unused =")
+    whole = breaking.replace("guards.find_foreign = guards.find_hint =", "unused =")
     plain = run_code(NOTHING + START + TRAIN + whole, tmp_path, AUTOXLA="off")
     guarded = run_code(REGISTER + START + TRAIN + breaking, tmp_path)
     assert (guarded.status, guarded.out) == (plain.status, plain.out)

@@ -10,7 +10,7 @@ import pytest
 
 from autoxla.__main__ import HELP
 from autoxla.commands import MODULES
-from autoxla.guide.book import make_entries
+from autoxla.commands.rule_pages import make_pages
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def test_the_main_job_is_an_example_that_is_there() -> None:
 
 
 def test_codes_in_the_readme_exist() -> None:
-    assert set(re.findall(r"AX\d{3}", README)) <= set(make_entries())
+    assert set(re.findall(r"AX\d{3}", README)) <= set(make_pages())
 
 
 @pytest.mark.parametrize("command", MODULES)

@@ -34,7 +34,7 @@ from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
 from autoxla.tuned import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
-DEADLY = frozenset(rule.code for rule in RULES if rule.deadly)
+DEADLY = frozenset(rule.code for rule in RULES if rule.fatal)
 SWITCH, FLAGS = "TF_USE_LEGACY_KERAS", ("TF_XLA_FLAGS", "XLA_FLAGS")
 ITEX = (
     *("ITEX_DISABLE_XLA", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE", "ITEX_OPS_OVERRIDE", "ITEX_REMAPPER"),

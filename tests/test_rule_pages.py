@@ -1,40 +1,40 @@
-"""The guide to the codes: complete, true, and on disk as it is made."""
+"""The pages of the codes: complete and true."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from autoxla.commands import migrate, rule
-from autoxla.commands.diagnosis.codes import CODES
-from autoxla.guide import page_of
-from autoxla.guide.__main__ import main as write
-from autoxla.guide.book import FAMILIES, PROSE, family_of, make_entries, plain, sentence
-from autoxla.guide.entry import Shown
-from autoxla.guide.errors import KNOWN
-from autoxla.guide.example import FILE, KERAS_3, Followed
-from autoxla.guide.render import PARTS, render_all, render_page
-from autoxla.guide.told import TOLD
-from autoxla.hooks.notes import NOTES, find_note
-from autoxla.policies import RULES
+from autoxla.commands.diagnosis.codes import CODES as CHECKS
+from autoxla.commands.rule_codes import CODES
+from autoxla.commands.rule_examples import follow, render
+from autoxla.commands.rule_pages import FAMILIES, PARTS, family_of, make_pages, plain, render_page, sentence
+from autoxla.hooks.error_matching import find_hint
+from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
+from autoxla.policies import RULES, Rule
+from autoxla.policies.example import FILE, KERAS, Example
 from programs import clean_environment, run, run_code
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "autoxla"
 DOCS = CHECKOUT / "docs"
-ENTRIES = make_entries()
-EXAMPLES = {code: prose.example for code, prose in PROSE.items()}
+PAGES = make_pages()
+TOLD = {told.code: told for told in CODES}
 REFUSALS = sorted(code for code in TOLD if code.startswith("AX12"))
 
 
 def sources() -> Iterator[Path]:
-    return (file for file in PACKAGE.rglob("*.py") if "guide" not in file.relative_to(PACKAGE).parts)
+    """Yield the modules that emit codes, not those that only write of them."""
+    return (file for file in PACKAGE.rglob("*.py") if file.name != "rule_codes.py")
 
 
 def codes_in(text: str) -> set[str]:
@@ -46,101 +46,85 @@ def codes_in(text: str) -> set[str]:
 
 def test_every_code_of_the_sources_has_a_page_and_no_page_is_of_another() -> None:
     named = set[str]().union(*(codes_in(file.read_text(encoding="utf-8")) for file in sources()))
-    assert named == set(ENTRIES)
+    assert named == set(PAGES)
 
 
 def test_no_page_names_a_code_that_is_not() -> None:
-    assert codes_in("".join(render_all(ENTRIES).values())) == set(ENTRIES)
+    assert codes_in("".join(map(render_page, PAGES.values()))) == set(PAGES)
 
 
-def test_prose_is_of_the_rules_and_notes() -> None:
-    assert set(PROSE) == {rule.code for rule in RULES}
-    assert set(KNOWN) == {note.code for note in NOTES}
-    assert len(ENTRIES) == len(PROSE) + len(KNOWN) + len(TOLD) + len(CODES)
+def test_no_code_is_of_two() -> None:
+    owned = [rule.code for rule in RULES] + [known.code for known in KNOWN_ERRORS]
+    owned += [told.code for told in CODES] + list(CHECKS)
+    assert sorted(owned) == list(PAGES)
 
 
-@pytest.mark.parametrize("code", ENTRIES)
+@pytest.mark.parametrize("code", PAGES)
 def test_a_page_has_every_part(code: str) -> None:
-    page = render_page(ENTRIES[code])
+    page = render_page(PAGES[code])
     parts = re.split(r"^## ", page, flags=re.MULTILINE)
-    assert parts[0].startswith(f"# {code}: {ENTRIES[code].title}\n")
+    assert parts[0].startswith(f"# {code}: {PAGES[code].title}\n")
     assert [part.splitlines()[0] for part in parts[1:]] == [title for title, _ in PARTS]
     assert all(part.split("\n", 1)[1].strip() for part in parts[1:])
-    assert "```" in ENTRIES[code].example
-    assert "{" not in ENTRIES[code].silence
+    assert "```" in PAGES[code].example
+    assert "{" not in PAGES[code].silence
     assert family_of(code)
 
 
 def test_no_family_is_without_codes() -> None:
-    assert {family_of(code) for code in ENTRIES} == {title for _, title in FAMILIES}
-
-
-def test_the_pages_on_disk_are_what_is_made() -> None:
-    on_disk = {file.name: file.read_text(encoding="utf-8") for file in (DOCS / "rules").iterdir()}
-    made = render_all(ENTRIES)
-    assert set(on_disk) == set(made)
-    stale = [name for name in made if made[name] != on_disk[name]]
-    assert stale == [], "run python -m autoxla.guide docs/rules"
-
-
-def test_the_path_of_a_page_leads_to_it() -> None:
-    assert (CHECKOUT / page_of("AX204")).read_text(encoding="utf-8").startswith("# AX204: ")
+    assert {family_of(code) for code in PAGES} == {title for _, title in FAMILIES}
 
 
 # --- What stands there is true
 
 
-@pytest.mark.parametrize("code", EXAMPLES)
-def test_the_example_of_a_rule_gives_its_code(code: str) -> None:
-    example = EXAMPLES[code]
-    assert isinstance(example, Followed)
-    assert example.follow(code).message in example.render(code)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_the_example_of_a_rule_gives_its_code(rule: Rule) -> None:
+    assert follow(rule.example, rule.code).message in render(rule.example, rule.code)
 
 
 def test_explain_gives_the_line_of_an_example(tmp_path: Path) -> None:
     """One of them for real: what the page shows is what the command prints in a process of its own."""
-    example = EXAMPLES["AX301"]
-    assert isinstance(example, Followed)
+    example = next(rule.example for rule in RULES if rule.code == "AX301")
     (tmp_path / FILE).write_text(example.program)
     words = ["-m", "autoxla", "explain", FILE]
     outcome = run(words, tmp_path, clean_environment(**example.variables))
     assert outcome.status == 2
-    assert example.render("AX301").split("\n…\n")[1].removesuffix("\n```") in outcome.out
+    assert render(example, "AX301").split("\n…\n")[1].removesuffix("\n```") in outcome.out
 
 
 def test_an_example_that_does_not_give_its_code_is_told() -> None:
     with pytest.raises(LookupError, match="AX204"):
-        Followed("import keras\n", machine=KERAS_3).follow("AX204")
+        follow(Example(KERAS, machine="no tf_keras"), "AX204")
 
 
 class OpError(Exception):
     """Stands for TensorFlow's own, which has all of its errors below it."""
 
 
-@pytest.mark.parametrize("code", KNOWN)
-def test_a_known_error_gets_the_note_of_its_page(code: str) -> None:
-    kind, _, message = KNOWN[code].error.partition(": ")
-    notes = [note for note in NOTES if note.code == code and re.search(note.pattern, message)]
-    named = {name for note in notes for name in note.types}
+@pytest.mark.parametrize("known", KNOWN_ERRORS, ids=lambda known: known.code)
+def test_a_known_error_gets_the_hint_of_its_page(known: KnownError) -> None:
+    kind, _, message = known.error.partition(": ")
+    signs = [sign for sign in known.signs if re.search(sign.pattern, message)]
+    named = {name for sign in signs for name in sign.types}
     base: type[Exception] = OpError if "OpError" in named else Exception
     parents = {"ModuleNotFoundError": ImportError}
     error = type(kind, (parents.get(kind, base),), {})(message)
-    before = ImportError("No module named 'torch'") if notes[0].after else None
-    error.__cause__ = before
+    error.__cause__ = ImportError("No module named 'torch'") if signs[0].after else None
     try:
-        exec("raise error", {"error": error, "__name__": notes[0].within or "train"})  # noqa: S102
+        exec("raise error", {"error": error, "__name__": signs[0].within or "train"})  # noqa: S102
     except Exception as raised:  # noqa: BLE001 - any of the known ones
-        note = find_note(raised)
-    assert note in notes
-    assert note.text in ENTRIES[code].example
+        hint = find_hint(raised)
+    assert hint is not None
+    assert hint.code == known.code
+    assert hint.text in PAGES[known.code].example
 
 
 @pytest.mark.parametrize("code", REFUSALS)
 def test_migrate_refuses_the_example(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example = TOLD[code].example
-    assert isinstance(example, Shown)
+    example = TOLD[code]
     command, printed = example.printed.splitlines()
     monkeypatch.chdir(tmp_path)
     Path(FILE).write_text(f"{example.given}\n")
@@ -151,14 +135,15 @@ def test_migrate_refuses_the_example(
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("code", ["AX131", "AX132"])
 def test_a_mixture_is_told_as_on_its_page(code: str, tmp_path: Path) -> None:
-    example = TOLD[code].example
-    assert isinstance(example, Shown)
+    example = TOLD[code]
     arrays = "__import__('numpy').ones((8, 4)), __import__('numpy').ones((8, 1))"
     program = example.given.replace(
-        "import keras", "import keras, autoxla.hooks.guards as g; g.register()", 1
+        "import keras",
+        "import keras, autoxla.hooks.guards as g, autoxla.runtime as r; g.register(r.current())",
+        1,
     )
     outcome = run_code(program.replace("fit(x, y)", f"fit({arrays})"), tmp_path)
-    (notice,) = outcome.notices
+    (notice,) = [notice for notice in outcome.notices if notice.startswith(f"autoxla: {code} ")]
     printed = example.printed.replace(FILE, "program.py")
     assert notice.rpartition("; python -m")[0] == printed.rpartition("; python -m")[0]
 
@@ -176,7 +161,7 @@ def findings_in_sources() -> Iterator[tuple[str, str]]:
 def test_levels_are_those_of_the_findings() -> None:
     found = dict(findings_in_sources())
     assert "AX601" in found
-    assert {code: ENTRIES[code].level for code in found} == found
+    assert {code: PAGES[code].level for code in found} == found
 
 
 # --- The command
@@ -188,23 +173,23 @@ def ask(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_a_page(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(capsys, "ax204") == render_page(ENTRIES["AX204"])
+    assert ask(capsys, "ax204") == render_page(PAGES["AX204"])
 
 
 def test_all_codes(capsys: pytest.CaptureFixture[str]) -> None:
     out = ask(capsys)
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("  AX")] == list(ENTRIES)
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("  AX")] == list(PAGES)
 
 
 def test_a_family(capsys: pytest.CaptureFixture[str]) -> None:
     out = ask(capsys, "AX2")
     assert out.splitlines()[0] == "Intel's plug-in ITEX"
-    assert codes_in(out) == {code for code in ENTRIES if code.startswith("AX2")}
+    assert codes_in(out) == {code for code in PAGES if code.startswith("AX2")}
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     (data,) = json.loads(ask(capsys, "--json", "AX163"))
-    assert (data["code"], data["level"], data["page"]) == ("AX163", "note", "docs/rules/AX163.md")
+    assert (data["code"], data["level"]) == ("AX163", "note")
     assert "public names" in data["remedy"]
 
 
@@ -221,13 +206,13 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_launcher_knows_the_command(tmp_path: Path) -> None:
     outcome = run(["-m", "autoxla", "rule", "AX204"], tmp_path)
-    assert (outcome.status, outcome.out) == (0, render_page(ENTRIES["AX204"]))
+    assert (outcome.status, outcome.out) == (0, render_page(PAGES["AX204"]))
 
 
 def test_no_rich_gives_markdown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert ask(capsys, "AX204") == render_page(ENTRIES["AX204"])
+    assert ask(capsys, "AX204") == render_page(PAGES["AX204"])
 
 
 def test_a_terminal_gets_it_formatted(
@@ -242,18 +227,6 @@ def test_a_terminal_gets_it_formatted(
 
 
 # --- The files
-
-
-def test_pages_are_written_and_old_ones_removed(tmp_path: Path) -> None:
-    (tmp_path / "AX000.md").write_text("gone")
-    (tmp_path / "mine.md").write_text("kept")
-    assert write([str(tmp_path)]) == 0
-    assert {file.name for file in tmp_path.iterdir()} == {*render_all(ENTRIES), "mine.md"}
-
-
-def test_writing_needs_a_folder(tmp_path: Path) -> None:
-    outcome = run(["-m", "autoxla.guide", "none"], tmp_path)
-    assert (outcome.status, outcome.out, len(outcome.notices)) == (2, "", 1)
 
 
 def test_text_stays_itself_in_markdown() -> None:
@@ -271,6 +244,29 @@ def test_text_stays_itself_in_markdown() -> None:
 )
 def test_a_remedy_is_a_sentence(text: str, expected: str) -> None:
     assert sentence(text) == expected
+
+
+MARKDOWN = """\
+# About AX112
+
+AX112 and (AX204), not AX000, `AX112` or [AX112](keras.md).
+
+```
+AX112
+```
+"""
+LINKED = MARKDOWN.replace("AX112 and (AX204)", "[AX112](rules/AX112.md) and ([AX204](rules/AX204.md))")
+
+
+def test_codes_in_the_text_of_the_site_lead_to_their_pages() -> None:
+    pytest.importorskip("mkdocs")
+    spec = importlib.util.spec_from_file_location("mkdocs_hooks", CHECKOUT / "mkdocs_hooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="keras.md"))
+    assert hooks.on_page_markdown(MARKDOWN, page=page) == LINKED
 
 
 def test_links_of_the_documentation_lead_somewhere() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,7 +24,9 @@ from autoxla.facts import (
     Tuned,
     Usage,
 )
-from autoxla.policies import RULES, decide
+from autoxla.policies import RULES, VARIABLES, decide
+from autoxla.policies.rule import Draft
+from autoxla.situation.environment import is_watched
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
 WITHOUT_TF_KERAS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}
@@ -129,6 +130,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX117": (
         make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
         make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1", grade="possible"))),
+    ),
+    "AX111": (
+        make(environment={"TF_USE_LEGACY_KERAS": "yes"}, imported=frozenset({"tensorflow"})),
+        make(environment={"TF_USE_LEGACY_KERAS": "yes"}),
     ),
     "AX118": (
         make(reading=read(says("variable", "KERAS_BACKEND", "jax"))),
@@ -362,14 +367,82 @@ def test_codes_are_unique() -> None:
     assert len({rule.code for rule in RULES}) == len(RULES)
 
 
-def test_messages_name_only_known_words() -> None:
-    for rule in RULES:
-        text = "".join(part for part in (rule.message, rule.remedy) if isinstance(part, str))
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name]
-        known = {"backend", "keras", "step", "cuda_found", "rocm_found", "cache_refused", "tuned", "unread"}
-        known |= {"keras_2_demand", "keras_2_hint", "keras_3_demand", "keras_3_place"}
-        known |= {"it"} if rule.subject is not None else set()
-        assert all(n.isupper() or n.endswith("_error") or n in known for n in names), rule.code
+class Recording(dict[str, str]):
+    """An environment that notes which variables it is asked for."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return super().__contains__(name)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_variable_that_a_rule_reads_or_sets_is_watched(code: str) -> None:
+    for situation in CASES[code]:
+        draft = Draft(situation)
+        draft.environment = environment = Recording(draft.environment)
+        for rule in RULES:
+            rule(draft)
+        assert {name for name in environment.asked | set(draft.because) if not is_watched(name)} == set()
+
+
+def test_every_variable_that_is_watched_for_a_rule_is_read_by_one() -> None:
+    asked: set[str] = set()
+    for situation in (situation for pair in CASES.values() for situation in pair):
+        draft = Draft(situation)
+        draft.environment = environment = Recording(draft.environment)
+        for rule in RULES:
+            rule(draft)
+        asked |= environment.asked | {name for finding in draft.findings for name in finding.late}
+    late_only = {"TF_CPP_MIN_LOG_LEVEL"}
+    assert VARIABLES - asked <= late_only
+
+
+def test_a_notebook_is_told_what_to_do_after_a_restart() -> None:
+    situation = CASES["AX112"][0]
+    late = replace(situation, imported=frozenset({"tensorflow"}), restart="the kernel")
+    assert (
+        found(late, "AX112")[0].remedy == "restart the kernel and set TF_USE_LEGACY_KERAS=1 in its first cell"
+    )
+    assert found(replace(late, restart=None), "AX112")[0].remedy == "set TF_USE_LEGACY_KERAS=1"
+
+
+@pytest.mark.parametrize(
+    ("code", "late"),
+    [
+        ("AX116", {"TF_USE_LEGACY_KERAS"}),
+        ("AX117", {"ITEX_DISABLE_XLA"}),
+        ("AX118", {"KERAS_BACKEND"}),
+        ("AX119", {"TF_USE_LEGACY_KERAS"}),
+        ("AX404", {"KERAS_BACKEND"}),
+    ],
+)
+def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[str]) -> None:
+    (finding,) = found(CASES[code][0], code)
+    assert set(finding.late) == late
+    assert all(name in finding.message for name in late)
+
+
+def test_variables_that_come_too_late_are_all_named() -> None:
+    late = [says("variable", name, "3") for name in ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")]
+    (finding,) = found(make(reading=read(*late)), "AX118")
+    assert "sets TF_CPP_MIN_LOG_LEVEL and TF_ENABLE_ONEDNN_OPTS after" in finding.message
+
+
+def test_what_is_only_possible_names_the_module_that_makes_it_certain() -> None:
+    assert found(CASES["AX114"][0], "AX114")[0].certain_with == "tf_agents"
+    assert [f.certain_with for f in decide(CASES["AX112"][0]).findings] == [None]
 
 
 @pytest.mark.parametrize("code", CASES)

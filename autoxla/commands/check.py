@@ -29,7 +29,7 @@ from autoxla.commands.arguments import (
     require_program,
     split_program,
 )
-from autoxla.commands.programs import BAD_INPUT, as_line, is_left, line_of
+from autoxla.commands.programs import as_line, is_left, line_of
 from autoxla.commands.terminal import print_text
 from autoxla.facts import ENVIRONMENT, Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.lookahead import read_paths
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         say(str(error))
         return 2
     _print([f for f in findings if is_left(f)] if options.quiet else findings, options.format)
-    if any(finding.code in BAD_INPUT for finding in findings):
+    if any(finding.bad_input for finding in findings):
         return 2
     return 1 if any(finding.level == "error" for finding in findings) else 0
 

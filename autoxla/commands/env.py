@@ -30,7 +30,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
-from autoxla.commands.programs import BAD_INPUT, is_left
+from autoxla.commands.programs import is_left
 from autoxla.facts import Setting
 from autoxla.notice import headline, say
 from autoxla.planning import Planned, assemble, name_command, subject_from
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     # As bytes: what a variable holds need not be text.
     sys.stdout.buffer.write(os.fsencode(text))
     _warn(planned, name_command(subject.program), quiet=options.quiet)
-    return 2 if any(finding.code in BAD_INPUT for finding in planned.findings) else 0
+    return 2 if any(finding.bad_input for finding in planned.findings) else 0
 
 
 def changes(environ: Mapping[str, str], settings: Iterable[Setting]) -> dict[str, str | None]:

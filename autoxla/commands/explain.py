@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
-from autoxla.commands.programs import BAD_INPUT, as_line, is_left
+from autoxla.commands.programs import as_line, is_left
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Plan, Situation
 from autoxla.notice import printable, say
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     except (OSError, NoTemplateEngineError) as error:
         say(f"AX902 error {options.html}: {getattr(error, 'strerror', None) or error}")
         return 2
-    return 2 if any(finding.code in BAD_INPUT for finding in planned.findings) else 0
+    return 2 if any(finding.bad_input for finding in planned.findings) else 0
 
 
 def explain() -> str:

@@ -8,9 +8,6 @@ from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.notice import printable
 from autoxla.situation.files import UnreadableError, read_bytes
 
-#: Findings that stand for bad input of the user's.
-BAD_INPUT = ("AX301", "AX302")
-
 
 def is_left(finding: Finding) -> bool:
     """Return whether ``finding`` is an error that nothing cures: what is told under ``--quiet``."""

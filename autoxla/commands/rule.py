@@ -13,11 +13,8 @@ import json
 from dataclasses import asdict
 
 from autoxla.commands.arguments import QUIET
+from autoxla.commands.rule_pages import Page, family_of, make_pages, render_list, render_page
 from autoxla.commands.terminal import make_console, print_help
-from autoxla.guide import page_of
-from autoxla.guide.book import family_of, make_entries
-from autoxla.guide.entry import Entry
-from autoxla.guide.render import render_list, render_page
 from autoxla.notice import say
 
 USAGE = "usage: python -m autoxla rule [--json] [CODE]"
@@ -35,12 +32,12 @@ def main(argv: list[str]) -> int:
         say(f"AX902 error arguments: {' '.join(argv)!r} is not understood; {USAGE}")
         return 2
     wanted = words[0].upper() if words else "AX"
-    found = [entry for code, entry in make_entries().items() if code.startswith(wanted)]
+    found = [page for code, page in make_pages().items() if code.startswith(wanted)]
     if not wanted or not found:
         say(f"AX902 error arguments: there is no code {words[0]!r}; python -m autoxla rule lists all codes")
         return 2
     if "--json" in argv:
-        print(json.dumps([_data(entry) for entry in found], indent=2))
+        print(json.dumps([_data(page) for page in found], indent=2))
     elif len(wanted) == _LENGTH:
         _print_page(render_page(found[0]))
     else:
@@ -48,8 +45,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _data(entry: Entry) -> dict[str, str]:
-    return {**asdict(entry), "family": family_of(entry.code), "page": page_of(entry.code)}
+def _data(page: Page) -> dict[str, str]:
+    return {**asdict(page), "family": family_of(page.code)}
 
 
 def _print_page(text: str) -> None:

@@ -33,7 +33,7 @@ from typing import Any
 from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.notes import Note, find_note
+from autoxla.hooks.error_matching import Hint, find_hint
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import notify
 from autoxla.readers import tensorflow_bool
@@ -167,17 +167,17 @@ def add_note(error: BaseException) -> None:
         found[0].add_note(text_of(found[1]))  # type: ignore[attr-defined, unused-ignore]
 
 
-def text_of(note: Note) -> str:
+def text_of(note: Hint) -> str:
     """Return ``note`` as it is shown."""
     return f"{PREFIX}{note.code} {note.text}"
 
 
-def _noted(error: BaseException) -> tuple[BaseException, Note] | None:
+def _noted(error: BaseException) -> tuple[BaseException, Hint] | None:
     """Return the exception in the chain of ``error`` that is known, with its note; None if it has one."""
     for link in _chain(error):
         if _has_note(link):
             return None
-        note = find_note(link)
+        note = find_hint(link)
         if note is not None:
             return link, note
     return None

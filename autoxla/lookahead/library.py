@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
-from autoxla.facts import Place, Reading
+from autoxla.facts import OUT_OF_TIME, Place, Reading
 from autoxla.lookahead.entry import SITE, Package
 from autoxla.lookahead.files import Archive, Finder, Location, Looker, OutOfTimeError, Signature, UnreadError
 from autoxla.lookahead.follower import Follower, is_tracked
@@ -19,7 +19,6 @@ from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
-from autoxla.situation.files import OUT_OF_TIME
 
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
 _SPEED = 1 << 18

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, cast
 
-from autoxla.facts import Finding, Path, Plan, Situation, Step
+from autoxla.facts import Path, Plan, Situation, Step
 from autoxla.policies import backend, flags, installation, itex, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
 from autoxla.readers import itex_lenient
@@ -18,16 +18,11 @@ RULES: tuple[Rule, ...] = (
     *xla.RULES,
     *itex.RULES,
     *backend.RULES,
-    *installation.RULES,
     *records.RULES,
+    *installation.RULES,
 )
-#: What helps in a notebook, after a restart, against what came too late.
-_AFRESH = {
-    "AX111": "run this cell first",
-    "AX112": "set TF_USE_LEGACY_KERAS=1 in its first cell",
-    "AX116": "set TF_USE_LEGACY_KERAS=1 in its first cell",
-    **dict.fromkeys(("AX117", "AX118", "AX119", "AX404"), "set it in its first cell"),
-}
+#: The variables that rules read: those of the environment that belong to a situation. ITEX's come to them.
+VARIABLES = frozenset(name for rule in RULES for name in rule.reads)
 _WITHOUT_ITEX = tuple(rule for rule in RULES if rule not in itex.RULES)
 
 
@@ -40,8 +35,6 @@ def decide(situation: Situation) -> Plan:
     draft.no_xla_because = flags.why_no_xla(draft)
     for rule in RULES if draft.itex is not None else _WITHOUT_ITEX:
         rule(draft)
-    _note_what_is_too_late(draft)
-    _advise_restart(draft)
     return _observed(draft) if mode == "observe" else _planned(draft)
 
 
@@ -63,31 +56,6 @@ def _observed(draft: Draft) -> Plan:
     findings = tuple(replace(finding, applied=False) for finding in draft.findings)
     path = _path(Draft(draft.situation))
     return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
-
-
-def _note_what_is_too_late(draft: Draft) -> None:
-    if draft.too_late:
-        names = ", ".join(dict.fromkeys(draft.too_late))
-        draft.findings.append(
-            Finding(
-                "AX111",
-                "warning",
-                f"tensorflow was imported before autoxla: too late to set {names}",
-                "import autoxla first, or run the program with python -m autoxla",
-                draft.place_of("importing"),
-            )
-        )
-
-
-def _advise_restart(draft: Draft) -> None:
-    """Say of what came too late in a notebook how to begin again."""
-    restart = draft.situation.restart
-    if restart is None or not draft.situation.imported:
-        return
-    for at, finding in enumerate(draft.findings):
-        afresh = _AFRESH.get(finding.code)
-        if afresh is not None and not finding.applied:
-            draft.findings[at] = replace(finding, remedy=f"restart {restart} and {afresh}")
 
 
 def _path(draft: Draft) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from autoxla.facts import FlagNames
+from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import Draft, Rule
 
 FLAG_READER = "TensorFlow, flags from the environment"
@@ -105,33 +106,61 @@ def _compiles(draft: Draft) -> bool:
 
 RULES = (
     Rule(
-        "AX851",
-        "error",
-        "A flag that this build does not know",
-        _say_unknown,
-        _correct,
-        FLAG_READER,
-        lambda d: bool(_with_unknown(d)),
+        code="AX851",
+        level="error",
+        title="A flag that this build does not know",
+        applies=lambda d: bool(_with_unknown(d)),
+        message=_say_unknown,
+        remedy=_correct,
+        why="""An unknown name ends the process, without an exception, when the variable is read:
+        `TF_XLA_FLAGS` when TensorFlow lists its devices, `XLA_FLAGS` when XLA first compiles. The libraries
+        of a build hold the names that it knows. Those of this one hold the names that every release has, and
+        not this one; another release may know it. Where the program does not use XLA it runs, and the finding
+        is a warning. autoxla then does not try XLA either.""",
+        example=Example(
+            KERAS.replace('"mse")', '"mse", jit_compile=True)'),
+            {"XLA_FLAGS": "--xla_gpu_autotune_levl=2"},
+            known={
+                "flag_names": {
+                    "XLA_FLAGS": FlagNames(unknown={"xla_gpu_autotune_levl": "xla_gpu_autotune_level"})
+                }
+            },
+        ),
+        source=FLAG_READER,
         about="XLA_FLAGS",
         milder=_is_harmless,
     ),
     Rule(
-        "AX853",
-        "error",
-        "A flag in the other variable",
-        _say_misplaced,
-        _move,
-        FLAG_READER,
-        lambda d: bool(_with_misplaced(d)),
+        code="AX853",
+        level="error",
+        title="A flag in the other variable",
+        applies=lambda d: bool(_with_misplaced(d)),
+        message=_say_misplaced,
+        remedy=_move,
+        why="""`TF_XLA_FLAGS` takes flags of TensorFlow, which begin with `tf_`, and `XLA_FLAGS` those of XLA,
+        which begin with `xla_`. A flag of the other variable ends the process.""",
+        example=Example(
+            KERAS,
+            {"TF_XLA_FLAGS": "--xla_dump_to=/tmp/dump"},
+            known={"flag_names": {"TF_XLA_FLAGS": FlagNames(misplaced=("xla_dump_to",))}},
+        ),
+        source=FLAG_READER,
         milder=_is_harmless,
     ),
     Rule(
-        "AX852",
-        "info",
-        "Flags that could not be checked",
-        _say_unchecked,
-        "take out what this release does not have: XLA is not tried while the flags are there",
-        FLAG_READER,
-        lambda d: bool(_with_unchecked(d)) and d.backend == "tensorflow",
+        code="AX852",
+        level="info",
+        title="Flags that could not be checked",
+        applies=lambda d: bool(_with_unchecked(d)) and d.backend == "tensorflow",
+        message=_say_unchecked,
+        remedy="take out what this release does not have: XLA is not tried while the flags are there",
+        why="""TensorFlow's libraries cannot be read, or the build keeps the names of flags in another way.
+        XLA would end the process at a name that it does not know, so autoxla does not try XLA.""",
+        example=Example(
+            KERAS,
+            {"XLA_FLAGS": "--xla_dump_to=/tmp/dump"},
+            known={"flag_names": {"XLA_FLAGS": FlagNames(unchecked=("xla_dump_to",))}},
+        ),
+        source=FLAG_READER,
     ),
 )

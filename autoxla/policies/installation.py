@@ -1,18 +1,51 @@
-"""Distributions that do not fit each other."""
+"""Distributions that do not fit each other, and what is imported before autoxla could act."""
 
 from __future__ import annotations
 
+from autoxla.facts import Place, Usage
+from autoxla.policies.example import FILE, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, Rule
 
 RULES = (
     Rule(
-        "AX501",
-        "warning",
-        "ITEX 2.15 with Keras 3",
-        "this release of ITEX was made for Keras 2: import intel_extension_for_tensorflow fails with "
+        code="AX501",
+        level="warning",
+        title="ITEX 2.15 with Keras 3",
+        applies=lambda d: d.itex is not None and not d.itex_main and d.has("keras", KERAS_3),
+        message="this release of ITEX was made for Keras 2: import intel_extension_for_tensorflow fails with "
         "Keras 3, and ITEX_OPS_OVERRIDE has no effect",
-        "pip install 'keras<3', or leave out ITEX's Python module",
-        "Intel Extension for TensorFlow 2.15, release notes",
-        lambda d: d.itex is not None and not d.itex_main and d.has("keras", KERAS_3),
+        remedy="pip install 'keras<3', or leave out ITEX's Python module",
+        why="""ITEX 2.15 knows the modules of Keras 2. Beside Keras 3 its Python module cannot be imported.
+        Its ops override prints a traceback and is left out: the program goes on, slower than meant. The
+        plug-in itself works with either generation.""",
+        example=Example(TF_KERAS, machine="ITEX 2.15"),
+        source="Intel Extension for TensorFlow 2.15, release notes",
+    ),
+    # Last of all, since the other rules tell what comes too late.
+    Rule(
+        code="AX111",
+        level="warning",
+        title="autoxla came after TensorFlow",
+        applies=lambda d: bool(d.too_late),
+        message=lambda d: (
+            f"tensorflow was imported before autoxla: too late to set {', '.join(dict.fromkeys(d.too_late))}"
+        ),
+        remedy="import autoxla first, or run the program with python -m autoxla",
+        why="""Most variables are read once, while TensorFlow is imported. When autoxla is imported later, it
+        can still look after `compile` and explain errors. A setting that it found to be right has no effect
+        any more, so autoxla does not make it, and names the variable.""",
+        example=Example(
+            "import tensorflow as tf\n\nprint(tf.constant(1))\nimport autoxla\nimport keras\n",
+            settings={"step": "autocluster-1"},
+            known={
+                "usage": Usage(evidence={"importing": Place(FILE, 4)}),
+                "imported": frozenset({"tensorflow"}),
+                "devices_ready": True,
+            },
+            command="python",
+        ),
+        source="TensorFlow, variables read at import",
+        about="importing",
+        after_restart="run this cell first",
     ),
 )

@@ -9,8 +9,9 @@ Published wheels end at 2.15 and know nothing of Keras 3; the machine is in late
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from autoxla.policies.example import KERAS, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, Cure, Draft, Rule
 from autoxla.readers import guard_disabled, guard_sees_auto_jit, intended, itex_lenient, itex_strict
 
@@ -50,6 +51,17 @@ GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview"
 TABLE = GUIDE + ", situations that lead to a warning or an error, row {}"
 MACHINE = "Intel Extension for TensorFlow, NPD configuration as read at plug-in load"
 GUARD = "Intel Extension for TensorFlow, override of Keras 3's compile and predict"
+
+_PLAIN = """\
+import tensorflow as tf
+
+print(tf.reduce_sum(tf.random.normal([1000, 1000])))
+"""
+_NO_JIT = TF_KERAS.replace('"mse")', '"mse", jit_compile=False)')
+_STREAM = {NPD: "0"}
+_DISABLED = {DISABLE: "1"}
+_LEVEL_1 = {FLAGS: "--tf_xla_auto_jit=1"}
+_LEVEL_2 = {FLAGS: "--tf_xla_auto_jit=2"}
 
 
 def level(draft: Draft) -> int:
@@ -93,10 +105,6 @@ def imports_keras_at_load(draft: Draft) -> bool:
     return draft.itex_main or itex_strict(draft.environment.get(OVERRIDE)) is True
 
 
-def _keras(draft: Draft) -> int | None:
-    return draft.keras
-
-
 def _loading(draft: Draft) -> bool:
     return draft.itex_main and not draft.tensorflow_loaded
 
@@ -111,7 +119,7 @@ def _is_fatal(draft: Draft) -> bool:
 
 
 def _quits(draft: Draft) -> bool:
-    return _keras(draft) == 3 and draft.backend == "tensorflow" and guard_on(draft)
+    return draft.keras == 3 and draft.backend == "tensorflow" and guard_on(draft)
 
 
 def _disable_xla(draft: Draft) -> tuple[Cure, ...]:
@@ -154,7 +162,7 @@ def _spell_strictly(draft: Draft) -> bool:
     spelling = {True: "1", False: "0", None: None}
     while name := _misspelt_strict(draft):
         value = draft.environment[name]
-        if not draft.set(name, spelling[intended(value)] if value else None, "AX213"):
+        if not draft.set(name, spelling[intended(value)] if value else None):
             return False
     return True
 
@@ -167,9 +175,13 @@ def _misread(draft: Draft) -> str | None:
     return None
 
 
+def _assigned(draft: Draft, name: str | None) -> str:
+    return f"{name}={draft.environment[name]!r}" if name is not None else ""
+
+
 def _inline_file(draft: Draft) -> bool:
     flags = draft.flags
-    return not flags.opaque and not flags.errors and draft.set(FLAGS, str(flags.inlined()), "AX214")
+    return not flags.opaque and not flags.errors and draft.set(FLAGS, str(flags.inlined()))
 
 
 def _import_tensorflow_first(draft: Draft) -> bool:
@@ -186,253 +198,350 @@ def _keras_comes_first(draft: Draft) -> bool:
     )
 
 
-def _leave_jit_off(code: str) -> Callable[[Draft], bool]:
-    def act(draft: Draft) -> bool:
-        draft.jit_compile = False
-        draft.jit_because.append(code)
-        return True
-
-    return act
-
-
-def _clusters_with_keras(draft: Draft) -> bool:
-    undecided = draft.jit is None and _keras(draft) in (3, None)
-    return draft.itex_main and level(draft) > 0 and undecided
-
-
-def _runs_without_xla(draft: Draft) -> bool:
-    undecided = draft.jit is None and _keras(draft) in (3, None)
-    return draft.itex_main and draft.itex_device and not xla_on(draft) and undecided
+def _is_jit_open(draft: Draft) -> bool:
+    """Return whether Keras 3 may decide on ``jit_compile`` itself."""
+    return draft.jit is None and draft.keras in (3, None)
 
 
 RULES = (
     Rule(
-        "AX213",
-        "error",
-        "An ITEX variable is spelt so that ITEX aborts",
-        "{it}: ITEX takes only 0, 1, true and false for it, and aborts the process on anything else",
-        "set it to 0 or 1",
-        MACHINE,
-        lambda d: d.itex is not None and not d.tensorflow_loaded and _misspelt_strict(d) is not None,
+        code="AX213",
+        level="error",
+        title="ITEX aborts on this spelling of its variable",
+        applies=lambda d: d.itex is not None and not d.tensorflow_loaded and _misspelt_strict(d) is not None,
+        message=lambda d: (
+            f"{_assigned(d, _misspelt_strict(d))}: ITEX takes only 0, 1, true and false for it, and aborts "
+            "the process on anything else"
+        ),
+        remedy="set it to 0 or 1",
+        why="""ITEX reads a dozen of its variables with a reader that knows `0`, `1`, `true` and `false` and
+        aborts the process on anything else, the empty string included. Its build for CPUs reads TensorFlow's
+        `TF_ENABLE_ONEDNN_OPTS` in the same way. The process ends inside `import tensorflow`, without a Python
+        exception. autoxla keeps what the value evidently means and spells it so that ITEX understands it.""",
+        example=Example(TF_KERAS, {OVERRIDE: "yes"}, "ITEX 2.15"),
+        source=MACHINE,
+        reads=(STRICT_ON_CPU,),
         act=_spell_strictly,
-        subject=_misspelt_strict,
-        deadly=True,
+        fatal=True,
     ),
     Rule(
-        "AX214",
-        "error",
-        "TF_XLA_FLAGS names a file, and ITEX appends to it",
-        "TF_XLA_FLAGS={TF_XLA_FLAGS} is a file name, to which ITEX appends a flag of its own; "
-        "TensorFlow then finds no such file and ends the process",
-        "put the file's flags into TF_XLA_FLAGS",
-        MACHINE,
-        lambda d: _loading_device(d) and d.flags.file is not None,
+        code="AX214",
+        level="error",
+        title="TF_XLA_FLAGS names a file, and ITEX appends to it",
+        applies=lambda d: _loading_device(d) and d.flags.file is not None,
+        message=lambda d: (
+            f"TF_XLA_FLAGS={d.value(FLAGS)} is a file name, to which ITEX appends a flag of its own; "
+            "TensorFlow then finds no such file and ends the process"
+        ),
+        remedy="put the file's flags into TF_XLA_FLAGS",
+        why="""TensorFlow takes a value that does not begin with `--` for the name of a file with flags. ITEX
+        appends a flag to the text of the variable, which makes it the name of a file that does not exist, and
+        TensorFlow ends the process. With the flags themselves in the variable both work.""",
+        example=Example(
+            TF_KERAS,
+            {FLAGS: "flags.txt"},
+            "ITEX",
+            known={"flag_files": {FLAGS: "--tf_xla_auto_jit=1"}},
+            told="flags.txt holds --tf_xla_auto_jit=1",
+        ),
+        source=MACHINE,
         act=_inline_file,
-        deadly=True,
+        fatal=True,
     ),
     Rule(
-        "AX206",
-        "error",
-        "Auto-clustering without the next pluggable device",
-        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE={ITEX_ENABLE_NEXTPLUGGABLE_DEVICE} with "
-        "--tf_xla_auto_jit=1 ends the process: ITEX cannot close NPD then",
-        "set ITEX_ENABLE_NEXTPLUGGABLE_DEVICE=1",
-        TABLE.format(6),
-        lambda d: _is_fatal(d) and level(d) == 1,
+        code="AX206",
+        level="error",
+        title="Auto-clustering without the next pluggable device",
+        applies=lambda d: _is_fatal(d) and level(d) == 1,
+        message=lambda d: (
+            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=1 ends the process: ITEX cannot close NPD then"
+        ),
+        remedy=f"set {NPD}=1",
+        why="""Auto-clustering turns ITEX's XLA on, even where `ITEX_DISABLE_XLA` or legacy Keras asks for the
+        opposite, and that XLA runs on the next pluggable device (NPD) only. Without the device ITEX aborts
+        the process while TensorFlow loads. Either the device has to be on or auto-clustering off.""",
+        example=Example(TF_KERAS, {**_STREAM, **_LEVEL_1}, "ITEX"),
+        source=TABLE.format(6),
         cures=_npd_or_no_auto_jit,
-        deadly=True,
+        fatal=True,
     ),
     Rule(
-        "AX207",
-        "error",
-        "Compiling everything without the next pluggable device",
-        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE={ITEX_ENABLE_NEXTPLUGGABLE_DEVICE} with "
-        "--tf_xla_auto_jit=2 ends the process: ITEX cannot close NPD then",
-        "set ITEX_ENABLE_NEXTPLUGGABLE_DEVICE=1",
-        TABLE.format(7),
-        lambda d: _is_fatal(d) and level(d) > 1,
+        code="AX207",
+        level="error",
+        title="Compiling everything without the next pluggable device",
+        applies=lambda d: _is_fatal(d) and level(d) > 1,
+        message=lambda d: (
+            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=2 ends the process: ITEX cannot close NPD then"
+        ),
+        remedy=f"set {NPD}=1",
+        why="""The same as AX206 at level 2, which compiles everything: it turns ITEX's XLA on, XLA needs the
+        next pluggable device, and without that device ITEX aborts the process while TensorFlow loads.
+        `ITEX_DISABLE_XLA=1` does not help, since ITEX ignores it here.""",
+        example=Example(TF_KERAS, {**_STREAM, **_LEVEL_2}, "ITEX"),
+        source=TABLE.format(7),
         cures=_npd_or_no_auto_jit,
-        deadly=True,
+        fatal=True,
     ),
     Rule(
-        "AX201",
-        "error",
-        "Stream executor with XLA on, no Keras",
-        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE={ITEX_ENABLE_NEXTPLUGGABLE_DEVICE} ends the process as long "
-        "as ITEX's XLA is on: PluggableDevice cannot work with the latest Keras",
-        "set ITEX_DISABLE_XLA=1",
-        TABLE.format(1),
-        lambda d: _keras(d) == 0 and _is_fatal(d) and level(d) == 0,
-        cures=_disable_xla_or_npd,
-        deadly=True,
+        code="AX201",
+        level="error",
+        title="Stream executor with XLA on, no Keras",
+        applies=lambda d: d.keras == 0 and _is_fatal(d) and level(d) == 0,
+        message=lambda d: (
+            f"{NPD}={d.value(NPD)} ends the process as long as ITEX's XLA is on: PluggableDevice cannot work "
+            "with the latest Keras"
+        ),
+        remedy=f"set {DISABLE}=1",
+        why="""ITEX's XLA runs on the next pluggable device only, and is on by default whether or not the
+        program uses Keras. If the stream executor is asked for meanwhile, ITEX aborts the process inside
+        `import tensorflow`, without a Python exception. A program without Keras loses nothing when ITEX's XLA
+        goes off.""",
+        example=Example(_PLAIN, _STREAM, "ITEX"),
+        source=TABLE.format(1),
         about="keras",
-    ),
-    Rule(
-        "AX204",
-        "error",
-        "Stream executor with Keras 3",
-        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE={ITEX_ENABLE_NEXTPLUGGABLE_DEVICE} with Keras 3 ends the "
-        "process: ITEX cannot close NPD while its XLA is on",
-        "set ITEX_DISABLE_XLA=1",
-        TABLE.format(4),
-        lambda d: _keras(d) != 0 and _is_fatal(d) and level(d) == 0,
         cures=_disable_xla_or_npd,
-        deadly=True,
-        about="keras",
+        fatal=True,
     ),
     Rule(
-        "AX208",
-        "warning",
-        "Custom operations in a program that XLA compiles as a whole",
-        "ITEX's ops override with --tf_xla_auto_jit=2: XLA does not support the custom operations",
-        "set ITEX_OPS_OVERRIDE=0, or --tf_xla_auto_jit=1 in TF_XLA_FLAGS",
-        TABLE.format(8),
-        lambda d: _loading_device(d) and overrides_ops(d) and level(d) > 1 and npd(d),
+        code="AX204",
+        level="error",
+        title="Stream executor with Keras 3",
+        applies=lambda d: d.keras != 0 and _is_fatal(d) and level(d) == 0,
+        message=lambda d: (
+            f"{NPD}={d.value(NPD)} with Keras 3 ends the process: ITEX cannot close NPD while its XLA is on"
+        ),
+        remedy=f"set {DISABLE}=1",
+        why="""With Keras 3 ITEX's XLA is on unless it is disabled, and it needs the next pluggable device.
+        Without that device ITEX aborts the process inside `import tensorflow`. Its message asks for the
+        device; if you want the stream executor, XLA has to go off instead.""",
+        example=Example(TF_KERAS, _STREAM, "ITEX"),
+        source=TABLE.format(4),
+        about="keras",
+        cures=_disable_xla_or_npd,
+        fatal=True,
+    ),
+    Rule(
+        code="AX208",
+        level="warning",
+        title="Custom operations in a program that XLA compiles as a whole",
+        applies=lambda d: _loading_device(d) and overrides_ops(d) and level(d) > 1 and npd(d),
+        message="ITEX's ops override with --tf_xla_auto_jit=2: XLA does not support the custom operations",
+        remedy="set ITEX_OPS_OVERRIDE=0, or --tf_xla_auto_jit=1 in TF_XLA_FLAGS",
+        why="""ITEX's ops override puts custom operations into the graph, and level 2 asks XLA to compile all
+        of the graph. XLA does not implement those operations. Level 1 leaves them out of its clusters and
+        works.""",
+        example=Example(TF_KERAS, {**_LEVEL_2, OVERRIDE: "1"}, "ITEX"),
+        source=TABLE.format(8),
+        about="ops_override",
         cures=_no_override_or_level_1,
-        about="ops_override",
     ),
     Rule(
-        "AX203",
-        "warning",
-        "Keras 2 with jit_compile=True",
-        "jit_compile=True with Keras 2 is not supported by ITEX; what it does is not defined",
-        "leave jit_compile out and set TF_XLA_FLAGS=--tf_xla_auto_jit=1 (or 2) to enable XLA",
-        TABLE.format(3),
-        lambda d: d.itex_main and _keras(d) == 2 and d.jit is True,
-        act=lambda d: d.situation.usage.jit_compile is None and _leave_jit_off("AX203")(d),
+        code="AX203",
+        level="warning",
+        title="Keras 2 with jit_compile=True",
+        applies=lambda d: d.itex_main and d.keras == 2 and d.jit is True,
+        message="jit_compile=True with Keras 2 is not supported by ITEX; what it does is not defined",
+        remedy="leave jit_compile out and set TF_XLA_FLAGS=--tf_xla_auto_jit=1 (or 2) to enable XLA",
+        why="""ITEX does not support `jit_compile=True` with Keras 2 and does not check for it: nothing stops
+        the program, and nothing says what happens. Use auto-clustering for XLA with Keras 2.""",
+        example=Example(
+            "import tensorflow as tf\nimport tf_keras\n\n"
+            "model = tf_keras.Sequential([tf_keras.layers.Dense(1)])\n"
+            'model.compile("adam", "mse", jit_compile=True)\n',
+            {"TF_USE_LEGACY_KERAS": "1"},
+            "ITEX",
+        ),
+        source=TABLE.format(3),
         about="jit_compile",
+        act=lambda d: d.situation.usage.jit_compile is None and d.choose_jit(False),
     ),
     Rule(
-        "AX219",
-        "info",
-        "Auto-clustering with Keras",
-        "TF_XLA_FLAGS={TF_XLA_FLAGS} clusters operations into XLA; Keras' own jit_compile would do so twice",
-        "jit_compile=False where the program gives none",
-        GUIDE + ", Enable XLA through TensorFlow",
-        _clusters_with_keras,
-        act=_leave_jit_off("AX219"),
+        code="AX219",
+        level="info",
+        title="Auto-clustering with Keras under ITEX",
+        applies=lambda d: d.itex_main and level(d) > 0 and _is_jit_open(d),
+        message=lambda d: (
+            f"TF_XLA_FLAGS={d.value(FLAGS)} clusters operations into XLA; Keras' own jit_compile would do so "
+            "twice"
+        ),
+        remedy="jit_compile=False where the program gives none",
+        why="""Auto-clustering hands parts of the graph to XLA, and `jit_compile` hands over the whole step.
+        On an accelerator Keras would choose the second by itself, and auto-clustering would have nothing left
+        to do. Where the program says nothing, autoxla leaves the work to auto-clustering.""",
+        example=Example(TF_KERAS, _LEVEL_1, "ITEX"),
+        source=GUIDE + ", Enable XLA through TensorFlow",
+        act=lambda d: d.choose_jit(False),
     ),
     Rule(
-        "AX205",
-        "error",
-        "Keras 3 with jit_compile=False while ITEX's XLA is on",
-        "jit_compile=False with Keras 3 ends the process with status 0 in compile() or predict(), "
-        "because ITEX's XLA is on (ITEX_DISABLE_XLA={ITEX_DISABLE_XLA})",
-        "set ITEX_DISABLE_XLA=1",
-        TABLE.format(5),
-        lambda d: _quits(d) and d.jit is False and level(d) == 0,
+        code="AX205",
+        level="error",
+        title="Keras 3 with jit_compile=False while ITEX's XLA is on",
+        applies=lambda d: _quits(d) and d.jit is False and level(d) == 0,
+        message=lambda d: (
+            "jit_compile=False with Keras 3 ends the process with status 0 in compile() or predict(), "
+            f"because ITEX's XLA is on ({DISABLE}={d.value(DISABLE)})"
+        ),
+        remedy=f"set {DISABLE}=1",
+        why="""ITEX replaces `compile` and `predict` of Keras 3. While ITEX's XLA is on, they refuse a model
+        that XLA does not compile: they print a line and call `quit()`. The process ends with exit status 0
+        before the first step, which a scheduler takes for success.""",
+        example=Example(_NO_JIT, machine="ITEX"),
+        source=TABLE.format(5),
+        about="jit_compile",
         cures=_disable_xla,
-        deadly=True,
-        about="jit_compile",
+        fatal=True,
     ),
     Rule(
-        "AX212",
-        "error",
-        "Auto-clustering that ITEX's guard does not recognise",
-        "jit_compile is off and TF_XLA_FLAGS={TF_XLA_FLAGS} enables auto-clustering, but ITEX looks for "
-        "the text --tf_xla_auto_jit=1 only and ends the process with status 0 in compile() or predict()",
-        "set ITEX_DISABLE_XLA=1, which leaves XLA on here",
-        GUARD,
-        lambda d: _quits(d) and d.jit is False and level(d) > 0,
+        code="AX212",
+        level="error",
+        title="Auto-clustering that ITEX's guard does not recognise",
+        applies=lambda d: _quits(d) and d.jit is False and level(d) > 0,
+        message=lambda d: (
+            f"jit_compile is off and TF_XLA_FLAGS={d.value(FLAGS)} enables auto-clustering, but ITEX looks "
+            "for the text --tf_xla_auto_jit=1 only and ends the process with status 0 in compile() or "
+            "predict()"
+        ),
+        remedy=f"set {DISABLE}=1, which leaves XLA on here",
+        why="""ITEX accepts a model without `jit_compile` if auto-clustering is on, but it recognises that by
+        one text, `--tf_xla_auto_jit=1`. At level 2 and for `fusible` it recognises nothing and ends the
+        process with exit status 0. With auto-clustering on, `ITEX_DISABLE_XLA=1` silences that check and
+        leaves XLA on.""",
+        example=Example(_NO_JIT, _LEVEL_2, "ITEX"),
+        source=GUARD,
+        about="jit_compile",
         cures=_disable_xla_or_level_1,
-        deadly=True,
-        about="jit_compile",
+        fatal=True,
     ),
     Rule(
-        "AX210",
-        "error",
-        "ITEX's ops override with Keras 3",
-        "ITEX's ops override replaces layers by ones that do not support jit_compile; ITEX then ends the "
-        "process with status 0 in compile() or predict()",
-        "set ITEX_DISABLE_XLA=1",
-        GUIDE + ", Keras 3 with jit_compile disabled",
-        lambda d: _quits(d) and d.jit is None and overrides_ops(d),
-        cures=_disable_xla,
-        deadly=True,
+        code="AX210",
+        level="error",
+        title="ITEX's ops override with Keras 3",
+        applies=lambda d: _quits(d) and d.jit is None and overrides_ops(d),
+        message="ITEX's ops override replaces layers by ones that do not support jit_compile; ITEX then "
+        "ends the process with status 0 in compile() or predict()",
+        remedy=f"set {DISABLE}=1",
+        why="""The layers that ITEX puts in place of Keras' own do not support compilation. Keras therefore
+        resolves `jit_compile="auto"` to off for any model that has one. ITEX then finds its XLA on and the
+        model not compiled, and ends the process with exit status 0 in `compile` or `predict`.""",
+        example=Example(TF_KERAS, {OVERRIDE: "1"}, "ITEX"),
+        source=GUIDE + ", Keras 3 with jit_compile disabled",
         about="ops_override",
-    ),
-    Rule(
-        "AX211",
-        "error",
-        "Keras 3 and ITEX on a machine without an accelerator",
-        "without an accelerator Keras resolves jit_compile to False, and ITEX ends the process with "
-        "status 0 in every compile() or predict()",
-        "set ITEX_DISABLE_XLA=1",
-        GUARD,
-        lambda d: _quits(d) and d.jit is None and d.situation.hardware.accelerator == "none",
         cures=_disable_xla,
-        deadly=True,
-        about="keras",
+        fatal=True,
     ),
     Rule(
-        "AX202",
-        "warning",
-        "XLA on in a program without Keras",
-        "the program uses neither Keras nor XLA, and ITEX's XLA, on by default, makes it slower",
-        "set ITEX_DISABLE_XLA=1",
-        TABLE.format(2),
-        lambda d: (
+        code="AX211",
+        level="error",
+        title="Keras 3 and ITEX on a machine without an accelerator",
+        applies=lambda d: _quits(d) and d.jit is None and d.situation.hardware.accelerator == "none",
+        message="without an accelerator Keras resolves jit_compile to False, and ITEX ends the process with "
+        "status 0 in every compile() or predict()",
+        remedy=f"set {DISABLE}=1",
+        why="""Where TensorFlow sees no accelerator, Keras 3 never compiles by default, while ITEX's XLA is on
+        by default. ITEX takes that for a model that cannot be compiled: every plain `compile` or `predict`
+        ends the process with exit status 0. Such machines are common: a build server, a login node, a
+        notebook without the GPU.""",
+        example=Example(TF_KERAS, machine="ITEX without GPU"),
+        source=GUARD,
+        about="keras",
+        cures=_disable_xla,
+        fatal=True,
+    ),
+    Rule(
+        code="AX202",
+        level="warning",
+        title="XLA on in a program without Keras",
+        applies=lambda d: (
             _loading_device(d)
-            and _keras(d) == 0
+            and d.keras == 0
             and level(d) == 0
             and npd(d)
             and xla_on(d)
             and not d.situation.usage.enables_xla
         ),
-        cures=_disable_xla,
+        message="the program uses neither Keras nor XLA, and ITEX's XLA, on by default, makes it slower",
+        remedy=f"set {DISABLE}=1",
+        why="""ITEX turns XLA on for its device unless legacy Keras is asked for. A program that neither uses
+        Keras nor compiles with XLA gains nothing from that. It loses ITEX's own graph optimisations, which
+        ITEX switches off in favour of XLA.""",
+        example=Example(_PLAIN, machine="ITEX"),
+        source=TABLE.format(2),
         about="keras",
+        cures=_disable_xla,
     ),
     Rule(
-        "AX220",
-        "info",
-        "Keras without ITEX's XLA",
-        "ITEX's XLA is off, so its device cannot run what Keras' jit_compile would compile",
-        "jit_compile=False where the program gives none",
-        GUIDE + ", Keras 3 with jit_compile disabled",
-        _runs_without_xla,
-        act=_leave_jit_off("AX220"),
+        code="AX220",
+        level="info",
+        title="Keras without ITEX's XLA",
+        applies=lambda d: d.itex_main and d.itex_device and not xla_on(d) and _is_jit_open(d),
+        message="ITEX's XLA is off, so its device cannot run what Keras' jit_compile would compile",
+        remedy="jit_compile=False where the program gives none",
+        why="""Where Keras 3 sees an accelerator it compiles models by default. With ITEX's XLA off there is
+        no compiler for that device, and the first step would fail. Where the program says nothing, autoxla
+        keeps `jit_compile` off.""",
+        example=Example("import keras\nimport tensorflow\n", _DISABLED, "ITEX"),
+        source=GUIDE + ", Keras 3 with jit_compile disabled",
+        act=lambda d: d.choose_jit(False),
     ),
     Rule(
-        "AX217",
-        "warning",
-        "An ITEX variable is spelt so that ITEX reads it as off",
-        "{it}: ITEX takes only 1 and true for on, so that it reads as off",
-        "write 1",
-        MACHINE,
-        lambda d: d.itex_main and d.itex_device and _misread(d) is not None,
-        subject=_misread,
+        code="AX217",
+        level="warning",
+        title="ITEX reads this spelling of its variable as off",
+        applies=lambda d: d.itex_main and d.itex_device and _misread(d) is not None,
+        message=lambda d: (
+            f"{_assigned(d, _misread(d))}: ITEX takes only 1 and true for on, so that it reads as off"
+        ),
+        remedy="write 1",
+        why="""ITEX takes `1` and `true` for on and everything else for off, and says nothing. So `yes` means
+        the opposite of what it says. The Python side of ITEX reads `ITEX_DISABLE_XLA` the other way round, so
+        that the two sides of one process can disagree.""",
+        example=Example(TF_KERAS, {DISABLE: "yes"}, "ITEX"),
+        source=MACHINE,
     ),
     Rule(
-        "AX218",
-        "info",
-        "Next pluggable device or stream executor",
-        "ITEX's XLA is off, so its device can be the next pluggable device (the default) or the stream "
-        "executor (ITEX_ENABLE_NEXTPLUGGABLE_DEVICE=0); which one is faster depends on the model",
-        "measure both",
-        GUIDE + ", Default and Legacy Keras",
-        lambda d: _loading_device(d) and not xla_on(d) and NPD not in d.environment,
+        code="AX218",
+        level="info",
+        title="Next pluggable device or stream executor",
+        applies=lambda d: _loading_device(d) and not xla_on(d) and NPD not in d.environment,
+        message="ITEX's XLA is off, so its device can be the next pluggable device (the default) or the "
+        f"stream executor ({NPD}=0); which one is faster depends on the model",
+        remedy="measure both",
+        why="""With ITEX's XLA off you can choose between its two kinds of device, and neither is always the
+        faster one. The choice holds for the whole process and is made before TensorFlow is imported. `python
+        -m autoxla tune` can measure both.""",
+        example=Example(TF_KERAS, _DISABLED, "ITEX"),
+        source=GUIDE + ", Default and Legacy Keras",
     ),
     Rule(
-        "AX101",
-        "error",
-        "Keras before TensorFlow under ITEX",
-        "keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, "
-        "and the process ends",
-        "import tensorflow first",
-        GUIDE + ", note on the import order",
-        lambda d: _keras_comes_first(d) and d.situation.importing == "keras",
-        act=_import_tensorflow_first,
-        deadly=True,
+        code="AX101",
+        level="error",
+        title="Keras before TensorFlow under ITEX",
+        applies=lambda d: _keras_comes_first(d) and d.situation.importing == "keras",
+        message="keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, and the "
+        "process ends",
+        remedy="import tensorflow first",
+        why="""While TensorFlow loads, ITEX imports Keras in order to replace `compile` and `predict`. If the
+        program began with `import keras`, that import is still under way: ITEX meets half a module, prints a
+        traceback and calls `quit()`. The process ends with exit status 0, so that a test run or a job counts
+        as passed. No `except` and no `finally` of the program runs.""",
+        example=Example(KERAS, machine="ITEX"),
+        source=GUIDE + ", note on the import order",
         about="importing",
+        act=_import_tensorflow_first,
+        fatal=True,
     ),
     Rule(
-        "AX216",
-        "error",
-        "ITEX without Keras 3",
-        "ITEX needs Keras 3, also for legacy Keras, and it is not installed: every import of tensorflow "
-        "ends the process with status 0",
-        "pip install 'keras>=3'",
-        MACHINE,
-        lambda d: _loading(d) and not d.has("keras", KERAS_3),
+        code="AX216",
+        level="error",
+        title="ITEX without Keras 3",
+        applies=lambda d: _loading(d) and not d.has("keras", KERAS_3),
+        message="ITEX needs Keras 3, also for legacy Keras, and it is not installed: every import of "
+        "tensorflow ends the process with status 0",
+        remedy="pip install 'keras>=3'",
+        why="""Builds of ITEX later than 2.15 import Keras 3 while TensorFlow loads, even for programs that
+        use legacy Keras or none at all. If it is missing or older than 3, ITEX prints a traceback and ends
+        the process with exit status 0.""",
+        example=Example(_PLAIN, machine="ITEX without Keras 3"),
+        source=MACHINE,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from autoxla.facts import (
@@ -16,8 +16,8 @@ from autoxla.facts import (
     Plugin,
     Setting,
     Situation,
-    Tuned,
 )
+from autoxla.policies.example import Example
 from autoxla.policies.usage import Demand, find_demands, first, is_below
 from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
 
@@ -33,62 +33,94 @@ class Cure:
     value: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One hazard or one choice.
 
-    `applies` tells whether it is there; `message` and `remedy` are format strings over
-    `Draft.words`. `cures` are the variables that end it, in the order in which they are to give
-    way. A `deadly` rule stands for the end of the process or silently wrong results: only then does
-    the user's explicit value give way. `act` changes the draft where variables alone cannot; it
-    returns whether it did. `subject` finds the variable that the message calls ``{it}``. `about`
-    names the fact or variable whose place is the finding's, or finds that place; `source` is the
-    document that the rule comes from. Where `milder` holds, an error is a warning.
+    What it says: `applies` tells whether it is there, `message` what is wrong, `remedy` what to do, `why`
+    that matters; `example` shows it, and `source` is the document that it comes from. `about` names the
+    fact or variable whose place is the finding's, or finds that place. In a notebook in which it comes too
+    late, `after_restart` is what to do after a restart.
+
+    What it does: `cures` are variables that end the hazard, in the order in which they are to give way;
+    `act` changes the draft where variables alone cannot, and returns whether it did. A `fatal` rule stands
+    for the end of the process or silently wrong results: only then does the user's explicit value give way.
+    Where `milder` holds, an error is a warning.
+
+    `reads` are variables that its condition asks for: they are watched. The other fields are those of
+    `Finding`.
     """
 
     code: str
     level: Level
     title: str
+    applies: Callable[[Draft], bool]
     message: str | Callable[[Draft], str]
     remedy: str | Callable[[Draft], str]
+    why: str
+    example: Example
     source: str
-    applies: Callable[[Draft], bool]
-    cures: Callable[[Draft], tuple[Cure, ...]] | None = None
-    act: Callable[[Draft], bool] | None = None
-    subject: Callable[[Draft], str | None] | None = None
-    deadly: bool = False
     about: str | Callable[[Draft], Place | None] | None = None
     grade: Grade = "certain"
     milder: Callable[[Draft], bool] | None = None
+    cures: Callable[[Draft], tuple[Cure, ...]] | None = None
+    act: Callable[[Draft], object] | None = None
+    fatal: bool = False
+    reads: tuple[str, ...] = ()
+    after_restart: str = ""
+    late: Callable[[Draft], tuple[str, ...]] | None = None
+    certain_with: Callable[[Draft], str | None] | None = None
+    checked_again: bool = False
+    bad_input: bool = False
+    stops_keras: bool = False
 
     def __call__(self, draft: Draft) -> None:
         """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
         if not self.applies(draft):
             return
-        words = draft.words(self.subject)
+        draft.code = self.code
         # Before the cure: a message names the values that the rule met.
         message, remedy = (
-            text.format_map(words) if isinstance(text, str) else text(draft)
-            for text in (self.message, self.remedy)
+            text if isinstance(text, str) else text(draft) for text in (self.message, self.remedy)
         )
         level: Level = "warning" if self.milder is not None and self.milder(draft) else self.level
         place = draft.place_of(self.about)
-        module = draft.module_of(self.about)
         applied = self._cure(draft)
-        draft.findings.append(Finding(self.code, level, message, remedy, place, self.grade, applied, module))
+        if draft.needs_restart and self.after_restart and not applied:
+            remedy = f"restart {draft.situation.restart} and {self.after_restart}"
+        draft.findings.append(
+            Finding(
+                self.code,
+                level,
+                message,
+                remedy,
+                place,
+                self.grade,
+                applied,
+                late=self.late(draft) if self.late is not None else (),
+                certain_with=self.certain_with(draft) if self.certain_with is not None else None,
+                checked_again=self.checked_again,
+                bad_input=self.bad_input,
+                stops_keras=self.stops_keras,
+            )
+        )
 
     def _cure(self, draft: Draft) -> bool:
-        done = self.act is not None and self.act(draft)
+        done = self.act is not None and bool(self.act(draft))
         if self.cures is not None:
-            done = draft.give_way(self.cures(draft), self.code, deadly=self.deadly) or done
+            done = draft.give_way(self.cures(draft), fatal=self.fatal) or done
         return done
 
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making: the situation, and the environment as the plan would leave it."""
+    """A plan in the making: the situation, and the environment as the plan would leave it.
+
+    `code` is that of the rule that is being applied; it is the reason for what is set meanwhile.
+    """
 
     situation: Situation
+    code: str = ""
     environment: dict[str, str] = field(init=False)
     because: dict[str, list[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -114,6 +146,8 @@ class Draft:
                 self.situation.requiring_keras_2,
             )
 
+    # --- What is known
+
     @property
     def itex_main(self) -> bool:
         """ITEX with the Keras 3 state machine: every release after 2.15, and a library without one."""
@@ -128,6 +162,11 @@ class Draft:
     def tensorflow_loaded(self) -> bool:
         """TensorFlow, and with it every plug-in, was imported already."""
         return "tensorflow" in self.situation.imported
+
+    @property
+    def needs_restart(self) -> bool:
+        """The program runs cell by cell, and what a backend reads at its import was read already."""
+        return self.situation.restart is not None and bool(self.situation.imported)
 
     @property
     def flags(self) -> XlaFlags:
@@ -189,34 +228,6 @@ class Draft:
             return True
         return variable in self.situation.environment and variable not in self.situation.own
 
-    def give_way(self, cures: tuple[Cure, ...], code: str, *, deadly: bool) -> bool:
-        """Make the first of ``cures`` that costs the user nothing, else, if deadly, the first."""
-        chosen = next((c for c in cures if not self.is_explicit(c.variable)), None)
-        if chosen is None and deadly:
-            chosen = next(iter(cures), None)
-        return chosen is not None and self.set(chosen.variable, chosen.value, code)
-
-    def set(self, variable: str, value: str | None, code: str) -> bool:
-        """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
-        if self._is_too_late(variable):
-            self.too_late.append(variable)
-            return False
-        if value is None:
-            self.environment.pop(variable, None)
-        else:
-            self.environment[variable] = value
-        self.because.setdefault(variable, []).append(code)
-        return True
-
-    def settings(self) -> tuple[Setting, ...]:
-        """Return the changes that remain, with the values from before."""
-        before = self.situation.environment
-        return tuple(
-            Setting(name, self.environment.get(name), before.get(name), tuple(codes))
-            for name, codes in self.because.items()
-            if self.environment.get(name) != before.get(name)
-        )
-
     def demand(self, generation: int, *, certain: bool = True) -> Demand | None:
         """Return the first certain (or only possible) demand for a generation of Keras."""
         return first(self.demands, generation, certain=certain)
@@ -243,6 +254,22 @@ class Draft:
             if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
         )
 
+    # --- What is said
+
+    def value(self, variable: str) -> str:
+        """Return the value of ``variable`` as messages show it, ``unset`` where there is none."""
+        return repr(self.environment[variable]) if variable in self.environment else "unset"
+
+    def why(self, generation: int, *, certain: bool = True) -> str:
+        """Return what demands a generation of Keras, empty where nothing does."""
+        demand = self.demand(generation, certain=certain)
+        return "" if demand is None else demand.why
+
+    def demand_place(self, generation: int, *, certain: bool = True) -> Place:
+        """Return the line that demands a generation of Keras."""
+        demand = self.demand(generation, certain=certain)
+        return ENVIRONMENT if demand is None else demand.place
+
     def place_of(self, fact: str | Callable[[Draft], Place | None] | None) -> Place:
         """Return where ``fact`` is known from: the program, a settings file, else the environment."""
         if fact is None:
@@ -254,29 +281,44 @@ class Draft:
             return assigned.place if assigned is not None and assigned.early else ENVIRONMENT
         if fact == "keras.json" and self.situation.keras_config is not None:
             return Place(self.situation.keras_config.file)
-        if fact in _DEMANDS:
-            generation, certain = _DEMANDS[fact]
-            demand = self.demand(generation, certain=certain)
-            return demand.place if demand is not None else ENVIRONMENT
         usage = self.situation.usage.evidence.get(fact)
         return usage or self.situation.settings.places.get(fact, ENVIRONMENT)
 
-    def module_of(self, fact: object) -> str | None:
-        """Return the module whose import brings a demand, None where ``fact`` is something else."""
-        if not isinstance(fact, str) or fact not in _DEMANDS:
-            return None
-        generation, certain = _DEMANDS[fact]
-        demand = self.demand(generation, certain=certain)
-        return (demand.module or None) if demand is not None else None
+    # --- What is decided
 
-    def words(self, subject: Callable[[Draft], str | None] | None = None) -> Mapping[str, object]:
-        """Return what messages may name: the variables' values, ``unset`` where there is none."""
-        return _Words(self, subject)
+    def give_way(self, cures: tuple[Cure, ...], *, fatal: bool) -> bool:
+        """Make the first of ``cures`` that costs the user nothing, else, if fatal, the first."""
+        chosen = next((c for c in cures if not self.is_explicit(c.variable)), None)
+        if chosen is None and fatal:
+            chosen = next(iter(cures), None)
+        return chosen is not None and self.set(chosen.variable, chosen.value)
 
-    def flag_error(self, variable: str) -> str:
-        """Return why the flags in ``variable`` cannot be parsed."""
-        error = self.parse(variable).errors[0]
-        return f"{error.token}: {error.reason}"
+    def set(self, variable: str, value: str | None) -> bool:
+        """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
+        if self._is_too_late(variable):
+            self.too_late.append(variable)
+            return False
+        if value is None:
+            self.environment.pop(variable, None)
+        else:
+            self.environment[variable] = value
+        self.because.setdefault(variable, []).append(self.code)
+        return True
+
+    def choose_jit(self, jit_compile: bool) -> bool:
+        """Plan what ``Model.compile`` uses where the program gives nothing explicit."""
+        self.jit_compile = jit_compile
+        self.jit_because.append(self.code)
+        return True
+
+    def settings(self) -> tuple[Setting, ...]:
+        """Return the changes that remain, with the values from before."""
+        before = self.situation.environment
+        return tuple(
+            Setting(name, self.environment.get(name), before.get(name), tuple(codes))
+            for name, codes in self.because.items()
+            if self.environment.get(name) != before.get(name)
+        )
 
     def _is_too_late(self, variable: str) -> bool:
         if variable == "TF_XLA_FLAGS":
@@ -292,52 +334,6 @@ def is_for_cpus(plugin: Plugin) -> bool:
     return (plugin.file or "").rpartition("/")[2].startswith("libitex_cpu")
 
 
-#: Names of demands for `Rule.about` and in messages: generation, and whether a certain one is meant.
-_DEMANDS: Mapping[str, tuple[int, bool]] = {
-    "keras_2_demand": (2, True),
-    "keras_2_hint": (2, False),
-    "keras_3_demand": (3, True),
-}
-
-
-class _Words(dict[str, object]):
-    """Values for messages, looked up only when a message names them."""
-
-    def __init__(self, draft: Draft, subject: Callable[[Draft], str | None] | None) -> None:
-        super().__init__()
-        self._draft = draft
-        name = subject(draft) if subject is not None else None
-        if name is not None:
-            self["it"] = f"{name}={draft.environment[name]!r}"
-
-    def __missing__(self, name: str) -> object:
-        draft, situation = self._draft, self._draft.situation
-        if name.isupper():
-            return repr(draft.environment[name]) if name in draft.environment else "unset"
-        if name in _DEMANDS:
-            generation, certain = _DEMANDS[name]
-            demand = draft.demand(generation, certain=certain)
-            return "" if demand is None else demand.why
-        if name == "keras_3_place":
-            return draft.place_of("keras_3_demand")
-        if name.endswith("_error"):
-            return draft.flag_error(name.removesuffix("_error"))
-        if name == "tuned":
-            return _describe(situation.tuned)
-        return {
-            "backend": repr(draft.backend),
-            "keras": situation.settings.keras,
-            "step": situation.settings.step,
-            "cuda_found": situation.toolchain.cuda_found,
-            "rocm_found": situation.toolchain.rocm_found,
-            "cache_refused": situation.cache_refused,
-            "unread": "; ".join(reason for _, reason in situation.reading.unread),
-        }[name]
-
-
-def _describe(tuned: Tuned | None) -> str:
-    if tuned is None:
-        return ""
-    if tuned.speedup > 1:
-        return f"{tuned.path} {tuned.speedup:.3g} times faster on {tuned.date}"
-    return f"nothing faster than {tuned.path} on {tuned.date}"
+def place_of(found: Evidence | None) -> Place | None:
+    """Return the place of a piece of evidence, None where there is none."""
+    return None if found is None else found.place

@@ -19,7 +19,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.places import SILENCE, answers, check_size, find_refusal, make_folder
+from autoxla.facts import NO_ANSWER
+from autoxla.places import answers, check_size, find_refusal, make_folder
 from autoxla.records.processes import has_ended, name_machine
 
 _ENTRY = re.compile(r"([\w.-]{1,180}\.pb)\.([0-9a-f]{64})")
@@ -65,7 +66,7 @@ def keep(folder: Path) -> int:
     if folder != run_folder(folder.parent):
         return 0
     if not answers(folder.parent):
-        raise TimeoutError(errno.ETIMEDOUT, SILENCE, str(folder))
+        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
     kept = 0
     for file in sorted(folder.iterdir()):
         content = _read(file) if _NEW.fullmatch(file.name) else None

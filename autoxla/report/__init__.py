@@ -181,9 +181,16 @@ def write_whole(file: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+#: What a report has of a finding, beside its place.
+_SHOWN = ("code", "level", "message", "remedy", "grade", "applied")
+
+
 def finding_data(finding: Finding) -> dict[str, object]:
     """Return a finding as JSON has it."""
-    data = asdict(finding)
-    place = data.pop("place")
-    del data["about"]
-    return {**data, "file": place["file"], "line": place["line"], "column": place["column"]}
+    place = finding.place
+    return {
+        **{name: getattr(finding, name) for name in _SHOWN},
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+    }

@@ -11,32 +11,28 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+from autoxla.policies import VARIABLES
 from autoxla.readers import parse_xla_flags
 from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
 
-#: Variables of which a rule may want to know; those that begin with `WATCHED_PREFIX` come to them.
-WATCHED_VARIABLES = (
+#: Variables that no rule reads and that change what a program meets: its devices, threads and files.
+_SURROUNDINGS = (
     "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
-    "KERAS_BACKEND",
     "KERAS_HOME",
     "OMP_NUM_THREADS",
     "ONEAPI_DEVICE_SELECTOR",
-    "ROCM_PATH",
     "ROCR_VISIBLE_DEVICES",
-    "TF_CPP_MIN_LOG_LEVEL",
     "TF_DETERMINISTIC_OPS",
-    "TF_ENABLE_ONEDNN_OPTS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
-    "TF_USE_LEGACY_KERAS",
-    "TF_XLA_FLAGS",
-    "XLA_FLAGS",
     "ZE_AFFINITY_MASK",
 )
+#: The variables of a situation; those that begin with `WATCHED_PREFIX` come to them.
+WATCHED_VARIABLES = (*sorted(VARIABLES), *_SURROUNDINGS)
 WATCHED_PREFIX = "ITEX_"
 
 _FLAG_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 #: Bytes. A configuration file that is longer is not one.
 LIMIT = 1 << 20
-#: Why a program's source is not read to its end: how it begins.
-OUT_OF_TIME = "reading it takes more than"
 
 
 class UnreadableError(Exception):

@@ -79,7 +79,7 @@ REAL = (
 REAL_ENDS = (
     "autoxla.hooks.guards:add_note",
     "autoxla.hooks.guards:text_of",
-    "autoxla.hooks.notes:find_note",
+    "autoxla.hooks.error_matching:find_hint",
     "autoxla.hooks.wrapping:leave_no_frame",
     "autoxla.runtime:current",
     "autoxla.runtime:Runtime.finish",
@@ -153,7 +153,6 @@ def list_all() -> list[str]:
     """Return every public function and method of autoxla, commands and their like apart."""
     apart = (
         "autoxla.commands",
-        "autoxla.guide",
         "autoxla.report.page",
         "autoxla.report.chart",
         "autoxla.report.table",

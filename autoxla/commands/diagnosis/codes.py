@@ -1,4 +1,4 @@
-"""What each code of ``doctor`` means. What the rules find has their codes, and is described there."""
+"""What each code of ``doctor`` means. What the rules find has the codes of the rules."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ CODES: dict[str, Entry] = {
     ),
     "AX814": Entry(
         "Metadata that cannot be read",
-        "pip and all that asks for a release take the distribution for absent, or fail.",
+        "pip and every tool that asks for a release takes the distribution for absent, or fails.",
         "/env/site-packages/keras-3.15.1.dist-info holds no readable metadata",
         "remove the folder, and install the distribution again",
         _PIP,
     ),
     "AX815": Entry(
         "A distribution without its files",
-        "The metadata says that it is installed, and its package is not there: another one was uninstalled "
-        "that had the same files.",
+        "The metadata says that it is installed, and its package is not there: somebody uninstalled another "
+        "distribution that had the same files.",
         "tensorflow 2.21.0 lists tensorflow/__init__.py as its own, and it is not there",
         "pip install --force-reinstall --no-deps tensorflow==2.21.0",
         _PIP,
@@ -151,7 +151,7 @@ CODES: dict[str, Entry] = {
     ),
     "AX831": Entry(
         "keras.json cannot be read",
-        "Keras takes a file that is no JSON for an empty one, without a word.",
+        "Keras takes a file that is no JSON for an empty one, and says nothing.",
         "/home/you/.keras/keras.json: it is not JSON",
         "correct or remove the file",
         "Keras 3, reading of keras.json",
@@ -188,7 +188,7 @@ CODES: dict[str, Entry] = {
     ),
     "AX840": Entry(
         "A variable that is set",
-        "Each is read by somebody else and at a moment of its own; set later it has no effect.",
+        "Each variable is read by another library, at its own moment. Set later it has no effect.",
         "XLA_FLAGS='--xla_dump_to=/tmp/x' is read by XLA, when it first compiles, once",
         _NOTHING,
         "TensorFlow, Keras, XLA and ITEX, as they were seen to read it",
@@ -202,28 +202,29 @@ CODES: dict[str, Entry] = {
     ),
     "AX850": Entry(
         "Flags that this build knows",
-        "The names stand in the installed libraries.",
+        "The names were found in the installed libraries.",
         "this build knows tf_xla_auto_jit of TF_XLA_FLAGS",
         _NOTHING,
         _FLAGS,
     ),
     "AX860": Entry(
         "Accelerators",
-        "By the signs that the system gives of them; no driver is asked.",
+        "They are told by the files of the system; no driver is asked.",
         "accelerators: cuda",
         _NOTHING,
         _SELF,
     ),
     "AX861": Entry(
         "What XLA needs for a GPU is there",
-        "libdevice or ROCm's bitcode, and ptxas.",
+        "XLA needs libdevice or ROCm's bitcode, and ptxas.",
         "ptxas is /usr/local/cuda/bin/ptxas",
         _NOTHING,
         "XLA, search for libdevice and ptxas",
     ),
     "AX862": Entry(
         "ptxas was not found",
-        "XLA calls it to compile for NVIDIA's GPUs; without it the driver has to, in releases that allow it.",
+        "XLA calls it to compile for NVIDIA's GPUs. Without it the driver has to compile, in releases that "
+        "allow it.",
         "ptxas is on no path",
         "pip install nvidia-cuda-nvcc-cu12, or put CUDA's bin on PATH",
         "XLA, search for libdevice and ptxas",
@@ -269,31 +270,31 @@ CODES: dict[str, Entry] = {
     ),
     "AX880": Entry(
         "The distributions fit each other",
-        "What the ones that matter to TensorFlow and Keras require of each other is met.",
+        "What TensorFlow, Keras and their dependencies require of each other is installed.",
         "what is installed fits what TensorFlow and Keras ask for",
         _NOTHING,
         _METADATA,
     ),
     "AX881": Entry(
         "A requirement is not installed",
-        "An error where import tensorflow needs it at once, and for Keras where the program uses it, through "
-        "tf.keras or by itself; else a warning.",
+        "It is an error where import tensorflow needs it at once, and for Keras where the program uses it; "
+        "else it is a warning.",
         "tensorflow 2.21.0 requires wrapt>=1.11.0, which is not installed",
         "install it",
         _METADATA,
     ),
     "AX882": Entry(
         "A requirement is installed in a release that does not fit",
-        "An error where TensorFlow is known to fail with it: NumPy 2 where it asks for NumPy 1, a protobuf "
-        "or an ml-dtypes older than it asks for, Keras 2 where tf.keras is Keras 3 and the program uses it. "
-        "The rest are warnings, since many a bound is only cautious.",
+        "It is an error where TensorFlow is known to fail with it: NumPy 2 where it asks for NumPy 1, a "
+        "protobuf or an ml-dtypes older than it asks for, Keras 2 where tf.keras is Keras 3 and the "
+        "program uses it. Else it is a warning, since many bounds are only cautious.",
         "tensorflow 2.16.1 requires numpy<2.0.0,>=1.23.5, and 2.1.0 is installed",
         "install a release that fits",
         _METADATA,
     ),
     "AX883": Entry(
         "Requirements were not compared",
-        "Comparing releases takes packaging.",
+        "Only the package packaging can compare releases.",
         "what the distributions require of each other was not compared: packaging is not installed",
         "pip install 'autoxla-runtime[cli]'",
         _SELF,
@@ -323,7 +324,8 @@ CODES: dict[str, Entry] = {
     ),
     "AX891": Entry(
         "Whether autoxla is active",
-        "In new interpreters of this environment, as an interpreter that was started for it shows.",
+        "An interpreter that was started for it tells whether new interpreters of this environment run "
+        "autoxla.",
         "not active in new interpreters of this environment: it is not enabled",
         _NOTHING,
         "autoxla, site",
@@ -337,27 +339,28 @@ CODES: dict[str, Entry] = {
     ),
     "AX893": Entry(
         "The import works",
-        "It was tried in a process of its own.",
+        "doctor tried it in a process of its own.",
         "import tensorflow works",
         _NOTHING,
         _SELF,
     ),
     "AX894": Entry(
         "The import fails",
-        "It was tried in a process of its own, which raised an error, died of a signal, or ended by itself.",
+        "doctor tried it in a process of its own, which raised an error, died of a signal, or ended by "
+        "itself.",
         "tensorflow: NotFoundError: libimf.so: cannot open shared object file",
         "what the message asks for",
         _SELF,
     ),
     "AX895": Entry(
         "The import takes too long",
-        "It was tried in a process of its own, and was not done within the limit.",
+        "doctor tried it in a process of its own, which was not done within the limit.",
         "import tensorflow took more than 60 seconds",
         "try again with a longer --timeout",
         _SELF,
     ),
     "AX897": Entry(
-        "A setting of autoxla that cannot be",
+        "A setting of autoxla is not valid",
         "autoxla leaves programs alone until it is corrected.",
         "environment: AUTOXLA='fast' is no mode",
         "correct it where it stands",
@@ -365,14 +368,14 @@ CODES: dict[str, Entry] = {
     ),
     "AX898": Entry(
         "A check that failed",
-        "A fault in the check itself, which says nothing of the environment.",
+        "The check itself has a fault. That says nothing of the environment.",
         "this was not looked at: OSError: …",
         "AUTOXLA_DEBUG=1 shows the traceback",
         _SELF,
     ),
     "AX899": Entry(
         "No rule found anything",
-        "The rules are those that python -m autoxla explain shows the findings of.",
+        "They are the rules whose findings python -m autoxla explain shows.",
         "no rule found anything",
         _NOTHING,
         _SELF,

@@ -30,7 +30,6 @@ _EFFECTS: dict[str, tuple[State, str, str]] = {
     ),
     "float64": ("note", "all layers compute in float64, slower and with twice the memory", "float32"),
 }
-_BACKEND_RULES = ("AX401", "AX402", "AX403")
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -63,7 +62,7 @@ def find_backend(scene: Scene) -> tuple[str, str]:
 
 def _is_told(scene: Scene) -> bool:
     """Return whether a rule says of the backend what is wrong; where autoxla changes much, none may."""
-    return any(finding.code in _BACKEND_RULES for finding in judge(scene.situation))
+    return any(finding.stops_keras for finding in judge(scene.situation))
 
 
 def _judge_fields(config: KerasConfig) -> Iterator[Line]:

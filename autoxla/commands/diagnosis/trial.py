@@ -49,8 +49,8 @@ except BaseException as error:
     json.dump(done, open(file, "w"))
     try:
         sys.path.append(home)
-        from autoxla.hooks.notes import find_note
-        note = find_note(error)
+        from autoxla.hooks.error_matching import find_hint
+        note = find_hint(error)
         done["note"] = note and [note.code, note.text]
     except Exception:
         pass

@@ -1,0 +1,446 @@
+"""Hints on known errors: real ones of TensorFlow, Keras 3 and tf_keras, and texts of others."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoxla.hooks.error_matching import SEARCHED, find_hint
+from autoxla.hooks.known_errors import KNOWN_ERRORS, SOURCES, Sign
+from programs import HOME, clean_environment, run, run_code
+
+#: Errors of a few lines each, by the code of the hint that they are to get; - for none.
+REAL = """
+AX130 keras.Sequential([tf_keras.layers.Dense(1)])
+AX130 k3().add(tf_keras.layers.Dense(1))
+AX130 k3().add(OwnTfKeras())
+AX133 tf_keras.Sequential([keras.layers.Dense(1)])
+AX133 k2().add(OwnKeras())
+AX134 k3().compile(tf_keras.optimizers.Adam())
+AX134 k2().compile(keras.optimizers.Adam())
+AX134 k3().compile(tf_keras.optimizers.legacy.SGD())
+AX134 k3().compile(tf.compat.v1.train.AdamOptimizer())
+AX134 k2().compile(keras.optimizers.schedules.ExponentialDecay(.1, 1, .1))
+AX134 tf_keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(.1, 1))
+AX134 fit(k3(), keras.optimizers.Adam(tf_keras.optimizers.schedules.ExponentialDecay(.1, 1, .1)))
+AX135 tf_keras.layers.Dense(1)(keras.Input((4,)))
+AX135 k2()(keras.Input((4,)))
+AX135 tf_keras.Model(keras.Input((4,)), keras.Input((4,)))
+AX135 keras.Model(tf_keras.Input((4,)), tf_keras.Input((4,)))
+AX136 fit(k2(), metrics=[keras.metrics.MeanSquaredError()])
+AX136 k2().fit(x, y, callbacks=[keras.callbacks.EarlyStopping()])
+AX136 fit(Holder())
+AX137 keras.layers.TimeDistributed(tf_keras.layers.Dense(1))
+AX137 tf_keras.layers.TimeDistributed(keras.layers.Dense(1))
+AX137 keras.saving.save_model(k2(), "x.keras")
+AX138 tf.reduce_sum(keras.Input((4,)))
+AX140 k2().save("folder"); keras.models.load_model("folder")
+AX141 k3().save("k3.keras"); tf_keras.models.load_model("k3.keras")
+AX141 k3().save("k3.h5"); tf_keras.models.load_model("k3.h5")
+AX141 tf_keras.models.model_from_json(k3().to_json())
+AX142 depthwise().save("dw.h5"); keras.models.load_model("dw.h5")
+AX142 keras.layers.LSTM(2, batch_input_shape=(1, 2, 3))
+AX143 compiled(k2()).save("k2.h5"); keras.models.load_model("k2.h5")
+AX144 k3().save("noextension")
+AX145 k3().save("folder3", save_format="tf")
+AX146 k3().save_weights("weights")
+AX146 k2().save_weights("ckpt"); k3().load_weights("ckpt")
+AX147 keras.models.model_from_json(k2().to_json())
+AX150 fit(Strings(), jit_compile=True)
+AX150 printing(x)
+AX157 noisy(tf.constant(x))
+AX157 tf.function(noise)(tf.constant(x))
+AX160 keras.optimizers.legacy.Adam()
+AX161 keras.backend.set_session
+AX161 tf.keras.backend.learning_phase()
+AX161 from tensorflow.compat.v1 import keras as k; getattr(k, "compat.v1.x")
+AX162 tf.estimator
+AX162 import tensorflow.contrib
+AX162 tf.placeholder
+AX163 import keras.engine
+AX163 from keras.layers.core import Dense
+AX163 from keras.utils import np_utils
+AX163 import tensorflow.keras.engine
+AX163 from tensorflow.python.keras import __version__
+AX164 keras.layers.experimental
+AX164 from tensorflow.keras.layers.experimental import preprocessing
+AX164 from keras.preprocessing.text import Tokenizer
+AX164 from tensorflow.keras.wrappers.scikit_learn import KerasClassifier
+AX164 keras.preprocessing.image.ImageDataGenerator
+AX164 from keras.layers import CuDNNLSTM
+AX165 keras.optimizers.Adam(lr=.1)
+AX165 tf_keras.optimizers.Adam(decay=.1)
+AX166 k3().fit_generator
+AX166 k3().predict_classes
+AX167 tf.keras.__internal__
+AX168 import keras_core
+AX183 from google.protobuf import runtime_version as r; validate(r, 99)
+-     keras.models.load_model("missing.keras")
+-     k3().add(1)
+-     k3().compile("nonsense")
+-     k3().fit(x[:4], y)
+-     keras.layers.Dense(2, nonsense=1)
+-     tf.nonsense
+-     import keras.nonsense
+-     tf.matmul(x, y)
+-     import nonsense
+-     k3().nonsense
+-     keras.Model(tf_keras.Input((4,)))
+"""
+SCENARIOS = [line.split(None, 1) for line in REAL.strip().splitlines()]
+PROGRAM = """
+import json, sys
+import numpy as np, tensorflow as tf, keras, tf_keras
+from autoxla.hooks.error_matching import find_hint
+
+x, y = np.zeros((8, 4), "float32"), np.zeros((8, 1), "float32")
+
+class OwnTfKeras(tf_keras.layers.Layer): pass
+class OwnKeras(keras.layers.Layer): pass
+
+class Holder(tf_keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(1)
+    def call(self, x):
+        return self.layer(x)
+
+class Strings(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(1)
+    def call(self, x):
+        return self.layer(tf.reshape(tf.strings.to_number(tf.strings.as_string(x)), (-1, 4)))
+
+def k3(): return keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+def k2(): return compiled(tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(1)]))
+def depthwise(): return tf_keras.Sequential([tf_keras.Input((8, 8, 3)), tf_keras.layers.DepthwiseConv2D(3)])
+def compiled(model):
+    model.compile("sgd", "mse", metrics=["mse"])
+    return model
+def fit(model, optimizer="sgd", **options):
+    model.compile(optimizer, "mse", **options)
+    model.fit(x, y, verbose=0)
+@tf.function(jit_compile=True)
+def printing(x):
+    tf.print(x)
+    return x
+def noise(x): return tf.keras.initializers.HeNormal()(shape=[tf.shape(x)[0], 8])
+noisy = tf.function(noise, jit_compile=True)
+def validate(r, major):
+    r.ValidateProtobufRuntimeVersion(r.Domain.PUBLIC, major, 0, 0, "", "some.proto")
+
+for source in json.load(open("scenarios.json")):
+    try:
+        exec(source)
+        outcome = ["no error", ""]
+    except Exception as error:
+        hint = find_hint(error)
+        outcome = [hint.code if hint else "-", f"{type(error).__name__}: {error}"[:300]]
+    print("\\n=>", json.dumps([source, *outcome]))
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Return what each scenario led to, all in one process: [code, error]."""
+    folder = tmp_path_factory.mktemp("scenarios")
+    (folder / "scenarios.json").write_text(json.dumps([source for _, source in SCENARIOS]))
+    done = run_code(PROGRAM, folder, AUTOXLA="off")
+    assert done.status == 0, done.err
+    lines = [json.loads(line[2:]) for line in done.out.splitlines() if line.startswith("=>")]
+    return {source: [code, error] for source, code, error in lines}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("code", "source"), SCENARIOS, ids=[source for _, source in SCENARIOS])
+def test_a_real_error_has_its_note(outcomes: dict[str, list[str]], code: str, source: str) -> None:
+    assert outcomes[source][0] == code, outcomes[source][1]
+
+
+# --- Texts of errors that need hardware, other releases or other libraries
+
+
+class OpError(Exception):
+    """The base class of TensorFlow's errors, by its name."""
+
+
+class NotFoundError(OpError):
+    """Named as TensorFlow's."""
+
+
+class _DeadlockError(RuntimeError):
+    """Named as the import system's."""
+
+
+class FatalTypeError(Exception):
+    """Named as keras_tuner's."""
+
+
+TOLD = [
+    ("AX130", ValueError("Only instances of `keras.Layer` can be added to a Sequential model. Received: "
+      "<tensorflow_hub.keras_layer.KerasLayer object at 0x7f> (of type <class 'tensorflow_hub.keras_layer."
+      "KerasLayer'>)")),
+    ("AX137", ValueError("`to_annotate` can only be a `keras.layers.Layer` instance. You passed an instance "
+      "of type: Dense.")),
+    ("AX137", FatalTypeError("Expected the model-building function, or HyperModel.build() to return a valid "
+      "Keras Model instance. Received: <tf_keras.src.engine.sequential.Sequential object at 0x7f>")),
+    ("AX150", OpError("Detected unsupported operations when trying to compile graph f[] on XLA_GPU_JIT: "
+      "ResizeNearestNeighborGrad (No registered 'ResizeNearestNeighborGrad' OpKernel for XLA_GPU_JIT "
+      "devices compatible with node {{node g}})")),
+    ("AX150", OpError("No registered 'CudnnRNN' OpKernel for XLA_GPU_JIT devices compatible with node")),
+    ("AX151", OpError("Trying to access resource dense/kernel/105 located in device /job:localhost/replica:0/"
+      "task:0/device:GPU:0 from device /job:localhost/replica:0/task:0/device:GPU:1")),
+    ("AX152", OpError("libdevice not found at ./libdevice.10.bc [Op:__some_op]")),
+    ("AX152", RuntimeError("INTERNAL: Can't find libdevice directory ${CUDA_DIR}/nvvm/libdevice")),
+    ("AX153", RuntimeError("FAILED_PRECONDITION: DNN library initialization failed.")),
+    ("AX154", OpError("bitcode module not found at ./opencl.bc")),
+    ("AX154", OpError("unable to find ld.lld in PATH: No such file or directory")),
+    ("AX155", OpError("Could not find compiler for platform METAL: NOT_FOUND: could not find registered "
+      "compiler for platform METAL")),
+    ("AX155", OpError("could not find registered platform with id: 0x10508d130")),
+    ("AX156", OpError("No JIT device registered for XPU")),
+    ("AX161", AttributeError("`tf.compat.v1.keras` is not available with Keras 3. Keras 3 has no support for "
+      "TF 1 APIs.")),
+    ("AX172", RuntimeError("Failed to import transformers.models.bert.modeling_tf_bert because of the "
+      "following error (look up to see its traceback):\nYour currently installed version of Keras is Keras "
+      "3, but this is not yet supported in Transformers. Please install the backwards-compatible tf-keras "
+      "package with `pip install tf-keras`.")),
+    ("AX173", ValueError("You have tensorflow 2.17.0 and this requires tf-keras package. Please run `pip "
+      "install tf-keras` or downgrade your tensorflow.")),
+    ("AX175", ModuleNotFoundError("No module named 'tf_keras'")),
+    ("AX177", ImportError("cannot import name 'cast' from partially initialized module 'keras.src.backend' "
+      "(most likely due to a circular import)")),
+    ("AX177", AttributeError("partially initialized module 'keras' has no attribute 'src' (most likely due "
+      "to a circular import)")),
+    ("AX178", AttributeError("module 'keras' has no attribute '__version__'")),
+    ("AX179", _DeadlockError("deadlock detected by _ModuleLock('keras.src.models') at 140234")),
+    ("AX180", NotFoundError("libimf.so: cannot open shared object file: No such file or directory")),
+    ("AX180", ImportError("libmkl_sycl_blas.so.4: cannot open shared object file: No such file")),
+    ("AX180", OSError("libsycl.so.8: cannot open shared object file: No such file or directory")),
+    ("AX182", ImportError("numpy.core.multiarray failed to import")),
+    ("AX182", AttributeError("_ARRAY_API not found")),
+    ("AX182", ImportError("A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.0.0 as it "
+      "may crash.")),
+    ("AX182", ValueError("numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C "
+      "header, got 88 from PyObject")),
+    ("AX183", TypeError("Descriptors cannot not be created directly.\nIf this call came from a _pb2.py")),
+    ("AX183", TypeError("Descriptors cannot be created directly.")),
+    ("AX184", NotFoundError("/x/tensorflow_text/python/ops/_sentence_breaking_ops.so: undefined symbol: "
+      "_ZN3tsl5mutexC1Ev")),
+    ("AX185", RuntimeError("Native API failed. Native API returns: 4 (UR_RESULT_ERROR_INVALID_VALUE)")),
+]  # fmt: skip
+#: Near misses: the same words from somebody else, who means something else.
+OTHERS = [
+    ValueError("Only instances of `keras.Layer` can be added to a Sequential model. Received: 1 (of type "
+      "<class 'int'>)"),
+    AttributeError("'tuple' object has no attribute 'rank'"),
+    AttributeError("'Variable' object has no attribute '_unique_id'"),
+    TypeError("Clock.__call__() missing 1 required positional argument: 'step'"),
+    TypeError("Only instances of `keras.Layer` can be added to a Sequential model. Received: <a.B object> "
+      "(of type <class 'a.B'>)"),
+    ValueError("Could not interpret optimizer identifier: nonsense"),
+    ValueError("Could not interpret optimizer identifier: <class 'keras.src.optimizers.adam.Adam'>"),
+    ModuleNotFoundError("No module named 'tensorflow'"),
+    ModuleNotFoundError("No module named 'mykeras.engine'"),
+    ModuleNotFoundError("No module named 'keras_corey'"),
+    AttributeError("module 'tf_keras.api._v2.keras.backend' has no attribute 'nonsense'"),
+    AttributeError("'LinearSVC' object has no attribute 'predict_proba'"),
+    OSError("libfoo.so.1: cannot open shared object file: No such file or directory"),
+    RuntimeError("out of memory"),
+    KeyError("Registering two gradient with name 'ReduceDataset'!"),
+    AttributeError("module 'tensorflow.python.data' has no attribute 'DatasetV2'"),
+    KeyboardInterrupt(),
+    SystemExit(1),
+    KeyError("Keras cannot be imported. Check that it is installed."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "error"), TOLD, ids=[f"{code} {str(e)[:40]}" for code, e in TOLD])
+def test_a_told_error_has_its_note(code: str, error: BaseException) -> None:
+    hint = find_hint(error)
+    assert hint is not None
+    assert hint.code == code
+
+
+@pytest.mark.parametrize("error", OTHERS, ids=[str(e)[:60] or repr(e) for e in OTHERS])
+def test_another_error_has_none(error: BaseException) -> None:
+    assert find_hint(error) is None
+
+
+# --- The table
+
+
+def test_every_note_is_shown_by_an_error() -> None:
+    shown = {code for code, _ in SCENARIOS} | {code for code, _ in TOLD} | {code for code, *_ in UNCAUGHT}
+    assert {known.code for known in KNOWN_ERRORS} - shown == {"AX181"}  # that one: test_a_broken_plugin
+
+
+SIGNS = [(known.code, sign) for known in KNOWN_ERRORS for sign in known.signs]
+
+
+@pytest.mark.parametrize(("code", "sign"), SIGNS, ids=[f"{code} {sign.pattern[:30]}" for code, sign in SIGNS])
+def test_a_sign_is_bounded_and_its_hint_plain(code: str, sign: Sign) -> None:
+    assert re.fullmatch(r"AX1[3-8]\d", code)
+    assert code[:4] in SOURCES
+    assert re.search(r"(?<!\\)[*+]", sign.pattern) is None
+    hint = sign.hint_on("")
+    assert hint.endswith(".")
+    assert not re.search(r"https?:|www\.|\n|  ", hint)
+    assert len(hint) <= 320
+
+
+#: What XLA says of a function of the program's, and of a step that Keras compiles.
+UNSUPPORTED = """\
+Detected unsupported operations when trying to compile graph __inference_{function}_38[_XlaMustCompile=true] \
+on XLA_CPU_JIT: StringFormat (No registered 'StringFormat' OpKernel for XLA_CPU_JIT devices compatible with \
+node {{{{node StringFormat}}}}){{{{node StringFormat}}}}
+The op is created at:
+File "me/train.py", line 11, in <module>
+File "me/train.py", line 8, in step
+File "env/lib/python3.11/site-packages/keras/src/layers/layer.py", line 1002, in __call__
+\ttf2xla conversion failed while converting __inference_{function}_38[]. [Op:__inference_step_38]"""
+
+
+@pytest.mark.parametrize(
+    ("function", "who", "remedy"),
+    [
+        ("my_step", "my_step, by @tf.function(jit_compile=True), is", "Take jit_compile=True out of"),
+        ("one_step_on_data", "The step is", "Pass jit_compile=False to compile()"),
+        ("run_step", "The step is", "Pass jit_compile=False to compile()"),
+    ],
+)
+def test_an_operation_is_named_with_its_line_and_with_who_asked_for_xla(
+    function: str, who: str, remedy: str
+) -> None:
+    hint = find_hint(OpError(UNSUPPORTED.format(function=function)))
+    assert hint is not None
+    assert hint.text.startswith(f"{who} compiled by XLA, ")
+    assert "its operation StringFormat (train.py:8)" in hint.text
+    assert remedy in hint.text
+
+
+def test_a_message_without_names_is_explained_all_the_same() -> None:
+    hint = find_hint(OpError("tf2xla conversion failed while converting"))
+    assert hint is not None
+    assert "one of its operations. Pass jit_compile=False" in hint.text
+
+
+class MuteError(ValueError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_error_without_text_has_no_note() -> None:
+    assert find_hint(MuteError()) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [(0, 10**7, True), (10**7, 0, True), (10**6, 10**6, False)],
+    ids=["start", "end", "middle"],
+)
+def test_only_the_ends_of_a_long_message_are_read(before: int, after: int, known: bool) -> None:
+    message = "x" * before + " Invalid filepath extension for saving. " + "x" * after
+    assert len(message) > 2 * SEARCHED
+    assert (find_hint(ValueError(message)) is not None) is known
+
+
+@given(st.sampled_from([ValueError, TypeError, ImportError, AttributeError, OpError]), st.text())
+def test_any_text_is_taken(kind: type[Exception], text: str) -> None:
+    error = kind(text)
+    hint = find_hint(error)
+    assert hint is None or hint.code in {known.code for known in KNOWN_ERRORS}
+    assert error.args == (text,)
+
+
+def test_what_came_before_chooses_the_note() -> None:
+    text = "Keras cannot be imported. Check that it is installed."
+    backend = ImportError(text)
+    backend.__context__ = ModuleNotFoundError("No module named 'torch'")
+    found = [find_hint(ImportError(text)), find_hint(backend)]
+    assert [hint.code for hint in found if hint] == ["AX171", "AX170"]
+
+
+# --- Errors that end the process while something is imported
+
+HIDE = """
+import sys
+from importlib.machinery import PathFinder
+class Hider:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return None if name.partition(".")[0] == {hidden!r} else PathFinder.find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hider
+"""
+REGISTER = (
+    "from autoxla import runtime\nfrom autoxla.hooks import guards\nguards.register(runtime.current())\n"
+)
+#: Code, module that is not there, variables, program, the error at the end of the traceback.
+UNCAUGHT = [
+    ("AX170", "torch", {"KERAS_BACKEND": "torch"}, "import tensorflow as tf; tf.keras.layers",
+     "ImportError: Keras cannot be imported. Check that it is installed."),
+    ("AX171", "tf_keras", {"TF_USE_LEGACY_KERAS": "1"}, "import tensorflow as tf; tf.keras.layers",
+     "ImportError: Keras cannot be imported. Check that it is installed."),
+    ("AX174", "-", {"KERAS_BACKEND": "theano"}, "import tensorflow",
+     "ValueError: Unable to import backend : theano"),
+    ("AX175", "tf_keras", {}, "import tf_keras", "ModuleNotFoundError: No module named 'tf_keras'"),
+    ("AX176", "tensorflow", {}, "import keras", "ModuleNotFoundError: No module named 'tensorflow'"),
+]  # fmt: skip
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("code", "hidden", "variables", "program", "error"), UNCAUGHT)
+def test_an_uncaught_error_has_its_note(
+    tmp_path: Path, code: str, hidden: str, variables: dict[str, str], program: str, error: str
+) -> None:
+    outcome = run_code(HIDE.format(hidden=hidden) + REGISTER + program, tmp_path, **variables)
+    lines = outcome.err.splitlines()
+    assert outcome.status == 1
+    assert [line for line in lines[lines.index(error) :] if line.startswith(f"autoxla: {code} ")]
+    assert outcome.out == ""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Return a folder of plug-ins, in a folder in which TensorFlow looks for such."""
+    plugins = tmp_path / "site-packages" / "tensorflow-plugins"
+    plugins.mkdir(parents=True)
+    return plugins
+
+
+def run_with(plugins: Path, folder: Path) -> str:
+    (folder / "program.py").write_text(REGISTER + "import tensorflow")
+    environment = {**clean_environment(), "PYTHONPATH": f"{plugins.parent}:{HOME}"}
+    return run(["program.py"], folder, environment).err
+
+
+@pytest.mark.tensorflow
+def test_a_broken_plugin(site: Path, tmp_path: Path) -> None:
+    (site / "libbroken.so").write_text("x")
+    lines = run_with(site, tmp_path).splitlines()
+    assert lines[-2].endswith("tensorflow-plugins/libbroken.so: file too short")
+    assert lines[-1].startswith("autoxla: AX181 ")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_plugin_without_its_libraries(site: Path, tmp_path: Path) -> None:
+    """The plug-in names a library of oneAPI as needed, and that is gone when TensorFlow loads it."""
+    source, library = tmp_path / "empty.c", tmp_path / "libimf.so"
+    source.write_text("int nothing(void) { return 0; }\n")
+    build = ["cc", "-shared", "-fPIC", str(source), "-o"]
+    subprocess.run([*build, str(library), "-Wl,-soname,libimf.so"], check=True)
+    plugin = str(site / "libitex.so")
+    subprocess.run([*build, plugin, "-Wl,--no-as-needed", f"-L{tmp_path}", "-limf"], check=True)
+    library.unlink()
+    lines = run_with(site, tmp_path).splitlines()
+    assert "NotFoundError: libimf.so: cannot open shared object file" in lines[-2]
+    assert lines[-1].startswith("autoxla: AX180 ")
