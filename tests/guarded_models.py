@@ -143,7 +143,7 @@ def look(model: Any, x: Any, y: Any) -> str | int:
     """Return why XLA must not run a step of ``model``, or how many guards it has."""
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     model.fit(data, verbose=0)
-    step = find_step(model, model.train_function, data.element_spec)
+    step = find_step(model.train_function, data.element_spec)
     if step is None:
         return "no step"
     guards = examine(step.concrete, step.concrete.graph.as_graph_def())

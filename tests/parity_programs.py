@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import trial_parity as parity
-from autoxla.session import current
+from autoxla.runtime import current
 from autoxla.trial import driver
 from checked_operations import COLUMNS, OPERATIONS, ROWS, VARIABLE
 
