@@ -104,6 +104,13 @@ def compatibility(session: nox.Session) -> None:
     session.run("python3", "-m", "contract.table", env={"PYTHONPATH": "tests"}, external=True)
 
 
+@nox.session(python="3.11")
+def guards(session: nox.Session) -> None:
+    """Hold every operation whose check XLA drops against its guard, and train with each."""
+    session.install(*ENVIRONMENTS["tf221"].requirements, *RUNNER, "hypothesis", ".[cli]")
+    session.run("pytest", "tests/test_guards.py", *session.posargs, env={"GUARDS": "all"})
+
+
 def build_and_run(session: nox.Session, environment: Environment, **variables: str) -> None:
     """Build ``environment``, install autoxla as its users do, and run the suite in it."""
     if environment.alone:

@@ -160,7 +160,7 @@ OPERATIONS: dict[str, Operation] = {
     },
     "Pow": Operation(lambda i: tf.cast(raw.Pow(x=2, y=i), tf.float32), [[0, 3]], BELOW),
     # No guard
-    "Assert": Operation(lambda i: _assert(i), [[1, 1]], [[0, 0]], guarded=False),
+    "Assert": Operation(_assert, [[1, 1]], [[0, 0]], guarded=False),
     "CheckNumerics": Operation(
         lambda i: tf.debugging.check_numerics(tf.math.log(tf.cast(i, tf.float32)), "log"),
         [[1, 1]],

@@ -11,7 +11,15 @@ import pytest
 
 from programs import HOME, clean_environment, run
 
-OPERATIONS = Path(__file__).with_name("checked_operations.py")
+PROGRAMS = Path(__file__).with_name("parity_programs.py")
+#: Operations that are trained with, besides an embedding and labels; those of which XLA gets no step.
+PARITY = (
+    "GatherV2", "GatherNd", "ResourceGather", "ScatterNd", "TensorScatterAdd", "ResourceScatterAdd",
+    "ResourceScatterNdUpdate", "UnsortedSegmentSum", "UnsortedSegmentMax", "ReverseSequence", "DenseBincount",
+    "Div", "FloorDiv", "FloorMod", "TruncateMod", "Pow", "CheckNumerics", "Assert", "MatrixInverse",
+    "TensorListGetItem", "StridedSlice", "Where",
+)  # fmt: skip
+REASONS = ("CheckNumerics", "Assert", "MatrixInverse", "TensorListGetItem", "StridedSlice", "Where")
 #: What is looked at each time; the rest by ``nox -s guards``.
 SELECTED = () if os.environ.get("GUARDS") == "all" else (
     "GatherV2", "GatherNd", "ResourceScatterAdd", "UnsortedSegmentSum", "FloorDiv", "DenseBincount",
@@ -21,10 +29,10 @@ SELECTED = () if os.environ.get("GUARDS") == "all" else (
 pytestmark = pytest.mark.tensorflow
 
 
-def ask(task: str, folder: Path) -> dict[str, Any]:
-    """Return what `checked_operations` says of the selected operations."""
+def ask(folder: Path, program: str, *arguments: str) -> dict[str, Any]:
+    """Return what a program beside this file says."""
     environment = clean_environment(AUTOXLA="off", TF_CPP_MIN_LOG_LEVEL="3", PYTHONPATH=str(HOME))
-    outcome = run([str(OPERATIONS), task, *SELECTED], folder, environment, limit=900)
+    outcome = run([str(Path(__file__).with_name(program)), *arguments], folder, environment, limit=900)
     assert outcome.status == 0, outcome.err[-3000:]
     result: dict[str, Any] = json.loads(outcome.out.splitlines()[-1])
     return result
@@ -32,23 +40,81 @@ def ask(task: str, folder: Path) -> dict[str, Any]:
 
 def test_a_guard_says_what_the_kernel_does(tmp_path: Path) -> None:
     """For numbers about the bounds, far off, and none at all."""
-    differences = ask("compare", tmp_path)
+    differences = ask(tmp_path, "checked_operations.py", "compare", *SELECTED)
     # TensorFlow's own kernels of these two look at no index; a false alarm costs time only.
     silent = ("ResourceScatterMul", "ResourceScatterDiv")
     assert {name: each[:3] for name, each in differences.items() if each and name not in silent} == {}
 
 
 def test_without_a_guard_there_is_a_reason(tmp_path: Path) -> None:
-    for name, reason in ask("refuse", tmp_path).items():
+    for name, reason in ask(tmp_path, "checked_operations.py", "refuse", *SELECTED).items():
         assert name.partition(" ")[0] in reason, reason
 
 
 def test_xla_drops_the_check(tmp_path: Path) -> None:
     """Where TensorFlow raises, XLA gives numbers, or does not compile for that value."""
-    for name, (good, good_xla, bad, bad_xla) in ask("prove", tmp_path).items():
+    for name, (good, good_xla, bad, bad_xla) in ask(
+        tmp_path, "checked_operations.py", "prove", *SELECTED
+    ).items():
         assert (good, good_xla) == ("values", "values"), name
         assert bad != "values" or name in _SILENT, name
         assert bad_xla == "values" or name in _COMPILED_IN, name
+
+
+#: Steps without a guard, and the reason.
+REFUSED = {
+    "argmax of more": "GatherV2",
+    "drawn of more": "RandomUniformInt",
+    "index in a loop": "a loop",
+    "loop by data": "StridedSlice",
+    "variable": "a variable",
+    "unknown": "not known",
+    "rows by data": "Where",
+}
+
+
+def test_what_an_operand_hangs_on(tmp_path: Path) -> None:
+    """Shapes, functions, branches, counted loops, and values that are in bounds by how they are computed."""
+    found = ask(tmp_path, "guarded_graphs.py")
+    reasons = {name: each for name, each in found.items() if isinstance(each, str)}
+    assert reasons.keys() == REFUSED.keys()
+    for name, reason in reasons.items():
+        assert REFUSED[name] in reason
+    for name in found.keys() - reasons.keys():
+        assert all(guard == tensorflow for guard, tensorflow in found[name]), name
+
+
+#: Of Keras 3, these optimizers look for the rows of a sparse gradient that differ from zero.
+SPARSE = {"Adagrad", "Adadelta", "RMSprop", "Adafactor"}
+
+
+@pytest.mark.parametrize("generation", ["keras", "tf_keras"])
+def test_models_of_keras_are_known(tmp_path: Path, generation: str) -> None:
+    """No step of Keras' own layers, losses, metrics and optimizers is refused for what nobody knows."""
+    found = ask(tmp_path, "guarded_models.py", generation)
+    reasons = {name: each for name, each in found.items() if isinstance(each, str)}
+    assert reasons.keys() == (SPARSE if generation == "keras" else set()), reasons
+    assert found["text"] == found["labels"] == found["Adam"] == 1
+    assert found["dense"] == found["series"] == found["images"] == found["losses"] == 0
+
+
+@pytest.mark.parametrize("generation", ["keras", "tf_keras"])
+def test_a_bad_batch_ends_training_as_ever(tmp_path: Path, generation: str) -> None:
+    """XLA runs the steps; the bad batch gives the same error at the same step, with the same weights."""
+    environment = clean_environment(
+        TF_CPP_MIN_LOG_LEVEL="3", AUTOXLA_CACHE=str(tmp_path), AUTOXLA_DEBUG="1", PYTHONPATH=str(HOME)
+    )
+    names = ["embedding", "labels", *(name for name in PARITY if not SELECTED or name in SELECTED)]
+    outcome = run(["-m", "autoxla", str(PROGRAMS), generation, *names], tmp_path, environment, limit=900)
+    assert outcome.status == 0, outcome.err[-3000:]
+    assert "AX901" not in outcome.err
+    for name, (plain, trial) in outcome.last.items():
+        assert plain["error"] is not None, name
+        assert trial["error"] == plain["error"], name
+        assert trial["steps"] == plain["steps"] == 50, name
+        for ours, theirs in zip(trial["weights"], plain["weights"], strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5), name
+        assert trial["outcome"] == "switched to xla" or name in REASONS, (name, trial["outcome"])
 
 
 #: What raises in some releases of TensorFlow only.

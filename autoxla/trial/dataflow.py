@@ -222,6 +222,7 @@ class Trace:
             loop = call.inner[name][0].loop
             return loop is not None and aspect in loop[output]
         operands = call.operands(node)
+        needed: list[tuple[Value, Aspect]]
         if node.op in TAKEN and (node.op != "TensorListPopBack" or output == 1):
             # What a list holds at a place.
             needed = [(operands[0], "contents"), (operands[0], "value")]

@@ -43,8 +43,8 @@ _USES = {
     _SUMMED, ("Shape", 0, 0), ("ResourceScatterAdd", 1, 0), ("ResourceScatterSub", 1, 0),
     ("ResourceScatterUpdate", 1, 0), ("ResourceGather", 1, 0),
 }  # fmt: skip
-#: Operations that change the place of values, and none of them.
-_PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose", "Unique"})
+#: Operations that give the values of their operand in another place or order, each at least once.
+_PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose", "RandomShuffle", "Unique"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +264,10 @@ def _merge(trace: Trace, ranges: Iterable[Range]) -> list[Range]:
         if isinstance(each.high, tuple):
             merged[each] = each
             continue
-        each = replace(each, value=_root(trace, each.value))
-        before = merged.setdefault((each.value, each.nonzero), each)
+        key = (_root(trace, each.value), each.nonzero)
+        before = merged.get(key, each)
         low, high = max(before.low, each.low), min(before.least_high, each.high)
-        merged[each.value, each.nonzero] = replace(each, low=low, high=high)
+        merged[key] = replace(each, value=key[0], low=low, high=high)
     return list(merged.values())
 
 
@@ -289,7 +289,7 @@ class Guard:
 
     def __init__(self, trace: Trace, ranges: Sequence[Range], quick: Sequence[Quick | None]) -> None:
         self._trace = trace
-        self._ranges = ranges
+        self.ranges = ranges
         self._exact: Callable[..., Any] | None = None
         known = [each for each in quick if each is not None]
         #: Of each tensor the narrowest bounds; nothing where they do not tell of all.
@@ -306,25 +306,31 @@ class Guard:
         )
 
     def __call__(self, batch: Sequence[Any]) -> bool:
-        """Return whether no check of TensorFlow's fails for ``batch``."""
-        if self._quick is not None and all(
-            _is_within(batch[number], low, high) for number, (low, high) in self._quick.items()
-        ):
-            return True
+        """Return whether no check of TensorFlow's fails for ``batch``.
+
+        Where that cannot be told it does not pass: plain training takes any batch.
+        """
         try:
-            if self._exact is None:
-                self._exact = self._compile(batch)
-            return bool(self._exact(*batch))
-        except tf.errors.OpError:
-            # An operation that the guard needs failed itself, as it will in the step.
+            return self._passes_quickly(batch) or self._passes(batch)
+        except Exception:  # noqa: BLE001 - an operation that the guard needs may fail itself, as in the step
             return False
 
-    def _compile(self, batch: Sequence[Any]) -> Callable[..., Any]:
+    def _passes_quickly(self, batch: Sequence[Any]) -> bool:
+        return self._quick is not None and all(
+            _is_within(batch[number], low, high) for number, (low, high) in self._quick.items()
+        )
+
+    def _passes(self, batch: Sequence[Any]) -> bool:
+        if self._exact is None:
+            self._exact = self._compile(batch)
+        return bool(self._exact(*batch))
+
+    def _compile(self, batch: Sequence[Any]) -> Any:
         cut = Cut(self._trace)
-        names = [cut.add(each.value) for each in self._ranges]
+        names = [cut.add(each.value) for each in self.ranges]
 
         def check(values: Sequence[Any]) -> Any:
-            verdicts = [_check(value, each) for value, each in zip(values, self._ranges, strict=True)]
+            verdicts = [_check(value, each) for value, each in zip(values, self.ranges, strict=True)]
             return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
         return cut.trace(names, batch, check)

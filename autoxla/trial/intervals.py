@@ -42,8 +42,8 @@ def find_interval(
     if node.op in ("Pack", "ConcatV2"):
         return _join(*map(of, range(len(operands) - (node.op == "ConcatV2"))))
     if node.op in ("Select", "SelectV2"):
-        taken = {(0, 0): (2,), (1, 1): (1,)}.get(of(0) or (0, 1), (1, 2))
-        return _join(*map(of, taken))
+        least, most = of(0) or (0, 1)
+        return _join(*(of(2 - bool(chosen)) for chosen in {least, most}))
     compute = _COMPUTED.get(node.op)
     if compute is None:
         return None
@@ -126,13 +126,13 @@ def _multiply(node: Any, x: Interval, y: Interval) -> Interval | None:
     return _arithmetic(node, (min(products), max(products)))
 
 
-def _floor_mod(node: Any, x: Interval | None, y: Interval | None) -> Interval | None:
+def _floor_mod(node: Any, _: Interval | None, y: Interval | None) -> Interval | None:
     if y is None or y[0] < 1 or not tf.as_dtype(node.attr["T"].type).is_integer:
         return None
     return 0.0, y[1] - 1
 
 
-def _bitwise_and(node: Any, x: Interval | None, y: Interval | None) -> Interval | None:
+def _bitwise_and(_: Any, x: Interval | None, y: Interval | None) -> Interval | None:
     masks = [bounds[1] for bounds in (x, y) if bounds is not None and bounds[0] >= 0]
     return (0.0, min(masks)) if masks else None
 
@@ -147,11 +147,11 @@ def _maximum(node: Any, x: Interval | None, y: Interval | None) -> Interval | No
     return None if x is None or y is None else (max(x[0], y[0]), max(x[1], y[1]))
 
 
-def _and(node: Any, x: Interval, y: Interval) -> Interval:
+def _and(_: Any, x: Interval, y: Interval) -> Interval:
     return min(x[0], y[0]), min(x[1], y[1])
 
 
-def _or(node: Any, x: Interval, y: Interval) -> Interval:
+def _or(_: Any, x: Interval, y: Interval) -> Interval:
     return max(x[0], y[0]), max(x[1], y[1])
 
 
@@ -162,33 +162,35 @@ def _clip(node: Any, x: Interval | None, low: Interval | None, high: Interval | 
     return low[0], high[1]
 
 
-def _less(node: Any, x: Interval, y: Interval) -> Interval:
+def _less(_: Any, x: Interval, y: Interval) -> Interval:
     return (1, 1) if x[1] < y[0] else (0, 0) if x[0] >= y[1] else (0, 1)
 
 
-def _less_equal(node: Any, x: Interval, y: Interval) -> Interval:
+def _less_equal(_: Any, x: Interval, y: Interval) -> Interval:
     return (1, 1) if x[1] <= y[0] else (0, 0) if x[0] > y[1] else (0, 1)
 
 
-def _equal(node: Any, x: Interval, y: Interval) -> Interval:
+def _equal(_: Any, x: Interval, y: Interval) -> Interval:
     apart = x[1] < y[0] or y[1] < x[0]
     return (0, 0) if apart else (1, 1) if x == y and x[0] == x[1] else (0, 1)
 
 
-def _not(node: Any, x: Interval) -> Interval:
+def _not(_: Any, x: Interval) -> Interval:
     return 1 - x[1], 1 - x[0]
 
 
 def _range(node: Any, start: Interval, limit: Interval, delta: Interval) -> Interval | None:
-    return (start[0], max(start[0], limit[1] - 1)) if delta[0] >= 1 else None
+    if delta[0] < 1 or not tf.as_dtype(node.attr["Tidx"].type).is_integer:
+        return None
+    return start[0], max(start[0], limit[1] - 1)
 
 
-def _drawn(node: Any, *operands: Interval | None) -> Interval | None:
+def _drawn(_: Any, *operands: Interval | None) -> Interval | None:
     low, high = operands[-2:]
     return None if low is None or high is None else (low[0], high[1] - 1)
 
 
-def _bucketize(node: Any, x: Interval | None) -> Interval:
+def _bucketize(node: Any, _: Interval | None) -> Interval:
     return 0.0, float(len(node.attr["boundaries"].list.f))
 
 

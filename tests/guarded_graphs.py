@@ -1,0 +1,122 @@
+"""Small steps, and on what the operand that TensorFlow checks in them hangs.
+
+Prints as JSON, for each, why XLA must not run it, or for each batch what the guard says and whether
+TensorFlow raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from autoxla.trial.guards import Refused, examine
+
+WEIGHTS = tf.Variable(tf.ones((4, 5)))
+DATA = tf.ones((3, 7, 4))
+GOOD, BAD = tf.constant([0, 6]), tf.constant([0, 7])
+SPECS = (tf.TensorSpec((None, None, 4)), tf.TensorSpec((None,), tf.int32))
+
+
+@tf.function
+def inner(table: Any, index: Any) -> Any:
+    """Gather within a function of its own."""
+    return tf.gather(table, index)
+
+
+def network(x: Any) -> Any:
+    """Return something that the network computes."""
+    return tf.nn.relu(tf.einsum("abc,cd->abd", x, WEIGHTS))
+
+
+def by_row(x: Any, i: Any) -> Any:
+    """Gather in a loop that takes one index after the other."""
+    total = tf.zeros(2)
+    for k in tf.range(2):
+        total += tf.gather(tf.ones((7, 2)), i[k : k + 1])[0]
+    return total
+
+
+def counted(limit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a loop up to ``limit``, which reads by its counter."""
+
+    def loop(x: Any, i: Any) -> Any:
+        end = limit(x, i)
+        body = lambda k, t: (k + 1, t + tf.reduce_sum(x[:, k]))  # noqa: E731
+        return tf.while_loop(lambda k, _: k < end, body, [0, 0.0])[1]
+
+    return loop
+
+
+def labelled(x: Any, i: Any) -> Any:
+    """Compute a loss with labels that come as floats."""
+    labels = tf.cast(x[:, 0, 0], tf.int64)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.ones((tf.shape(x)[0], 3)))
+
+
+Step = Callable[[Any, Any], Any]
+STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
+    "index": (lambda x, i: tf.gather(tf.ones(7), i), [(DATA, GOOD), (DATA, BAD), (DATA, GOOD[:0])]),
+    "open dimension": (lambda x, i: tf.gather(network(x), i, axis=1), [(DATA, GOOD), (DATA, BAD)]),
+    "index and shape": (
+        lambda x, i: tf.gather(tf.ones(20), i + tf.shape(network(x))[1] * 2),
+        [(DATA, GOOD - 1), (DATA, GOOD), (DATA, -BAD)],
+    ),
+    "argmax": (lambda x, i: tf.gather(tf.ones(5), tf.argmax(network(x), -1)), [(DATA, GOOD)]),
+    "modulo": (lambda x, i: tf.gather(tf.ones(4), i % 4), [(DATA, GOOD), (DATA, BAD)]),
+    "clipped": (lambda x, i: tf.gather(tf.ones(4), tf.clip_by_value(i, 0, 3)), [(DATA, BAD)]),
+    "float labels": (labelled, [(DATA * each, GOOD) for each in (1, 2.9, -0.5, 3, -1, float("nan"))]),
+    "nested": (
+        lambda x, i: inner(inner(tf.ones((9, 8)), i), i),
+        [(DATA, GOOD), (DATA, BAD), (DATA, BAD + 1)],
+    ),
+    "branch": (
+        lambda x, i: tf.cond(tf.reduce_sum(x) > 0, lambda: inner(tf.ones(7), i), lambda: tf.zeros(2)),
+        [(DATA, GOOD), (DATA, BAD)],
+    ),
+    "shuffled rows": (lambda x, i: tf.gather(x, tf.random.shuffle(tf.range(tf.shape(x)[0]))), [(DATA, GOOD)]),
+    "drawn": (lambda x, i: tf.gather(tf.ones(5), tf.random.uniform((2,), 0, 5, tf.int32)), [(DATA, GOOD)]),
+    "counted loop": (counted(lambda x, i: tf.shape(x)[1]), [(DATA, GOOD), (DATA, BAD)]),
+    "mapped": (lambda x, i: tf.map_fn(lambda row: row * 2.0, x), [(DATA, GOOD)]),
+    "by shape": (lambda x, i: tf.cast(7 // tf.shape(x)[1], tf.float32), [(DATA, GOOD)]),
+    # No guard
+    "argmax of more": (lambda x, i: tf.gather(tf.ones(4), tf.argmax(network(x), -1)), [(DATA, GOOD)]),
+    "drawn of more": (
+        lambda x, i: tf.gather(tf.ones(5), tf.random.uniform((2,), 0, 6, tf.int32)),
+        [(DATA, GOOD)],
+    ),
+    "index in a loop": (by_row, [(DATA, GOOD)]),
+    "loop by data": (counted(lambda x, i: i[1]), [(DATA, GOOD)]),
+    "variable": (lambda x, i: tf.gather(tf.ones(5), tf.cast(WEIGHTS[0, 0], tf.int32)), [(DATA, GOOD)]),
+    "unknown": (lambda x, i: tf.strings.length(tf.strings.as_string(i)), [(DATA, GOOD)]),
+    "rows by data": (lambda x, i: tf.boolean_mask(x, x[:, 0, 0] > 0), [(DATA, GOOD)]),
+}
+
+
+def raises(function: Any, batch: Any) -> bool:
+    """Return whether TensorFlow raises for ``batch``."""
+    try:
+        function(*batch)
+    except tf.errors.OpError:
+        return True
+    return False
+
+
+def look(step: Step, batches: Sequence[Any]) -> Any:
+    """Return why XLA must not run ``step``, or what the guard says of each batch, and TensorFlow."""
+    function = tf.function(step, input_signature=SPECS)
+    concrete = function.get_concrete_function()
+    guards = examine(concrete, concrete.graph.as_graph_def())
+    if isinstance(guards, str):
+        return guards
+    try:
+        guard = guards.prepare(batches[0])
+    except Refused as reason:
+        return str(reason)
+    return [[guard(batch), not raises(function, batch)] for batch in batches]
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: look(*step) for name, step in STEPS.items()}))
