@@ -28,18 +28,20 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import FrameType, FunctionType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.error_matching import Hint, find_hint
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import notify
 from autoxla.readers import tensorflow_bool
 from autoxla.running import place_of
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ
+
+if TYPE_CHECKING:
+    from autoxla.hooks.error_matching import Hint
 
 #: What `Exception.add_note` puts in front of every note of ours.
 PREFIX = "autoxla: "
@@ -174,6 +176,9 @@ def text_of(note: Hint) -> str:
 
 def _noted(error: BaseException) -> tuple[BaseException, Hint] | None:
     """Return the exception in the chain of ``error`` that is known, with its note; None if it has one."""
+    # Late, as most programs end without an error.
+    from autoxla.hooks.error_matching import find_hint
+
     for link in _chain(error):
         if _has_note(link):
             return None
