@@ -403,7 +403,7 @@ def test_the_rule_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     (rule_text,) = [b.text for b in BLOCKS["docs/architecture.md"] if b.language == "python"]
     names = dict(vars(xla))
     exec(rule_text.replace("\nRule(", "\nmade = Rule("), names)  # noqa: S102 - what the page shows
-    rule = names["made"]
+    (rule,) = names["made"]
     assert isinstance(rule, Rule)
     assert rule.code not in make_pages()
     for name in ("RULES", "_WITHOUT_ITEX"):
