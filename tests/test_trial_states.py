@@ -75,10 +75,9 @@ def test_what_the_table_does_not_have_is_refused() -> None:
 
 def test_a_fault_ends_the_trial_from_each_state() -> None:
     """The model gets its own function back, and the fault reaches nobody."""
-    for name in TRANSITIONS:
+    for name in TRANSITIONS.keys() - {"Retired"}:
         trial = make_driver()
         trial.state = type(name, (), {"end_fit": lambda self: self})()
         trial.guarded(int, "no number")
         assert type(trial.state).__name__ == "Retired"
-        assert trial.model.train_function in (trial.stock, trial)
-        assert (trial.model.train_function is trial.stock) == (name != "Retired")
+        assert trial.model.train_function is trial.stock
