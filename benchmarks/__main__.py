@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "decide": ("--quick",),
     "records": ("--quick",),
     "pinned": ("--quick",),
+    "guards": ("--quick",),
     "paths": ("--models", "mlp", "--steps", "100", "--budget", "2"),
 }
 

@@ -12,18 +12,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from autoxla.trial.guards import Refused, examine
+from autoxla.trial.dataflow import Refused
+from autoxla.trial.guards import examine
 
+Step = Callable[[Any, Any], Any]
 WEIGHTS = tf.Variable(tf.ones((4, 5)))
 DATA = tf.ones((3, 7, 4))
 GOOD, BAD = tf.constant([0, 6]), tf.constant([0, 7])
 SPECS = (tf.TensorSpec((None, None, 4)), tf.TensorSpec((None,), tf.int32))
 
 
-@tf.function
+GATHER = tf.function(tf.gather)
+
+
 def inner(table: Any, index: Any) -> Any:
     """Gather within a function of its own."""
-    return tf.gather(table, index)
+    return GATHER(table, index)
 
 
 def network(x: Any) -> Any:
@@ -56,7 +60,6 @@ def labelled(x: Any, i: Any) -> Any:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.ones((tf.shape(x)[0], 3)))
 
 
-Step = Callable[[Any, Any], Any]
 STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     "index": (lambda x, i: tf.gather(tf.ones(7), i), [(DATA, GOOD), (DATA, BAD), (DATA, GOOD[:0])]),
     "open dimension": (lambda x, i: tf.gather(network(x), i, axis=1), [(DATA, GOOD), (DATA, BAD)]),

@@ -41,7 +41,9 @@ class Model(keras.Model):  # type: ignore[misc]
 
 
 def _embedding() -> Any:
-    return keras.Sequential([layers.Embedding(ROWS, COLUMNS), layers.Flatten(), layers.Dense(1)])
+    return keras.Sequential(
+        [layers.Embedding(ROWS, COLUMNS), layers.GlobalAveragePooling1D(), layers.Dense(1)]
+    )
 
 
 def _make(name: str) -> tuple[Any, Any, Any, Any]:

@@ -291,19 +291,14 @@ class Guard:
         self._trace = trace
         self.ranges = ranges
         self._exact: Callable[..., Any] | None = None
-        known = [each for each in quick if each is not None]
-        #: Of each tensor the narrowest bounds; nothing where they do not tell of all.
-        self._quick = (
-            {
-                number: (
-                    max(each.low for each in known if each.number == number),
-                    min(each.high for each in known if each.number == number),
-                )
-                for number in {each.number for each in known}
-            }
-            if len(known) == len(quick)
-            else None
-        )
+        #: Of each tensor the bounds that are enough; None where they do not tell of all.
+        self._quick: dict[int, Interval] | None = {}
+        for each in quick:
+            if each is None:
+                self._quick = None
+                break
+            low, high = self._quick.get(each.number, (each.low, each.high))
+            self._quick[each.number] = max(low, each.low), min(high, each.high)
 
     def __call__(self, batch: Sequence[Any]) -> bool:
         """Return whether no check of TensorFlow's fails for ``batch``.
@@ -311,16 +306,24 @@ class Guard:
         Where that cannot be told it does not pass: plain training takes any batch.
         """
         try:
-            return self._passes_quickly(batch) or self._passes(batch)
+            return self._is_within_bounds(batch) or self.check(batch)
         except Exception:  # noqa: BLE001 - an operation that the guard needs may fail itself, as in the step
             return False
 
-    def _passes_quickly(self, batch: Sequence[Any]) -> bool:
-        return self._quick is not None and all(
-            _is_within(batch[number], low, high) for number, (low, high) in self._quick.items()
-        )
+    def _is_within_bounds(self, batch: Sequence[Any]) -> bool:
+        if self._quick is None:
+            return False
+        for number, (low, high) in self._quick.items():
+            # No copy. What is no number compares as False; of nothing at all there is no minimum.
+            array = np.asarray(memoryview(batch[number]))
+            if not array.size or not (
+                np.minimum.reduce(array, None) >= low and np.maximum.reduce(array, None) <= high
+            ):
+                return False
+        return True
 
-    def _passes(self, batch: Sequence[Any]) -> bool:
+    def check(self, batch: Sequence[Any]) -> bool:
+        """Return what the operations say that the checked operands hang on, as TensorFlow runs them."""
         if self._exact is None:
             self._exact = self._compile(batch)
         return bool(self._exact(*batch))
@@ -334,12 +337,6 @@ class Guard:
             return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
 
         return cut.trace(names, batch, check)
-
-
-def _is_within(tensor: Any, low: float, high: float) -> bool:
-    array = np.asarray(memoryview(tensor))
-    # What is no number compares as False; nothing has no bounds.
-    return array.size > 0 and bool(array.min() >= low) and bool(array.max() <= high)
 
 
 def _check(value: Any, within: Range) -> Any:

@@ -1,0 +1,97 @@
+"""What a guard in front of XLA costs, beside the step that it guards.
+
+``python -m benchmarks guards`` trains a small and a larger classifier of texts and then, in the same
+process, makes blocks of calls in turn: of the step as XLA runs it, of its guard as it is asked before each
+step, and of the guard's graph, which is asked where a batch is not within the bounds that are enough.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from autoxla.trial.executables import Executable
+from autoxla.trial.guards import Guards, examine
+from autoxla.trial.steps import find_step
+from autoxla.trial.traces import for_xla
+from benchmarks import conclude, interleave, read_arguments, show, summarise
+
+BLOCK = 50
+STEP, AGAIN, GUARD, GRAPH = "step", "step, again", "guard", "guard's graph"
+#: Rows a batch, tokens a row, words in the vocabulary, and how wide the network is.
+SIZES = {"small": (32, 20, 1000, 64), "large": (128, 256, 20_000, 128)}
+#: What the benchmark wants to tell: differences of this share of a step.
+RESOLUTION = 0.02
+
+
+def main() -> None:
+    """Measure, print a table and the shares, keep the raw figures."""
+    arguments = read_arguments(f"Measure guards beside their steps, in blocks of {BLOCK} calls.")
+    runs: dict[str, Callable[[], float]] = {}
+    for size in SIZES:
+        for name, call in make_calls(size).items():
+            runs[f"{size}: {name}"] = partial(time_block, call)
+    for run in runs.values():
+        run()
+    measured = interleave(runs, arguments.rounds)
+    show(summarise(measured), "ms a call", 4)
+    shares = {}
+    for size in SIZES:
+        step, guard = (median(measured[f"{size}: {name}"]) for name in (STEP, GUARD))
+        shares[size] = {
+            "step_ms": round(step, 4),
+            "guard_us": round(guard * 1e3, 2),
+            "share": round(guard / step, 5),
+        }
+        print(f"{size}: a guard of {guard * 1e3:.3g} us before a step of {step:.3g} ms, {guard / step:.2%}")
+    data = {"unit": "ms a call", "block": BLOCK, "rounds": arguments.rounds, **shares, "measured": measured}
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    conclude(arguments, data, versions, again=(f"small: {STEP}", f"small: {AGAIN}"), resolution=RESOLUTION)
+
+
+def make_calls(size: str) -> dict[str, Callable[[], Any]]:
+    """Return what is timed of the classifier of ``size``, each a call on one batch."""
+    rows, length, words, width = SIZES[size]
+    tokens = np.random.randint(0, words, (2 * rows, length)).astype("int32")
+    data = tf.data.Dataset.from_tensor_slices((tokens, tokens[:, 0] % 5)).batch(rows)
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(words, 16),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(width, activation="relu"),
+            keras.layers.Dense(5),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, jit_compile=False)
+    model.fit(data, verbose=0)
+    found = find_step(model.train_function, data.element_spec)
+    guards = examine(found.concrete, found.concrete.graph.as_graph_def()) if found else "no step"
+    if found is None or not isinstance(guards, Guards):
+        raise SystemExit(str(guards))
+    batch = tf.nest.flatten(next(iter(data)))
+    step = Executable(for_xla(found.concrete, found.call, batch))
+    guard = guards.prepare(batch)
+    calls: dict[str, Callable[..., Any]] = {STEP: step, AGAIN: step, GUARD: guard, GRAPH: guard.check}
+    return {name: partial(call, batch) for name, call in calls.items()}
+
+
+def time_block(call: Callable[[], Any]) -> float:
+    """Return the milliseconds of a call, the median of a block."""
+    times = []
+    for _ in range(BLOCK):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return median(times) * 1e3
+
+
+if __name__ == "__main__":
+    main()
