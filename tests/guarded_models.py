@@ -103,9 +103,10 @@ def models() -> Iterator[tuple[str, Any, Any, Any]]:
         layers.BatchNormalization(), layers.MaxPooling2D(), layers.AveragePooling2D((2, 2)),
         layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D(), layers.UpSampling2D(),
         layers.UpSampling2D(interpolation="bilinear"), layers.ZeroPadding2D(), layers.Cropping2D(),
-        layers.GroupNormalization(2), layers.RandomFlip(), layers.RandomContrast(0.1), layers.Resizing(4, 4),
+        layers.GroupNormalization(2), layers.RandomFlip(), layers.Resizing(4, 4),
         layers.CenterCrop(4, 4),
     )]  # fmt: skip
+    images.append(layers.RandomContrast(0.1)(x))
     yield "images", _model(x, _join(images)), IMAGES, TARGETS
     x = keras.Input((4, 4, 4, 2))
     volumes = [layer(x) for layer in (layers.Conv3D(2, 2), layers.Conv3DTranspose(2, 2))]
