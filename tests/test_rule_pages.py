@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from autoxla.commands import migrate, rule
+from autoxla import commands
 from autoxla.commands.diagnosis.codes import CODES as CHECKS
 from autoxla.commands.rule_codes import CODES
 from autoxla.commands.rule_examples import follow, render
@@ -128,7 +128,7 @@ def test_migrate_refuses_the_example(
     command, printed = example.printed.splitlines()
     monkeypatch.chdir(tmp_path)
     Path(FILE).write_text(f"{example.given}\n")
-    assert migrate.main(command.split("migrate ")[1].split()) == 1
+    assert commands.run("migrate", command.split("migrate ")[1].split()) == 1
     assert capsys.readouterr().err.splitlines()[0] == printed
 
 
@@ -168,7 +168,7 @@ def test_levels_are_those_of_the_findings() -> None:
 
 
 def ask(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert rule.main(list(words)) == 0
+    assert commands.run("rule", list(words)) == 0
     return capsys.readouterr().out
 
 
@@ -220,7 +220,7 @@ def test_a_terminal_gets_it_formatted(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
-    assert rule.main(["AX204"]) == 0
+    assert commands.run("rule", ["AX204"]) == 0
     shown = capsys.readouterr().out
     assert "AX204" in shown
     assert not any(mark in shown for mark in ("## ", "```", "\x1b["))
