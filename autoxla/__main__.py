@@ -32,9 +32,9 @@ def main(words: "list[str]") -> int:
         if first in commands.MODULES:
             return commands.run(first, [_QUIET] * quiet + words[1:])
         words = words[1:] if first == "run" else words
-    from autoxla.launch.launcher import Launcher
+    from autoxla.launch.launcher import launch
 
-    return Launcher(words, quiet=quiet).run()
+    return launch(words, quiet=quiet)
 
 
 def start() -> int:

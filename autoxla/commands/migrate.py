@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         for file in _files(options.paths, tally):
             _process(file, options, tally)
+        sys.stdout.flush()
     finally:
         sys.setrecursionlimit(limit)
     for line in tally.errors:
