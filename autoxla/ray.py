@@ -19,10 +19,9 @@ from pathlib import Path
 
 import autoxla
 from autoxla.commands.env import changes
-from autoxla.facts import Plan, Settings, Situation
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
-from autoxla.planning import Planned, Subject, assemble, name_command, subject_from
+from autoxla.planning import assemble, name_command, subject_from
 from autoxla.running import name_program, running_subject
 from autoxla.runtime import ROOT, current, say_plan
 from autoxla.settings import VARIABLES, BadSettingError
@@ -46,67 +45,46 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
     theirs = runtime_env.get("env_vars") or {}
     if not isinstance(theirs, Mapping):
         raise TypeError(f"env_vars={theirs!r}: Ray takes a dict of strings")
+    if script is not None and not Path(script).exists():
+        raise FileNotFoundError(f"{script}: there is no such file")
+    # A worker is a new process here, whatever this one has imported: its variables are still to be set there,
+    # and many workers get them.
+    environ, runtime = read_environ(), current()
     try:
-        subject, planned = _assemble(None if script is None else Path(script))
+        subject = running_subject() if script is None else subject_from([os.fspath(script)])
+        planned = assemble(subject, environ, configured=runtime.configured, modules={}, is_one_process=False)
     except BadSettingError as error:
         say(f"{error}; the workers run without autoxla")
         return runtime_env
     situation = planned.situation
     if situation.settings.mode == "off":
         return runtime_env
-    _announce(planned, None if script is None else name_command(subject.program))
-    variables = {**_chosen(situation), **_carry(situation.settings), **_planned(planned.plan), **theirs}
-    return {**runtime_env, "env_vars": {**variables, **_python_path(theirs)}}
-
-
-def _assemble(script: Path | None) -> tuple[Subject, Planned]:
-    """Return the plan of a worker: a new process here, whatever this one has imported."""
-    if script is not None and not script.exists():
-        raise FileNotFoundError(f"{script}: there is no such file")
-    subject = running_subject() if script is None else subject_from([os.fspath(script)])
-    # Its variables are still to be set there, and many workers get them.
-    configured = current().configured
-    planned = assemble(subject, read_environ(), configured=configured, modules={}, is_one_process=False)
-    return subject, planned
-
-
-def _announce(planned: Planned, other: str | None) -> None:
-    """Say what was found, of this program once; ``other`` names another one."""
-    runtime = current()
-    if other is not None:
-        say_plan(planned, other)
+    # What was found is said of another program, and of this one once.
+    if script is not None:
+        say_plan(planned, name_command(subject.program))
     elif not runtime.began and not runtime.is_announced:
         runtime.is_announced = True
         say_plan(planned, name_program())
-
-
-def _chosen(situation: Situation) -> dict[str, str]:
-    """Return what the user chose of the path; a node may have been started without."""
-    environment = situation.environment.items()
-    return {name: value for name, value in environment if name in _CHOICES or name.startswith(WATCHED_PREFIX)}
-
-
-def _planned(plan: Plan) -> dict[str, str]:
-    """Return the plan's variables and the memory of them, so that a worker knows whose they are."""
-    values = changes(read_environ(), plan.settings)
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _carry(settings: Settings) -> dict[str, str]:
-    """Return what makes a worker active, quiet and bound to the driver's settings."""
-    chosen = {variable: getattr(settings, name) for name, variable in VARIABLES.items()}
-    carried = {variable: value for variable, value in chosen.items() if value}
-    report = read_environ().get("AUTOXLA_REPORT")
-    if report:
-        carried["AUTOXLA_REPORT"] = str(Path(report).absolute())
-    return {"AUTOXLA_ACTIVE": "1", ROOT: read_environ().get(ROOT, str(os.getpid())), **carried}
-
-
-def _python_path(theirs: Mapping[str, str]) -> dict[str, str]:
-    """Return what starts autoxla from a checkout; an installed one has its own file for that."""
+    # What the user chose of the path: a node may have been started without.
+    variables = {
+        name: value
+        for name, value in situation.environment.items()
+        if name in _CHOICES or name.startswith(WATCHED_PREFIX)
+    }
+    # What makes a worker active, quiet and bound to the driver's settings.
+    variables |= {"AUTOXLA_ACTIVE": "1", ROOT: environ.get(ROOT, str(os.getpid()))}
+    chosen = {variable: getattr(situation.settings, name) for name, variable in VARIABLES.items()}
+    variables |= {variable: value for variable, value in chosen.items() if value}
+    if report := environ.get("AUTOXLA_REPORT"):
+        variables["AUTOXLA_REPORT"] = str(Path(report).absolute())
+    # The plan's variables and the memory of them, so that a worker knows whose they are.
+    planned_values = changes(environ, planned.plan.settings)
+    variables |= {name: value for name, value in planned_values.items() if value is not None}
+    variables |= theirs
+    # What starts autoxla from a checkout; an installed one has its own file for that.
     home = Path(autoxla.__file__).parent.parent
     folders = {*site.getsitepackages(), site.getusersitepackages()}
-    if str(home) in folders and (home / "autoxla.pth").is_file():
-        return {}
-    # Ray puts in what the worker's node has there, or nothing.
-    return {"PYTHONPATH": os.pathsep.join([PRIVATE, theirs.get("PYTHONPATH", "${PYTHONPATH}")])}
+    if str(home) not in folders or not (home / "autoxla.pth").is_file():
+        # Ray puts in what the worker's node has there, or nothing.
+        variables["PYTHONPATH"] = os.pathsep.join([PRIVATE, theirs.get("PYTHONPATH", "${PYTHONPATH}")])
+    return {**runtime_env, "env_vars": variables}

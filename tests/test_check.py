@@ -166,7 +166,7 @@ def test_a_bad_setting_is_status_2(project: Path) -> None:
 
 def test_nothing_of_a_backend_is_imported(project: Path) -> None:
     code = (
-        "import sys\nfrom autoxla.commands.check import main\nmain(['.'])\n"
+        "import sys\nfrom autoxla.commands import run\nrun('check', ['.'])\n"
         "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
     )
     assert run(["-c", code], project).out.splitlines()[-1] == "[]"

@@ -24,9 +24,9 @@ from typing import Literal
 import pytest
 
 from autoxla import runtime
-from autoxla.commands import MODULES, tune
-from autoxla.commands.arguments import split_program
-from autoxla.commands.migrate import main as migrate
+from autoxla.commands import MODULES
+from autoxla.commands import run as run_command
+from autoxla.commands.parser import split
 from autoxla.commands.rule_examples import follow as follow_example
 from autoxla.commands.rule_pages import make_pages
 from autoxla.facts import Hardware, Plan, Plugin, Situation, Tuned, Usage
@@ -385,7 +385,7 @@ def test_tune_understands_its_arguments() -> None:
     typed = [command.partition("autoxla tune ")[2] for command in commands() if "autoxla tune " in command]
     assert typed
     for words in typed:
-        _, program = split_program(tune._parser(), words.split())
+        _, program = split("tune", words.split())
         assert program[0].endswith(".py")
 
 
@@ -427,7 +427,7 @@ def test_migrate_prints_what_is_shown(
     reader.write("src/compat.py", fallback)
     reader.write("src/old.py", "print 'keras'\n")
     monkeypatch.chdir(tmp_path)
-    assert migrate(["--to", "legacy", "src"]) == 2
+    assert run_command("migrate", ["--to", "legacy", "src"]) == 2
     printed = capsys.readouterr()
     shown = [block.text for block in blocks if block.language == "diff" or "AX124 warning" in block.text]
     assert [text.splitlines() for text in (printed.out, printed.err)] == [text.splitlines() for text in shown]

@@ -756,7 +756,7 @@ def test_json_has_all_lines(tmp_path: Path) -> None:
 
 def test_no_backend_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom autoxla.commands.doctor import main\nmain(['--json'])\n"
+        "import sys\nfrom autoxla.commands import run\nrun('doctor', ['--json'])\n"
         "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
     )
     outcome = run(["-c", code], tmp_path, clean_environment(TF_XLA_FLAGS="--tf_xla_auto_jit=1"))

@@ -272,7 +272,7 @@ def test_bytes_come_back_as_they_were(tmp_path: Path) -> None:
 def test_no_backend_is_imported(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(LEGACY, encoding="utf-8")
     code = (
-        "import sys\nfrom autoxla.commands.env import main\nmain(['train.py'])\n"
+        "import sys\nfrom autoxla.commands import run\nrun('env', ['train.py'])\n"
         "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
     )
     assert "[]" in run(["-c", code], tmp_path).out.splitlines()

@@ -246,7 +246,7 @@ def test_examples_run(command: str, tmp_path: Path) -> None:
 
 def test_no_backend_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom autoxla.commands.explain import main\nmain([])\n"
+        "import sys\nfrom autoxla.commands import run\nrun('explain', [])\n"
         "print(sorted({'tensorflow', 'keras', 'tf_keras', 'jax', 'torch', 'numpy'} & set(sys.modules)))"
     )
     assert run(["-c", code], tmp_path).out.splitlines()[-1] == "[]"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.commands import check, explain, migrate, site
+from autoxla import commands
+from autoxla.commands import site
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.programs import line_of
 from autoxla.commands.site import RefusalError
@@ -198,9 +199,9 @@ def test_a_name_forges_no_line(
     monkeypatch.setenv("AUTOXLA_CACHE", os.devnull)
     file = tmp_path / HOSTILE
     file.write_text(KERAS_2, encoding="utf-8")
-    check.main([str(file)])
-    explain.main([str(file)])
-    check.main([str(tmp_path / f"{HOSTILE}-missing")])
+    commands.run("check", [str(file)])
+    commands.run("explain", [str(file)])
+    commands.run("check", [str(tmp_path / f"{HOSTILE}-missing")])
     said = capsys.readouterr()
     assert "a?[31m?AX301 error b.py:" in said.out
     assert "a?[31m?AX301 error b.py-missing" in said.err
@@ -216,7 +217,7 @@ def test_a_name_forges_no_line_of_a_diff(
     (tmp_path / HOSTILE).write_text("import keras\n", encoding="utf-8")
     (tmp_path / f"{HOSTILE}x.py").write_text("import keras\nexec('keras')\nkeras = 1\n", encoding="utf-8")
     (tmp_path / f"{HOSTILE}y.py").write_text("import keras(\n", encoding="utf-8")
-    migrate.main(["--to", "legacy", str(tmp_path), *filter(None, [write])])
+    commands.run("migrate", ["--to", "legacy", str(tmp_path), *filter(None, [write])])
     said = capsys.readouterr()
     assert ("a?[31m?AX301 error b.py" in said.out) is not bool(write)
     assert "a?[31m?AX301 error b.pyx.py:" in said.err
@@ -239,7 +240,7 @@ def test_a_name_forges_no_line_of_the_status(
 ) -> None:
     monkeypatch.setenv("AUTOXLA", HOSTILE)
     monkeypatch.setattr(site, "site_folders", lambda: [tmp_path / HOSTILE])
-    site.main(["status"])
+    commands.run("site", ["status"])
     said = capsys.readouterr().out
     assert "folder       " in said
     assert "\x1b" not in said

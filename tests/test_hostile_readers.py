@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from autoxla.commands.check import main as check
+from autoxla import commands
 from autoxla.commands.diagnosis import plugins
 from autoxla.facts import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.learned import program_key
@@ -133,7 +133,7 @@ def _huge_notebook(folder: Path) -> None:
     file = grow(script(folder, '{"cells": [', "a.ipynb"))
     reading = read_program(Program("notebook", str(file), folder), path=[])
     assert not reading.known
-    assert check([str(folder)]) == 0
+    assert commands.run("check", [str(folder)]) == 0
 
 
 # --- one line, and many

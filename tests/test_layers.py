@@ -32,7 +32,7 @@ LAYERS = (
     ("autoxla.runtime",),
     ("autoxla.hooks.compile", "autoxla.hooks.distribute", "autoxla.hooks.guards"),
     ("autoxla.trial",),
-    ("autoxla.activation", "autoxla.launch"),
+    ("autoxla.activation", "autoxla.launch", "autoxla.paths"),
     ("autoxla.commands",),
     ("autoxla.ray", "autoxla.__main__"),
     ("autoxla",),

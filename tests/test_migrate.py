@@ -27,7 +27,7 @@ from programs import HOME, Outcome, clean_environment, run
 
 pytest.importorskip("libcst", reason="migrate is an extra")
 
-from autoxla.commands.migrate import main
+from autoxla import commands
 from autoxla.commands.migration.codemod import migrate_text
 from autoxla.commands.migration.names import PUBLIC, Generation, missing_in
 from autoxla.commands.migration.notebook import migrate_notebook
@@ -35,6 +35,10 @@ from autoxla.commands.migration.notebook import migrate_notebook
 TARGETS: tuple[Generation, ...] = get_args(Generation)
 
 TF = "import tensorflow as tf\n"
+
+
+def main(words: list[str]) -> int:
+    return commands.run("migrate", words)
 
 
 def move(text: str, target: Generation) -> str:
@@ -657,7 +661,7 @@ def test_bad_arguments(words: list[str], capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().err.startswith("autoxla: AX902 error arguments: ")
 
 
-COMMAND = "import sys; from autoxla.commands.migrate import main; status = main(sys.argv[1:])"
+COMMAND = "import sys; from autoxla.commands import run; status = run('migrate', sys.argv[1:])"
 
 
 def migrate(folder: Path, *words: str, after: str = "", before: str = "") -> Outcome:

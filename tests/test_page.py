@@ -376,8 +376,8 @@ def test_without_jinja2_a_process_writes_json_and_says_so_once(tmp_path: Path) -
 
 def test_without_jinja2_explain_says_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import tensorflow\n", encoding="utf-8")
-    code = f"{WITHOUT_JINJA2}from autoxla.commands.explain import main\n"
-    code += "sys.exit(main(['--html', 'plan.html', 'train.py']))"
+    code = f"{WITHOUT_JINJA2}from autoxla.commands import run\n"
+    code += "sys.exit(run('explain', ['--html', 'plan.html', 'train.py']))"
     outcome = run_code(code, tmp_path)
     assert outcome.status == 2
     assert outcome.notices == [f"autoxla: AX902 error plan.html: {REMEDY}"]

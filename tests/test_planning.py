@@ -47,12 +47,12 @@ print(json.dumps({
 #: What two commands say of the program in the arguments, in one process.
 ASK = """
 import json, sys
-from autoxla.commands import env, explain
+from autoxla import commands
 words = json.loads(sys.argv[1])
 sys.argv[1:] = []
-explain.main(["--json", "--", *words])
+commands.run("explain", ["--json", "--", *words])
 print("----", flush=True)
-env.main(["--format", "json", "--", *words])
+commands.run("env", ["--format", "json", "--", *words])
 """
 ASSIGNMENTS = st.sampled_from(
     [

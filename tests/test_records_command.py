@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.commands.records import describe, main
+from autoxla import commands
+from autoxla.commands.records import describe
 from autoxla.records import write_record
 from programs import Outcome, clean_environment, run
 
@@ -47,7 +48,7 @@ def records(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def call(cache: Path, *words: str) -> Outcome:
         monkeypatch.setenv("AUTOXLA_CACHE", str(cache))
-        status = main(list(words))
+        status = commands.run("records", list(words))
         return Outcome(status, *capsys.readouterr())
 
     return call

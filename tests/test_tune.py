@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla import commands
 from autoxla.activation import PROBE_HOOKS
-from autoxla.commands import tune
-from autoxla.commands.arguments import parse
-from autoxla.commands.tuning import child
-from autoxla.commands.tuning.budget import parse_budget
-from autoxla.commands.tuning.checking import find_difference, repeats
-from autoxla.commands.tuning.child import Children, Failure, Measurement, Request
-from autoxla.commands.tuning.interrupts import raising_interrupts
-from autoxla.commands.tuning.judging import GAIN, Judgement, Sample, chance, judge
-from autoxla.commands.tuning.paths import Path as ExecutionPath
-from autoxla.commands.tuning.paths import child_environment, find_paths
-from autoxla.commands.tuning.race import ROUNDS, Race, find_break_even
+from autoxla.commands.parser import parse, parse_budget
 from autoxla.facts import (
     Evidence,
     Hardware,
@@ -40,6 +32,13 @@ from autoxla.facts import (
     Tuned,
     Usage,
 )
+from autoxla.paths.children import Children, Run, raising_interrupts, read_facts
+from autoxla.paths.judging import GAIN, Judgement, Sample, chance, judge
+from autoxla.paths.listing import Path as ExecutionPath
+from autoxla.paths.listing import find_paths
+from autoxla.paths.losses import find_difference, repeats
+from autoxla.paths.measuring import Failure, Measurement, Request, measure
+from autoxla.paths.race import ROUNDS, Race, find_break_even
 from autoxla.policies import decide
 from autoxla.tuned import VARIABLES, find_key, keep, programs_folder, read_tuned, recall
 from programs import clean_environment, run
@@ -68,7 +67,7 @@ def test_a_budget_is_read(text: str, seconds: float) -> None:
     "text", ["", "s", "10x", "-5m", "10 m", "1h-", "0", "0s", "inf", "nan", "1e3", "10M"]
 )
 def test_no_budget_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ArgumentTypeError, match="is no time"):
         parse_budget(text)
 
 
@@ -76,7 +75,7 @@ def test_no_budget_is_refused(text: str) -> None:
 def test_any_text_is_a_time_or_an_error(text: str) -> None:
     try:
         assert parse_budget(text) > 0
-    except ValueError as error:
+    except ArgumentTypeError as error:
         assert repr(text) in str(error)
 
 
@@ -425,9 +424,15 @@ def test_what_the_rules_call_an_error_is_not_possible() -> None:
     assert {"itex-no-xla", "itex-stream", "xla"} <= {path.name for path in paths.possible}
 
 
-def test_a_child_is_in_mode_auto_and_writes_no_report() -> None:
-    environment = child_environment(XLA, {"AUTOXLA": "off", "AUTOXLA_REPORT": "r.json", "HOME": "/h"})
-    assert environment == {"AUTOXLA": "auto", "AUTOXLA_STEP": "xla", "HOME": "/h"}
+def test_a_child_is_in_mode_auto_and_writes_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AUTOXLA": "off", "AUTOXLA_REPORT": "r.json", "AUTOXLA_OTHER": "1"}.items():
+        monkeypatch.setenv(name, value)
+    names = ("AUTOXLA", "AUTOXLA_STEP", "AUTOXLA_REPORT", "AUTOXLA_OTHER")
+    found = run_child(tmp_path, f"import os\nraise SystemExit(str([os.environ.get(n) for n in {names}]))\n")
+    assert isinstance(found, Failure)
+    assert found.tail[-1] == "['auto', 'xla', None, '1']"
 
 
 def test_every_variable_of_a_path_may_be_recorded() -> None:
@@ -573,7 +578,7 @@ def test_a_generation_that_the_user_chose_stands() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "SCRIPT"),
+        ([], "PROGRAM"),
         (["missing.py"], "no such file"),
         (["--budget", "soon", "x.py"], "is no time"),
         (["--steps", "1", "x.py"], "from 3"),
@@ -592,13 +597,13 @@ def test_the_arguments_behind_the_script_are_its_own(tmp_path: Path, monkeypatch
     typed = ["--steps", "5", "train.py", "--json", "--steps", "9"]
     (tmp_path / "train.py").touch()
     monkeypatch.chdir(tmp_path)
-    options, words = parse(tune._parser(), typed, only_in_front=True)
-    assert (options.steps, options.json, words) == (5, False, typed[2:])
+    options = parse("tune", typed)
+    assert (options.steps, options.json, options.words) == (5, False, typed[2:])
 
 
 def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        tune.main(["--help"])
+        commands.run("tune", ["--help"])
     assert ended.value.code == 0
     assert "does happen, once in each child" in capsys.readouterr().out
 
@@ -622,10 +627,8 @@ def test_a_program_without_training_is_a_row_with_its_reason(tmp_path: Path) -> 
 def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
-    children = Children([str(script)], tmp_path)
-    found = children.run(XLA, Request(5, 0.0, 1.0), 2.0)
-    assert isinstance(found, Failure)
-    assert found.reason == "no result within 2 s"
+    found = Children([str(script)], tmp_path).run(XLA, {}, 2.0)
+    assert found.fault == "no result within 2 s"
 
 
 # One run in a child
@@ -634,17 +637,20 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
 COMPLETE = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "memory": 9, "jit": False, "dtype": "float32"}
 
 
-def test_a_run_counts_where_it_ended_well_and_its_result_is_whole() -> None:
-    assert child._why(0, 60.0) is None
-    assert child._find_gap(COMPLETE) is None
+def measured(**facts: object) -> Measurement | Failure:
+    return measure(Run(None, facts, (), 1.0))
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [(None, "no result within 60 s"), (1, "ended with status 1"), (-9, "ended by signal SIGKILL")],
-)
-def test_how_a_run_ended_is_why_it_does_not_count(status: int | None, reason: str) -> None:
-    assert child._why(status, 60.0) == reason
+def test_a_run_counts_where_its_result_is_whole() -> None:
+    assert isinstance(measured(**COMPLETE), Measurement)
+    failed = measure(Run("ended with status 1", COMPLETE, ("x",), 1.0))
+    assert failed == Failure("ended with status 1", ("x",))
+
+
+def test_a_run_that_is_killed_does_not_count(tmp_path: Path) -> None:
+    found = run_child(tmp_path, TRAINED + "os.kill(os.getpid(), 9)\n")
+    assert isinstance(found, Failure)
+    assert found.reason == "ended by signal SIGKILL"
 
 
 @pytest.mark.parametrize(
@@ -656,19 +662,19 @@ def test_how_a_run_ended_is_why_it_does_not_count(status: int | None, reason: st
     ],
 )
 def test_too_few_steps_are_named(changed: dict[str, object], said: str) -> None:
-    assert said in str(child._find_gap({**COMPLETE, **changed}))
+    assert said in str(measured(**{**COMPLETE, **changed}))
 
 
 def test_a_result_with_a_part_missing_does_not_count() -> None:
     partial = {name: value for name, value in COMPLETE.items() if name not in ("jit", "memory")}
-    assert child._find_gap(partial) == "its result lacks jit, memory"
+    assert measured(**partial) == Failure("its result lacks jit, memory")
 
 
 @given(JSON)
 def test_any_file_is_a_result_or_none(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
     file = tmp_path_factory.getbasetemp() / "any.done"
     file.write_text(json.dumps(content), encoding="utf-8")
-    assert child._find_gap(child._load(file)) is not None
+    assert isinstance(measure(Run(None, read_facts(file), (), 1.0)), Failure)
 
 
 #: What the probe does at the exit of a program that has trained, without TensorFlow.
@@ -682,7 +688,7 @@ asked.with_suffix(".done").write_text(json.dumps({COMPLETE!r}))
 def run_child(folder: Path, code: str) -> Measurement | Failure:
     script = folder / "program.py"
     script.write_text(code, encoding="utf-8")
-    return Children([str(script)], folder).run(XLA, Request(5, 0.0, 1.0), 60.0)
+    return measure(Children([str(script)], folder).run(XLA, asdict(Request(5, 0.0, 1.0)), 60.0))
 
 
 def test_a_program_that_trains_and_ends_is_measured(tmp_path: Path) -> None:
@@ -768,8 +774,8 @@ time.sleep(600)
 ENDING = """
 import signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-from autoxla.commands.tune import main
-sys.exit(main(sys.argv[1:]))
+from autoxla.commands import run
+sys.exit(run('tune', sys.argv[1:]))
 """
 
 
@@ -854,8 +860,8 @@ def test_a_winner_is_recorded_and_applied_in_the_next_run(tmp_path: Path) -> Non
 HEEDING = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from autoxla.commands.tune import main
-sys.exit(main(sys.argv[1:]))
+from autoxla.commands import run
+sys.exit(run('tune', sys.argv[1:]))
 """
 
 

@@ -1,43 +1,21 @@
-"""``python -m autoxla env [--format sh|dotenv|json|docker] [PROGRAM [ARGUMENTS]]``: the plan's settings.
-
-Prints the variables that the plan for PROGRAM sets in this environment, and runs nothing. PROGRAM is what
-python takes (a script, a folder, a zip file, -m MODULE, -c CODE), or a notebook.
-
-sh      ``export NAME=VALUE`` and ``unset NAME``, quoted for any POSIX shell:
-        eval "$(python -m autoxla env train.py)"
-dotenv  NAME="VALUE", as docker compose and python-dotenv read it
-json    one object, name to value; null stands for unset
-docker  NAME=VALUE, raw, for docker run --env-file, which takes quotes for part of the value
-
-`AUTOXLA_APPLIED` is printed with the settings. They are autoxla's choice, not the user's: a program
-that runs with autoxla under them is planned anew where it runs, and the next ``env`` in the same
-shell takes back what was only for the last program. To a program without autoxla it means nothing.
-Leave it out, and the values stand as chosen by the user. The folder of ``xla_cache`` is each process' own and
-is not printed.
-
-A dotenv or docker file cannot take a variable away; such a one is named in a comment. A value that a
-format cannot carry is an error. Warnings and errors of the plan go to stderr as one line. Exit status:
-0, or 2 where an argument, a setting, a flag variable or a value is bad.
-"""
+"""``python -m autoxla env``: the plan's settings, as a scheduler takes them."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
+from autoxla.commands import CommandError
 from autoxla.commands.programs import is_left
 from autoxla.facts import Setting
 from autoxla.notice import headline, say
-from autoxla.planning import Planned, assemble, name_command, subject_from
-from autoxla.settings import BadSettingError
+from autoxla.planning import assemble, name_command, subject_from
 from autoxla.situation.environment import APPLIED, read_environ, restore
-
-USAGE = "usage: python -m autoxla env [--quiet] [--format sh|dotenv|json|docker] [PROGRAM [ARGUMENTS]]"
 
 #: Variables to set, by name; None takes one away.
 Values = Mapping[str, str | None]
@@ -46,26 +24,22 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTENV = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
-class UnwritableError(ValueError):
+class UnwritableError(CommandError):
     """A variable that a format cannot carry."""
 
 
-def main(argv: list[str]) -> int:
-    """Print the settings for the program in ``argv``; return the exit status."""
-    try:
-        options, words = parse(_parser(), argv)
-        subject = subject_from(words)
-        planned = assemble(subject, read_environ(), is_one_process=False)
-        text = FORMATS[options.format](changes(read_environ(), planned.plan.settings))
-    except BadArgumentsError as error:
-        return _fail(f"AX902 error arguments: {error}; {USAGE}")
-    except BadSettingError as error:
-        return _fail(str(error))
-    except UnwritableError as error:
-        return _fail(f"AX902 error {error}")
+def run(options: argparse.Namespace) -> int:
+    """Print the settings for the program that ``options`` name; return the exit status."""
+    subject = subject_from(options.words)
+    planned = assemble(subject, read_environ(), is_one_process=False)
+    text = FORMATS[options.format](changes(read_environ(), planned.plan.settings))
     # As bytes: what a variable holds need not be text.
     sys.stdout.buffer.write(os.fsencode(text))
-    _warn(planned, name_command(subject.program), quiet=options.quiet)
+    settings = planned.situation.settings
+    told = [f for f in planned.findings if f.level != "info" and settings.shows(f.code)]
+    told = [f for f in told if is_left(f)] if options.quiet else told
+    if told:
+        say(headline(told, name_command(subject.program)))
     return 2 if any(finding.bad_input for finding in planned.findings) else 0
 
 
@@ -103,13 +77,11 @@ def as_dotenv(values: Values) -> str:
     dollar sign, nor on a quote or a backslash at the end.
     """
     lines = []
-    for name, value in values.items():
-        _require_name(name)
-        if value is not None and ("$" in value or "\0" in value or value.endswith(("\\", '"'))):
+    for name, value in _texts(values):
+        if "$" in value or "\0" in value or value.endswith(("\\", '"')):
             raise UnwritableError(f"{name}: readers of dotenv do not agree on {value!r}; {_OTHER}")
-        _require_text(name, value)
-        lines.append(_comment(name) if value is None else f'{name}="{value.translate(_DOTENV)}"\n')
-    return "".join(lines)
+        lines.append(f'{name}="{value.translate(_DOTENV)}"\n')
+    return "".join([*lines, *_comments(values)])
 
 
 def as_json(values: Values) -> str:
@@ -120,13 +92,11 @@ def as_json(values: Values) -> str:
 def as_docker(values: Values) -> str:
     """Return the text of a file for ``docker run --env-file``. Raises `UnwritableError`."""
     lines = []
-    for name, value in values.items():
-        _require_name(name)
-        if value is not None and not {"\n", "\r", "\0"}.isdisjoint(value):
+    for name, value in _texts(values):
+        if not {"\n", "\r", "\0"}.isdisjoint(value):
             raise UnwritableError(f"{name}: docker's env-file has no way to write {value!r}; {_OTHER}")
-        _require_text(name, value)
-        lines.append(_comment(name) if value is None else f"{name}={value}\n")
-    return "".join(lines)
+        lines.append(f"{name}={value}\n")
+    return "".join([*lines, *_comments(values)])
 
 
 FORMATS: Mapping[str, Callable[[Values], str]] = {
@@ -138,44 +108,23 @@ FORMATS: Mapping[str, Callable[[Values], str]] = {
 _OTHER = "use --format sh or json"
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m autoxla env",
-        usage="%(prog)s [--quiet] [--format FORMAT] [PROGRAM [ARGUMENTS]]",
-        description=__doc__,
-        formatter_class=HelpFormatter,
-        epilog="example: python -m autoxla env --format docker train.py",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--format", choices=FORMATS, default="sh", help="how the settings are written; sh")
-    add_quiet(parser, "leave out the line on stderr, unless it is an error")
-    return parser
-
-
-def _fail(line: str) -> int:
-    say(line)
-    return 2
-
-
-def _warn(planned: Planned, program: str, *, quiet: bool) -> None:
-    settings = planned.situation.settings
-    worth = [f for f in planned.findings if f.level != "info" and settings.shows(f.code)]
-    told = [f for f in worth if is_left(f)] if quiet else worth
-    if told:
-        say(headline(told, program))
-
-
 def _require_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
 
 
-def _require_text(name: str, value: str | None) -> None:
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError as error:
-        raise UnwritableError(f"{name}: {value!r} is no text; {_OTHER}") from error
+def _texts(values: Values) -> Iterator[tuple[str, str]]:
+    """Yield the variables that have a value. Raises `UnwritableError` for what is no text."""
+    for name, value in values.items():
+        _require_name(name)
+        if value is None:
+            continue
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UnwritableError(f"{name}: {value!r} is no text; {_OTHER}") from error
+        yield name, value
 
 
-def _comment(name: str) -> str:
-    return f"# {name} is not set\n"
+def _comments(values: Values) -> list[str]:
+    return [f"# {name} is not set\n" for name, value in values.items() if value is None]

@@ -5,11 +5,10 @@ Where nobody looks on, lines are whole and plain, for ``grep`` and for other pro
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autoxla.situation.environment import read_environ
@@ -17,12 +16,8 @@ from autoxla.situation.environment import read_environ
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: Columns below which nothing is folded any more, and beyond which prose is hard to read.
-NARROWEST, _WIDEST = 50, 100
-_MARKUP = re.compile(r"``(.+?)``", re.DOTALL)
-_USAGE = re.compile(r"``[^`]*``[.:]?\s*")
-#: A line that explains a word in front of it, in columns.
-_ROW = re.compile(r"(?P<head>\S+ {2,})\S")
+#: Columns below which nothing is folded any more.
+NARROWEST = 50
 
 
 def find_width() -> int:
@@ -38,31 +33,6 @@ def fold(text: str, width: int, indent: str) -> str:
     return textwrap.fill(
         text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-
-
-def fold_help(docstring: str, width: int) -> str:
-    """Return the docstring of a command as its help: without its own usage line and markup, folded."""
-    usage = _USAGE.match(docstring)
-    text = docstring[usage.end() :] if usage else docstring
-    text = text[:1].upper() + text[1:] if usage else text
-    # Quotes keep together what has a space in it.
-    text = _MARKUP.sub(lambda code: f"`{code[1]}`" if " " in code[1] else code[1], text).strip()
-    paragraphs = re.split(r"\n\s*\n", text)
-    return "\n\n".join("\n".join(_fold_paragraph(each, min(width, _WIDEST))) for each in paragraphs)
-
-
-def _fold_paragraph(paragraph: str, width: int) -> Iterator[str]:
-    items: list[list[str]] = []
-    for line in paragraph.splitlines():
-        is_row = _ROW.match(line) is not None
-        is_next = bool(items) and (line.startswith(" ") or not (is_row or _ROW.match(items[-1][0])))
-        if is_next:
-            items[-1].append(line.strip())
-        else:
-            items.append([line])
-    for lines in items:
-        row = _ROW.match(lines[0])
-        yield fold(" ".join(lines), width, " " * len(row["head"]) if row else "")
 
 
 def make_console(*, folded: bool = True) -> Console | None:
@@ -97,7 +67,25 @@ def print_text(text: str) -> None:
     console.print(shown, end="")
 
 
-def print_help(usage: str, docstring: str) -> None:
-    """Print the help of a command that reads its own arguments."""
-    width = shutil.get_terminal_size().columns
-    print(f"{fold(usage, width, ' ' * len('usage: '))}\n\n{fold_help(docstring, width)}")
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, with_head: bool = False) -> None:
+    """Print ``rows`` below each other: on a terminal below ``head`` by means of rich, if that is there.
+
+    Elsewhere ``head`` is left out unless ``with_head``.
+    """
+    console = make_console() if head else None
+    if console is None:
+        shown = [head, *rows] if with_head else rows
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        for row in shown:
+            print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        # As text: a cell may hold what rich would take for its own markup.
+        table.add_row(*map(Text, row))
+    console.print(table)

@@ -1,20 +1,4 @@
-"""``python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [-q] PROGRAM [ARGUMENTS]``.
-
-Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in child processes, once on each execution
-path that its usage, your settings and the rules leave open, in rounds with more and more steps, until one
-path is clear of the noise or the budget is used up. Prints what was measured, and keeps the fastest path: the
-next run of the same program with the same arguments takes it by itself, in mode auto. Give the very arguments
-of the real run.
-
-Each child ends after the training steps that are timed, at once: nothing behind them runs. But all that
-the program does before and during these steps does happen, once in each child: files that it or its
-callbacks write, data that it downloads, runs that it registers with a tracker. A program that trains for
-fewer steps runs to its end.
-
-A path whose losses leave the default's by more than rounding explains is rejected. Exit status: 0; 1 where
-the program fails on its default path; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP, which keep
-what is known.
-"""
+"""``python -m autoxla tune PROGRAM``: run it on each path, and keep the fastest for its next runs."""
 
 from __future__ import annotations
 
@@ -23,34 +7,30 @@ import datetime
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from autoxla.commands.arguments import BadArgumentsError, HelpFormatter, Parser, add_quiet, parse
-from autoxla.commands.tuning.budget import parse_budget
-from autoxla.commands.tuning.child import Children
-from autoxla.commands.tuning.interrupts import raising_interrupts
-from autoxla.commands.tuning.paths import Paths, find_paths
-from autoxla.commands.tuning.printing import as_data, print_table, telling
-from autoxla.commands.tuning.race import Entry, Race
+from autoxla.commands import BadArgumentsError
+from autoxla.commands.terminal import print_table
 from autoxla.facts import Situation
 from autoxla.notice import say
-from autoxla.planning import PROBE, Subject, assemble, subject_from
+from autoxla.paths.children import Children, raising_interrupts
+from autoxla.paths.listing import Paths, find_paths
+from autoxla.paths.measuring import measure
+from autoxla.paths.race import Entry, Race, find_break_even
+from autoxla.planning import PROBE, assemble, subject_from
 from autoxla.policies import decide
-from autoxla.settings import BadSettingError
 from autoxla.situation.environment import read_environ
 from autoxla.situation.machine import count_cores
 from autoxla.tuned import keep
 
-USAGE = (
-    "usage: python -m autoxla tune [--budget 10m] [--steps N] [--paths NAMES] [--json] [--quiet] "
-    "PROGRAM [ARGUMENTS]"
-)
-_STEPS = 20
 _INTERRUPTED = 130
+_HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,108 +41,55 @@ class Outcome:
     impossible: Mapping[str, str]
     kept: str | None
     log: Path | None
-    is_interrupted: bool
 
 
-def main(argv: list[str]) -> int:
-    """Tune the program that ``argv`` names; return the exit status."""
-    try:
-        options, words = parse(_parser(), argv, only_in_front=True)
-        subject = subject_from(words)
-        situation = _look_at(subject)
-        paths = _choose(
-            find_paths(situation, read_environ(), os.uname().machine, count_cores()), options.paths
-        )
-    except BadArgumentsError as error:
-        say(f"AX902 error arguments: {error}; {USAGE}")
-        return 2
-    except BadSettingError as error:
-        say(str(error))
-        return 2
-    outcome = _tune(options, words, subject, situation, paths)
-    _print(outcome, options, words)
-    if outcome.is_interrupted:
-        return _INTERRUPTED
-    return 0 if outcome.race.default.runs else 1
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m autoxla tune",
-        usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
-        description=__doc__,
-        formatter_class=HelpFormatter,
-        epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--budget", type=_seconds, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
-    parser.add_argument("--steps", type=_count, default=_STEPS, metavar="N", help="in the first round; 20")
-    parser.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    add_quiet(parser, "no progress and no table; why the program failed, and what it wrote")
-    return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_budget(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 3 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: use a number from 3 to 100000")
-    return int(text)
-
-
-def _look_at(subject: Subject) -> Situation:
-    """Return the situation of the program. Raises `BadArgumentsError` where it is none that can be tuned."""
-    if subject.program is None:
-        raise BadArgumentsError("name the program to tune")
+def run(options: argparse.Namespace) -> int:
+    """Tune the program that ``options`` name; return the exit status."""
+    subject = subject_from(options.words)
     # As the child on the default path finds it: tuning was asked for, whatever the mode of other runs is.
     situation = assemble(subject, {**read_environ(), "AUTOXLA": "auto", PROBE: ""}).situation
     backend = decide(situation).path.backend
     if backend != "tensorflow":
         raise BadArgumentsError(f"Keras runs on {backend}; only TensorFlow has several paths")
-    return situation
-
-
-def _choose(paths: Paths, names: str | None) -> Paths:
-    """Return those of ``paths`` that are named, all where none is. Raises `BadArgumentsError`."""
-    if names is None:
-        return paths
-    wanted = set(names.split(","))
-    known = {path.name for path in paths.possible} | set(paths.impossible)
-    if wanted - known:
-        raise BadArgumentsError(
-            f"{', '.join(sorted(wanted - known))}: here the paths are {', '.join(sorted(known))}"
-        )
-    impossible = {name: reason for name, reason in paths.impossible.items() if name in wanted}
-    return Paths(tuple(path for path in paths.possible if path.name in wanted), impossible)
+    paths = find_paths(situation, read_environ(), os.uname().machine, count_cores())
+    if options.paths is not None:
+        names = options.paths.split(",")
+        known = {path.name for path in paths.possible} | set(paths.impossible)
+        if unknown := sorted(set(names) - known):
+            raise BadArgumentsError(f"{', '.join(unknown)}: here the paths are {', '.join(sorted(known))}")
+        paths = paths.choose(names)
+    outcome = _tune(options, paths, situation, subject.arguments)
+    failed = [entry for entry in outcome.race.entries if entry.status == "failed"]
+    if options.json:
+        print(json.dumps(_as_data(outcome, options.words), indent=2))
+        failed = []
+    elif options.quiet:
+        failed = [entry for entry in failed if entry is outcome.race.default]
+    else:
+        _print(outcome, options.words)
+    for entry in failed:
+        for line in (entry.reason, *entry.tail):
+            say(f"{entry.path.name}: {line}")
+    if outcome.log is not None and failed:
+        say(f"what the runs wrote: {outcome.log}")
+    if outcome.race.end == "interrupted":
+        return _INTERRUPTED
+    return 0 if outcome.race.default.runs else 1
 
 
 def _tune(
-    options: argparse.Namespace, words: Sequence[str], subject: Subject, situation: Situation, paths: Paths
+    options: argparse.Namespace, paths: Paths, situation: Situation, arguments: Sequence[str]
 ) -> Outcome:
+    """Run the race, in a folder of its own, and keep what is to outlive it."""
     with (
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-tune-", ignore_cleanup_errors=True) as folder,
+        _telling(options.budget, quiet=options.quiet) as tell,
     ):
-        children = Children(words, Path(folder))
-        race, is_interrupted = _run(options, paths, children)
-        kept = _keep(race, situation, subject.arguments)
-        is_failed = any(entry.status == "failed" for entry in race.entries)
-        log = _save(children.log) if is_failed else None
-    return Outcome(race, paths.impossible, kept, log, is_interrupted)
-
-
-def _run(options: argparse.Namespace, paths: Paths, children: Children) -> tuple[Race, bool]:
-    """Return the race, and whether it was interrupted."""
-    with telling(options.budget, quiet=options.quiet) as tell:
+        children = Children(options.words, Path(folder))
         race = Race(
             paths.possible,
-            children.run,
+            lambda path, request, limit: measure(children.run(path, asdict(request), limit)),
             steps=options.steps,
             budget=options.budget,
             clock=time.monotonic,
@@ -172,92 +99,97 @@ def _run(options: argparse.Namespace, paths: Paths, children: Children) -> tuple
             race.run()
         except KeyboardInterrupt:
             race.end = "interrupted"
-            return race, True
-    return race, False
+        kept = log = None
+        try:
+            if (winner := race.winner()) is not None:
+                kept = keep(situation, arguments, read_environ(), _make_record(race, winner, situation))
+            if any(entry.status == "failed" for entry in race.entries):
+                handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
+                os.close(handle)
+                log = Path(shutil.copyfile(children.log, name))
+        except OSError as error:
+            say(f"AX902 error records: nothing is kept: {error}")
+    return Outcome(race, paths.impossible, kept, log)
 
 
-def _save(log: Path) -> Path | None:
-    """Return a copy of ``log`` that outlives its folder; None, with a line, where there is no room for it."""
+@contextmanager
+def _telling(budget: float, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows how far the race is: a bar on a terminal with rich, else lines.
+
+    The bar is the share of ``budget``, in seconds, that is used up. ``quiet`` shows nothing.
+    """
     try:
-        handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
-        os.close(handle)
-        return Path(shutil.copyfile(log, name))
-    except OSError as error:
-        say(f"AX902 error records: the runs' log is not kept: {error}")
-        return None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield (lambda _: None) if quiet else say
+        return
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield (lambda _: None) if quiet else say
+        return
+    words = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), BarColumn(bar_width=20), TimeElapsedColumn(), words)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("round 1, default", total=budget)
+        yield lambda line: progress.update(task, description=line, completed=progress.tasks[0].elapsed or 0.0)
 
 
-def _keep(race: Race, situation: Situation, arguments: Sequence[str]) -> str | None:
-    winner = race.winner()
-    if winner is None:
-        return None
-    try:
-        return keep(situation, arguments, read_environ(), _facts(race, winner, situation))
-    except OSError as error:
-        say(f"AX902 error records: nothing is kept: {error}")
-        return None
-
-
-def _facts(race: Race, winner: Entry, situation: Situation) -> dict[str, object]:
-    """Return the record: what the next run needs, and what was measured."""
+def _make_record(race: Race, winner: Entry, situation: Situation) -> dict[str, object]:
+    """Return what the next run needs, and what was measured."""
     default, is_default = race.default, winner is race.default
-    judgement = race.judgement(winner)
+    judgement = winner.against(default)
     ratio = 1.0 if judgement is None or is_default else judgement.ratio
     usual = "xla" if default.runs[0].jit else "graph"
     # What Keras resolves to XLA model by model is left to it.
     is_graph = usual == "graph" and situation.usage.jit_compile is None
-    step = winner.path.step or ("graph" if is_graph and is_default else None)
     return {
         "winner": usual if is_default else winner.path.name,
-        "step": step,
+        "step": winner.path.step or ("graph" if is_graph and is_default else None),
         "settings": dict(winner.path.settings),
         "speedup": round(max(1.0, 1 / ratio), 3),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "default_ms": round(default.step_s * 1e3, 4),
-        "step_ms": round(winner.step_s * 1e3, 4),
+        "default_ms": _ms(default.step_s),
+        "step_ms": _ms(winner.step_s),
         "compile_s": round(winner.compile_s, 3),
         "rounds": race.rounds,
     }
 
 
-def _print(outcome: Outcome, options: argparse.Namespace, words: Sequence[str]) -> None:
-    if options.json:
-        print(json.dumps(_data(outcome, words), indent=2))
-        return
-    if options.quiet:
-        _print_failure(outcome, [outcome.race.default])
-        return
-    _print_result(outcome, words)
-    _print_failure(outcome, outcome.race.entries)
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 4)
 
 
-def _print_result(outcome: Outcome, words: Sequence[str]) -> None:
-    race = outcome.race
-    print_table(race, outcome.impossible)
-    print()
-    print(_conclude(outcome))
-    if race.default.runs:
-        print("\nto run one of them:")
-        for entry in race.entries:
-            if entry.runs:
-                print(f"  {entry.path.command(words)}")
-
-
-def _print_failure(outcome: Outcome, entries: Sequence[Entry]) -> None:
-    failed = [entry for entry in entries if entry.status == "failed"]
-    for entry in failed:
-        for line in (entry.reason, *entry.tail):
-            say(f"{entry.path.name}: {line}")
-    if outcome.log is not None and failed:
-        say(f"what the runs wrote: {outcome.log}")
-
-
-def _data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
+def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
+    """Return the result as JSON has it; times in the units that their names end with."""
     race, winner = outcome.race, outcome.race.winner()
+    rows: list[dict[str, object]] = []
+    for entry in race.entries:
+        rows.append(
+            {
+                "name": entry.path.name,
+                "status": entry.status,
+                "reason": entry.reason,
+                "environment": dict(entry.path.variables),
+                "command": entry.path.command(words),
+            }
+        )
+        if entry.runs:
+            judgement = entry.against(race.default)
+            bounds = judgement and [round(judgement.low, 4), round(judgement.high, 4)]
+            rows[-1] |= {
+                "step_ms": _ms(entry.step_s),
+                "rounds_ms": [_ms(each.sample.typical) for each in entry.runs],
+                "least_ms": _ms(entry.least_s),
+                "compile_s": round(entry.compile_s, 3),
+                "memory_mb": round(max(each.memory for each in entry.runs) / 1e6),
+                "ratio": judgement and round(judgement.ratio, 4),
+                "ratio_bounds": bounds,
+                "break_even_steps": find_break_even(race.default, entry),
+            }
     return {
         "program": words[0],
         "arguments": list(words[1:]),
-        "paths": as_data(race, words),
+        "paths": rows,
         "impossible": dict(outcome.impossible),
         "winner": None if winner is None else winner.path.name,
         "end": race.end,
@@ -269,20 +201,52 @@ def _data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
     }
 
 
-def _conclude(outcome: Outcome) -> str:
-    race, winner = outcome.race, outcome.race.winner()
-    if winner is None:
-        why = (
-            race.end if race.default.runs else f"{race.end or 'nothing was measured'}: {race.default.reason}"
-        )
-        return f"no path is clear of the noise ({why.rstrip(': ')}); nothing is kept"
+def _print(outcome: Outcome, words: Sequence[str]) -> None:
+    """Print a row for each path, what that means, and the commands that run the paths."""
+    race, winner, default = outcome.race, outcome.race.winner(), outcome.race.default
+    rows = [_make_row(race, entry, is_winner=entry is winner) for entry in race.entries]
+    rows += [(name, "", "", "", "", "", reason) for name, reason in outcome.impossible.items()]
+    print_table(_HEAD, rows, with_head=True)
+    judgement = None if winner is None else winner.against(default)
     kept = "kept for the next run" if outcome.kept is not None else "not kept"
-    if winner is race.default:
-        return f"no other path is faster and gives the same losses (rounds: {race.rounds}); {kept}"
-    judgement = race.judgement(winner)
-    if judgement is None:
-        return f"{winner.path.name}; {kept}"
-    return (
-        f"{winner.path.name} is {1 / judgement.ratio:.2f} times faster than the default "
-        f"({1 / judgement.high:.2f} to {1 / judgement.low:.2f} in {judgement.rounds} rounds); {kept}"
-    )
+    if winner is None or judgement is None:
+        reason = race.end if default.runs else f"{race.end or 'nothing was measured'}: {default.reason}"
+        said = f"no path is clear of the noise ({reason.rstrip(': ')}); nothing is kept"
+    elif winner is default:
+        said = f"no other path is faster and gives the same losses (rounds: {race.rounds}); {kept}"
+    else:
+        bounds = f"{1 / judgement.high:.2f} to {1 / judgement.low:.2f} in {judgement.rounds} rounds"
+        gain = f"{1 / judgement.ratio:.2f} times faster than the default ({bounds})"
+        said = f"{winner.path.name} is {gain}; {kept}"
+    print(f"\n{said}")
+    if default.runs:
+        print("\nto run one of them:")
+        for entry in race.entries:
+            if entry.runs:
+                print(f"  {entry.path.command(words)}")
+
+
+def _make_row(race: Race, entry: Entry, *, is_winner: bool) -> tuple[str, ...]:
+    is_default = entry is race.default
+    note = entry.reason
+    if is_winner:
+        note = "fastest"
+    elif entry.status == "rejected":
+        note = f"rejected: {entry.reason}"
+    elif entry.status == "running" and not is_default:
+        note = "faster, too" if race.is_faster(entry) else "not clear of the noise"
+    if not entry.runs:
+        return entry.path.name, "", "", "", "", "", note
+    name = f"default ({'xla' if entry.runs[0].jit else 'graph'})" if is_default else entry.path.name
+    times = [run.sample.typical * 1e3 for run in entry.runs]
+    spread = f" ({min(times):.3g}-{max(times):.3g})" if len(times) > 1 else ""
+    ratio = pays = ""
+    judgement = entry.against(race.default)
+    if not is_default and judgement is not None:
+        bounds = f" ({judgement.low:.2f}-{judgement.high:.2f})" if judgement.rounds > 1 else ""
+        ratio = f"{judgement.ratio:.2f}{bounds}"
+        steps = find_break_even(race.default, entry)
+        pays = "never" if steps is None else f"{steps} steps"
+    memory = f"{max(run.memory for run in entry.runs) / 1e6:.0f}"
+    step = f"{entry.step_s * 1e3:.3g}{spread}"
+    return name, step, ratio, f"{entry.compile_s:.2f}", memory, pays, note

@@ -153,6 +153,7 @@ def list_all() -> list[str]:
     """Return every public function and method of autoxla, commands and their like apart."""
     apart = (
         "autoxla.commands",
+        "autoxla.paths",
         "autoxla.report.page",
         "autoxla.report.chart",
         "autoxla.report.table",

@@ -44,8 +44,7 @@ OUTERMOST = {
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"
     ),
-    "autoxla.launch.launcher:Launcher.__init__": "the launcher's command is nothing but this and `run`",
-    "autoxla.launch.launcher:Launcher.run": "the launcher's command is nothing but this",
+    "autoxla.launch.launcher:launch": "the launcher's command is nothing but this",
     "autoxla.trial.driver:Driver.__call__": "it stands in the place of Keras' training step, and runs it",
     "autoxla.trial.executables:Executable.__call__": "it runs the program's own training step",
 }

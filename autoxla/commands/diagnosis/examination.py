@@ -1,4 +1,4 @@
-"""All checks in their order, and the command line of ``doctor``."""
+"""``python -m autoxla doctor``: all checks in their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from autoxla.commands.arguments import QUIET, BadArgumentsError, Parser, parse
 from autoxla.commands.diagnosis import (
     devices,
     findings,
@@ -28,7 +27,6 @@ from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.commands.diagnosis.printing import render, render_rows
 from autoxla.facts import Settings, Situation, Usage
-from autoxla.notice import say
 from autoxla.planning import Subject, assemble, subject_from, subject_of
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.environment import read_environ, restore
@@ -49,14 +47,9 @@ CHECKS = MappingProxyType(
 )
 
 
-def main(argv: list[str], usage: str) -> int:
-    """Examine this environment as ``argv`` asks for; return the exit status."""
-    try:
-        options, words = parse(_parser(), argv)
-    except BadArgumentsError as error:
-        say(f"AX902 error arguments: {error}; {usage}")
-        return 2
-    lines = list(_examine(options, subject_from(words)))
+def run(options: argparse.Namespace) -> int:
+    """Examine this environment as ``options`` ask for; return the exit status."""
+    lines = list(_examine(options, subject_from(options.words)))
     errors = [line for line in lines if line.state == "error"]
     if options.json:
         print(json.dumps([asdict(line) for line in (errors if options.quiet else lines)], indent=2))
@@ -65,27 +58,6 @@ def main(argv: list[str], usage: str) -> int:
     else:
         render(lines, verbose=options.verbose)
     return 1 if errors else 0
-
-
-def _parser() -> Parser:
-    parser = Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--json", action="store_true")
-    detail = parser.add_mutually_exclusive_group()
-    detail.add_argument("--verbose", action="store_true")
-    detail.add_argument(*QUIET, action="store_true")
-    parser.add_argument("--import-check", action="store_true")
-    parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS")
-    return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if 0 < seconds < float("inf"):
-        return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
 
 
 def _examine(options: argparse.Namespace, subject: Subject) -> Iterator[Line]:

@@ -24,7 +24,7 @@ from libcst import codemod
 
 from autoxla.commands.migration import names
 from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
-from autoxla.commands.migration.source import NOTHING, Alias, Chain, Source, dotted, module_of, parse, text_of
+from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of, parse, text_of
 
 _IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
 _EVALUATORS = {"compile", "eval", "exec"}
@@ -91,14 +91,21 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         """Decide on all edits; make them if nothing is refused."""
         self.source = Source(tree, self.metadata)
         self.kept = self._find_fallbacks()
-        self.packages = [alias for alias in self._bindings_of_keras() if self._is_package(alias)]
+        bound = [*self.source.aliases, *dict.fromkeys(self.source.assigned.values())]
+        self.packages = [alias for alias in bound if self._is_package(alias)]
         for statement in {alias.statement: None for alias in self._live()}:
             self._edit_import(statement)
         self._edit_uses()
-        self._refuse_stars()
         self._refuse_mixtures()
+        for star in self.source.stars:
+            found = classify(module_of(star))
+            if found and found.kind != self.package:
+                message = f"`from {module_of(star)} import *` binds names that cannot be told"
+                self._refuse(star, "AX122", message)
         for node, value in self.source.strings:
-            self._refuse_string(node, value)
+            if "keras" in value and self._names_module(node, value):
+                message = f"the string {value!r} names a module of the other generation"
+                self._refuse(node, "AX126", message)
         if self.replaced or self.added:
             self._refuse_variables(tree)
         if self.replaced or self.added or self.refusals:
@@ -109,11 +116,16 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         """Make the edits of a node."""
         updated = self.replaced.get(original_node, updated_node)
         if original_node in self.source.quoted:
-            return self._edit_annotation(original_node)
+            expression = self.source.quoted[original_node]
+            before = self.module.code_for_node(expression)
+            after = self.module.code_for_node(expression.visit(self))
+            return original_node.with_changes(value=original_node.value.replace(before, after))
+        # Where nothing else stands on the line of a statement, a line may follow it.
         is_line = isinstance(original_node, cst.SimpleStatementLine)
         statement = original_node.body[0] if is_line else original_node
         lines = self.added.get(statement)
-        if not lines or self.source.is_alone(statement) is not is_line:
+        line = self.source.parent_of(statement) if lines else None
+        if not lines or (isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1) is not is_line:
             return updated
         added = [_parse_small(line) for line in lines]
         if is_line:
@@ -121,12 +133,6 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         added = [updated.with_changes(semicolon=cst.MaybeSentinel.DEFAULT), *added]
         added[-1] = added[-1].with_changes(semicolon=original_node.semicolon)
         return cst.FlattenSentinel(added)
-
-    def _edit_annotation(self, string: Any) -> Any:
-        expression = self.source.quoted[string]
-        before = self.module.code_for_node(expression)
-        after = self.module.code_for_node(expression.visit(self))
-        return string.with_changes(value=string.value.replace(before, after))
 
     # What there is
 
@@ -144,61 +150,28 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _find_fallbacks(self) -> set[Alias]:
         """Return the imports in ``except ImportError`` behind one that has the right generation already."""
-        arms = [(alias, self.source.branches(alias.statement)) for alias in self.source.aliases]
-        arms = [(alias, branches) for alias, branches in arms if classify(alias.path)]
-        good = {
-            branch
-            for alias, branches in arms
-            for branch, arm in branches.items()
-            if _kind(alias) == self.package and arm == "body"
-        }
-        return {
-            alias
-            for alias, branches in arms
-            if any(arm == "handler" and branch in good for branch, arm in branches.items())
-        }
-
-    def _bindings_of_keras(self) -> Iterator[Alias]:
-        yield from self.source.aliases
-        yield from dict.fromkeys(self.source.assigned.values())
+        keras = [alias for alias in self.source.aliases if classify(alias.path)]
+        arms = [(alias, *each) for alias in keras for each in self.source.branches(alias.statement).items()]
+        good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
+        return {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
 
     def _is_package(self, alias: Alias) -> bool:
         """Tell whether the package itself is bound, by an import or by ``NAME = chain``."""
-        root, dot, rest = alias.origin.partition(".")
-        scope = self.source.scope_of(alias.statement)
-        origins = {alias.origin} if alias.item else self.source.origins(scope, root)
-        rest = "" if alias.item else dot + rest
-        found = [classify(f"{origin}{rest}") for origin in origins if origin]
-        return bool(found) and all(
-            each is not None and not each.path and each.kind in _WATCHED for each in found
-        )
+        origins: Iterable[str | None] = [alias.origin]
+        if not alias.item:
+            root, dot, rest = alias.origin.partition(".")
+            roots = self.source.origins(self.source.scope_of(alias.statement), root)
+            origins = [f"{each}{dot}{rest}" for each in roots if each]
+        found = [classify(origin) for origin in origins if origin]
+        return bool(found) and all(each and not each.path and each.kind in _WATCHED for each in found)
 
     def _is_renamed(self, alias: Alias) -> bool:
         """Tell ``import tf_keras`` on the way to Keras 3."""
         plain = alias.item is not None and alias.module is None
         return plain and self.target == "keras3" and alias.origin == alias.name == "tf_keras"
 
-    # Imports
-
-    def _edit_import(self, statement: Any) -> None:
-        aliases = [alias for alias in self.source.aliases if alias.statement is statement]
-        module = aliases[0].module
-        # No short cut: each name that is missing is told.
-        moved = [alias for alias in aliases if self._is_movable(alias)]
-        if module is None:
-            self._edit_plain_import(aliases, moved)
-        elif module in ROOTS:
-            self._edit_from_tensorflow(aliases, moved)
-        elif (found := classify(module)) and len(moved) == len(aliases):
-            path = ".".join(filter(None, (self.package, found.path)))
-            self.replaced[statement] = statement.with_changes(module=cst.parse_expression(path))
-
-    def _is_movable(self, alias: Alias) -> bool:
-        """Tell whether an import is of the wrong generation; refuse what the other one lacks."""
-        found = classify(alias.path)
-        return found is not None and found.kind != self.package and self._has(found, alias.item)
-
     def _has(self, found: Keras, node: Any) -> bool:
+        """Tell whether the other generation has a part of Keras; refuse what it lacks."""
         problem = self._find_problem(found)
         if problem:
             self._refuse(node, *problem)
@@ -216,19 +189,44 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             return "AX124", f"keras.{part} exists in {SPOKEN[OTHER[self.target]]} only"
         return "AX125", f"keras.{part} is no public name of either generation"
 
-    def _edit_plain_import(self, aliases: list[Alias], moved: list[Alias]) -> None:
-        items: dict[str, Any] = {}
+    # Imports
+
+    def _edit_import(self, statement: Any) -> None:
+        aliases = [alias for alias in self.source.aliases if alias.statement is statement]
+        module = aliases[0].module
+        moved = []
         for alias in aliases:
-            item = self._moved_item(alias) if alias in moved else alias.item
-            items.setdefault(
-                self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT)), item
-            )
-        if moved:
+            # Each name that is missing is told.
+            found = classify(alias.path)
+            if found is not None and found.kind != self.package and self._has(found, alias.item):
+                moved.append(alias)
+        if module is None and moved:
+            items: dict[str, Any] = {}
+            for alias in aliases:
+                item = self._moved_item(alias) if alias in moved else alias.item
+                # Two may become the same.
+                items.setdefault(self._code_of(item), item)
             *kept, last = items.values()
             kept.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            self.replaced[aliases[0].statement] = aliases[0].statement.with_changes(names=kept)
+            self.replaced[statement] = statement.with_changes(names=kept)
+        elif module in ROOTS and moved and not self._has_comment(statement):
+            lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
+            parts = [self._code_of(alias.item) for alias in moved if not alias.path.endswith(".keras")]
+            lines += [f"from {self.package} import {', '.join(parts)}"] if parts else []
+            kept = [alias.item for alias in aliases if alias not in moved]
+            if kept:
+                kept[-1] = kept[-1].with_changes(comma=aliases[-1].item.comma)
+                self.replaced[statement] = statement.with_changes(names=kept)
+            else:
+                self._replace(statement, lines.pop(0))
+            for line in lines:
+                self._add(statement, line)
+        elif module is not None and (found := classify(module)) and len(moved) == len(aliases):
+            path = ".".join(filter(None, (self.package, found.path)))
+            self.replaced[statement] = statement.with_changes(module=cst.parse_expression(path))
 
     def _moved_item(self, alias: Alias) -> Any:
+        """Return an item of ``import …`` with the package in the place of the other one."""
         found = classify(alias.path)
         path = ".".join(filter(None, (self.package, found.path if found else "")))
         asname = alias.item.asname
@@ -240,27 +238,8 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             path, asname = self.package, cst.AsName(cst.Name(alias.name))
         return alias.item.with_changes(name=cst.parse_expression(path), asname=asname)
 
-    def _edit_from_tensorflow(self, aliases: list[Alias], moved: list[Alias]) -> None:
-        if not moved or self._has_comment(aliases[0].statement):
-            return
-        statement, lines = aliases[0].statement, self._imports_of(moved)
-        kept = [alias.item for alias in aliases if alias not in moved]
-        if kept:
-            kept[-1] = kept[-1].with_changes(comma=aliases[-1].item.comma)
-            self.replaced[statement] = statement.with_changes(names=kept)
-        else:
-            self._replace(statement, lines.pop(0))
-        for line in lines:
-            self._add(statement, line)
-
-    def _imports_of(self, moved: list[Alias]) -> list[str]:
-        lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
-        parts = [
-            self.module.code_for_node(alias.item.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            for alias in moved
-            if not alias.path.endswith(".keras")
-        ]
-        return lines + ([f"from {self.package} import {', '.join(parts)}"] if parts else [])
+    def _code_of(self, item: Any) -> str:
+        return self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT))
 
     def _package_import(self, name: str) -> str:
         return f"import {self.package}" + ("" if name == self.package else f" as {name}")
@@ -292,29 +271,35 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             if self.source.is_left_alone(chain.anchor):
                 continue
             origins = self.source.origins(chain.scope, chain.root)
-            found = _parts_of_keras(chain, origins)
+            dotted_names = [(each, ".".join((each, *chain.attributes))) for each in origins if each]
+            found = [(each, keras) for each, name in dotted_names if (keras := classify(name))]
             if not found:
                 self._refuse_unknown(chain, origins)
                 continue
             key = self.source.bindings(chain.scope, chain.root)[0].scope, chain.root
             if None in origins:
-                if key not in told and self._is_base(origins):
+                roots = [(each, classify(each)) for each in origins if each]
+                # The root stands for TensorFlow or a Keras package that is to be changed.
+                if key not in told and any(
+                    each in ROOTS or (keras and not keras.path and keras.kind != self.package)
+                    for each, keras in roots
+                ):
                     self._refuse(chain.anchor, "AX122", f"`{chain.root}` is bound to something else, too")
                 told.add(key)
             elif self._is_sound(chain, found):
-                node = self._renamed_node(chain, found)
+                node = self._renamed_node(chain, *found[0])
                 if node and not self._becomes_import(chain, node):
                     groups.setdefault(key, []).append((chain, node))
         for (scope, root), uses in groups.items():
-            self._rename(scope, root, uses)
-
-    def _is_base(self, origins: Iterable[str | None]) -> bool:
-        """Tell whether the root stands for TensorFlow or a Keras package that is to be changed."""
-        for origin in origins:
-            found = classify(origin) if origin else None
-            if origin in ROOTS or (found and not found.path and found.kind != self.package):
-                return True
-        return False
+            name: str | None = "keras"
+            if root == "tf_keras" and self.target == "keras3":
+                self._refuse_rename(scope, uses)
+            else:
+                uses.sort(key=lambda use: self.source.start(use[0].anchor))
+                name = self._reusable(uses) or self._add_package(scope, root, uses)
+            for _, node in uses:
+                if name:
+                    self.replaced[node] = cst.Name(name, node.lpar, node.rpar)
 
     def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
@@ -327,6 +312,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             self._refuse(chain.anchor, "AX122", f"it cannot be told where `{looks[0]}` comes from")
 
     def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
+        """Tell whether a chain may be edited; False, too, where it is right already."""
         if chain.stored and not chain.attributes:
             return True
         origin, keras = found[0]
@@ -338,22 +324,17 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             return False
         return self._has(keras, chain.anchor)
 
-    def _renamed_node(self, chain: Chain, found: list[tuple[str, Keras]]) -> Any:
+    def _renamed_node(self, chain: Chain, origin: str, keras: Keras) -> Any:
         """Return the part of the chain that is to be replaced by another name of the package, if any."""
-        origin, keras = found[0]
-        if origin in ROOTS:
-            last = keras.length - len(origin.split("."))
-            node = chain.nodes[last] if last < len(chain.nodes) else None
-            if node and _PLAIN.fullmatch(self.module.code_for_node(node.with_changes(lpar=[], rpar=[]))):
-                return node
-            self._refuse(chain.anchor, "AX129", "brackets, a comment or getattr stand inside the name")
-            return None
-        aliases = self._aliases_at(chain.scope, chain.root)
-        return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
-
-    def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
-        bindings = self.source.bindings(scope, name)
-        return [alias for binding in bindings for alias in self.source.aliases_of(binding)]
+        if origin not in ROOTS:
+            aliases = self._aliases_at(chain.scope, chain.root)
+            return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
+        last = keras.length - len(origin.split("."))
+        node = chain.nodes[last] if last < len(chain.nodes) else None
+        if node and _PLAIN.fullmatch(self.module.code_for_node(node.with_changes(lpar=[], rpar=[]))):
+            return node
+        self._refuse(chain.anchor, "AX129", "brackets, a comment or getattr stand inside the name")
+        return None
 
     def _becomes_import(self, chain: Chain, node: Any) -> bool:
         """Make ``X = tf.keras`` an import."""
@@ -365,18 +346,6 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         return True
 
     # Names
-
-    def _rename(self, scope: Any, root: str, uses: list[tuple[Chain, Any]]) -> None:
-        """Give ``uses`` of ``root`` the name by which the package is known there."""
-        name: str | None = "keras"
-        if root == "tf_keras" and self.target == "keras3":
-            self._refuse_rename(scope, uses)
-        else:
-            uses.sort(key=lambda use: self.source.start(use[0].anchor))
-            name = self._reusable(uses) or self._add_package(scope, root, uses)
-        for _, node in uses:
-            if name:
-                self.replaced[node] = cst.Name(name, node.lpar, node.rpar)
 
     def _refuse_rename(self, scope: Any, uses: list[tuple[Chain, Any]]) -> None:
         item = next(alias.item for alias in self.packages if self._is_renamed(alias))
@@ -392,17 +361,18 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
     def _reusable(self, uses: list[tuple[Chain, Any]]) -> str | None:
         """Return a name that the package has already wherever it is used."""
         for alias in self.packages:
-            if all(self._is_bound_before(chain, alias.name) for chain, _ in uses):
-                return self.package if self._is_renamed(alias) else alias.name
+            name = alias.name
+            if name not in self.source.declared and all(
+                all(map(self._binds_package, self.source.bindings(chain.scope, name)))
+                and any(self._is_before(each, chain) for each in self._aliases_at(chain.scope, name))
+                for chain, _ in uses
+            ):
+                return self.package if self._is_renamed(alias) else name
         return None
 
-    def _is_bound_before(self, chain: Chain, name: str) -> bool:
-        bindings = self.source.bindings(chain.scope, name)
-        return (
-            name not in self.source.declared
-            and all(self._binds_package(binding) for binding in bindings)
-            and any(self._is_before(alias, chain) for alias in self._aliases_at(chain.scope, name))
-        )
+    def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
+        bindings = self.source.bindings(scope, name)
+        return [alias for binding in bindings for alias in self.source.aliases_of(binding)]
 
     def _is_before(self, alias: Alias, chain: Chain) -> bool:
         start = self.source.start
@@ -441,26 +411,19 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         inner = [each for chain, _ in uses for each in _outward(chain.scope, scope)]
         if any(name in each.assignments for each in inner if each is not scope):
             return f"`{name}` is something else where it is used"
-        if any(self._means_other(chain, scope) for chain in source.chains if chain.root == name):
-            return f"`{name}` comes from elsewhere"
-        later = [star for star in source.stars if source.start(star) > source.start(node)]
-        if all(map(_is_harmless, later)):
-            return None
-        return f"a star import behind it may bind `{name}`"
-
-    def _means_other(self, chain: Chain, scope: Any) -> bool:
-        bindings = self.source.bindings(chain.scope, chain.root)
-        inside = bindings and all(_is_within(binding.scope, scope) for binding in bindings)
-        return _is_within(chain.scope, scope) and not inside
+        for chain in source.chains:
+            if chain.root == name and scope in _outward(chain.scope):
+                bindings = source.bindings(chain.scope, name)
+                if not bindings or not all(scope in _outward(binding.scope) for binding in bindings):
+                    return f"`{name}` comes from elsewhere"
+        for star in source.stars:
+            # The standard library has no name of ours.
+            is_standard = not star.relative and dotted(star.module).split(".")[0] in sys.stdlib_module_names
+            if not is_standard and source.start(star) > source.start(node):
+                return f"a star import behind it may bind `{name}`"
+        return None
 
     # What cannot be done
-
-    def _refuse_stars(self) -> None:
-        for star in self.source.stars:
-            found = classify(module_of(star))
-            if found and found.kind != self.package:
-                message = f"`from {module_of(star)} import *` binds names that cannot be told"
-                self._refuse(star, "AX122", message)
 
     def _refuse_mixtures(self) -> None:
         """Refuse a choice between generations, and the use of both."""
@@ -487,13 +450,8 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             message = f"both generations are used on purpose or by mistake, here and in line {line}"
             self._refuse(first[PACKAGE[OTHER[self.target]]], "AX123", message)
 
-    def _refuse_string(self, node: Any, value: str) -> None:
-        if self._names_module(node, value):
-            self._refuse(node, "AX126", f"the string {value!r} names a module of the other generation")
-
     def _names_module(self, node: Any, value: str) -> bool:
-        if "keras" not in value:
-            return False
+        """Tell whether a string names a module that would have to change."""
         wrong, receivers = PACKAGE[OTHER[self.target]], self.source.receivers(node)
         if receivers & _EVALUATORS:
             return bool(re.search(rf"\b(import|from)\s+({wrong}|tensorflow\.keras)\b", value))
@@ -529,16 +487,6 @@ def _kind(alias: Alias) -> str | None:
     return found.kind if found else None
 
 
-def _parts_of_keras(chain: Chain, origins: Iterable[str | None]) -> list[tuple[str, Keras]]:
-    """Return each origin of a chain's root by which the chain is a part of Keras."""
-    pairs = [
-        (origin, classify(".".join((origin, *chain.attributes))))
-        for origin in origins
-        if origin is not None and origin != NOTHING
-    ]
-    return [(origin, found) for origin, found in pairs if found]
-
-
 def _parse_small(line: str) -> Any:
     statement: Any = cst.parse_statement(line)
     return statement.body[0]
@@ -550,12 +498,3 @@ def _outward(scope: Any, last: Any = None) -> Iterator[Any]:
         yield scope
         parent = getattr(scope, "parent", None)
         scope = None if parent is scope or scope is last else parent
-
-
-def _is_within(scope: Any, outer: Any) -> bool:
-    return any(each is outer for each in _outward(scope))
-
-
-def _is_harmless(star: cst.ImportFrom) -> bool:
-    """Tell a star import from the standard library, which has no name of ours."""
-    return not star.relative and dotted(star.module).split(".")[0] in sys.stdlib_module_names

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,20 +75,34 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
     cells = _python_cells(data)
     joined = "".join(f"{cell.lead}{''.join(cell.lines)}\n{_END}" for cell in cells)
     new, refused = migrate_text(joined, target)
-    refusals = [_in_cell(refusal, joined, cells) for refusal in refused]
-    refusals += _held_refusals(cells) if new != joined or refused else []
+    refusals: list[tuple[int, Refusal]] = []
+    for refusal in refused:
+        at = joined.splitlines()[: refusal.line].count(_END.strip())
+        before = "".join(f"{each}{_END}" for each in joined.split(_END)[:at]) + cells[at].lead
+        line = refusal.line - before.count("\n")
+        refusals.append((cells[at].number, replace(refusal, line=line)))
+    if new != joined or refused:
+        refusals += _held_refusals(cells)
     if refusals:
         return NotebookChange(text, refusals=tuple(sorted(refusals)))
     changes = []
     for cell, part in zip(cells, new.split(_END), strict=False):
         after = part.removeprefix(cell.lead).removesuffix("\n")
-        for mark, line in cell.held.items():
-            after = after.replace(mark, line)
+        for mark, held in cell.held.items():
+            after = after.replace(mark, held)
         if cell.lines and after != cell.source:
             changes.append((cell.number, cell.source, after))
-            lines = _LINES.findall(after)
-            cell.data["new"] = after if isinstance(cell.data["source"], str) else lines
+            cell.data["new"] = after if isinstance(cell.data["source"], str) else _LINES.findall(after)
     return NotebookChange(_write(text, data) if changes else text, tuple(changes))
+
+
+def _held_refusals(cells: list[Cell]) -> Iterator[tuple[int, Refusal]]:
+    """Yield where Python that names Keras stands behind a magic command: it cannot be read here."""
+    for cell in cells:
+        for line in cell.held.values() if cell.lines else [cell.source]:
+            if _KERAS.search(line) and not _HARMLESS.match(line):
+                number = cell.source.count("\n", 0, cell.source.find(line)) + 1
+                yield cell.number, Refusal(number, 1, "AX129", "a magic command holds code with Keras")
 
 
 # The JSON text
@@ -109,39 +124,39 @@ def _load(text: str) -> Any:
 
 
 def _write(text: str, data: Any) -> str:
-    """Return the JSON ``text`` with the ``new`` sources of the cells of ``data``."""
+    """Return the JSON ``text`` with the ``new`` sources of the cells of ``data``, each in its old layout."""
     parts, done = [], 0
+    read = json.JSONDecoder().raw_decode
     matches = _SOURCE.finditer(text)
     for cell in data["cells"]:
         old = cell["source"]
         start, end = next(
             (each.end(), end)
             for each in matches
-            for value, end in [json.JSONDecoder().raw_decode(text, each.end())]
+            for value, end in [read(text, each.end())]
             if each.start() >= done and value == old
         )
-        if "new" in cell:
-            cell["source"] = cell.pop("new")
-            parts += [text[done:start], _encode(text[start:end], cell["source"])]
-            done = end
-    new = "".join([*parts, text[done:]])
-    if json.loads(new) != data:
+        if "new" not in cell:
+            continue
+        new, before = cell.pop("new"), text[start:end]
+        cell["source"] = new
+        lines = [
+            json.dumps(line, ensure_ascii=before.isascii())
+            for line in ([new] if isinstance(new, str) else new)
+        ]
+        parts.append(text[done:start])
+        if isinstance(new, str):
+            parts += lines
+        else:
+            lead = before[1 : len(before) - len(before[1:].lstrip())]
+            comma = re.compile(r"\s*,\s*").match(before, read(before, 1 + len(lead))[1])
+            tail = before[len(before.rstrip("]").rstrip()) :]
+            parts += ["[", lead, (comma[0] if comma else f",{lead}").join(lines), tail]
+        done = end
+    written = "".join([*parts, text[done:]])
+    if json.loads(written) != data:
         raise NotebookError("its cells cannot be told from other parts of it")
-    return new
-
-
-def _encode(before: str, source: str | list[str]) -> str:
-    """Return ``source`` as JSON in the layout of ``before``."""
-    lines = [json.dumps(line, ensure_ascii=before.isascii()) for line in [source] if isinstance(line, str)]
-    if lines:
-        return lines[0]
-    space = re.compile(r"\s*").match(before, 1)
-    lead = space[0] if space else ""
-    first = json.JSONDecoder().raw_decode(before, 1 + len(lead))[1]
-    comma = re.compile(r"\s*,\s*").match(before, first)
-    tail = before[len(before.rstrip("]").rstrip()) :]
-    encoded = [json.dumps(line, ensure_ascii=before.isascii()) for line in source]
-    return "[" + lead + (comma[0] if comma else f",{lead}").join(encoded) + tail
+    return written
 
 
 # The cells as a module
@@ -161,7 +176,7 @@ def _python_cells(data: Any) -> list[Cell]:
 
 
 def _mask(number: int, data: dict[str, Any]) -> Cell:
-    """Return a cell with the lines of IPython's held back."""
+    """Return a cell with names in the place of the lines of IPython's, which are held back."""
     cell = Cell(number, data, [])
     if cell.source.startswith("%%") and not _PYTHON_CELLS.match(cell.source):
         return cell
@@ -170,43 +185,18 @@ def _mask(number: int, data: dict[str, Any]) -> Cell:
     while error := find_error(cell.lead + "".join(cell.lines)):
         line = (error.lineno or 1) - bool(cell.lead)
         # The last line of IPython's up to where Python fails is what makes it fail.
-        before = [
-            at
-            for at, text in enumerate(cell.lines[:line])
-            if text.strip() not in cell.held and _MAGIC.match(text)
-        ]
-        if not before:
+        lines = [*enumerate(cell.lines[:line])]
+        magic = [at for at, text in lines if text.strip() not in cell.held and _MAGIC.match(text)]
+        if not magic:
             raise NotebookError(f"cell {number}, line {line}: {error.msg}")
-        _hold(cell, before[-1])
+        # It is held back with the lines that continue it.
+        at = magic[-1]
+        lead = cell.lines[at][: len(cell.lines[at]) - len(cell.lines[at].lstrip())]
+        body = "\\"
+        while body.endswith("\\") and at < len(cell.lines):
+            body = cell.lines[at].rstrip("\n")
+            mark = f"autoxla_held_{cell.number}_{len(cell.held)}_"
+            cell.held[mark] = body.removeprefix(lead)
+            cell.lines[at] = lead + mark + cell.lines[at][len(body) :]
+            at += 1
     return cell
-
-
-def _hold(cell: Cell, at: int) -> None:
-    """Put a name in the place of a line, and of those that continue it."""
-    lead = cell.lines[at][: len(cell.lines[at]) - len(cell.lines[at].lstrip())]
-    body = "\\"
-    while body.endswith("\\") and at < len(cell.lines):
-        body = cell.lines[at].rstrip("\n")
-        mark = f"autoxla_held_{cell.number}_{len(cell.held)}_"
-        cell.held[mark] = body.removeprefix(lead)
-        cell.lines[at] = lead + mark + cell.lines[at][len(body) :]
-        at += 1
-
-
-def _in_cell(refusal: Refusal, joined: str, cells: list[Cell]) -> tuple[int, Refusal]:
-    """Return a refusal with the number of its cell and the line there."""
-    ends = joined.splitlines()[: refusal.line].count(_END.strip())
-    before = "".join(f"{each}{_END}" for each in joined.split(_END)[:ends]) + cells[ends].lead
-    return cells[ends].number, replace(refusal, line=refusal.line - before.count("\n"))
-
-
-def _held_refusals(cells: list[Cell]) -> list[tuple[int, Refusal]]:
-    """Refuse Python that stands behind a magic command and names Keras: it cannot be read here."""
-    found = []
-    for cell in cells:
-        for line in cell.held.values() if cell.lines else [cell.source]:
-            if _KERAS.search(line) and not _HARMLESS.match(line):
-                number = cell.source.count("\n", 0, cell.source.find(line)) + 1
-                message = "a magic command holds code with Keras"
-                found.append((cell.number, Refusal(number, 1, "AX129", message)))
-    return found

@@ -104,13 +104,25 @@ class Source:
 
     def _collect(self, node: Any) -> None:
         match node:
+            case cst.ImportFrom(names=cst.ImportStar()):
+                self.stars.append(node)
             case cst.Import() | cst.ImportFrom():
-                self._add_imports(node)
+                module = module_of(node) if isinstance(node, cst.ImportFrom) else None
+                items: Any = node.names
+                for item in items:
+                    name, asname = dotted(item.name), item.evaluated_alias
+                    path = name if module is None else f"{module}.{name}"
+                    bound = asname or name.split(".")[0]
+                    origin = bound if module is None and not asname else path
+                    self.aliases.append(Alias(node, item, origin, path, module, bound))
             case cst.Assign(targets=[cst.AssignTarget(target=target)]):
                 self.values[target] = node.value
                 if isinstance(target, cst.Name) and (path := dotted(node.value)):
+                    first = node.value
+                    while isinstance(first, cst.Attribute):
+                        first = first.value
                     alias = Alias(node, None, path, path, None, target.value)
-                    self.assigned[target] = self.assigned[_first(node.value)] = alias
+                    self.assigned[target] = self.assigned[first] = alias
             case cst.AnnAssign() | cst.NamedExpr():
                 self.values[node.target] = node.value
             case cst.NameItem():
@@ -126,19 +138,8 @@ class Source:
                 if value is not None and not isinstance(self._parents[node], cst.Expr):
                     self.strings.append((node, value))
 
-    def _add_imports(self, node: Any) -> None:
-        if isinstance(node.names, cst.ImportStar):
-            self.stars.append(node)
-            return
-        module = module_of(node) if isinstance(node, cst.ImportFrom) else None
-        for item in node.names:
-            name, asname = dotted(item.name), item.evaluated_alias
-            path = name if module is None else f"{module}.{name}"
-            bound = asname or name.split(".")[0]
-            origin = bound if module is None and not asname else path
-            self.aliases.append(Alias(node, item, origin, path, module, bound))
-
     def _read_annotation(self, node: cst.SimpleString) -> None:
+        """Add the chains of the expression in a string that is an annotation."""
         found = _QUOTED.match(node.value)
         if not found or "\\" in found[2] or "\n" in found[2]:
             return
@@ -152,8 +153,7 @@ class Source:
         parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
         self._parents |= parents | self._parents
         self.quoted[node] = expression
-        names = [each for each in parents if isinstance(each, cst.Name)]
-        for name in names:
+        for name in [each for each in parents if isinstance(each, cst.Name)]:
             parent = parents[name]
             if not (isinstance(parent, cst.Attribute) and parent.attr is name):
                 self._add_chain(name, self.scope_of(node), node)
@@ -162,18 +162,13 @@ class Source:
         nodes = [node]
         while isinstance(parent := self._parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
             nodes.append(parent)
-        attributes = [each.attr.value for each in nodes[1:]] + self._got_attribute(nodes[-1])
+        attributes = [each.attr.value for each in nodes[1:]]
+        # With a default, what ``getattr(node, "name")`` asks for need not be there.
+        match parent, self._parents.get(parent):
+            case cst.Arg(), cst.Call(func=cst.Name("getattr"), args=[first, second]) if first is parent:
+                attributes += filter(None, [text_of(second.value)])
         stored = self._contexts.get(nodes[-1]) in _STORED
         self.chains.append(Chain(tuple(nodes), tuple(attributes), scope, stored, anchor or node))
-
-    def _got_attribute(self, node: Any) -> list[str]:
-        """Return the name in ``getattr(node, "name")``; with a default it need not be there."""
-        argument = self._parents[node]
-        call = self._parents[argument] if isinstance(argument, cst.Arg) else None
-        if not isinstance(call, cst.Call) or last_name(call.func) != "getattr" or len(call.args) != 2:
-            return []
-        name = text_of(call.args[1].value)
-        return [name] if name and call.args[0] is argument else []
 
     # Where things stand
 
@@ -188,6 +183,10 @@ class Source:
         codes = [code for code in (found[1] or "").split(",") if code.strip()] if found else []
         return found is not None and (not codes or any(map(_OWN_CODE.match, codes)))
 
+    def parent_of(self, node: Any) -> Any:
+        """Return what ``node`` stands in."""
+        return self._parents[node]
+
     def ancestors(self, node: Any) -> Iterator[tuple[Any, Any]]:
         """Yield each ancestor with the child through which it is reached."""
         while (parent := self._parents.get(node)) is not None:
@@ -199,11 +198,6 @@ class Source:
         while self._scopes.get(node) is None:
             node = self._parents[node]
         return self._scopes[node]
-
-    def is_alone(self, statement: Any) -> bool:
-        """Tell whether nothing else stands on the statement's line, so that a line may follow it."""
-        line = self._parents[statement]
-        return isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1
 
     def branches(self, statement: Any) -> dict[Any, str]:
         """Return the compound statements around a statement in its module, function or class, with the arm.
@@ -265,20 +259,19 @@ class Source:
         """Return what ``name`` may stand for in ``scope``; empty where it is bound nowhere."""
         found: set[str | None] = set()
         for binding in self.bindings(scope, name):
-            if binding not in seen:
-                found |= self._origins_of(binding, seen | {binding})
+            if binding in seen:
+                continue
+            if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
+                found |= {alias.origin for alias in self.aliases_of(binding)}
+                continue
+            value = self.values.get(binding.node)
+            root, dot, rest = dotted(value).partition(".")
+            if root in ("", NOTHING):
+                found.add(root or None)
+                continue
+            below = self.origins(self.scope_of(value), root, seen | {binding}) or {None}
+            found |= {each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below}
         return frozenset(found)
-
-    def _origins_of(self, binding: Any, seen: frozenset[Any]) -> frozenset[str | None]:
-        if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
-            return frozenset(alias.origin for alias in self.aliases_of(binding))
-        value = self.values.get(binding.node)
-        root, dot, rest = dotted(value).partition(".")
-        if root in ("", NOTHING):
-            return frozenset({root or None})
-        below = self.origins(self.scope_of(value), root, seen)
-        known = (each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below)
-        return frozenset(known) or frozenset({None})
 
 
 def parse(text: str) -> cst.Module:
@@ -337,9 +330,3 @@ def text_of(node: Any) -> str | None:
     except (SyntaxError, ValueError):
         return None
     return value if isinstance(value, str) else None
-
-
-def _first(node: Any) -> Any:
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return node

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoxla.facts import Finding, Plan, Situation, Step
+from autoxla.facts import Plan, Situation, Step
 from autoxla.policies import decide
 from autoxla.situation.environment import is_watched
 
@@ -41,49 +41,35 @@ class Paths:
     possible: tuple[Path, ...]
     impossible: Mapping[str, str]
 
+    def choose(self, names: Sequence[str]) -> Paths:
+        """Return those with these names."""
+        impossible = {name: reason for name, reason in self.impossible.items() if name in names}
+        return Paths(tuple(path for path in self.possible if path.name in names), impossible)
+
 
 def find_paths(situation: Situation, environ: Mapping[str, str], machine: str, cores: int) -> Paths:
     """Return the paths besides the default. ``machine`` is the processor's kind as ``uname -m`` has it."""
-    possible: list[Path] = []
-    impossible: dict[str, str] = {}
-    usual = decide(situation)
-    for path in _list_paths(situation, machine, cores):
-        obstacle = _find_choice(path, situation, environ) or _find_obstacle(path, situation, usual)
-        if obstacle is None:
-            possible.append(path)
-        else:
-            impossible[path.name] = obstacle
-    return Paths(tuple(possible), impossible)
-
-
-def _list_paths(situation: Situation, machine: str, cores: int) -> Iterator[Path]:
-    for step in _STEPS:
-        yield Path(step, step, {_STEP: step})
+    paths = [Path(step, step, {_STEP: step}) for step in _STEPS]
     usage = situation.usage
     if usage.tf_keras_api and usage.keras is None and "tf-keras" in situation.versions:
-        yield Path("tf-keras", None, {_KERAS: "2"}, {_SWITCH: "1"})
+        paths.append(Path("tf-keras", None, {_KERAS: "2"}, {_SWITCH: "1"}))
+    by_variables: dict[str, dict[str, str]] = {}
     if any(plugin.kind == "itex" for plugin in situation.plugins):
-        yield from _list_itex_paths()
-    if situation.hardware.accelerator != "present":
-        yield from _list_cpu_paths(machine, cores)
-
-
-def _list_itex_paths() -> Iterator[Path]:
-    without_xla = {"ITEX_DISABLE_XLA": "1"}
-    yield _by_variables("itex-no-xla", without_xla)
-    yield _by_variables("itex-stream", {**without_xla, "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"})
-
-
-def _list_cpu_paths(machine: str, cores: int) -> Iterator[Path]:
-    if machine in _X86:
-        yield _by_variables("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"})
-    if cores > 2:
+        stream = {"ITEX_DISABLE_XLA": "1", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
+        by_variables |= {"itex-no-xla": {"ITEX_DISABLE_XLA": "1"}, "itex-stream": stream}
+    if situation.hardware.accelerator != "present" and machine in _X86:
+        by_variables["onednn-off"] = {"TF_ENABLE_ONEDNN_OPTS": "0"}
+    if situation.hardware.accelerator != "present" and cores > 2:
         half = str(cores // 2)
-        yield _by_variables(f"threads-{half}", {"TF_NUM_INTRAOP_THREADS": half, "OMP_NUM_THREADS": half})
-
-
-def _by_variables(name: str, variables: Mapping[str, str]) -> Path:
-    return Path(name, None, variables, variables)
+        by_variables[f"threads-{half}"] = {"TF_NUM_INTRAOP_THREADS": half, "OMP_NUM_THREADS": half}
+    paths += [Path(name, None, variables, variables) for name, variables in by_variables.items()]
+    usual = decide(situation)
+    obstacles = [
+        (path, _find_choice(path, situation, environ) or _find_obstacle(path, situation, usual))
+        for path in paths
+    ]
+    possible = tuple(path for path, obstacle in obstacles if obstacle is None)
+    return Paths(possible, {path.name: obstacle for path, obstacle in obstacles if obstacle is not None})
 
 
 def _find_choice(path: Path, situation: Situation, environ: Mapping[str, str]) -> str | None:
@@ -104,34 +90,18 @@ def _find_choice(path: Path, situation: Situation, environ: Mapping[str, str]) -
 
 def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
     """Return why the rules do not let the program run on ``path``."""
-    plan = decide(_on(path, situation))
-    known = {finding.code for finding in _errors(usual)}
-    new = [finding.code for finding in _errors(plan) if finding.code not in known]
-    if new:
-        return f"not possible: {', '.join(dict.fromkeys(new))}"
+    keras = "2" if _KERAS in path.variables else situation.settings.keras
+    settings = replace(situation.settings, step=path.step or situation.settings.step, keras=keras)
+    watched = {name: value for name, value in path.variables.items() if is_watched(name)}
+    environment = {**situation.environment, **watched}
+    plan = decide(replace(situation, settings=settings, environment=environment))
+    known = {finding.code for finding in usual.findings if finding.level == "error"}
+    codes = [f.code for f in plan.findings if f.level == "error" and f.code not in known]
+    if codes:
+        return f"not possible: {', '.join(dict.fromkeys(codes))}"
     if path.step is not None and plan.path.step != path.step:
         codes = [finding.code for finding in plan.findings if finding.level == "warning"]
         return f"not possible: {', '.join(dict.fromkeys(codes)) or 'the plan keeps another step'}"
     if _KERAS in path.variables and plan.path.keras != 2:
         return "not possible: tf.keras stays Keras 3"
     return None
-
-
-def _errors(plan: Plan) -> list[Finding]:
-    return [finding for finding in plan.findings if finding.level == "error"]
-
-
-def _on(path: Path, situation: Situation) -> Situation:
-    settings = replace(situation.settings, step=path.step or situation.settings.step)
-    if _KERAS in path.variables:
-        settings = replace(settings, keras="2")
-    watched = {name: value for name, value in path.variables.items() if is_watched(name)}
-    return replace(situation, settings=settings, environment={**situation.environment, **watched})
-
-
-def child_environment(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a child process on ``path``."""
-    # A report, or who speaks for the processes of a tree, is the user's own run's.
-    left_out = ("AUTOXLA_REPORT", "AUTOXLA_ROOT")
-    kept = {name: value for name, value in environ.items() if name not in left_out}
-    return {**kept, "AUTOXLA": "auto", **path.variables}

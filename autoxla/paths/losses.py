@@ -10,12 +10,12 @@ and a loss must lie within the range of the default's runs, widened three times 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, isnan
 
 Losses = Sequence[float | None]
 
 #: What rounding alone may do to one step, as a share of the loss, by the type that it computes in.
-ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}
+_ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}
 _FLOAT32 = 1e-5
 #: By how much another path may exceed what moved weights do, and a drawn loss the known range.
 _GROWTH, _SPREAD = 10.0, 3.0
@@ -25,7 +25,8 @@ def repeats(first: Losses, moved: Losses, dtype: str) -> bool:
     """Return whether two runs of the default began with the same loss, to rounding."""
     if not first or not moved or first[0] is None or moved[0] is None:
         return False
-    return abs(first[0] - moved[0]) <= rounding(dtype) * abs(first[0]) or _are_same(first[0], moved[0])
+    share = _ROUNDING.get(dtype, _FLOAT32)
+    return abs(first[0] - moved[0]) <= share * abs(first[0]) or _are_same(first[0], moved[0])
 
 
 def find_difference(references: Sequence[Losses], losses: Losses, dtype: str) -> str | None:
@@ -35,39 +36,30 @@ def find_difference(references: Sequence[Losses], losses: Losses, dtype: str) ->
     """
     if len(references) < 2:
         return None
-    if repeats(references[0], references[1], dtype):
-        return _leave_run(references[0], references[1], losses, rounding(dtype))
-    return _leave_range(references, losses)
-
-
-def rounding(dtype: str) -> float:
-    """Return the share of a loss that one step's rounding may change."""
-    return ROUNDING.get(dtype, _FLOAT32)
-
-
-def _leave_run(first: Losses, moved: Losses, losses: Losses, share: float) -> str | None:
+    if not repeats(references[0], references[1], dtype):
+        return _leave_range(references, losses)
     grown = largest = 0.0
-    for step, (here, other, loss) in enumerate(zip(first, moved, losses, strict=False), 1):
-        if here is None or other is None or loss is None or _are_same(here, loss):
+    for step, (here, moved, loss) in enumerate(zip(references[0], references[1], losses, strict=False), 1):
+        if here is None or moved is None or loss is None or _are_same(here, loss):
             continue
         if not isfinite(here):
             return None  # the default itself diverged
         if not isfinite(loss):
             return f"its loss is {loss} at step {step}, the default's {here:.6g}"
-        grown = max(grown, abs(here - other)) if isfinite(other) else grown
+        grown = max(grown, abs(here - moved)) if isfinite(moved) else grown
         largest = max(largest, abs(here))
-        allowed = _GROWTH * grown + share * largest
+        allowed = _GROWTH * grown + _ROUNDING.get(dtype, _FLOAT32) * largest
         if abs(loss - here) > allowed:
-            return (
-                f"its loss is {loss:.6g} at step {step}, the default's {here:.6g}; "
-                f"rounding explains {allowed:.1g}"
-            )
+            there = f"its loss is {loss:.6g} at step {step}, the default's {here:.6g}"
+            return f"{there}; rounding explains {allowed:.1g}"
     return None
 
 
 def _leave_range(references: Sequence[Losses], losses: Losses) -> str | None:
-    known = [[loss for loss in step if loss is not None and isfinite(loss)] for step in _by_step(references)]
-    ranges = [(min(step), max(step)) if step else None for step in known]
+    ranges = []
+    for drawn in zip(*references, strict=False):
+        known = [loss for loss in drawn if loss is not None and isfinite(loss)]
+        ranges.append((min(known), max(known)) if known else None)
     room = _SPREAD * max((found[1] - found[0] for found in ranges if found), default=0.0)
     for step, (found, loss) in enumerate(zip(ranges, losses, strict=False), 1):
         if found is None or loss is None:
@@ -78,9 +70,5 @@ def _leave_range(references: Sequence[Losses], losses: Losses) -> str | None:
     return None
 
 
-def _by_step(references: Sequence[Losses]) -> list[tuple[float | None, ...]]:
-    return list(zip(*references, strict=False))
-
-
 def _are_same(one: float, other: float) -> bool:
-    return one == other or (one != one and other != other)
+    return one == other or (isnan(one) and isnan(other))

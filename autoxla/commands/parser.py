@@ -1,0 +1,429 @@
+"""The command line: one tree of parsers with all options and help texts, and the program behind them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any, NoReturn
+
+from autoxla.commands import BadArgumentsError
+from autoxla.lookahead.program import read_command, search_path
+
+PROG = "python -m autoxla"
+#: Commands that take a program as python does. `check` takes it in the place of paths; behind that of `tune`
+#: stands no option of the command's own.
+_WITH_PROGRAM = ("check", "doctor", "env", "explain", "tune")
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` that raises `BadArgumentsError`; its texts are folded already."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **given)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `BadArgumentsError`."""
+        raise BadArgumentsError(f"{message}; {self.format_usage().strip()}")
+
+
+def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
+    """Return the options of the command ``name``; ``words`` of them are the program and its arguments.
+
+    Raises `BadArgumentsError`, also where there is no such program.
+    """
+    own, words = split(name, argv) if name in _WITH_PROGRAM else (argv, [])
+    parser = make_tree()[1][name]
+    options = parser.parse_args(own)
+    options.words = words
+    if words:
+        kind, target, _ = read_command(["python", *words])
+        if target is None:
+            parser.error(f"{words[0]}: this is no program whose source can be read")
+        if kind == "file" and not Path(target).exists():
+            parser.error(f"{target}: there is no such file")
+        if kind == "m" and not _is_module(target):
+            parser.error(f"-m {target}: there is no such module")
+    if name == "tune" and not words:
+        parser.error("name the program to tune")
+    if name == "check":
+        if bool(options.paths) == bool(words):
+            parser.error("name paths, or one program")
+        if missing := [path for path in options.paths if not path.exists()]:
+            parser.error(f"{missing[0]}: there is no such file or folder")
+    return options
+
+
+def split(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split ``argv`` of a command that takes a program into its own words, and the program's.
+
+    The program is what python takes: a script, a folder or a zip file, ``-m MODULE``, ``-c CODE``; or a
+    notebook. The command's own options stand in front of it, or directly behind a script; what follows is the
+    program's, and so is all that follows ``--``.
+    """
+    parser = make_tree()[1][name]
+    own, rest = _take_options(parser, list(argv))
+    if rest[:1] == ["--"]:
+        return own, rest[1:]
+    if not rest or rest[0].startswith(("-m", "-c")):
+        return own, rest
+    if rest[0].startswith("-"):  # argparse says that it does not know this one
+        return list(argv), []
+    if name == "tune":
+        return own, rest
+    behind, arguments = _take_options(parser, rest[1:])
+    # Of `check`, only an option that is none of its own makes a file the program and not the first path.
+    is_path = not (Path(rest[0]).is_file() and arguments and arguments[0].startswith("-"))
+    if name == "check" and is_path:
+        return list(argv), []
+    return [*own, *behind], [rest[0], *arguments]
+
+
+def _take_options(parser: argparse.ArgumentParser, words: list[str]) -> tuple[list[str], list[str]]:
+    """Split the options of ``parser`` with their values off the front of ``words``."""
+    taken = 0
+    while taken < len(words):
+        name, equals, _ = words[taken].partition("=")
+        action = parser._option_string_actions.get(name)
+        if action is None:
+            break
+        # Those of the commands take no value (nargs 0) or one.
+        taken += 1 if equals or action.nargs == 0 else 2
+    return words[:taken], words[taken:]
+
+
+def _is_module(name: str) -> bool:
+    top = name.partition(".")[0]
+    if PathFinder.find_spec(top, search_path(None)) is not None:
+        return True
+    try:
+        return importlib.util.find_spec(top) is not None
+    except ValueError:  # it is loaded, by itself or as the main module
+        return True
+
+
+@cache
+def make_tree() -> tuple[Parser, Mapping[str, Parser]]:
+    """Return the parser of the whole command line, and those of the commands by name.
+
+    The launcher reads its own words: the first one serves for its help alone.
+    """
+    root = Parser(
+        prog=PROG,
+        usage="""python [OPTIONS] -m autoxla [--quiet] PROGRAM [ARGUMENTS]
+       python -m autoxla [--quiet] COMMAND [ARGUMENTS]
+       autoxla ... for python -m autoxla ..., where autoxla is installed""",
+        description="""\
+Runs PROGRAM as `python [OPTIONS] PROGRAM` does, and configures TensorFlow and
+Keras at their first import. PROGRAM is what python takes: script.py, -m MODULE,
+-c CODE, a directory, a zip file, - for standard input; options of python may
+stand in front of it.""",
+        epilog="""\
+environment:
+  AUTOXLA=off          do nothing
+  AUTOXLA=observe      only report
+  AUTOXLA=fix          cure hazards
+  AUTOXLA=auto         also choose the fastest path; the default
+  AUTOXLA_QUIET=1      what --quiet is for a program
+  AUTOXLA_REPORT=FILE  write what was done to FILE: a page if it ends in .html,
+                       else JSON
+  AUTOXLA_DEBUG=1      show the traceback of a fault in autoxla
+
+example: python -m autoxla train.py --epochs 5""",
+    )
+    root.add_argument("--version", action="store_true", help="show the version of autoxla")
+    quiet = "tell only errors that are left, in child processes, too; of a command only errors and results"
+    root.add_argument("--quiet", action="store_true", help=quiet)
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", prog=PROG)
+
+    check = commands.add_parser(
+        "check",
+        help="find hazards in programs without running them",
+        usage="%(prog)s [OPTIONS] PATH... | [--] PROGRAM [ARGUMENTS]",
+        description="""\
+Reads files, folders and notebooks, and tells what would go wrong with them in
+this environment. Each file counts as a program of its own. -m MODULE, -c CODE
+and -- PROGRAM ARGUMENTS look at one program as python would run it, with the
+modules of its own that it imports; so does an option behind a single file that
+is none of the command's, as in check train.py --epochs 5. Prints
+path:line:col CODE level message. The comment # autoxla: ignore[AX101] at the
+end of a line silences what is found there; select and ignore in [tool.autoxla]
+choose codes.
+
+Exit status: 0 where there is no finding of level error, 1 where there is, 2 on
+bad usage and on flag variables that cannot be parsed.""",
+        epilog="example: python -m autoxla check --ignore AX1 src train.py",
+    )
+    check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="file, folder or notebook")
+    formats = ("text", "json", "github")
+    check.add_argument("--format", choices=formats, default="text", help="how findings are written; text")
+    check.add_argument("--select", type=_codes, default=(), metavar="CODES", help="only these, as AX101,AX2")
+    check.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="all but these")
+    _add_quiet(check, "print only findings of level error")
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="find what is wrong with this environment, and the remedy",
+        usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
+        description="""\
+Looks at what is installed, at the variables, the plug-ins and the folder of the
+program, for PROGRAM (what python takes: a script, -m MODULE, -c CODE) or for
+any program of this environment. Imports no backend, so that it works where
+import tensorflow does not. Each line has a state: ok, note, warning or error;
+what is ok is only counted.
+
+Exit status: 0; 1 where a program would not start or would soon end (a line of
+state error); 2 on bad arguments.""",
+        epilog="example: python -m autoxla doctor --import-check train.py",
+    )
+    doctor.add_argument("--json", action="store_true", help="print all of it as JSON")
+    detail = doctor.add_mutually_exclusive_group()
+    detail.add_argument("--verbose", action="store_true", help="show what is ok, too")
+    _add_quiet(detail, "print errors only, in JSON, too")
+    import_check = "also import tensorflow, or what PROGRAM imports of the backends, in another process"
+    doctor.add_argument("--import-check", action="store_true", help=import_check)
+    timeout = "seconds for that import; 60"
+    doctor.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help=timeout)
+
+    env = commands.add_parser(
+        "env",
+        help="print the settings for a scheduler: sh, dotenv, json, docker",
+        usage="%(prog)s [-q] [--format FORMAT] [PROGRAM [ARGUMENTS]]",
+        description="""\
+Prints the variables that the plan for PROGRAM sets in this environment, and
+runs nothing. PROGRAM is what python takes (a script, a folder, a zip file,
+-m MODULE, -c CODE), or a notebook.
+
+sh      export NAME=VALUE and unset NAME, quoted for any POSIX shell:
+        eval "$(python -m autoxla env train.py)"
+dotenv  NAME="VALUE", as docker compose and python-dotenv read it
+json    one object, name to value; null stands for unset
+docker  NAME=VALUE, raw, for docker run --env-file, which takes quotes for part
+        of the value
+
+AUTOXLA_APPLIED is printed with the settings. They are autoxla's choice, not the
+user's: a program that runs with autoxla under them is planned anew where it
+runs, and the next env in the same shell takes back what was only for the last
+program. To a program without autoxla it means nothing. Leave it out, and the
+values stand as chosen by the user. The folder of xla_cache is each process' own
+and is not printed.
+
+A dotenv or docker file cannot take a variable away; such a one is named in a
+comment. A value that a format cannot carry is an error. Warnings and errors of
+the plan go to stderr as one line. Exit status: 0, or 2 where an argument, a
+setting, a flag variable or a value is bad.""",
+        epilog="example: python -m autoxla env --format docker train.py",
+    )
+    written = ("sh", "dotenv", "json", "docker")
+    env.add_argument("--format", choices=written, default="sh", help="how the settings are written; sh")
+    _add_quiet(env, "leave out the line on stderr, unless it is an error")
+
+    explain = commands.add_parser(
+        "explain",
+        help="show what would be configured, and why; runs nothing",
+        usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
+        description="""\
+Shows the plan for the environment in which it is called, and for PROGRAM if one
+is given: what python takes (a script, a folder, a zip file, -m MODULE,
+-c CODE), or a notebook. It tells what the program is, what would be set and
+why, what is left alone, what earlier runs measured, and what other modes would
+do. Runs nothing, imports no backend.
+
+Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
+        epilog="example: python -m autoxla explain --html plan.html train.py",
+    )
+    explain.add_argument("--json", action="store_true", help="print the plan as JSON")
+    explain.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
+    _add_quiet(explain, "print only errors that nothing cures; with --json or --html nothing beside these")
+
+    migrate = commands.add_parser(
+        "migrate",
+        help="edit programs from one generation of Keras to the other",
+        usage="%(prog)s --to legacy|keras3 [--write] PATH...",
+        description="""\
+--to legacy makes import keras, from tensorflow import keras, tf.keras.X ... use
+tf_keras, --to keras3 makes all of them, and tf_keras, use Keras 3. Shows the
+changes as a diff; --write makes them. A file with anything in it that cannot be
+moved safely is left as it is, and each reason is told as path:line:column code
+level message; a line with # autoxla: ignore is left out. Runs and imports
+nothing of what it reads.
+
+Exit status: 0 nothing (left) to do, 1 there are changes to make or something
+was refused, 2 a file could not be read or written, or the arguments are not
+understood.""",
+        epilog="example: python -m autoxla migrate --to keras3 src train.py",
+    )
+    migrate.add_argument("--to", choices=("legacy", "keras3"), required=True, help="the generation")
+    migrate.add_argument("--write", action="store_true", help="make the changes instead of showing them")
+    migrate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, notebooks, folders")
+    _add_quiet(migrate, "leave out the count at the end, unless there was an error")
+
+    actions = _add_actions(
+        commands,
+        "records",
+        help="list, show or clear what earlier runs taught",
+        usage=f"{PROG} records list|show KEY|clear [KEY...|--all] [--json|-q]",
+        description="""\
+list   all records: decisions (which execution path won), programs, learned
+       (what a run showed of its program), those used last first
+show   one record in full; the beginning of a key suffices where it is one
+       record's alone
+clear  removes the records that are named, else all of them; with --all also
+       what XLA compiled, what was read of programs' sources, and the note of
+       which worker of a pool spoke
+
+Only files that autoxla wrote for this user are read or removed. A table is
+drawn on a terminal if rich is installed; NO_COLOR is respected. What was there
+and cannot be trusted is said on stderr. --quiet leaves that out, and what is
+said beside a list or a record; --json prints JSON.
+
+Exit status: 0; 1 where something cannot be removed; 2 on bad usage or an
+unknown key.""",
+        epilog="example: python -m autoxla records clear 3f9a",
+    )
+    actions("list", "--json")
+    actions("show", "--json").add_argument("key", metavar="KEY")
+    clear = actions("clear", "--json", "--all")
+    clear.add_argument("keys", nargs="*", metavar="KEY")
+
+    rule = commands.add_parser(
+        "rule",
+        help="show what a code means, why it matters and what to do",
+        usage="%(prog)s [--json] [CODE]",
+        description="""\
+Without CODE all codes are listed; AX2 lists those that begin so. A page is
+formatted on a terminal if rich is installed, and is Markdown elsewhere. Exit
+status: 0, or 2 where there is no such code.""",
+        epilog="example: python -m autoxla rule AX103",
+    )
+    rule.add_argument("code", nargs="?", metavar="CODE", help="a code, or how codes begin")
+    rule.add_argument("--json", action="store_true", help="print JSON")
+    # A page is what was asked for: there is nothing beside it to be quiet about.
+    _add_quiet(rule, "changes nothing here")
+
+    actions = _add_actions(
+        commands,
+        "site",
+        help="enable, disable autoxla in each process of this environment",
+        usage=f"{PROG} site enable|disable|status [--prefix|--user|--json|-q]",
+        description="""\
+enable   puts a file autoxla.enabled beside the autoxla.pth that the
+         installation brought
+disable  takes that file away
+status   shows whether interpreters of this environment start with autoxla, and
+         why; --json as JSON
+
+--prefix, the default, is the environment's site-packages; --user is the user's
+own, which each interpreter of this release reads that is in no virtual
+environment. An interpreter reads these files at its start: those that run
+already stay as they are. AUTOXLA=off switches autoxla off wherever it was
+enabled. Only files that this command wrote are taken away. -q, --quiet: enable
+and disable say nothing where they succeed, status says in one line whether
+autoxla is active.
+
+Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.""",
+        epilog="example: python -m autoxla site enable --prefix",
+    )
+    for name in ("enable", "disable"):
+        places = actions(name).add_mutually_exclusive_group()
+        places.add_argument("--prefix", dest="user", action="store_false", default=False)
+        places.add_argument("--user", dest="user", action="store_true")
+    actions("status", "--json")
+
+    tune = commands.add_parser(
+        "tune",
+        help="run PROGRAM on each execution path and keep the fastest",
+        usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
+        description="""\
+Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in child
+processes, once on each execution path that its usage, your settings and the
+rules leave open, in rounds with more and more steps, until one path is clear of
+the noise or the budget is used up. Prints what was measured, and keeps the
+fastest path: the next run of the same program with the same arguments takes it
+by itself, in mode auto. Give the very arguments of the real run.
+
+Each child ends after the training steps that are timed, at once: nothing behind
+them runs. But all that the program does before and during these steps
+does happen, once in each child: files that it or its callbacks write, data that
+it downloads, runs that it registers with a tracker. A program that trains for
+fewer steps runs to its end.
+
+A path whose losses leave the default's by more than rounding explains is
+rejected. Exit status: 0; 1 where the program fails on its default path; 2 on
+bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",
+        epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
+    )
+    tune.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
+    tune.add_argument("--steps", type=_steps, default=20, metavar="N", help="in the first round; 20")
+    tune.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
+    tune.add_argument("--json", action="store_true", help="print JSON")
+    _add_quiet(tune, "no progress and no table; why the program failed, and what it wrote")
+
+    commands.add_parser("run", help="run PROGRAM even if its name is that of a command")
+    return root, commands.choices
+
+
+def _add_quiet(parser: Any, text: str, default: object = False) -> None:
+    parser.add_argument("-q", "--quiet", action="store_true", default=default, help=text)
+
+
+def _add_actions(commands: Any, name: str, *, usage: str, **given: str) -> Any:
+    """Add a command with a second word; return what adds such a word, with the options that it takes."""
+    command = commands.add_parser(name, usage=usage, **given)
+    _add_quiet(command, "print what was asked for, and nothing beside it but errors")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION", help=argparse.SUPPRESS)
+
+    def add(action: str, *options: str) -> Parser:
+        parser: Parser = actions.add_parser(action, usage=usage)
+        for option in options:
+            parser.add_argument(option, action="store_true")
+        # A second word that says nothing must not undo what the first one said.
+        _add_quiet(parser, "", default=argparse.SUPPRESS)
+        return parser
+
+    return add
+
+
+# Values of options
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    codes = tuple(code.strip().upper() for code in text.split(","))
+    if all(code.startswith("AX") for code in codes):
+        return codes
+    raise argparse.ArgumentTypeError(f"{text!r}: codes begin with AX")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if 0 < seconds < float("inf"):
+        return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+
+
+def _steps(text: str) -> int:
+    if text.isdecimal() and 3 <= int(text) <= 100_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r}: use a number from 3 to 100000")
+
+
+def parse_budget(text: str) -> float:
+    """Return the seconds that ``text`` names: ``90s``, ``10m``, ``1h``, ``1h30m``, ``90`` (seconds).
+
+    Raises `argparse.ArgumentTypeError` on anything else, and on none at all.
+    """
+    if re.fullmatch(rf"(?:{_NUMBER}[smh])+|{_NUMBER}", text):
+        parts = re.findall(rf"({_NUMBER})([smh]?)", text)
+        seconds = sum(float(number) * _UNITS.get(unit, 1.0) for number, unit in parts)
+        if seconds > 0:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is no time: write 90s, 10m or 1h")
