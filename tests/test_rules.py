@@ -626,6 +626,32 @@ def test_tensorflow_2_15_serves_a_keras_3_that_is_installed_over_it() -> None:
     assert values(decide(make(versions=releases, reading=read(KERAS_2_USE)))) == {"TF_USE_LEGACY_KERAS": "1"}
 
 
+@pytest.mark.parametrize("release", [(2, 15, 0), (2, 20, 1), (2, 22, 0)])
+def test_tf_keras_of_another_release_is_not_switched_to(release: tuple[int, ...]) -> None:
+    situation = make(reading=read(KERAS_2_USE), versions={**VERSIONS, "tf-keras": release})
+    plan = decide(situation)
+    assert values(plan) == {}
+    (finding,) = (f for f in plan.findings if f.code == "AX115")
+    assert finding.remedy == "pip install 'tf-keras==2.21.*'"
+    assert f"tf_keras 2.{release[1]} is not the one for TensorFlow 2.21" in finding.message
+    late = read(says("variable", "TF_USE_LEGACY_KERAS", "1"))
+    assert values(decide(replace(situation, reading=late))) == {}
+
+
+def test_a_patch_release_of_tf_keras_makes_no_difference() -> None:
+    releases = {**VERSIONS, "tf-keras": (2, 21, 3)}
+    plan = decide(make(reading=read(KERAS_2_USE), versions=releases))
+    assert values(plan) == {"TF_USE_LEGACY_KERAS": "1"}
+
+
+def test_no_alias_is_made_of_tf_keras_of_another_release() -> None:
+    """Not from the program's source, even where the user turned the switch on."""
+    known = {"reading": read(KERAS_2_USE, KERAS_MEETS), "environment": {"TF_USE_LEGACY_KERAS": "1"}}
+    assert decide(make(**known)).alias == {"keras": "tf_keras"}
+    other = make(**known, versions={**VERSIONS, "tf-keras": (2, 15, 0)})
+    assert not decide(other).alias
+
+
 def test_import_order_with_the_wheel_only_under_ops_override() -> None:
     situation = make(plugins=WHEEL, versions=OLD, importing="keras", usage=keras(2))
     override = replace(situation, environment={"ITEX_OPS_OVERRIDE": "1"})

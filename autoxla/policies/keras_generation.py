@@ -34,6 +34,24 @@ def _can_switch(draft: Draft) -> bool:
     return draft.has("tf-keras") and draft.switchable
 
 
+def _fits(draft: Draft) -> bool:
+    """Return whether tf_keras is installed, and in the release for this TensorFlow.
+
+    It uses modules inside TensorFlow. Of another minor release it fails in its import, or later.
+    """
+    versions = draft.situation.versions
+    return draft.has("tf-keras") and versions["tf-keras"][:2] == versions.get("tensorflow", ())[:2]
+
+
+def _install_fitting(draft: Draft) -> str:
+    """Return how to install the tf_keras for this TensorFlow. It is never TensorFlow that has to change."""
+    return f"pip install 'tf-keras=={_release(draft, 'tensorflow')}.*'"
+
+
+def _release(draft: Draft, name: str) -> str:
+    return ".".join(map(str, draft.situation.versions[name][:2]))
+
+
 def _normalise(draft: Draft) -> bool:
     means_on = intended(draft.environment[SWITCH]) is True and not _keeps_keras_3(draft)
     return means_on and _can_switch(draft) and draft.set(SWITCH, "1")
@@ -119,7 +137,7 @@ def _late_switch(draft: Draft) -> bool:
 
 
 def _may_hoist_switch(draft: Draft) -> bool:
-    free = _can_switch(draft) and _may_switch(draft) and not _keeps_keras_3(draft)
+    free = draft.switchable and _fits(draft) and _may_switch(draft) and not _keeps_keras_3(draft)
     return free and draft.demand(3) is None and not _uses_keras_before_switch(draft)
 
 
@@ -340,13 +358,20 @@ RULES = (
     Rule(
         code="AX115",
         level="error",
-        title="Keras 2 is needed and not installed",
-        applies=lambda d: _is_demanded(d) and d.demand(3) is None and not d.has("tf-keras"),
-        message=lambda d: f"{d.why(2)}, but tf.keras is Keras 3 and tf_keras is not installed",
-        remedy="pip install tf-keras",
-        why="""The program needs Keras 2. From TensorFlow 2.16 on that is a package of its own, tf_keras.
-        Install the release of tf_keras that has the version of the installed TensorFlow. Until then the
-        switch cannot help.""",
+        title="Keras 2 is needed and not installed in the release for this TensorFlow",
+        applies=lambda d: _is_demanded(d) and d.demand(3) is None and not _fits(d),
+        message=lambda d: (
+            f"{d.why(2)}, but tf.keras is Keras 3 and tf_keras "
+            + (
+                f"{_release(d, 'tf-keras')} is not the one for TensorFlow {_release(d, 'tensorflow')}"
+                if d.has("tf-keras")
+                else "is not installed"
+            )
+        ),
+        remedy=_install_fitting,
+        why="""The program needs Keras 2. From TensorFlow 2.16 on that is a package of its own, tf_keras. Each
+        release of tf_keras works with the TensorFlow of the same major and minor number. Until that one is
+        installed the switch cannot help, and autoxla leaves it off.""",
         example=Example(LEGACY_ADAM, machine="no tf_keras"),
         source=LAZY_LOADER,
         about=lambda d: d.demand_place(2),
@@ -355,7 +380,7 @@ RULES = (
         code="AX112",
         level="warning",
         title="Keras 2 is needed",
-        applies=lambda d: _is_demanded(d) and d.demand(3) is None and d.has("tf-keras"),
+        applies=lambda d: _is_demanded(d) and d.demand(3) is None and _fits(d),
         message=lambda d: f"{d.why(2)}, but tf.keras is Keras 3",
         remedy=TURN_ON,
         why="""From TensorFlow 2.16 on `tf.keras` is Keras 3. A program or a library that was written for
@@ -372,7 +397,7 @@ RULES = (
         code="AX120",
         level="warning",
         title="keras has to be Keras 2, too",
-        applies=lambda d: _needs_alias(d) and not d.itex_main and _can_alias(d),
+        applies=lambda d: _needs_alias(d) and not d.itex_main and _can_alias(d) and _fits(d),
         message="objects of keras come here to those of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. A layer, model or
