@@ -140,6 +140,31 @@ def test_what_cannot_be_read_is_noted(project: Path) -> None:
     assert (outcome.status, codes(outcome)) == (0, ["AX905"])
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.h5", b"\x89HDF\r\n\x1a\n\x00\x00\x00\x00\x00\x08\x08\x00keras_version"),
+        ("model.keras", b"PK\x03\x04\x14\x00\x00\x00\x00\x00config.json"),
+        ("saved_model.pb", b"\x08\x01\x12\x1d\x0a\x05serve"),
+        ("plot.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
+    ],
+)
+def test_a_binary_file_is_no_program(project: Path, name: str, content: bytes) -> None:
+    (project / name).write_bytes(content)
+    outcome = check(project, name)
+    assert (outcome.status, outcome.err) == (0, "")
+    (line,) = outcome.out.splitlines()
+    assert (
+        line
+        == f"{name} AX905 info not read: it is a binary file, no Python source; nothing was checked there"
+    )
+
+
+def test_control_characters_in_a_program_are_its_own_affair(project: Path) -> None:
+    (project / "bell.py").write_bytes(b"import keras.engine\nbell = '\x07'\n")
+    assert codes(check(project, "bell.py")) == ["AX191"]
+
+
 def test_what_programs_have_in_common_is_said_once(project: Path) -> None:
     (project / ".keras").mkdir()
     (project / ".keras/keras.json").write_text('{"backend": "theano"}', encoding="utf-8")

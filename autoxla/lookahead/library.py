@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from autoxla.lookahead.values import Module, Source
 
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
 _SPEED = 1 << 18
+#: Bytes that text has no use for. What cannot be parsed and has one of them was never meant to be source.
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 class ProgramReader:
@@ -254,6 +257,9 @@ class ProgramReader:
             shared = isinstance(data, str) and place is not None
             source = read_source(data, label, main=main, matters=self._matters, place=place, shared=shared)
         except SYNTAX_ERRORS as error:
+            if isinstance(data, bytes) and _CONTROL.search(data):
+                self._note(label, "it is a binary file, no Python source")
+                return ()
             line = error.lineno if isinstance(error, SyntaxError) else None
             self._unread.append((Place(label, line), f"it cannot be parsed: {_reason(error)}"))
             return ()
