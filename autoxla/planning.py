@@ -17,25 +17,20 @@ from typing import Literal, NamedTuple
 
 from autoxla import WATCHED
 from autoxla.facts import Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
-from autoxla.learned import learned_folder, recall
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.entry import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
-from autoxla.places import cache_folder
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
-from autoxla.readers import intended
-from autoxla.records import Store
 from autoxla.settings import read_settings
-from autoxla.situation import gather
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
+from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
-from autoxla.situation.gathering import read_flag_names
+from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
-from autoxla.tuned import programs_folder
-from autoxla.tuned import recall as recall_tuned
+from autoxla.store import Store, cache_dir, open_learned, open_tuned, recall_learned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
@@ -135,7 +130,7 @@ def assemble(
     Raises `autoxla.settings.BadSettingError`.
     """
     settings, usage = declared or read_settings(subject.folder, environ, configured)
-    learned, programs = Store(learned_folder(environ)), Store(programs_folder(environ))
+    learned, tuned = open_learned(environ), open_tuned(environ)
     reading = Reading() if subject.program is None else read_subject(subject, environ, learned)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     situation = with_reading(situation, reading, start, subject.path)
@@ -145,11 +140,11 @@ def assemble(
         situation = replace(situation, settings=replace(settings, trial=False))
     elif settings.mode == "auto" and restart is None and not is_of_many(environ):
         # Workers of one job must not differ by what each machine remembers.
-        situation = recall_tuned(situation, subject.arguments, environ, programs)
+        situation = recall_tuned(situation, subject.arguments, tuned)
     if is_one_process:
-        situation = _with_xla_cache(situation, cache_folder(environ), subject.path, open_cache)
+        situation = _with_xla_cache(situation, cache_dir(environ), subject.path, open_cache)
     plan = decide(situation)
-    return Planned(situation, plan, (*plan.findings, *list_ignored(learned, programs)))
+    return Planned(situation, plan, (*plan.findings, *list_ignored(learned, tuned)))
 
 
 def survey(
@@ -223,8 +218,8 @@ def read_subject(subject: Subject, environ: Mapping[str, str], learned: Store) -
         return Reading()
     if subject.program.kind == "cells":  # another program each time, cell by cell
         return read_program(subject.program)
-    reading = read_program(subject.program, cache=cache_folder(environ) / "lookahead")
-    return recall(reading, subject.arguments, learned)
+    reading = read_program(subject.program, cache=cache_dir(environ) / "lookahead")
+    return recall_learned(reading, subject.arguments, learned)
 
 
 def list_ignored(*stores: Store) -> list[Finding]:
@@ -245,8 +240,7 @@ def _with_xla_cache(
     is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if not is_wanted or situation.cache_refused is not None:
         return situation
-    from autoxla.records.compiled import run_folder
-    from autoxla.situation.compiler import name_compiler
+    from autoxla.compiled import name_compiler, run_folder
 
     folder = run_folder(cache / "xla" / name_compiler(situation, path))
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from autoxla.facts import Place
 from autoxla.lookahead import Program, find_program
 from autoxla.planning import Subject, name_command, shorten, subject_of
-from autoxla.situation.workers import runs_parts
+from autoxla.situation.cluster import runs_parts
 
 if TYPE_CHECKING:
     from autoxla.hooks.notebook import CellLog

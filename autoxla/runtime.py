@@ -21,16 +21,14 @@ from weakref import WeakKeyDictionary
 
 from autoxla.facts import Finding, Place, Plan, Setting, Situation
 from autoxla.hooks import boundary, wrapping
-from autoxla.learned import learn, learned_folder
 from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide
-from autoxla.records import Store
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation.cluster import is_of_many, name_follower
+from autoxla.situation.cluster import is_of_many, name_follower, part_number
 from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
-from autoxla.situation.workers import part_number
+from autoxla.store import learn, open_learned
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -280,7 +278,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject, read_environ(), Store(learned_folder(read_environ())))
+        reading = read_subject(subject, read_environ(), open_learned(read_environ()))
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
@@ -318,7 +316,7 @@ class Runtime:
         # A notebook is another program each time, cell by cell.
         if self.situation is None or self.situation.settings.mode == "observe" or self.situation.restart:
             return
-        store = Store(learned_folder(read_environ()))
+        store = open_learned(read_environ())
         # A cache that cannot be written is lost, and nothing else.
         with suppress(OSError):
             learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, store)

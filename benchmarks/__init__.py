@@ -184,7 +184,7 @@ def write_json(file: Path | None, data: Mapping[str, object], versions: Mapping[
 
 def make_header(versions: Mapping[str, str]) -> dict[str, object]:
     """Return date, versions and machine; ``load`` is the load average before and after."""
-    from autoxla.situation.machine import identity
+    from autoxla.situation.hardware import identity
 
     after = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return {

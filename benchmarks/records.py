@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from autoxla import __version__
-from autoxla.records import Store
+from autoxla.store import Store
 from benchmarks import conclude, interleave, read_arguments, show, summarise
 from benchmarks.judging import estimate, pair_ratios
 
@@ -35,7 +35,7 @@ RESOLUTION = 0.2
 CHILD = """\
 import json, sys, time
 from pathlib import Path
-from autoxla.records import Store
+from autoxla.store import Store
 folder, shared, writes = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 numbers = range(*map(int, sys.argv[4:]))
 store, lost = Store(folder), 0

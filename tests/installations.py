@@ -15,7 +15,7 @@ from pathlib import Path
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.diagnosis.line import Scene
 from autoxla.facts import Settings, Usage
-from autoxla.situation import gather
+from autoxla.situation.gathering import gather
 
 CHECKOUT = Path(__file__).parents[1]
 LAUNCH = CHECKOUT / "autoxla" / "launch"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from autoxla.records import Store
+from autoxla.store import Store
 from installations import CHECKOUT, build_wheel, install_wheel, make_environment
 from programs import clean_environment
 

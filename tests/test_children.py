@@ -227,7 +227,7 @@ def test_real_programs_get_their_own_generation(tmp_path: Path) -> None:
 def test_a_program_is_no_part(tmp_path: Path, environment: dict[str, str]) -> None:
     """What a test of pytest-xdist starts is a program again; so is one that only uses a pool."""
     code = (
-        "import multiprocessing, os, subprocess, sys\nfrom autoxla.situation.workers import part_number\n"
+        "import multiprocessing, os, subprocess, sys\nfrom autoxla.situation.cluster import part_number\n"
         "print(part_number(os.environ))"
     )
     outcome = run(["-c", code], tmp_path, {**environment, "PYTEST_XDIST_WORKER": "gw0"})

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import itex_model as itex
 from autoxla.facts import Finding, Hardware, Mode, Plan, Plugin, Setting, Settings, Situation, Usage
 from autoxla.policies import decide
-from autoxla.readers import intended
+from autoxla.situation.env_parsing import intended
 from itex_model import BACKEND, DISABLE, FLAGS, LEGACY, NPD, OVERRIDE, Machine, Outcome, Program
 
 LEVEL_1, LEVEL_2 = "--tf_xla_auto_jit=1", "--tf_xla_auto_jit=2"

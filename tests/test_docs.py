@@ -33,8 +33,8 @@ from autoxla.facts import Hardware, Plan, Plugin, Situation, Tuned, Usage
 from autoxla.notice import headline
 from autoxla.policies import decide, decision, xla
 from autoxla.policies.rule import Rule
-from autoxla.records import write_record
 from autoxla.settings import read_settings
+from autoxla.store import Store
 from benchmarks.__main__ import BENCHMARKS
 from documents import Block, Command, drop_log, is_as_shown, read_blocks, read_commands, read_mentions
 from installations import build_wheel, install_wheel, make_environment
@@ -154,7 +154,7 @@ class Reader:
         for name in STAND_INS:
             self.write(f"bin/{name}", '#!/bin/sh\nwhile [ "$1" != python ]; do shift; done\nexec "$@"\n')
             (self.folder / "bin" / name).chmod(0o755)
-        write_record(self.folder / "home/.cache/autoxla/decisions", "3f9a" + "0" * 28, {**DECISION, **TIMES})
+        Store(self.folder / "home/.cache/autoxla/decisions").write("3f9a" + "0" * 28, {**DECISION, **TIMES})
 
     def write(self, name: str, text: str) -> None:
         """Write a file, with the folders above it."""

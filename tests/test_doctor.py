@@ -38,8 +38,8 @@ from autoxla.commands.diagnosis.printing import render
 from autoxla.commands.records import KINDS
 from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain
 from autoxla.policies import RULES
-from autoxla.records import write_record
 from autoxla.situation.environment import WATCHED_VARIABLES
+from autoxla.store import Store
 from installations import Site, build_library
 from programs import HOME, Outcome, clean_environment, run, run_code
 
@@ -599,7 +599,7 @@ def test_records_and_activation(site: Site) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_that_are_left_out(site: Site, kind: str) -> None:
     folder = site.root / "cache" / kind
-    write_record(folder, "a" * 16, TUNED)
+    Store(folder).write("a" * 16, TUNED)
     (folder / ("b" * 16 + ".json")).write_text("{")
     first, second, *_ = upkeep.check(site.scene())
     assert f"1 {kind}" in first.message
@@ -608,14 +608,14 @@ def test_records_that_are_left_out(site: Site, kind: str) -> None:
 
 
 def test_a_record_that_tuning_did_not_write(site: Site) -> None:
-    write_record(site.root / "cache/programs", "a" * 16, {**TUNED, "speedup": "much"})
+    Store(site.root / "cache/programs").write("a" * 16, {**TUNED, "speedup": "much"})
     first, second, *_ = upkeep.check(site.scene())
     assert "0 programs" in first.message
     assert second.message.endswith("is left out: it is not what tuning writes")
 
 
 def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
-    write_record(site.root / "cache/learned", "a" * 16, {})
+    Store(site.root / "cache/learned").write("a" * 16, {})
     (site.root / "cache/learned").chmod(0o777)
     lines = [line for line in upkeep.check(site.scene()) if line.code == "AX907"]
     assert [line.remedy for line in lines] == ["make it a folder that you alone can write"]
@@ -624,9 +624,9 @@ def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
 def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
     """It finds both by the program: what an earlier run taught, and what tuning found."""
     code = (
-        "from autoxla.learned import program_key\n"
+        "from autoxla.store import program_key\n"
         "from autoxla.runtime import current\n"
-        "from autoxla.tuned import find_key\n"
+        "from autoxla.store import find_key\n"
         "session = current()\n"
         "session.begin(None, lambda _: None)\n"
         "reading, versions = session.situation.reading, session.situation.versions\n"

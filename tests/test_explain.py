@@ -15,8 +15,8 @@ import pytest
 
 import plugin_double
 from autoxla import commands
-from autoxla.records import Store
-from autoxla.situation.machine import digest, identity
+from autoxla.situation.hardware import digest, identity
+from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 
 KERAS_2_ONLY = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam(0.1)\n"
@@ -168,11 +168,10 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
     code = (
         "import os\n"
-        "from autoxla.learned import program_key\n"
         "from autoxla.planning import assemble, subject_from\n"
-        "from autoxla.tuned import find_key\n"
+        "from autoxla.store import program_key, tuned_key\n"
         "situation = assemble(subject_from(['train.py']), os.environ).situation\n"
-        "print(program_key(situation.reading, []), find_key(situation.reading, [], situation.versions))\n"
+        "print(program_key(situation.reading, []), tuned_key(situation, []))\n"
     )
     keys = run(["-c", code], tmp_path).out.split()
     cache = tmp_path / "cache"

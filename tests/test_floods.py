@@ -18,7 +18,7 @@ from autoxla.hooks import boundary
 from autoxla.policies import decide
 from autoxla.report import as_data
 from autoxla.report.page import render_page
-from autoxla.situation import gather
+from autoxla.situation.gathering import gather
 
 # Benchmarks are not installed. At the end, so that autoxla is the installed one.
 sys.path.append(str(Path(__file__).parents[1]))

@@ -21,9 +21,9 @@ from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.scripts import read_entry
 from autoxla.notice import notify, printable
 from autoxla.planning import read_subject, subject_from
-from autoxla.records import Store
 from autoxla.report import write_whole
 from autoxla.situation.distributions import find_requiring, find_versions
+from autoxla.store import Store
 from programs import HOME, clean_environment, run
 
 LONG_AGO = 1_600_000_000_000_000_000  # ns

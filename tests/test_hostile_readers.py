@@ -22,17 +22,16 @@ from hypothesis import strategies as st
 from autoxla import commands
 from autoxla.commands.diagnosis import plugins
 from autoxla.facts import OUT_OF_TIME, Reading, Settings, Situation
-from autoxla.learned import program_key
 from autoxla.lookahead import Program, files, find_program, library, read_paths, read_program
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.policies import decide
-from autoxla.readers import parse_xla_flags
-from autoxla.records import Store
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.distributions import find_requiring, find_versions
+from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.environment import APPLIED, read_flag_files, restore
 from autoxla.situation.files import UnreadableError, read_bytes
 from autoxla.situation.keras_config import read_keras_config
+from autoxla.store import Store, program_key
 from programs import HOME, clean_environment, run
 
 HUGE = 100 << 20

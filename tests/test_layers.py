@@ -21,12 +21,12 @@ PACKAGE = Path(autoxla.__file__).parent
 #: prefixes the longest counts. `docs/architecture.md` says what each is.
 LAYERS = (
     ("autoxla.hooks.finder", "autoxla.hooks.boundary", "autoxla.hooks"),
-    ("autoxla.facts", "autoxla.readers", "autoxla.hooks.targets", "autoxla.hooks.wrapping"),
+    ("autoxla.facts", "autoxla.situation.env_parsing", "autoxla.hooks.targets", "autoxla.hooks.wrapping"),
     ("autoxla.policies",),
     ("autoxla.hooks.error_matching", "autoxla.hooks.known_errors", "autoxla.hooks.xla_errors"),
-    ("autoxla.places", "autoxla.settings", "autoxla.records"),
-    ("autoxla.situation", "autoxla.lookahead", "autoxla.notice"),
-    ("autoxla.learned", "autoxla.tuned", "autoxla.compiled"),
+    ("autoxla.settings",),
+    ("autoxla.situation", "autoxla.store", "autoxla.lookahead", "autoxla.notice"),
+    ("autoxla.compiled",),
     ("autoxla.planning", "autoxla.report"),
     ("autoxla.hooks.notebook", "autoxla.hooks.alias", "autoxla.running"),
     ("autoxla.runtime",),

@@ -13,30 +13,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.facts import Evidence, Place, Reading, Usage
-from autoxla.learned import learn, recall
 from autoxla.policies.usage import summarise
-from autoxla.records import Store, read_record, write_record
+from autoxla.store import Store, learn, recall_learned
 from programs import run_code
 
 KEY = "0123456789abcdef"
 
 
 def test_a_record_comes_back(tmp_path: Path) -> None:
-    write_record(tmp_path / "new", KEY, {"value": [1, "x"]})
-    record = read_record(tmp_path / "new", KEY)
+    Store(tmp_path / "new").write(KEY, {"value": [1, "x"]})
+    record = Store(tmp_path / "new").read(KEY)
     assert record is not None
     assert record["value"] == [1, "x"]
     assert [file.name for file in (tmp_path / "new").iterdir()] == [f"{KEY}.json"]
 
 
 def test_there_is_no_record_of_an_unknown_key(tmp_path: Path) -> None:
-    assert read_record(tmp_path, KEY) is None
+    assert Store(tmp_path).read(KEY) is None
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "0123456789abcdef\n", "x" * 32])
 def test_a_key_cannot_leave_the_folder(key: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no key"):
-        write_record(tmp_path, key, {})
+        Store(tmp_path).write(key, {})
 
 
 @pytest.mark.parametrize(
@@ -45,29 +44,29 @@ def test_a_key_cannot_leave_the_folder(key: str, tmp_path: Path) -> None:
 )
 def test_a_malformed_record_is_none(content: str, tmp_path: Path) -> None:
     (tmp_path / f"{KEY}.json").write_text(content, encoding="utf-8")
-    assert read_record(tmp_path, KEY) is None
+    assert Store(tmp_path).read(KEY) is None
 
 
 def test_a_folder_in_the_place_of_a_record_is_none(tmp_path: Path) -> None:
     (tmp_path / f"{KEY}.json").mkdir()
-    assert read_record(tmp_path, KEY) is None
+    assert Store(tmp_path).read(KEY) is None
 
 
-def test_the_oldest_leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoxla.records.store._MOST", 3)
+def test_the_oldest_leave(tmp_path: Path) -> None:
+    store = Store(tmp_path, most=3)
     for number in range(5):
-        write_record(tmp_path, f"{number:016x}", {})
+        store.write(f"{number:016x}", {})
         os.utime(tmp_path / f"{number:016x}.json", (number, number))
-    write_record(tmp_path, KEY, {})
+    store.write(KEY, {})
     assert len(list(tmp_path.iterdir())) == 3
-    assert read_record(tmp_path, KEY) is not None
+    assert store.read(KEY) is not None
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_survived(new_folder: Callable[[], Path], content: bytes) -> None:
     folder = new_folder()
     (folder / f"{KEY}.json").write_bytes(content)
-    assert read_record(folder, KEY) is None
+    assert Store(folder).read(KEY) is None
 
 
 def reading(folder: Path, *evidence: Evidence) -> Reading:
@@ -83,7 +82,7 @@ def compiled(*requested: object) -> list[dict[str, object]]:
 
 def learned(folder: Path, known: Reading, imports: list[str], compiles: list[dict[str, Any]]) -> list[Any]:
     learn(known, (), imports, compiles, Store(folder / "cache"))
-    new = recall(known, (), Store(folder / "cache")).evidence[len(known.evidence) :]
+    new = recall_learned(known, (), Store(folder / "cache")).evidence[len(known.evidence) :]
     assert all(e.grade == "learned" for e in new)
     return [(e.kind, e.name, e.value) for e in new]
 
@@ -112,22 +111,22 @@ def test_what_is_learned(
 def test_a_changed_program_forgets(tmp_path: Path) -> None:
     assert learned(tmp_path, reading(tmp_path), ["tf_keras"], []) != []
     (tmp_path / "train.py").write_text("import tensorflow as tf", encoding="utf-8")
-    assert recall(reading(tmp_path), (), Store(tmp_path / "cache")).evidence == ()
+    assert recall_learned(reading(tmp_path), (), Store(tmp_path / "cache")).evidence == ()
 
 
 def test_other_arguments_are_another_program(tmp_path: Path) -> None:
     known = reading(tmp_path)
     learn(known, ("--old",), ["tf_keras"], [], Store(tmp_path / "cache"))
-    assert recall(known, ("--new",), Store(tmp_path / "cache")).evidence == ()
-    assert recall(known, ("--old",), Store(tmp_path / "cache")).evidence != ()
+    assert recall_learned(known, ("--new",), Store(tmp_path / "cache")).evidence == ()
+    assert recall_learned(known, ("--old",), Store(tmp_path / "cache")).evidence != ()
 
 
 def test_what_was_learned_before_stays(tmp_path: Path) -> None:
     known = reading(tmp_path)
     learn(known, (), ["tf_keras", "tf_keras"], [], Store(tmp_path))
-    learn(recall(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
-    learn(recall(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
-    assert [(e.name, e.value) for e in recall(known, (), Store(tmp_path)).evidence] == [
+    learn(recall_learned(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
+    learn(recall_learned(known, (), Store(tmp_path)), (), ["tf_keras"], compiled(True), Store(tmp_path))
+    assert [(e.name, e.value) for e in recall_learned(known, (), Store(tmp_path)).evidence] == [
         ("tf_keras", None),
         ("compile", True),
     ]
@@ -140,7 +139,7 @@ def test_a_forged_record_teaches_nothing_else(tmp_path: Path) -> None:
     record = json.loads(file.read_text(encoding="utf-8"))
     forged = {**record, "imports": ["os; import evil", 3, "tf_keras"], "jit_compile": "yes"}
     file.write_text(json.dumps(forged), encoding="utf-8")
-    assert [e.name for e in recall(known, (), Store(tmp_path / "cache")).evidence] == ["tf_keras"]
+    assert [e.name for e in recall_learned(known, (), Store(tmp_path / "cache")).evidence] == ["tf_keras"]
 
 
 def test_what_was_learned_counts_where_the_source_is_silent() -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.situation.cluster import is_of_many
-from autoxla.situation.workers import counts_many, rank, runs_parts
+from autoxla.situation.cluster import counts_many, is_of_many, rank, runs_parts
 from programs import Outcome, clean_environment, run
 
 #: A worker with a keras that costs nothing; the plan is the same, since nothing of it is run.

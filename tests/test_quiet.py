@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoxla import commands
-from autoxla.records import write_record
+from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 
 NEEDS_2 = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam\n"
@@ -184,7 +184,7 @@ def test_records(project: Path) -> None:
     cache = project / "cache"
     given = {"AUTOXLA_CACHE": str(cache)}
     assert autoxla(project, "records", "-q", "list", **given).out == ""
-    write_record(cache / "learned", "a" * 16, {"program": "train.py"})
+    Store(cache / "learned").write("a" * 16, {"program": "train.py"})
     (cache / "learned" / f"{'b' * 16}.json").write_text("{")
     listed = autoxla(project, "records", "list", "-q", **given)
     assert (len(listed.out.splitlines()), listed.err) == (1, "")

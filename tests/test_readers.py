@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autoxla.readers import (
+from autoxla.situation.env_parsing import (
     KNOWN_TF_XLA_FLAGS,
     XlaFlags,
     guard_disabled,

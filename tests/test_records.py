@@ -18,9 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.places import find_refusal, make_folder
-from autoxla.records import Store, list_records, read_record, remove_record, write_record
-from autoxla.situation.machine import count_cores, digest, identity
+from autoxla.situation.hardware import count_cores, digest, identity
+from autoxla.store import Store, find_refusal, make_folder
 from programs import HOME
 
 KEY = "0123456789abcdef"
@@ -64,7 +63,7 @@ def test_nothing_is_ignored_where_nothing_is(tmp_path: Path) -> None:
 def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
     before = os.umask(0o002)
     try:
-        write_record(tmp_path / "cache" / "learned", KEY, {})
+        Store(tmp_path / "cache" / "learned").write(KEY, {})
     finally:
         os.umask(before)
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("cache", "cache/learned")]
@@ -74,59 +73,58 @@ def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
 
 def test_records_are_listed_last_used_first(folder: Path) -> None:
     for number in range(3):
-        write_record(folder, f"{number:016x}", {"number": number})
+        Store(folder).write(f"{number:016x}", {"number": number})
         os.utime(folder / f"{number:016x}.json", (number, number))
     put(folder, "no record", "f" * 16)
-    assert [(r.data["number"], r.used) for r in list_records(folder)] == [(2, 2), (1, 1), (0, 0)]
+    assert [(r.data["number"], r.used) for r in Store(folder).list()] == [(2, 2), (1, 1), (0, 0)]
 
 
 def test_removing(folder: Path) -> None:
-    write_record(folder, KEY, {})
-    assert [remove_record(folder, KEY), remove_record(folder, KEY)] == [True, False]
+    Store(folder).write(KEY, {})
+    assert [Store(folder).remove(KEY), Store(folder).remove(KEY)] == [True, False]
     assert list(folder.iterdir()) == []
 
 
 def test_a_use_is_noted_once_a_day(folder: Path) -> None:
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     file, hour_ago = folder / f"{KEY}.json", time.time() - 3600
     os.utime(file, (hour_ago, hour_ago))
-    read_record(folder, KEY)
+    Store(folder).read(KEY)
     recent = file.stat().st_mtime
     os.utime(file, (hour_ago, hour_ago - 2 * DAY))
-    read_record(folder, KEY)
+    Store(folder).read(KEY)
     assert abs(recent - hour_ago) < 1
     assert time.time() - file.stat().st_mtime < DAY
 
 
 def test_a_time_in_the_future_does_not_last(folder: Path) -> None:
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     os.utime(folder / f"{KEY}.json", (0, time.time() + 1000 * DAY))
-    read_record(folder, KEY)
+    Store(folder).read(KEY)
     assert (folder / f"{KEY}.json").stat().st_mtime < time.time() + DAY
 
 
-def test_what_was_used_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoxla.records.store._MOST", 3)
+def test_what_was_used_stays(folder: Path) -> None:
+    store = Store(folder, most=3)
     for number in range(3):
-        write_record(folder, f"{number:016x}", {})
+        store.write(f"{number:016x}", {})
         os.utime(folder / f"{number:016x}.json", (number, number))
-    read_record(folder, f"{0:016x}")
-    write_record(folder, KEY, {})
-    assert {r.key for r in list_records(folder)} == {KEY, f"{0:016x}", f"{2:016x}"}
+    store.read(f"{0:016x}")
+    store.write(KEY, {})
+    assert {r.key for r in store.list()} == {KEY, f"{0:016x}", f"{2:016x}"}
 
 
-def test_all_records_together_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoxla.records.store._MOST_BYTES", 2000)
+def test_all_records_together_are_bounded(folder: Path) -> None:
     for number in range(8):
-        write_record(folder, f"{number:016x}", {"text": "x" * 500})
-    assert len(list(list_records(folder))) == 3
+        Store(folder, most_bytes=2000).write(f"{number:016x}", {"text": "x" * 500})
+    assert len(list(Store(folder).list())) == 3
 
 
 def test_a_record_that_could_not_be_read_again_is_not_written(folder: Path) -> None:
     with pytest.raises(OSError, match="too large"):
-        write_record(folder, KEY, {"text": "x" * (1 << 18)})
+        Store(folder).write(KEY, {"text": "x" * (1 << 18)})
     with pytest.raises(ValueError, match="JSON"):
-        write_record(folder, KEY, {"interval": [float("nan")]})
+        Store(folder).write(KEY, {"interval": [float("nan")]})
     assert list(folder.iterdir()) == []
 
 
@@ -135,7 +133,7 @@ def test_unfinished_files_leave_after_a_day(folder: Path) -> None:
     for file in (old, new):
         file.write_bytes(b"{")
     os.utime(old, (0, 0))
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -168,11 +166,11 @@ def test_a_symbolic_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(record(), encoding="utf-8")
     (folder / f"{KEY}.json").symlink_to(tmp_path / "secret")
     assert reasons(folder) == ["it is a symbolic link"]
-    assert not remove_record(folder, KEY)
+    assert not Store(folder).remove(KEY)
 
 
 def test_a_link_in_the_place_of_the_folder_is_not_followed(tmp_path: Path, folder: Path) -> None:
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     (tmp_path / "link").symlink_to(folder)
     assert reasons(tmp_path / "link") == ["it is a symbolic link"]
 
@@ -202,7 +200,7 @@ def owned_by_stranger(path: Path) -> Iterator[None]:
 
 def test_the_file_of_another_user_is_left_out(folder: Path) -> None:
     store = Store(folder)
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     with owned_by_stranger(folder / f"{KEY}.json"):
         assert store.read(KEY) is None
     assert all("another user" in reason for _, reason in store.ignored)
@@ -211,7 +209,7 @@ def test_the_file_of_another_user_is_left_out(folder: Path) -> None:
 
 @pytest.mark.parametrize("level", ["cache", "cache/learned"])
 def test_the_folder_of_another_user_is_refused(level: str, tmp_path: Path, folder: Path) -> None:
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     store = Store(folder)
     with owned_by_stranger(tmp_path / level):
         assert store.read(KEY) is None
@@ -226,7 +224,7 @@ def test_the_folder_of_another_user_is_refused(level: str, tmp_path: Path, folde
 def test_a_folder_that_others_can_write_is_refused(
     level: str, mode: int, is_refused: bool, tmp_path: Path, folder: Path
 ) -> None:
-    write_record(folder, KEY, {})
+    Store(folder).write(KEY, {})
     (tmp_path / level).chmod(mode)
     store = Store(folder)
     assert (store.read(KEY) is None) is is_refused
@@ -267,11 +265,11 @@ def test_any_json_is_a_record_or_left_out(new_folder: Callable[[], Path], data: 
 def test_what_can_be_written_comes_back(new_folder: Callable[[], Path], data: dict[str, Any]) -> None:
     folder = new_folder()
     try:
-        write_record(folder, KEY, data)
+        Store(folder).write(KEY, data)
     except ValueError:  # a NaN or an infinity
         assert "NaN" in json.dumps(data) or "Infinity" in json.dumps(data)
         return
-    assert read_record(folder, KEY) == {**data, "key": KEY, "schema": 1}
+    assert Store(folder).read(KEY) == {**data, "key": KEY, "schema": 1}
 
 
 # --- disks and processes -----------------------------------------------------------------------
@@ -280,22 +278,22 @@ def test_what_can_be_written_comes_back(new_folder: Callable[[], Path], data: di
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
-        write_record(tmp_path / "file" / "learned", KEY, {})
+        Store(tmp_path / "file" / "learned").write(KEY, {})
 
 
 def test_a_full_disk_leaves_the_old_record(folder: Path) -> None:
-    write_record(folder, KEY, {"text": "old"})
+    Store(folder).write(KEY, {"text": "old"})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            write_record(folder, KEY, {"text": "x" * 5000})
+            Store(folder).write(KEY, {"text": "x" * 5000})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert [file.name for file in folder.iterdir()] == [f"{KEY}.json"]
-    assert (read_record(folder, KEY) or {})["text"] == "old"
+    assert (Store(folder).read(KEY) or {})["text"] == "old"
 
 
 #: Writes the record that all write, and one of its own; says what it could not read.
@@ -303,7 +301,7 @@ WORKER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from autoxla.records import Store
+from autoxla.store import Store
 store, number = Store(Path(sys.argv[2])), int(sys.argv[3])
 sys.stdin.read()
 for turn in range(3):
@@ -326,8 +324,8 @@ def test_a_hundred_processes_write_at_once(folder: Path) -> None:
         worker.stdin = None
     assert {worker.communicate(timeout=120)[0] for worker in workers} == {""}
     assert {worker.returncode for worker in workers} == {0}
-    assert {r.key for r in list_records(folder)} == {KEY, *(f"{number:016x}" for number in range(100))}
-    last = read_record(folder, KEY) or {}
+    assert {r.key for r in Store(folder).list()} == {KEY, *(f"{number:016x}" for number in range(100))}
+    last = Store(folder).read(KEY) or {}
     assert last["text"] == str(last["number"]) * 2000
     assert len(list(folder.iterdir())) == 101
 

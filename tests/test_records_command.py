@@ -14,7 +14,7 @@ import pytest
 
 from autoxla import commands
 from autoxla.commands.records import describe
-from autoxla.records import write_record
+from autoxla.store import Store
 from programs import Outcome, clean_environment, run
 
 DECISION = {
@@ -36,9 +36,9 @@ FIRST, SECOND = "3f9a" + "0" * 28, "3f9b" + "0" * 28
 def cache(tmp_path: Path) -> Path:
     """Return a cache folder with two decisions and what one program taught."""
     folder = tmp_path / "cache"
-    write_record(folder / "decisions", FIRST, DECISION)
-    write_record(folder / "decisions", SECOND, {"winner": "xla"})
-    write_record(folder / "learned", "c" * 32, {"imports": ["tf_keras"], "jit_compile": None})
+    Store(folder / "decisions").write(FIRST, DECISION)
+    Store(folder / "decisions").write(SECOND, {"winner": "xla"})
+    Store(folder / "learned").write("c" * 32, {"imports": ["tf_keras"], "jit_compile": None})
     return folder
 
 
@@ -174,22 +174,19 @@ def test_clearing_what_was_compiled(cache: Path, records: Records) -> None:
 def add_what_is_no_record(cache: Path) -> set[str]:
     """Add files of autoxla's and others to a cache folder; return the others' names."""
     (cache / "lookahead").mkdir()
-    for name in ("reading-0123abcd.json", "reading-0123abcd.77.part", "notes.json", "reading-mine.json"):
+    for name in (f"{FIRST}.json", f".{FIRST}.0123abcd-77-0.tmp", "notes.json", "reading-mine.json"):
         (cache / "lookahead" / name).touch()
-    (cache / "lookahead" / "reading-deadbeef.json").symlink_to(cache)
-    (cache / "spoken").write_text("1 0\n", encoding="ascii")
-    return {"notes.json", "reading-mine.json", "reading-deadbeef.json"}
+    (cache / "lookahead" / f"{SECOND}.json").symlink_to(cache)
+    return {"notes.json", "reading-mine.json", f"{SECOND}.json"}
 
 
 def test_clearing_all_leaves_nothing_of_ours(cache: Path, records: Records) -> None:
     others = add_what_is_no_record(cache)
     assert records(cache, "clear").out == "3 record(s) removed\n"
-    assert (cache / "spoken").exists()
     assert len(list((cache / "lookahead").iterdir())) == 5
     done = records(cache, "clear", "--all")
-    assert done.out == "0 record(s) removed, 0 compiled program(s), 2 reading(s) of sources\n"
+    assert done.out == "0 record(s) removed, 0 compiled program(s), 1 reading(s) of sources\n"
     assert {file.name for file in (cache / "lookahead").iterdir()} == others
-    assert not (cache / "spoken").exists()
 
 
 def test_a_folder_that_others_can_write_is_left_alone(cache: Path, records: Records) -> None:
@@ -209,7 +206,7 @@ def test_what_is_left_out_is_said_of_every_kind(kind: str, cache: Path, records:
 
 
 def test_what_tuning_did_not_write_is_said_and_can_be_removed(cache: Path, records: Records) -> None:
-    write_record(cache / "programs", "d" * 16, {"winner": "xla"})
+    Store(cache / "programs").write("d" * 16, {"winner": "xla"})
     assert "left out: it is not what tuning writes" in records(cache, "list").err
     assert records(cache, "clear", "dddd").out == "1 record(s) removed\n"
     assert records(cache, "list").err == ""
@@ -223,7 +220,7 @@ def test_what_is_left_out_is_said(cache: Path, records: Records) -> None:
 
 
 def test_a_record_cannot_speak_to_the_terminal(cache: Path) -> None:
-    write_record(cache / "programs", "d" * 16, {"program": "\x1b[2J\ud800\n[red]x", "\x07": 1})
+    Store(cache / "programs").write("d" * 16, {"program": "\x1b[2J\ud800\n[red]x", "\x07": 1})
     environment = clean_environment(AUTOXLA_CACHE=str(cache), PYTHONIOENCODING="ascii")
     for words in (["list"], ["show", "dddd"]):
         done = run(["-m", "autoxla", "records", *words], cache.parent, environment)

@@ -29,9 +29,9 @@ from autoxla.facts import (
     Usage,
 )
 from autoxla.policies import RULES, decide
-from autoxla.readers import intended, parse_xla_flags
+from autoxla.situation.env_parsing import intended, parse_xla_flags
 from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
-from autoxla.tuned import VARIABLES as TUNED_VARIABLES
+from autoxla.store import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
 DEADLY = frozenset(rule.code for rule in RULES if rule.fatal)

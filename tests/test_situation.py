@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.facts import Hardware, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage
-from autoxla.situation import gather
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
+from autoxla.situation.gathering import gather
 from autoxla.situation.hardware import find_hardware
 from autoxla.situation.keras_config import read_keras_config
 from programs import clean_environment
@@ -487,7 +487,7 @@ def test_the_backend_of_a_loaded_keras(machine: Machine) -> None:
 CHILD = """
 import os, sys
 from autoxla.facts import Settings, Usage
-from autoxla.situation import gather
+from autoxla.situation.gathering import gather
 finders = list(sys.meta_path)
 found = gather(Settings(), Usage(), environ=os.environ, path=sys.path)
 heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy", "importlib_metadata"} & set(sys.modules)
@@ -498,7 +498,7 @@ READY = """
 import os
 import tensorflow as tf
 from autoxla.facts import Settings, Usage
-from autoxla.situation import gather
+from autoxla.situation.gathering import gather
 def look():
     found = gather(Settings(), Usage(), environ=os.environ)
     print(sorted(found.imported), found.devices_ready, found.keras_backend)

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autoxla import places
-from autoxla.records import Store
+from autoxla.store import Patience, Store, make_folder
 from surroundings import compiling, double, inside, killing, mounts, outside, table
 from surroundings.running import environment, lay, start
 
@@ -92,12 +91,12 @@ def test_commands_end_where_the_cache_never_answers(command: str, folder: Path, 
 def test_an_answer_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[Path] = []
 
-    def never(folder: Path) -> bool:
+    def never(_: Patience, folder: Path) -> bool:
         waited.append(folder)
         return False
 
-    monkeypatch.setattr(places, "_answers", never)
-    patience = places.Patience()
+    monkeypatch.setattr(Patience, "wait_for", never)
+    patience = Patience()
     assert [patience.ask(tmp_path / name) for name in "aab"] == [False, False, False]
     assert waited == [tmp_path / "a"]
 
@@ -107,9 +106,9 @@ def test_a_healthy_folder_is_asked_again_after_a_while(
 ) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    patience = places.Patience()
+    patience = Patience()
     assert patience.ask(tmp_path)
-    monkeypatch.setattr(places, "_answers", lambda _: False)
+    monkeypatch.setattr(Patience, "wait_for", lambda _, folder: False)
     assert patience.ask(tmp_path)
     now[0] += 100.0
     assert not patience.ask(tmp_path)
@@ -118,11 +117,11 @@ def test_a_healthy_folder_is_asked_again_after_a_while(
 def test_what_is_not_there_answers(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     for path in (tmp_path / "none", tmp_path / "file" / "below", Path("a\0b"), tmp_path):
-        assert places.Patience().ask(path)
+        assert Patience().ask(path)
 
 
 def test_without_threads_the_last_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    patience = places.Patience()
+    patience = Patience()
     assert patience.ask(tmp_path)
     patience._answered[tmp_path] -= 100
 
@@ -166,7 +165,7 @@ def test_killed_writers_leave_no_halves(kill: Callable[[Path, int], killing.Toll
 
 
 def test_a_half_of_another_machine_stays_for_a_day(folder: Path) -> None:
-    places.make_folder(folder / "kept")
+    make_folder(folder / "kept")
     half = folder / "kept" / f".{killing.KEYS[0]}.00000000-1-0.tmp"
     half.write_bytes(b"")
     store = Store(folder / "kept")

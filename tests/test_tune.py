@@ -40,7 +40,7 @@ from autoxla.paths.losses import find_difference, repeats
 from autoxla.paths.measuring import Failure, Measurement, Request, measure
 from autoxla.paths.race import ROUNDS, Race, find_break_even
 from autoxla.policies import decide
-from autoxla.tuned import VARIABLES, find_key, keep, programs_folder, read_tuned, recall
+from autoxla.store import VARIABLES, Store, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
 from programs import clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
@@ -454,31 +454,31 @@ FACTS = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date":
 
 
 def test_a_record_comes_back_for_the_same_program_and_arguments(tmp_path: Path) -> None:
-    situation, environ = program_in(tmp_path), {"AUTOXLA_CACHE": str(tmp_path / "cache")}
-    keep(situation, ["--batch", "8"], environ, FACTS)
-    found = recall(situation, ["--batch", "8"], environ).tuned
+    situation, store = program_in(tmp_path), open_tuned({"AUTOXLA_CACHE": str(tmp_path / "cache")})
+    keep_tuned(situation, ["--batch", "8"], store, FACTS)
+    found = recall_tuned(situation, ["--batch", "8"], store).tuned
     assert found == Tuned("xla", "xla", {}, 1.5, "2026-11-21")
-    assert recall(situation, [], environ).tuned is None
+    assert recall_tuned(situation, [], store).tuned is None
 
 
 def test_a_changed_program_or_release_has_no_record(tmp_path: Path) -> None:
-    situation, environ = program_in(tmp_path), {"AUTOXLA_CACHE": str(tmp_path / "cache")}
-    keep(situation, [], environ, FACTS)
+    situation, store = program_in(tmp_path), open_tuned({"AUTOXLA_CACHE": str(tmp_path / "cache")})
+    keep_tuned(situation, [], store, FACTS)
     newer = replace(situation, versions={**VERSIONS, "tensorflow": (2, 22, 0)})
-    assert recall(newer, [], environ).tuned is None
+    assert recall_tuned(newer, [], store).tuned is None
     (tmp_path / "train.py").write_text("import keras  # changed\n", encoding="utf-8")
-    assert recall(situation, [], environ).tuned is None
+    assert recall_tuned(situation, [], store).tuned is None
 
 
 def test_a_program_that_is_not_there_has_no_key() -> None:
-    assert find_key(Reading(files=("/nowhere/train.py",)), [], VERSIONS) is None
-    assert find_key(Reading(), [], VERSIONS) is None
+    assert tuned_key(replace(CPU, reading=Reading(files=("/nowhere/train.py",))), []) is None
+    assert tuned_key(replace(CPU, reading=Reading()), []) is None
 
 
 def test_nothing_is_read_where_nothing_was_tuned(tmp_path: Path) -> None:
-    environ = {"AUTOXLA_CACHE": str(tmp_path / "cache")}
-    assert recall(CPU, [], environ) is CPU
-    assert not programs_folder(environ).exists()
+    store = open_tuned({"AUTOXLA_CACHE": str(tmp_path / "cache")})
+    assert recall_tuned(CPU, [], store) is CPU
+    assert not store.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -499,7 +499,9 @@ def test_nothing_is_read_where_nothing_was_tuned(tmp_path: Path) -> None:
     ],
 )
 def test_a_record_that_tuning_does_not_write_is_none(wrong: dict[str, object]) -> None:
-    assert read_tuned({**FACTS, **wrong}) is None
+    store = Store(Path("programs"))
+    assert read_tuned(store, "0" * 32, {**FACTS, **wrong}) is None
+    assert [reason for _, reason in store.ignored] == ["it is not what tuning writes"]
 
 
 JSON = st.recursive(
@@ -510,7 +512,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(FACTS)), JSON))
 def test_any_record_is_read_or_left(record: dict[str, object]) -> None:
-    found = read_tuned(record)
+    found = read_tuned(Store(Path("programs")), "0" * 32, record)
     assert found is None or found.settings.keys() <= VARIABLES.keys()
 
 

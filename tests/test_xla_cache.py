@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from autoxla.compiled import is_whole, keep, prepare, run_folder
 from autoxla.facts import Evidence, Place, Reading, Settings, Situation
 from autoxla.policies import decide
-from autoxla.records.compiled import is_whole, keep, prepare, run_folder
 from programs import Outcome, clean_environment, run
 
 ENTRY = b"\x0a\x02ab\x12\x03abc\x1a\x80\x01" + b"x" * 128
@@ -107,7 +107,7 @@ def test_entries_are_bounded_over_all_releases(store: Path, monkeypatch: pytest.
     compile_one(store)
     (old,) = store.iterdir()
     os.utime(old, (0, 0))
-    monkeypatch.setattr("autoxla.records.compiled._MOST_BYTES", len(ENTRY))
+    monkeypatch.setattr("autoxla.compiled._MOST_BYTES", len(ENTRY))
     newer = store.with_name("2.20.0-0123")
     compile_one(newer)
     assert (names(store), len(names(newer))) == ([], 1)
@@ -130,7 +130,7 @@ def test_a_file_system_without_links(store: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_killed_process_leaves_nothing(store: Path) -> None:
     code = (
-        "import os, sys, signal; from pathlib import Path; from autoxla.records.compiled import *\n"
+        "import os, sys, signal; from pathlib import Path; from autoxla.compiled import *\n"
         "folder = run_folder(Path(sys.argv[1])); prepare(folder)\n"
         "(folder / sys.argv[2]).write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)"
     )

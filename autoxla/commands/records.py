@@ -16,11 +16,11 @@ from typing import TypeGuard
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
 from autoxla.notice import printable, say
-from autoxla.places import cache_folder, find_refusal
-from autoxla.records import Record, Store
-from autoxla.records.compiled import clear as clear_compiled
+from autoxla.store import cache_dir
+from autoxla.store import Record, Store
+from autoxla.compiled import clear as clear_compiled
 from autoxla.situation.environment import read_environ
-from autoxla.tuned import read_noted
+from autoxla.store import read_tuned
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "learned")
@@ -29,10 +29,6 @@ _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 #: What a table tells first, and what it leaves out: what only a run compares.
 _FIRST = ("program", "model")
 _HIDDEN = ("schema", "key", "machine_digest")
-#: What the look-ahead writes, also where it was killed in the midst of it, and where a pool's workers note
-#: which one spoke.
-_READINGS = re.compile(r"reading-[0-9a-f]{8}\.(json|[0-9]+\.part)")
-_SPOKEN = re.compile("spoken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class Kept:
 
 def run(options: argparse.Namespace) -> int:
     """List, show or clear records; return the exit status. Raises OSError where one cannot be removed."""
-    top = cache_folder(read_environ())
+    top = cache_dir(read_environ())
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
         if options.action == "list":
@@ -98,7 +94,7 @@ def list_kept(stores: Mapping[str, Store]) -> Iterator[Kept]:
     for kind, store in stores.items():
         for record in store.list():
             if kind == "programs":
-                read_noted(store, record.key, record.data)
+                read_tuned(store, record.key, record.data)
             yield Kept(kind, store, record)
 
 
@@ -186,23 +182,9 @@ def _clear(stores: Mapping[str, Store], options: argparse.Namespace, top: Path) 
     if not options.keys:
         removed = sum(store.clear() for store in stores.values())
     if options.all:
-        _clear_files(top, _SPOKEN)
-        compiled, read = clear_compiled(top / "xla"), _clear_files(top / "lookahead", _READINGS)
+        compiled, read = clear_compiled(top / "xla"), Store(top / "lookahead").clear()
     if options.json:
         print(json.dumps({"removed": removed, "compiled": compiled, "read": read}))
     elif not options.quiet:
         rest = f", {compiled} compiled program(s), {read} reading(s) of sources" if options.all else ""
         print(f"{removed} record(s) removed{rest}")
-
-
-def _clear_files(folder: Path, names: re.Pattern[str]) -> int:
-    """Remove this user's files of these names in a folder that can be trusted; return how many."""
-    if find_refusal(folder) is not None or folder.is_symlink() or not folder.is_dir():
-        return 0
-    removed = 0
-    for file in list(folder.iterdir()):
-        status = file.lstat()
-        if names.fullmatch(file.name) and stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
-            file.unlink(missing_ok=True)
-            removed += 1
-    return removed

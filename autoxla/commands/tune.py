@@ -26,8 +26,8 @@ from autoxla.paths.race import Entry, Race, find_break_even
 from autoxla.planning import PROBE, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.situation.environment import read_environ
-from autoxla.situation.machine import count_cores
-from autoxla.tuned import keep
+from autoxla.situation.hardware import count_cores
+from autoxla.store import keep_tuned, open_tuned
 
 _INTERRUPTED = 130
 _HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")
@@ -102,7 +102,7 @@ def _tune(
         kept = log = None
         try:
             if (winner := race.winner()) is not None:
-                kept = keep(situation, arguments, read_environ(), _make_record(race, winner, situation))
+                kept = keep_tuned(situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation))
             if any(entry.status == "failed" for entry in race.entries):
                 handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
                 os.close(handle)

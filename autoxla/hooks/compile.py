@@ -26,8 +26,8 @@ from autoxla.hooks.guards import add_note, calling_place, check_mixing
 from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import headline, notify
-from autoxla.readers import guard_disabled
 from autoxla.runtime import current, put
+from autoxla.situation.env_parsing import guard_disabled
 from autoxla.situation.environment import read_environ
 
 DISABLE = "ITEX_DISABLE_XLA"

@@ -35,9 +35,9 @@ from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import notify
-from autoxla.readers import tensorflow_bool
 from autoxla.running import place_of
 from autoxla.runtime import Runtime, current
+from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.environment import read_environ
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from autoxla.facts import Place, Reading
 from autoxla.lookahead.entry import Package, find_editable
 from autoxla.lookahead.files import Signature, look, own_folders
 from autoxla.lookahead.program import Program, search_path
-from autoxla.lookahead.store import Store
+from autoxla.lookahead.store import load, save
 
 #: Folders that hold no source of the user's.
 SKIPPED_FOLDERS = frozenset(
@@ -44,13 +44,12 @@ def read_program(
     own = [program.installed, [list(package) for package in packages]]
     version = list(sys.version_info[:3])
     key: list[object] = [program.kind, program.target, _cwd(), folders, own, entries, version]
-    store = Store(cache, key)
-    known = store.load()
+    known = load(cache, key)
     if known is not None:
         return known
     reading, seen = _read(program, folders, packages, entries)
     if seen is not None:
-        store.save(reading, seen)
+        save(cache, key, reading, seen)
     return reading
 
 

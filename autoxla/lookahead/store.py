@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import time
-import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,109 +10,50 @@ from typing import Any, get_args
 
 from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
-from autoxla.places import check_size, find_file_refusal, find_refusal, make_folder
-from autoxla.records.processes import has_ended, name_machine
+from autoxla.store import Store, make_key
 
 #: Changes with the meaning of what is stored, or of what is read.
-FORMAT = 2
+FORMAT = 3
 #: How many programs are remembered, and how long one entry may be in bytes.
 MOST_ENTRIES = 64
 LARGEST_ENTRY = 8 << 20
-_PART = re.compile(r"reading-[0-9a-f]{8}\.([0-9a-f]{8})-(\d{1,10})\.part")
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
-# O_NONBLOCK: a pipe in the place of an entry must not hold the program up.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GRADES: Mapping[str, Grade] = {"certain": "certain", "possible": "possible"}
 _KINDS: tuple[EvidenceKind, ...] = get_args(EvidenceKind)
 
 
-class Store:
-    """The entry of one program, told by `key`, in `folder`."""
+def open_readings(folder: Path) -> Store:
+    """Return the store of readings in ``folder``."""
+    return Store(folder, largest=LARGEST_ENTRY, most=MOST_ENTRIES, most_bytes=MOST_ENTRIES * LARGEST_ENTRY)
 
-    def __init__(self, folder: Path, key: list[object]) -> None:
-        self._key = [FORMAT, *key]
-        name = zlib.crc32(json.dumps(self._key).encode())
-        self._folder, self._file = folder, folder / f"reading-{name:08x}.json"
 
-    def load(self) -> Reading | None:
-        """Return what was read the last time, None where it is not there, damaged or out of date.
-
-        What another user may have written is not read.
-        """
-        if self._is_refused():
+def load(folder: Path, program: list[object]) -> Reading | None:
+    """Return what was read of ``program`` the last time, None where nothing is kept that still holds."""
+    try:
+        entry: Any = open_readings(folder).read(make_key(FORMAT, program))
+        if entry is None:
             return None
-        try:
-            entry = json.loads(self._read())
-            if entry["key"] != self._key or not _is_unchanged(entry["seen"]):
+        for path, before in entry["seen"].items():
+            now = look(path)
+            if (None if now is None else list(now)) != before:
                 return None
-            return _from_data(entry["reading"])
-        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return None
-
-    def save(self, reading: Reading, seen: Mapping[str, Signature]) -> None:
-        """Keep `reading`, unless a file is so new that its next change could go unseen.
-
-        What cannot be written is not: the next run reads again.
-        """
-        if self._is_refused():
-            return
-        now = time.time_ns()
-        if any(found is not None and now - found[2] < _RACE for found in seen.values()):
-            return
-        entry = {"key": self._key, "seen": seen, "reading": _to_data(reading)}
-        data = json.dumps(entry, separators=(",", ":")).encode()
-        if len(data) > LARGEST_ENTRY:
-            return
-        with suppress(OSError):
-            make_folder(self._folder)
-            self._write(data)
-            self._forget_oldest()
-
-    def _is_refused(self) -> bool:
-        # Who can replace the cache folder can replace this one with it.
-        return any(find_refusal(folder) is not None for folder in (self._folder, self._folder.parent))
-
-    def _read(self) -> bytes:
-        with open(os.open(self._file, _READ), "rb") as stream:  # noqa: PTH123 - a descriptor
-            refusal = find_file_refusal(os.fstat(stream.fileno()))
-            if refusal is not None:
-                raise PermissionError(refusal)
-            return stream.read(LARGEST_ENTRY + 1)
-
-    def _write(self, data: bytes) -> None:
-        # One name a process, and never one that is there already: another's link is not followed.
-        part = self._file.with_suffix(f".{name_machine()}-{os.getpid()}.part")
-        check_size(len(data))
-        try:
-            # For this user alone, whatever the umask is: else it would not be read again.
-            with open(os.open(part, _WRITE, 0o600), "wb") as stream:  # noqa: PTH123 - a descriptor
-                stream.write(data)
-            part.replace(self._file)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _forget_oldest(self) -> None:
-        entries = [(file.stat().st_mtime_ns, file) for file in self._folder.glob("reading-*")]
-        left = [file for _, file in entries if _is_left(file.name)]
-        oldest = sorted(entry for entry in entries if entry[1] not in left)[:-MOST_ENTRIES]
-        for file in [*left, *(file for _, file in oldest)]:
-            file.unlink(missing_ok=True)
+        return _from_data(entry["reading"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
 
 
-def _is_left(name: str) -> bool:
-    """Tell whether a file is half an entry, whose writer has ended."""
-    writer = _PART.fullmatch(name)
-    return writer is not None and has_ended(writer[1], int(writer[2]))
+def save(folder: Path, program: list[object], reading: Reading, seen: Mapping[str, Signature]) -> None:
+    """Keep ``reading`` of ``program``, unless a file is so new that its next change could go unseen.
 
-
-def _is_unchanged(seen: dict[str, list[Any] | None]) -> bool:
-    for path, before in seen.items():
-        now = look(path)
-        if (None if now is None else list(now)) != before:
-            return False
-    return True
+    What cannot be written is not: the next run reads again.
+    """
+    now = time.time_ns()
+    if any(found is not None and now - found[2] < _RACE for found in seen.values()):
+        return
+    with suppress(OSError):
+        entry = {"seen": seen, "reading": _to_data(reading)}
+        open_readings(folder).write(make_key(FORMAT, program), entry)
 
 
 def _to_data(reading: Reading) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 from autoxla.facts import Path, Plan, Situation, Step
 from autoxla.policies import backend, flags, installation, itex, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
-from autoxla.readers import itex_lenient
+from autoxla.situation.env_parsing import itex_lenient
 
 #: All rules in the order in which they apply. The switch and the flags come first, because ITEX's
 #: state follows from them; within `itex` what ends the process at load comes before what ends it later.

@@ -13,7 +13,13 @@ from collections.abc import Iterator, Mapping
 
 from autoxla.policies.example import KERAS, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, Cure, Draft, Rule
-from autoxla.readers import guard_disabled, guard_sees_auto_jit, intended, itex_lenient, itex_strict
+from autoxla.situation.env_parsing import (
+    guard_disabled,
+    guard_sees_auto_jit,
+    intended,
+    itex_lenient,
+    itex_strict,
+)
 
 DISABLE = "ITEX_DISABLE_XLA"
 NPD = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE"

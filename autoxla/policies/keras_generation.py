@@ -6,7 +6,7 @@ from autoxla.facts import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
-from autoxla.readers import intended, tensorflow_bool
+from autoxla.situation.env_parsing import intended, tensorflow_bool
 
 SWITCH = "TF_USE_LEGACY_KERAS"
 #: Private modules that programs for Keras 2 import.

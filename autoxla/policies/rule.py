@@ -19,7 +19,7 @@ from autoxla.facts import (
 )
 from autoxla.policies.example import Example
 from autoxla.policies.usage import Demand, find_demands, first, is_below
-from autoxla.readers import XlaFlags, parse_xla_flags, tensorflow_bool
+from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
 KERAS_3 = (3,)
 SWITCHABLE = (2, 16)  # the first TensorFlow whose tf.keras is Keras 3 unless the switch is on

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from autoxla import __version__
 from autoxla.facts import Finding, Plan, Situation
 from autoxla.notice import notify
-from autoxla.readers import tensorflow_bool
+from autoxla.situation.env_parsing import tensorflow_bool
 
 #: Endings of files that get a page.
 PAGES = (".html", ".htm")

@@ -1,17 +1,37 @@
-"""The cluster that a process belongs to, as ``TF_CONFIG`` or TensorFlow's resolvers describe it."""
+"""The job or pool that a process belongs to, and which of its workers it is.
+
+``TF_CONFIG`` or TensorFlow's resolvers describe a cluster; of other jobs and pools, what started them tells.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from autoxla.situation.workers import counts_many, rank
+from itertools import pairwise
 
 #: The jobs whose tasks train together; the first that there is leads.
 TRAINING = ("chief", "worker")
 #: Characters of somebody's text that a message shows.
 LONGEST_SHOWN = 60
+#: The variables in which launchers tell a process its number, each with those that must stand beside
+#: it: ``RANK`` alone is anybody's. The innermost launcher comes first, since a process keeps what an
+#: outer one set: srun starts one torchrun a node, and mpirun in a batch script is below Slurm.
+_RANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("RANK", ("LOCAL_RANK", "WORLD_SIZE")),
+    ("HOROVOD_RANK", ()),
+    ("OMPI_COMM_WORLD_RANK", ()),
+    ("PMIX_RANK", ()),
+    ("PMI_RANK", ()),
+    ("SLURM_PROCID", ()),
+)
+#: The variables in which they tell how many workers there are.
+_SIZES = ("WORLD_SIZE", "HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+#: What the command lines of multiprocessing's processes begin with, after ``-c``.
+_PARTS = tuple(f"from multiprocessing.{name} import" for name in ("spawn", "forkserver", "resource_tracker"))
+_RAY_WORKER = "ray/_private/workers/default_worker.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +101,15 @@ def as_cluster(jobs: object, job: object, index: object) -> Cluster | None:
     number = _as_index(index)
     if not isinstance(jobs, dict) or not isinstance(job, str) or number is None:
         return None
-    tasks = tuple(Task(*entry) for name in jobs for entry in _entries(name, jobs[name]))
+    tasks = []
+    for name, addresses in jobs.items():
+        listed = enumerate(addresses) if isinstance(addresses, list | tuple) else ()
+        for key, address in addresses.items() if isinstance(addresses, dict) else listed:
+            at = _as_index(key)
+            if isinstance(name, str) and isinstance(address, str) and at is not None:
+                tasks.append(Task(name, at, address))
     own = next((task for task in tasks if (task.job, task.index) == (job, number)), Task(job, number))
-    return Cluster(tasks, own)
+    return Cluster(tuple(tasks), own)
 
 
 def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
@@ -97,18 +123,55 @@ def order(task: Task) -> tuple[int, str, int]:
     return (TRAINING.index(task.job) if task.job in TRAINING else len(TRAINING), task.job, task.index)
 
 
-def _entries(job: object, addresses: object) -> Iterator[tuple[str, int, str]]:
-    listed = enumerate(addresses) if isinstance(addresses, list | tuple) else ()
-    pairs = addresses.items() if isinstance(addresses, dict) else listed
-    for key, address in pairs:
-        index = _as_index(key)
-        if isinstance(job, str) and isinstance(address, str) and index is not None:
-            yield job, index, address
-
-
 def _as_index(value: object) -> int | None:
     try:
         index = int(value) if isinstance(value, int | str) else -1
     except ValueError:
         return None
     return index if index >= 0 else None
+
+
+def rank(environ: Mapping[str, str]) -> int | None:
+    """Return the number of this process among the workers of its job, from 0; None for no worker.
+
+    As torchrun, horovodrun, mpirun (Open MPI, MPICH, Intel MPI) and srun give it. What is no number
+    counts as not there.
+    """
+    for name, beside in _RANKS:
+        value = environ.get(name, "")
+        if value.isascii() and value.isdigit() and all(other in environ for other in beside):
+            return int(value)
+    return None
+
+
+def counts_many(environ: Mapping[str, str]) -> bool:
+    """Return whether a launcher started more than one worker of this process' job."""
+    values = (environ.get(name, "") for name in _SIZES)
+    return any(value.isascii() and value.isdigit() and int(value[:9]) > 1 for value in values)
+
+
+def runs_parts(words: Sequence[str]) -> bool:
+    """Tell by its command line whether a process runs parts of another one's program.
+
+    Such are started by multiprocessing, loky and Ray.
+    """
+    modules = [word for flag, word in pairwise(words) if flag == "-m"]
+    return (
+        "--multiprocessing-fork" in words
+        or any(word.startswith(_PARTS) or word.endswith(_RAY_WORKER) for word in words)
+        or any("loky.backend" in module for module in modules)
+    )
+
+
+def part_number(environ: Mapping[str, str]) -> int | None:
+    """Return the number of this process, from 1, among those that run parts of one program; None for no such.
+
+    They are numbered by multiprocessing, loky and pytest-xdist. One without a number counts as the first.
+    """
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and (runs_parts(sys.orig_argv) or processes.parent_process() is not None):
+        number = re.search(r"-(\d+)$", processes.current_process().name)
+        return int(number[1]) if number else 1
+    # What a test starts inherits the variable, but not the module through which the worker is led.
+    worker = re.fullmatch(r"gw(\d+)", environ.get("PYTEST_XDIST_WORKER", ""))
+    return int(worker[1]) + 1 if worker and "execnet" in sys.modules else None

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Protocol, cast
 
 from autoxla.facts import Version
-from autoxla.readers import parse_version
+from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.files import is_file
 
 #: Rules ask for the first name; the others are the same software under another name.
@@ -54,6 +55,9 @@ WATCHED_DISTRIBUTIONS = (
     "wrapt",
 )
 
+#: Keras' backends; each is the name of its package, too.
+BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
+
 #: Bytes. What is longer is no metadata; lists of the files of large packages have some millions.
 _LARGEST = 1 << 24
 _ANY_CASE = re.MULTILINE | re.IGNORECASE
@@ -85,49 +89,27 @@ def find_versions(path: Sequence[str]) -> dict[str, Version]:
 
 
 def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
-    """Return the releases of those of `names` that are installed on `path`, as ``sys.path`` is."""
-    finder = _load_finder()
-    folders = [entry for entry in path if isinstance(entry, str)]
-    found = {name: _find_version(finder, name, folders) for name in names}
-    return {name: version for name, version in found.items() if version}
+    """Return the releases of those of `names` that are installed on `path`, as ``sys.path`` is.
+
+    Of several distributions of one name the first one that can be read counts.
+    """
+    versions = {}
+    for name in names:
+        # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
+        found = map(_VERSION_LINE.search, _read_headers(name, path))
+        releases = (parse_version(line[1]) for line in found if line)
+        version = next(filter(None, releases), None)
+        if version is not None:
+            versions[name] = version
+    return versions
 
 
 def find_requiring(names: Iterable[str], required: str, path: Sequence[str]) -> frozenset[str]:
     """Return those of `names` whose distribution of the same name requires `required`, extras apart."""
-    finder = _load_finder()
-    folders = [entry for entry in path if isinstance(entry, str)]
-    wanted = re.compile(rf"^Requires-Dist:[ \t]*{_spelt(required)}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
-    return frozenset(name for name in names if any(map(wanted.search, _headers(finder, name, folders))))
-
-
-def _spelt(name: str) -> str:
-    """Return a pattern for all spellings of a distribution's name, by PEP 503."""
-    return re.sub(r"[-_.]+", "[-_.]+", re.escape(name).replace("\\-", "-"))
-
-
-def _headers(finder: _Finder, name: str, path: list[str]) -> Iterator[str]:
-    try:
-        for distribution in finder.discover(name=name, path=path):
-            yield read_text(distribution, "METADATA").partition("\n\n")[0]
-    except (OSError, ValueError):
-        return
-
-
-def _load_finder() -> _Finder:
-    loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
-    if loaded is not None:
-        return cast(_Finder, loaded)
-    from importlib.metadata import Distribution
-
-    return cast(_Finder, Distribution)
-
-
-def _find_version(finder: _Finder, name: str, path: list[str]) -> Version:
-    """Return the release of the first distribution of that name that can be read, else ()."""
-    try:
-        return next(filter(None, map(_read_version, finder.discover(name=name, path=path))), ())
-    except (OSError, ValueError):
-        return ()
+    # All spellings of a distribution's name, by PEP 503.
+    spelt = re.sub(r"[-_.]+", "[-_.]+", re.escape(required).replace("\\-", "-"))
+    wanted = re.compile(rf"^Requires-Dist:[ \t]*{spelt}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
+    return frozenset(name for name in names if any(map(wanted.search, _read_headers(name, path))))
 
 
 def read_text(distribution: MetadataReader, name: str) -> str:
@@ -142,12 +124,45 @@ def read_text(distribution: MetadataReader, name: str) -> str:
     return distribution.read_text(name) or ""
 
 
-def _read_version(distribution: MetadataReader) -> Version:
-    # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
+def find_backends(path: Sequence[str], versions: Mapping[str, Version]) -> frozenset[str]:
+    """Return the backends whose package is on `path`.
+
+    A distribution counts as well, since an editable installation is found by a finder of its own;
+    numpy comes with Keras.
+    """
+    there = {name for name in BACKENDS if name in versions or locate(name, path)}
+    return frozenset(there | ({"numpy"} if "keras" in versions else set()))
+
+
+def locate(name: str, path: Sequence[str]) -> Path | None:
+    """Return the file of a top-level package or module, None for a namespace package or none."""
     try:
-        text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
+        spec = PathFinder.find_spec(name, list(path))
+    except (OSError, ValueError, ImportError):
+        return None
+    if spec is None or spec.loader is None or not spec.origin:
+        return None
+    return Path(spec.origin)
+
+
+def _load_finder() -> _Finder:
+    loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if loaded is not None:
+        return cast(_Finder, loaded)
+    from importlib.metadata import Distribution
+
+    return cast(_Finder, Distribution)
+
+
+def _read_headers(name: str, path: Sequence[str]) -> Iterator[str]:
+    """Yield the headers of the metadata of each distribution of that name, those that can be read."""
+    folders = [entry for entry in path if isinstance(entry, str)]
+    try:
+        for distribution in _load_finder().discover(name=name, path=folders):
+            try:
+                text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
+            except (OSError, ValueError):
+                continue
+            yield text.partition("\n\n")[0]
     except (OSError, ValueError):
-        return ()
-    headers = text.partition("\n\n")[0]
-    found = _VERSION_LINE.search(headers)
-    return parse_version(found[1]) if found else ()
+        return

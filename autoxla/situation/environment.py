@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from autoxla.policies import VARIABLES
-from autoxla.readers import parse_xla_flags
+from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
@@ -34,8 +34,6 @@ _SURROUNDINGS = (
 #: The variables of a situation; those that begin with `WATCHED_PREFIX` come to them.
 WATCHED_VARIABLES = (*sorted(VARIABLES), *_SURROUNDINGS)
 WATCHED_PREFIX = "ITEX_"
-
-_FLAG_VARIABLES = ("TF_XLA_FLAGS", "XLA_FLAGS")
 
 #: What a variable held before autoxla set it, and what it set; None for unset.
 Change = tuple[str | None, str | None]
@@ -62,8 +60,12 @@ def remembered(environ: Mapping[str, str]) -> dict[str, Change]:
         memory = json.loads(environ.get(APPLIED) or "{}")
     except (ValueError, RecursionError):
         return {}
-    entries = memory.items() if isinstance(memory, dict) else ()
-    return {name: (entry[0], entry[1]) for name, entry in entries if is_watched(name) and _is_change(entry)}
+    changes = {}
+    for name, entry in memory.items() if isinstance(memory, dict) else ():
+        is_pair = isinstance(entry, list) and len(entry) == 2
+        if is_pair and is_watched(name) and all(isinstance(value, str | None) for value in entry):
+            changes[name] = (entry[0], entry[1])
+    return changes
 
 
 def restore(environ: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]:
@@ -89,21 +91,16 @@ def read_flag_files(environ: Mapping[str, str]) -> dict[str, str | None]:
     None stands for a file that cannot be opened. A variable is left out where it names none, or one
     that cannot be looked into without harm: a pipe, a device, a very long file.
     """
-    named = {name: parse_xla_flags(environ.get(name)).file for name in _FLAG_VARIABLES}
     texts: dict[str, str | None] = {}
-    for name, file in named.items():
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        file = parse_xla_flags(environ.get(name)).file
+        if file is None:
+            continue
+        # fopen opens a folder, and XLA then reads nothing from it.
+        if is_folder(file):
+            texts[name] = ""
+            continue
         with suppress(UnreadableError):
-            texts.update({} if file is None else {name: _read_flag_file(file)})
+            content = read_bytes(file)
+            texts[name] = None if content is None else content.decode("utf-8", "surrogateescape")
     return texts
-
-
-def _is_change(entry: object) -> bool:
-    return isinstance(entry, list) and len(entry) == 2 and all(isinstance(e, str | None) for e in entry)
-
-
-def _read_flag_file(file: str) -> str | None:
-    # fopen opens a folder, and XLA then reads nothing from it.
-    if is_folder(file):
-        return ""
-    content = read_bytes(file)
-    return None if content is None else content.decode("utf-8", "surrogateescape")

@@ -8,16 +8,13 @@ from pathlib import Path
 
 from autoxla import WATCHED
 from autoxla.facts import FlagNames, Settings, Situation, Usage
-from autoxla.places import cache_folder, find_refusal
-from autoxla.situation.backends import find_backends, read_backend
-from autoxla.situation.distributions import find_versions
+from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware
 from autoxla.situation.keras_config import read_keras_config
 from autoxla.situation.plugins import find_plugins
 from autoxla.situation.toolchain import find_toolchain
-
-_CONTEXT_MODULE = "tensorflow.python.eager.context"
+from autoxla.store import cache_dir, find_refusal
 
 
 def gather(
@@ -42,6 +39,11 @@ def gather(
     plugins = find_plugins([*folders, *sites], view, versions)
     hardware = find_hardware(view, plugins, root=root)
     flag_files = read_flag_files(view)
+    # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
+    context = _look(modules.get("tensorflow.python.eager.context"), "_context")
+    signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
+    # What a loaded Keras 3 has settled on.
+    backend = _look(modules.get("keras.src.backend.config"), "_BACKEND")
     return Situation(
         settings=settings,
         environment=select_watched(view),
@@ -56,12 +58,12 @@ def gather(
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,
-        imported=_list_imported(modules),
-        devices_ready=_are_devices_ready(modules),
-        keras_backend=read_backend(modules),
+        imported=frozenset(name for name in WATCHED if _look(modules.get(name), "__spec__") is not None),
+        devices_ready=any(sign is not None and sign is not False for sign in signs),
+        keras_backend=backend if isinstance(backend, str) else None,
         flag_files=flag_files,
         flag_names=read_flag_names(view, flag_files, folders),
-        cache_refused=find_refusal(cache_folder(environ)),
+        cache_refused=find_refusal(cache_dir(environ)),
     )
 
 
@@ -74,17 +76,6 @@ def read_flag_names(
     from autoxla.situation.xla_flags import judge_flags
 
     return judge_flags(environ, flag_files, path)
-
-
-def _list_imported(modules: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(name for name in WATCHED if _look(modules.get(name), "__spec__") is not None)
-
-
-def _are_devices_ready(modules: Mapping[str, object]) -> bool:
-    """Tell whether TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``."""
-    context = _look(modules.get(_CONTEXT_MODULE), "_context")
-    signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
-    return any(sign is not None and sign is not False for sign in signs)
 
 
 def _look(owner: object, name: str) -> object:

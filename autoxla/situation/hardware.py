@@ -1,18 +1,26 @@
-"""Accelerators by signs that cost nothing: device nodes, plug-ins and variables that hide devices.
+"""Accelerators by signs that cost nothing, and the machine as facts that stay.
 
-A sign is *certain* when a device that TensorFlow could use must be there, and *doubtful* when it may
-or may not be usable. ``none`` is said only on Linux, where each device that is left would show.
+Accelerators show by device nodes, plug-ins and variables that hide devices. A sign is *certain* when a
+device that TensorFlow could use must be there, and *doubtful* when it may or may not be usable. ``none`` is
+said only on Linux, where each device that is left would show.
+
+The identity of a machine is what a record of one machine is told apart by. All of it is read from files that
+cost nothing; what cannot be read is left out or empty.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import filter as select
 from pathlib import Path
 
 from autoxla.facts import Accelerator, Hardware, Plugin
+from autoxla.situation.environment import read_environ
 from autoxla.situation.files import list_names, read_bytes
 
 # nvhost-gpu is the node of boards with an integrated GPU; dxg that of the Windows subsystem.
@@ -25,7 +33,17 @@ _HIDDEN_BY = {
     "cuda": ("CUDA_VISIBLE_DEVICES",),
     "rocm": ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
 }
-_MASKS = ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR")
+_INTEL_MASKS = ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR")
+
+Identity = dict[str, str | int | list[str]]
+
+_GIB = 1 << 30
+#: Bytes of ``/proc/cpuinfo`` that hold its first processor; all of it costs milliseconds on large machines.
+_FIRST_CPU = 16_384
+_MODEL_FIELDS = ("model name", "cpu model", "uarch", "cpu", "CPU implementer", "CPU part", "CPU variant")
+_FEATURE_FIELDS = ("flags", "Features", "isa")
+_GPU_VENDORS = ("0x1002", "0x8086")  # AMD and Intel; NVIDIA has names of its own
+_MASKS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 def find_hardware(
@@ -38,63 +56,155 @@ def find_hardware(
 ) -> Hardware:
     """Return what can be told of accelerators; `root` is where ``dev`` and ``sys`` are."""
     if platform == "darwin":
-        return _find_metal(plugins, machine or os.uname().machine)
+        is_arm = (machine or os.uname().machine) == "arm64"
+        has_metal = is_arm and any(plugin.kind == "metal" for plugin in plugins)
+        return Hardware("present", frozenset({"metal"})) if has_metal else Hardware()
     if platform != "linux":
         return Hardware()
-    certain, doubtful = _find_nodes(environ, root / "dev")
-    itex = any(plugin.kind == "itex" for plugin in plugins)
-    for slot in _find_intel(root / "sys" / "class" / "drm", root / "dev" / "dri"):
-        # Without a plug-in TensorFlow has no use for it: no sign at all.
-        clear = itex and slot != _INTEGRATED_SLOT and not any(mask in environ for mask in _MASKS)
-        (certain if clear else doubtful).update({"xpu"} if itex else ())
-    return Hardware(_grade(certain, doubtful), frozenset(certain | doubtful) - {""})
-
-
-def _find_metal(plugins: Sequence[Plugin], machine: str) -> Hardware:
-    if machine == "arm64" and any(plugin.kind == "metal" for plugin in plugins):
-        return Hardware("present", frozenset({"metal"}))
-    return Hardware()
-
-
-def _find_nodes(environ: Mapping[str, str], dev: Path) -> tuple[set[str], set[str]]:
-    """Return the kinds with a certain and with a doubtful sign; "" is a device of unknown kind."""
     certain: set[str] = set()
     doubtful: set[str] = set()
-    names = list_names(dev)
+    nodes = list_names(root / "dev")
     for pattern, kind in _NODES:
-        if select(names, pattern) and not _is_hidden(kind, environ):
-            (doubtful if _may_be_hidden(kind, environ) else certain).add(kind)
-    if any(select(names, pattern) for pattern in _DOUBTFUL_NODES):
-        doubtful.add("")
-    return certain, doubtful - certain
+        hiding = [environ.get(name) for name in _HIDDEN_BY[kind]]
+        # The first index that is none ends the list; an empty list hides all devices of CUDA.
+        is_hidden = any((value or "0").split(",")[0].strip() == "-1" for value in hiding)
+        if not select(nodes, pattern) or is_hidden or (kind == "cuda" and "" in hiding):
+            continue
+        # It depends on ROCm's release what an empty list means.
+        (doubtful if "" in hiding else certain).add(kind)
+    if any(select(nodes, pattern) for pattern in _DOUBTFUL_NODES):
+        doubtful.add("")  # a device of unknown kind
+    for node in list_names(root / "dev/dri", "renderD*"):
+        device = root / "sys/class/drm" / node / "device"
+        # The kernel gives this file a size that is not its own, but it is a regular file.
+        is_intel = (read_bytes(device / "vendor") or b"").strip() == _INTEL
+        # Without a plug-in TensorFlow has no use for it: no sign at all.
+        if is_intel and any(plugin.kind == "itex" for plugin in plugins):
+            is_own = device.resolve().name != _INTEGRATED_SLOT
+            is_clear = is_own and not any(mask in environ for mask in _INTEL_MASKS)
+            (certain if is_clear else doubtful).add("xpu")
+    accelerator: Accelerator = "present" if certain else "unknown" if doubtful else "none"
+    return Hardware(accelerator, frozenset(certain | doubtful) - {""})
 
 
-def _is_hidden(kind: str, environ: Mapping[str, str]) -> bool:
-    if kind == "cuda" and environ.get("CUDA_VISIBLE_DEVICES") == "":
-        return True
-    # The first index that is none ends the list.
-    return any(environ.get(name, "0").split(",")[0].strip() == "-1" for name in _HIDDEN_BY[kind])
+def identity(
+    environ: Mapping[str, str] | None = None, *, root: Path = Path("/"), platform: str = sys.platform
+) -> Identity:
+    """Return what tells this machine, as far as this process may use it, from others.
+
+    ``cpu`` the model, ``cpu_features`` a digest of its instruction sets, ``cores`` and ``memory``
+    (GiB) what this process may use by its affinity and its control group, ``accelerators`` the names
+    of the devices, ``masks`` how many of them variables leave visible. `root` is where ``proc`` and
+    ``sys`` are.
+    """
+    environ = read_environ() if environ is None else environ
+    cpu, features = _read_cpu(root, platform)
+    memory = _read_number(_read(root / "proc/meminfo").partition("MemTotal:")[2]) * 1024
+    if platform == "darwin":
+        memory = int.from_bytes(_ask_darwin("hw.memsize"), "little")
+    limits = [
+        _read_number(_read(group / name))
+        for group in _list_groups(root, "memory")
+        for name in ("memory.max", "memory.limit_in_bytes")
+    ]
+    slots = root / "proc/driver/nvidia/gpus"
+    models = [
+        _read(slots / slot / "information").partition("Model:")[2].partition("\n")[0]
+        for slot in list_names(slots)
+    ]
+    accelerators = [model.strip() or "NVIDIA" for model in models]
+    cards = root / "sys/class/drm"
+    for card in list_names(cards, "card*"):
+        vendor, device = (_read(cards / card / "device" / name).strip() for name in ("vendor", "device"))
+        if "-" not in card and vendor in _GPU_VENDORS:
+            accelerators.append(f"{vendor}:{device}")
+    masks = []
+    for name in _MASKS:
+        if name in environ:
+            indices = [index.strip() for index in environ[name].split(",")]
+            # An index that is none ends the list.
+            ends = (at for at, index in enumerate(indices) if index in ("", "-1"))
+            masks.append(f"{name}: {next(ends, len(indices))}")
+    return {
+        "system": platform,
+        "architecture": os.uname().machine,
+        "cpu": cpu,
+        "cpu_features": hashlib.sha256(features.encode()).hexdigest()[:16],
+        "cores": count_cores(root),
+        "memory": round(min((size for size in (memory, *limits) if size > 0), default=0) / _GIB),
+        "accelerators": sorted(accelerators),
+        "masks": masks,
+    }
 
 
-def _may_be_hidden(kind: str, environ: Mapping[str, str]) -> bool:
-    """Tell whether it depends on the driver's release what an empty list means."""
-    return any(environ.get(name) == "" for name in _HIDDEN_BY[kind])
+def digest(facts: Identity) -> str:
+    """Return 16 hexadecimal digits that stand for ``facts``."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _find_intel(drm: Path, dri: Path) -> list[str]:
-    """Return the bus addresses of Intel's devices that have a render node."""
-    nodes = list_names(dri, "renderD*")
-    return [_read_slot(drm / node) for node in nodes if _read_vendor(drm / node) == _INTEL]
+def count_cores(root: Path = Path("/")) -> int:
+    """Return how many processors this process may keep busy, by its affinity and its control groups."""
+    has_affinity = hasattr(os, "sched_getaffinity")  # macOS has none
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    for group in _list_groups(root, "cpu"):
+        period = _read(group / "cpu.cfs_period_us")
+        for words in (_read(group / "cpu.max"), f"{_read(group / 'cpu.cfs_quota_us')} {period}"):
+            numbers = [int(word) for word in words.split() if word.isdecimal()]
+            if len(numbers) == 2 and all(numbers):
+                cores = min(cores, math.ceil(numbers[0] / numbers[1]))
+    return max(1, cores)
 
 
-def _read_vendor(node: Path) -> bytes | None:
-    # The kernel gives these files a size that is not theirs, but they are regular files.
-    return (read_bytes(node / "device" / "vendor") or b"").strip()
+def _read_cpu(root: Path, platform: str) -> tuple[str, str]:
+    """Return model and instruction sets of the first processor."""
+    if platform == "darwin":
+        model, *features = map(
+            _ask_darwin, ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
+        )
+        texts = (model.rstrip(b"\0"), b" ".join(features).replace(b"\0", b""))
+        return texts[0].decode(errors="replace"), texts[1].decode(errors="replace")
+    first = _read(root / "proc/cpuinfo", _FIRST_CPU).split("\n\n")[0]
+    pairs = (line.partition(":")[::2] for line in first.splitlines())
+    fields = {name.strip(): " ".join(value.split()) for name, value in pairs}
+    named = " ".join(fields[name] for name in _MODEL_FIELDS if fields.get(name))
+    listed = " ".join(fields[name] for name in _FEATURE_FIELDS if name in fields)
+    return named, " ".join(sorted(listed.split()))
 
 
-def _read_slot(node: Path) -> str:
-    return (node / "device").resolve().name
+def _ask_darwin(name: str) -> bytes:
+    """Return the raw value of a name of ``sysctl``, empty where there is none."""
+    import ctypes
+
+    size = ctypes.c_size_t(1024)
+    value = ctypes.create_string_buffer(size.value)
+    try:
+        status = ctypes.CDLL(None).sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0)
+    except (OSError, AttributeError):
+        return b""
+    return value.raw[: size.value] if status == 0 else b""
 
 
-def _grade(certain: set[str], doubtful: set[str]) -> Accelerator:
-    return "present" if certain else "unknown" if doubtful else "none"
+def _list_groups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of the control groups that may limit this process: its own and those above it."""
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers and controller not in controllers.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / (controller if controllers else "")
+        # In a container the path may be the host's, and the container's own group is at the top.
+        below = Path(path.lstrip("/"))
+        yield from (top / group for group in dict.fromkeys((below, *below.parents)))
+
+
+def _read_number(text: str) -> int:
+    """Return the number with which ``text`` begins, 0 for none."""
+    words = text.split(maxsplit=1)
+    return int(words[0]) if words and words[0].isdecimal() else 0
+
+
+def _read(file: Path, most: int = 4096) -> str:
+    try:
+        with file.open("rb", buffering=0) as stream:
+            return (stream.read(most) or b"").decode(errors="replace")
+    except (OSError, ValueError):
+        return ""

@@ -16,24 +16,27 @@ def read_keras_config(environ: Mapping[str, str]) -> KerasConfig | None:
 
     Keras takes a file that is no JSON for an empty one, and fails on one that is no object.
     """
-    file = find_file(environ)
-    try:
-        content = read_bytes(file)
-        if content is None:
-            return KerasConfig(file, error="it cannot be opened") if is_file(file) else None
-        return _interpret(file, content)
-    except UnreadableError as reason:
-        return KerasConfig(file, error=str(reason))
-
-
-def find_file(environ: Mapping[str, str]) -> str:
-    """Return the name of Keras' configuration file, whether it is there or not."""
     folder = environ.get("KERAS_HOME")
     if folder is None:
         home = environ.get("HOME") or _expand("~")
         # Keras falls back to this very folder, wherever temporary files belong otherwise.
         folder = str(Path(home if os.access(home, os.W_OK) else "/tmp", ".keras"))  # noqa: S108
-    return _expand(str(Path(folder, "keras.json")))
+    file = _expand(str(Path(folder, "keras.json")))
+    try:
+        content = read_bytes(file)
+        if content is None:
+            return KerasConfig(file, error="it cannot be opened") if is_file(file) else None
+        settings = json.loads(content.decode("utf-8"))
+    except UnreadableError as reason:
+        return KerasConfig(file, error=str(reason))
+    except (ValueError, RecursionError) as error:
+        return KerasConfig(file, error=f"it is not JSON: {error}")
+    if not isinstance(settings, dict):
+        return KerasConfig(file, error="it holds no JSON object")
+    backend = settings.get("backend")
+    if "backend" in settings and not isinstance(backend, str):
+        return KerasConfig(file, error="its backend is not a string")
+    return KerasConfig(file, backend)
 
 
 def _expand(name: str) -> str:
@@ -42,16 +45,3 @@ def _expand(name: str) -> str:
     except RuntimeError:
         # Nobody's home: Keras, too, then takes the name as it is.
         return name
-
-
-def _interpret(file: str, content: bytes) -> KerasConfig:
-    try:
-        settings = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        return KerasConfig(file, error=f"it is not JSON: {error}")
-    if not isinstance(settings, dict):
-        return KerasConfig(file, error="it holds no JSON object")
-    backend = settings.get("backend")
-    if "backend" in settings and not isinstance(backend, str):
-        return KerasConfig(file, error="its backend is not a string")
-    return KerasConfig(file, backend, others={k: v for k, v in settings.items() if k != "backend"})

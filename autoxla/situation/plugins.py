@@ -13,12 +13,13 @@ from autoxla.facts import Plugin, Version
 from autoxla.situation.files import is_file, is_folder, list_names
 
 _FOLDER = "tensorflow-plugins"
-# A library with the number of its interface; as in TensorFlow, the last ".so." counts.
-_NUMBERED = re.compile(r"\.so\.[0-9](?!.*\.so\.)")
+# A library, maybe with the number of its interface; as in TensorFlow, the last ".so." counts.
+_LIBRARY = re.compile(r"\.so\Z|\.so\.[0-9](?!.*\.so\.)")
 _VARIABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
-_KINDS: tuple[tuple[str, Literal["itex", "metal"], str], ...] = (
+_KINDS: tuple[tuple[str, Literal["itex", "metal", "other"], str], ...] = (
     ("libitex", "itex", "intel-extension-for-tensorflow"),
     ("libmetal", "metal", "tensorflow-metal"),
+    ("", "other", ""),
 )
 
 
@@ -36,8 +37,15 @@ def find_plugins(
     if named:
         # Unlike the folders above it is taken as it is, whatever a single file is called.
         files += [Path(named, name) for name in list_names(named)] if is_folder(named) else [Path(named)]
-    distinct = {file.resolve(): file for file in reversed(files) if _is_library(file, named)}
-    return tuple(_describe(file, versions) for file in reversed(distinct.values()))
+    distinct = {}
+    for file in files:
+        is_named = str(file) == named
+        ending = file.name.endswith(".dylib") if sys.platform == "darwin" else _LIBRARY.search(file.name)
+        # The first of several names of one file counts.
+        if (is_named or ending) and is_file(file) and file.resolve() not in distinct:
+            _, kind, distribution = next(each for each in _KINDS if file.name.startswith(each[0]))
+            distinct[file.resolve()] = Plugin(kind, str(file), versions.get(distribution))
+    return tuple(distinct.values())
 
 
 def site_folders() -> list[str]:
@@ -46,20 +54,3 @@ def site_folders() -> list[str]:
     The user's folder is among them even where it is not enabled, as it is in a virtual environment.
     """
     return [*site.getsitepackages(), *([site.USER_SITE] if site.USER_SITE else [])]
-
-
-def _is_library(file: Path, named: str | None) -> bool:
-    return is_file(file) and (str(file) == named or _is_shared_object(file.name))
-
-
-def _is_shared_object(name: str) -> bool:
-    if sys.platform == "darwin":
-        return name.endswith(".dylib")
-    return name.endswith(".so") or _NUMBERED.search(name) is not None
-
-
-def _describe(file: Path, versions: Mapping[str, Version]) -> Plugin:
-    for prefix, kind, distribution in _KINDS:
-        if file.name.startswith(prefix):
-            return Plugin(kind, str(file), versions.get(distribution))
-    return Plugin("other", str(file))

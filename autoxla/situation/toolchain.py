@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from autoxla.facts import Hardware, Toolchain, Version
-from autoxla.readers import parse_version, parse_xla_flags
-from autoxla.situation.backends import locate
+from autoxla.situation.distributions import locate
+from autoxla.situation.env_parsing import parse_version, parse_xla_flags
 from autoxla.situation.files import is_file, is_folder, list_names
 
 _LIBDEVICE = Path("nvvm", "libdevice", "libdevice.10.bc")
@@ -44,7 +44,8 @@ def find_toolchain(
         cuda_found = None if cuda_seen else _first(_list_others(environ, path, root), _LIBDEVICE)
     if "rocm" in hardware.kinds:
         rocm_seen = is_folder(Path(environ["ROCM_PATH"], _BITCODE)) if "ROCM_PATH" in environ else False
-        rocm_found = None if rocm_seen else _first(_list_rocm(root), _BITCODE)
+        usual = [root / "opt/rocm", *_list_releases(root / "opt", "rocm-*")]
+        rocm_found = None if rocm_seen else _first(usual, _BITCODE)
     return Toolchain(cuda_seen, cuda_found, rocm_seen, rocm_found)
 
 
@@ -74,23 +75,16 @@ def _list_others(environ: Mapping[str, str], path: Sequence[str], root: Path) ->
             yield Path(environ[name])
     yield root / "opt/cuda"
     for entry in path:
-        nvidia = Path(entry, "nvidia")
-        yield from (nvidia / name for name in _newest_first(list_names(nvidia)))
+        yield from _list_releases(Path(entry, "nvidia"), "*")
     yield from _list_releases(root / "usr/local", "cuda-*")
     yield root / "usr/lib/cuda"
 
 
-def _list_rocm(root: Path) -> Iterator[Path]:
-    yield root / "opt/rocm"
-    yield from _list_releases(root / "opt", "rocm-*")
-
-
 def _list_releases(folder: Path, pattern: str) -> list[Path]:
-    return [folder / name for name in _newest_first(list_names(folder, pattern))]
-
-
-def _newest_first(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: (parse_version(name.rpartition("-")[2]), name), reverse=True)
+    """Return what matches in a folder, the newest release first."""
+    names = list_names(folder, pattern)
+    newest = sorted(names, key=lambda name: (parse_version(name.rpartition("-")[2]), name), reverse=True)
+    return [folder / name for name in newest]
 
 
 def _first(folders: Iterable[Path], wanted: Path) -> str | None:

@@ -17,8 +17,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from autoxla.facts import FlagNames
-from autoxla.readers import KNOWN_TF_XLA_FLAGS, parse_xla_flags
-from autoxla.situation.backends import locate
+from autoxla.situation.distributions import locate
+from autoxla.situation.env_parsing import KNOWN_TF_XLA_FLAGS, parse_xla_flags
 from autoxla.situation.files import list_names
 
 #: By variable: how the names of its flags begin.
@@ -65,11 +65,14 @@ def judge_flags(
     environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
 ) -> dict[str, FlagNames]:
     """Return, by variable that is set, what the TensorFlow on ``path`` makes of the names in it."""
-    named = {
-        variable: _list_names(variable, environ, flag_files) for variable in PREFIXES if environ.get(variable)
-    }
-    libraries = find_libraries(path) if any(named.values()) else []
-    return {variable: _judge(variable, names, libraries) for variable, names in named.items() if names}
+    judged = {}
+    for variable in PREFIXES:
+        read = (lambda _, text=flag_files[variable]: text) if variable in flag_files else None
+        flags = parse_xla_flags(environ.get(variable), read)
+        names = dict.fromkeys(t[2:].partition("=")[0] for t in flags.tokens if t.startswith("--"))
+        if names:
+            judged[variable] = _judge(variable, list(names), find_libraries(path))
+    return judged
 
 
 def find_libraries(path: Sequence[str]) -> list[Path]:
@@ -97,12 +100,6 @@ def propose(name: str, known: Iterable[str]) -> str:
     return next(iter(get_close_matches(name, sorted(same), n=1, cutoff=0.8)), "")
 
 
-def _list_names(variable: str, environ: Mapping[str, str], flag_files: Mapping[str, str | None]) -> list[str]:
-    read = (lambda _: flag_files[variable]) if variable in flag_files else None
-    flags = parse_xla_flags(environ.get(variable), read)
-    return list(dict.fromkeys(t[2:].partition("=")[0] for t in flags.tokens if t.startswith("--")))
-
-
 def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> FlagNames:
     foreign = tuple(prefix for other, prefix in PREFIXES.items() if other != variable)
     misplaced = tuple(name for name in names if name.startswith(foreign))
@@ -113,38 +110,34 @@ def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> Fl
             if len(known) == len(own):
                 return FlagNames(known, misplaced=misplaced)
             if all(map(constants.has, _ALWAYS[variable])):
-                unknown = {name: "" for name in own if name not in known}
-                candidates = _list_known(variable, constants)
-                return FlagNames(known, {name: propose(name, candidates) for name in unknown}, misplaced)
+                candidates = list(filter(constants.has, KNOWN_TF_XLA_FLAGS))
+                if variable == "XLA_FLAGS":
+                    candidates = list(dict.fromkeys(constants.list_xla_names()))
+                unknown = {name: propose(name, candidates) for name in own if name not in known}
+                return FlagNames(known, unknown, misplaced)
     return FlagNames(misplaced=misplaced, unchecked=own)
-
-
-def _list_known(variable: str, constants: _Constants) -> list[str]:
-    if variable == "XLA_FLAGS":
-        return list(dict.fromkeys(constants.list_xla_names()))
-    return [name for name in KNOWN_TF_XLA_FLAGS if constants.has(name)]
 
 
 @contextmanager
 def _read_constants(library: Path) -> Iterator[_Constants]:
-    """Map a library into memory, to be searched. Raises OSError or ValueError where that cannot be done."""
+    """Map the constants of a library into memory: a tenth of a library of Linux, all of any other file.
+
+    Raises OSError or ValueError where that cannot be done.
+    """
     with (
         library.open("rb") as stream,
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
     ):
-        yield _Constants(content, *_find_constants(content))
-
-
-def _find_constants(content: mmap.mmap) -> tuple[int, int]:
-    """Return where the constants begin and end: a tenth of a library of Linux, all of any other file."""
-    with suppress(struct.error, IndexError, OverflowError):
-        if content[:6] == _ELF_64:
-            table = struct.unpack_from("<Q", content, 40)[0]
-            size, count, of_names = struct.unpack_from("<HHH", content, 58)
-            # Of each section: where its name begins, kind, flags, address, where it begins, length.
-            sections = [struct.unpack_from("<IIQQQQ", content, table + at * size) for at in range(count)]
-            names = sections[of_names][4]
-            for name, _, _, _, start, length in sections:
-                if content[names + name : names + name + 8] == b".rodata\0":
-                    return start, min(start + length, len(content))
-    return 0, len(content)
+        begin, end = 0, len(content)
+        with suppress(struct.error, IndexError, OverflowError):
+            if content[:6] == _ELF_64:
+                table = struct.unpack_from("<Q", content, 40)[0]
+                size, count, of_names = struct.unpack_from("<HHH", content, 58)
+                # Of each section: where its name begins, kind, flags, address, where it begins, length.
+                sections = [struct.unpack_from("<IIQQQQ", content, table + at * size) for at in range(count)]
+                names = sections[of_names][4]
+                for name, _, _, _, start, length in sections:
+                    if content[names + name : names + name + 8] == b".rodata\0":
+                        begin, end = start, min(start + length, len(content))
+                        break
+        yield _Constants(content, begin, end)

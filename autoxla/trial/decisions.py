@@ -8,18 +8,15 @@ measured; a failed compile is a record, too, so that it is not paid again.
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from autoxla.facts import Version
-from autoxla.places import cache_folder
-from autoxla.records import Store
 from autoxla.situation.environment import read_environ
-from autoxla.situation.machine import digest, identity
+from autoxla.situation.hardware import digest, identity
+from autoxla.store import Store, cache_dir, make_key
 from autoxla.trial.comparison import Verdict
 from autoxla.trial.executables import Signature
 
@@ -64,15 +61,14 @@ class Decisions:
         ``shapes`` are those of its batch, as the data set declares them, and of its variables,
         ``circumstances`` what else matters, such as the device.
         """
-        facts = [
+        return make_key(
             graph_digest,
             list(shapes),
             list(circumstances),
             sorted(self._versions.items()),
             digest(self._machine),
             [_lasting(read_environ().get(name, "")) for name in _FLAGS],
-        ]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        )
 
     def find(self, key: str) -> Decision | None:
         """Return what is known of the step, None where nothing is that makes sense."""
@@ -105,7 +101,7 @@ class Decisions:
 
 def decisions_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the decisions."""
-    return cache_folder(environ) / "decisions"
+    return cache_dir(environ) / "decisions"
 
 
 def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object]:

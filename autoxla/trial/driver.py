@@ -21,7 +21,7 @@ from typing import Any
 from autoxla.hooks.boundary import attempt
 from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
-from autoxla.situation.machine import count_cores
+from autoxla.situation.hardware import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge

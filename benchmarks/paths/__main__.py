@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any
 
 import autoxla
-from autoxla.situation.machine import identity
+from autoxla.situation.hardware import identity
 from benchmarks import interleave, write_json
 from benchmarks.paths import ledger
 

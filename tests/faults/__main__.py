@@ -58,7 +58,7 @@ REAL = (
     "autoxla.policies.decision:decide",
     "autoxla.lookahead.reading:read_program",
     "autoxla.records.store:Store.read",
-    "autoxla.places:cache_folder",
+    "autoxla.places:cache_dir",
     "autoxla.report:write_report",
     "autoxla.learned:learn",
     "autoxla.hooks.finder:on_import",

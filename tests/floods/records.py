@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from autoxla.records import Store
+from autoxla.store import Store
 from documents import drop_log
 from floods.turns import CHILDREN, child_environment
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from autoxla.facts import Evidence, Place, Reading
 from autoxla.lookahead import store as readings
-from autoxla.places import make_folder
-from autoxla.records import Store
+from autoxla.store import Store, make_folder
 
 KEYS = tuple(f"{number:016x}" for number in range(8))
 _LONGEST = 0.02  # s
@@ -99,11 +98,11 @@ def _reading(number: int) -> Reading:
 
 
 def _keep(folder: Path, number: int) -> None:
-    readings.Store(folder, [number]).save(_reading(number), {})
+    readings.save(folder, [number], _reading(number), {})
 
 
 def _kept(folder: Path, number: int) -> Reading | None:
-    return readings.Store(folder, [number]).load()
+    return readings.load(folder, [number])
 
 
 def _write_readings(folder: Path) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoxla.facts import Version
-from autoxla.readers import parse_version
 from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
+from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.files import UnreadableError, is_folder, list_names, read_bytes
 
 #: Distributions beside the watched ones whose releases are looked at.

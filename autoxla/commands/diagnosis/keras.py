@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from autoxla.commands.diagnosis.findings import judge
 from autoxla.commands.diagnosis.line import Line, Scene, State
 from autoxla.facts import KerasConfig
-from autoxla.readers import tensorflow_bool
+from autoxla.situation.env_parsing import tensorflow_bool
 
 SUBJECT = "keras backend"
 KERAS_3 = (3,)

@@ -10,8 +10,8 @@ from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.facts import Situation
 from autoxla.policies.rule import SWITCHABLE
 from autoxla.policies.usage import is_below
-from autoxla.readers import tensorflow_bool
 from autoxla.situation.distributions import VARIANTS
+from autoxla.situation.env_parsing import tensorflow_bool
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

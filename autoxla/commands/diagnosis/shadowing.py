@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoxla.commands.diagnosis.line import Line, Scene
-from autoxla.situation.backends import locate
+from autoxla.situation.distributions import locate
 from autoxla.situation.files import list_names
 
 SUBJECT = "shadowing"

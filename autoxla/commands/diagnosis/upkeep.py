@@ -9,16 +9,15 @@ from pathlib import Path
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import look
-from autoxla.places import cache_folder
-from autoxla.records import Store
 from autoxla.situation.files import is_folder
+from autoxla.store import Store, cache_dir
 
 SUBJECT = "autoxla"
 
 
 def check(scene: Scene) -> Iterator[Line]:
     """Say how many records there are, which are left out, and whether new interpreters start with autoxla."""
-    folder = cache_folder(scene.environ)
+    folder = cache_dir(scene.environ)
     if scene.situation.cache_refused is None:
         yield from _count(folder)
     status = look()

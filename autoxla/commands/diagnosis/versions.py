@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from autoxla.commands.diagnosis.line import Line, Scene
 from autoxla.policies.rule import KERAS_3, SWITCHABLE
-from autoxla.readers import tensorflow_bool
+from autoxla.situation.env_parsing import tensorflow_bool
 
 SUBJECT = "versions"
 SHOWN = ("tensorflow", "keras", "tf-keras", "wrapt", "numpy", "protobuf", "ml-dtypes", "h5py")
