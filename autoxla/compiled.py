@@ -19,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.facts import Situation
+from autoxla.facts import NO_ANSWER, Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.environment import APPLIED
 from autoxla.situation.hardware import identity
 from autoxla.store import (
     DAY,
     READ_ONLY,
-    SILENCE,
     answers,
     check_size,
     find_refusal,
@@ -138,7 +137,7 @@ def keep(folder: Path) -> int:
     if folder != run_folder(folder.parent):
         return 0
     if not answers(folder.parent):
-        raise TimeoutError(errno.ETIMEDOUT, SILENCE, str(folder))
+        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
     kept = 0
     for file in sorted(folder.iterdir()):
         content = _read(file) if _NEW.fullmatch(file.name) else None

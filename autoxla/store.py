@@ -28,13 +28,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
+from autoxla.facts import NO_ANSWER, STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
 from autoxla.situation.hardware import digest, identity
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
 PATIENCE = 2.0
-#: Why a folder is refused whose file system does not answer in that time.
-SILENCE = "does not answer"
 #: Version of the layout; a record of another one is no record.
 SCHEMA = 1
 DAY = 86_400.0  # seconds: how often a use is noted, and how long an unfinished file may lie
@@ -143,7 +141,7 @@ def find_refusal(folder: Path) -> str | None:
     how programs run. Nor may it keep a program waiting.
     """
     if not answers(folder):
-        return f"{folder} {SILENCE}"
+        return f"{folder} {NO_ANSWER}"
     for path in (folder, folder.parent):
         try:
             status = path.stat()
@@ -165,7 +163,7 @@ def make_folder(folder: Path) -> None:
     Not even looked at where its file system does not answer.
     """
     if not answers(folder):
-        raise TimeoutError(errno.ETIMEDOUT, SILENCE, str(folder))
+        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
     missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
     for path in reversed(missing):
         # Not by its own parents=True, which gives those that it makes the mode of the umask.

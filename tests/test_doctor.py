@@ -624,13 +624,11 @@ def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
 def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
     """It finds both by the program: what an earlier run taught, and what tuning found."""
     code = (
-        "from autoxla.store import program_key\n"
         "from autoxla.runtime import current\n"
-        "from autoxla.store import find_key\n"
+        "from autoxla.store import program_key, tuned_key\n"
         "session = current()\n"
         "session.begin(None, lambda _: None)\n"
-        "reading, versions = session.situation.reading, session.situation.versions\n"
-        "print(program_key(reading, []), find_key(reading, [], versions))\n"
+        "print(program_key(session.situation.reading, []), tuned_key(session.situation, []))\n"
         "print([f.place.file for f in session.findings if f.code == 'AX907'])\n"
     )
     cache = tmp_path / "cache"

@@ -36,7 +36,8 @@ def read_keras_config(environ: Mapping[str, str]) -> KerasConfig | None:
     backend = settings.get("backend")
     if "backend" in settings and not isinstance(backend, str):
         return KerasConfig(file, error="its backend is not a string")
-    return KerasConfig(file, backend)
+    others = {name: value for name, value in settings.items() if name != "backend"}
+    return KerasConfig(file, backend, others=others)
 
 
 def _expand(name: str) -> str:
