@@ -15,12 +15,12 @@ from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.facts import Finding, Situation
 from autoxla.notice import printable
 from autoxla.planning import assemble, name_command, subject_from
-from autoxla.store import Store
 from autoxla.report import NoTemplateEngineError, as_data, page_data, write_page
 from autoxla.report.story import Row, Section, finding_lines, situation_data, tell
 from autoxla.report.table import Explanation, render_html
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
+from autoxla.store import Store
 from autoxla.trial.decisions import decisions_folder
 
 #: Characters of a name that make a column wider.

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +12,10 @@ from typing import TypeGuard
 
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
-from autoxla.notice import printable, say
-from autoxla.store import cache_dir
-from autoxla.store import Record, Store
 from autoxla.compiled import clear as clear_compiled
+from autoxla.notice import printable, say
 from autoxla.situation.environment import read_environ
-from autoxla.store import read_tuned
+from autoxla.store import Record, Store, cache_dir, read_tuned
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "learned")

@@ -102,7 +102,9 @@ def _tune(
         kept = log = None
         try:
             if (winner := race.winner()) is not None:
-                kept = keep_tuned(situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation))
+                kept = keep_tuned(
+                    situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation)
+                )
             if any(entry.status == "failed" for entry in race.entries):
                 handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
                 os.close(handle)
