@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 sys.path.insert(0, str(Path(__file__).parent))
-from autoxla.commands.rule_pages import by_family, make_pages, render_page
+from autoxla.commands.rule import by_family, make_pages, render_page
 
 _PAGES = make_pages()
 #: A code in running text, after what is to stay as it is: blocks, code between backticks, links, headings.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,7 @@ def _tool_table(project: Path) -> dict[str, Any]:
     if b"autoxla" not in data:
         return {}
     try:
-        tool = _toml_loader()(data.decode()).get("tool", {})
+        tool = load_toml(data.decode()).get("tool", {})
     except ValueError as error:
         raise BadSettingError(Place(os.path.relpath(project)), f"cannot be read: {error}") from error
     table = tool.get("autoxla", {}) if isinstance(tool, dict) else {}
@@ -198,15 +198,14 @@ def _read(file: Path) -> bytes:
         return b""  # not ours to say about: nothing can be set there
 
 
-def _toml_loader() -> Callable[[str], dict[str, Any]]:
+def load_toml(text: str) -> dict[str, Any]:
+    """Return what ``text`` holds. Raises ValueError where it is no TOML."""
     if sys.version_info >= (3, 11):  # PYVERSION: tomllib came with 3.11
-        import tomllib
-
-        return tomllib.loads
-    import tomli
-
-    loads: Callable[[str], dict[str, Any]] = tomli.loads
-    return loads
+        import tomllib as toml
+    else:
+        import tomli as toml
+    table: dict[str, Any] = toml.loads(text)
+    return table
 
 
 def _place_in(project: Path | None, name: str) -> Place:

@@ -12,8 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.commands.diagnosis.inventory import take_inventory
-from autoxla.commands.diagnosis.line import Scene
+from autoxla.commands.diagnosis.inventory import Scene, take_inventory
 from autoxla.facts import Settings, Usage
 from autoxla.situation.gathering import gather
 

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.commands.diagnosis import requirements
-from autoxla.commands.diagnosis.inventory import take_inventory
-from autoxla.commands.diagnosis.line import Scene
+from autoxla.commands.diagnosis.inventory import Scene, take_inventory
+from autoxla.commands.diagnosis.packages import check_requirements
 from autoxla.lookahead import Program, read_program
 from autoxla.planning import with_reading
 from installations import Site, build_library, make_environment
@@ -402,7 +401,7 @@ def site(tmp_path: Path) -> Site:
 
 def states(scene: Scene) -> list[str]:
     """Return the states of what is said of requirements."""
-    return [line.state for line in requirements.check(scene)]
+    return [line.state for line in check_requirements(scene)]
 
 
 @pytest.mark.parametrize(

@@ -17,25 +17,11 @@ from pathlib import Path
 import pytest
 
 import plugin_double
-from autoxla.commands.diagnosis import (
-    devices,
-    examination,
-    findings,
-    installation,
-    keras,
-    plugins,
-    requirements,
-    shadowing,
-    trial,
-    upkeep,
-    variables,
-    versions,
-)
-from autoxla.commands.diagnosis.codes import CODES
-from autoxla.commands.diagnosis.inventory import take_inventory
-from autoxla.commands.diagnosis.line import Line, Scene
-from autoxla.commands.diagnosis.printing import render
+from autoxla.commands import doctor as command
+from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
+from autoxla.commands.diagnosis.inventory import Line, Scene, take_inventory
 from autoxla.commands.records import KINDS
+from autoxla.commands.rule import read_codes
 from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain
 from autoxla.policies import RULES
 from autoxla.situation.environment import WATCHED_VARIABLES
@@ -44,6 +30,7 @@ from installations import Site, build_library
 from programs import HOME, Outcome, clean_environment, run, run_code
 
 Check = Callable[[Scene], Iterable[Line]]
+CODES = {*read_codes(), *(rule.code for rule in RULES)}
 #: A record that every kind of store takes for a sound one.
 TUNED = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
 
@@ -67,23 +54,23 @@ def say(check: Check, scene: Scene) -> dict[str, Line]:
 def test_which_keras_tf_keras_is(site: Site) -> None:
     site.install("tensorflow-cpu", "2.16.1")
     site.install("keras", "3.3.0")
-    texts = [line.message for line in versions.check(site.scene())]
+    texts = [line.message for line in packages.check_versions(site.scene())]
     assert "tensorflow 2.16.1, from tensorflow-cpu" in texts
     assert texts[-1] == "tf.keras is Keras 3 (3.3.0): TF_USE_LEGACY_KERAS is not set"
-    assert "'yes' is off" in versions.describe_generation(site.scene(TF_USE_LEGACY_KERAS="yes"))
-    switched = versions.describe_generation(site.scene(TF_USE_LEGACY_KERAS="1"))
+    assert "for off" in packages.describe_generation(site.scene(TF_USE_LEGACY_KERAS="yes"))
+    switched = packages.describe_generation(site.scene(TF_USE_LEGACY_KERAS="1"))
     assert switched.startswith("tf.keras is Keras 2, which is not installed")
 
 
 def test_an_older_tensorflow_has_keras_2_only(site: Site) -> None:
     site.install("tensorflow", "2.15.0")
-    assert versions.describe_generation(site.scene()).startswith("tf.keras is Keras 2")
+    assert packages.describe_generation(site.scene()).startswith("tf.keras is Keras 2")
 
 
 def test_tensorflow_that_is_not_there(site: Site) -> None:
-    assert say(versions.check, site.scene())["AX802"].state == "note"
+    assert say(packages.check_versions, site.scene())["AX802"].state == "note"
     site.install("tensorflow", "2.15.0")
-    assert say(versions.check, site.scene()) == {}
+    assert say(packages.check_versions, site.scene()) == {}
 
 
 # --- installation
@@ -92,7 +79,7 @@ def test_tensorflow_that_is_not_there(site: Site) -> None:
 def test_a_sound_installation(site: Site) -> None:
     site.install("tensorflow", "2.16.1", owns="tensorflow")
     site.install("keras", "3.3.0", owns="keras")
-    assert say(installation.check, site.scene()) == {}
+    assert say(packages.check_installation, site.scene()) == {}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +96,7 @@ def test_files_of_two_owners(
 ) -> None:
     site.install(package, "2.16.1", owns=package)
     site.install(other, version, owns=package)
-    line = say(installation.check, site.scene())[code]
+    line = say(packages.check_installation, site.scene())[code]
     assert line.state == state
     assert other in line.remedy
 
@@ -117,13 +104,13 @@ def test_files_of_two_owners(
 def test_a_variant_without_files_of_its_own_clobbers_nothing(site: Site) -> None:
     site.install("tensorflow", "2.16.1")  # as on Windows, where tensorflow-intel has all files
     site.install("tensorflow-intel", "2.16.1", owns="tensorflow")
-    assert say(installation.check, site.scene()) == {}
+    assert say(packages.check_installation, site.scene()) == {}
 
 
 def test_two_releases_of_one_name(site: Site) -> None:
     site.install("keras", "3.3.0")
     site.install("keras", "2.15.0")
-    assert say(installation.check, site.scene())["AX813"].state == "warning"
+    assert say(packages.check_installation, site.scene())["AX813"].state == "warning"
 
 
 def test_the_same_name_in_two_folders(site: Site) -> None:
@@ -131,37 +118,37 @@ def test_the_same_name_in_two_folders(site: Site) -> None:
     for each in (site, other):
         each.install("keras", "3.3.0")
     scene = replace(site.scene(), inventory=take_inventory([str(site.folder), str(other.folder)]))
-    assert say(installation.check, scene)["AX813"].state == "note"
+    assert say(packages.check_installation, scene)["AX813"].state == "note"
     again = replace(site.scene(), inventory=take_inventory([str(site.folder), str(site.folder)]))
-    assert say(installation.check, again) == {}
+    assert say(packages.check_installation, again) == {}
 
 
 def test_metadata_without_files_and_files_without_metadata(site: Site) -> None:
     info = site.install("tensorflow", "2.16.1", owns="tensorflow")
     (site.folder / "tensorflow/__init__.py").unlink()
-    assert set(say(installation.check, site.scene())) == {"AX815"}
+    assert set(say(packages.check_installation, site.scene())) == {"AX815"}
     (info / "METADATA").unlink()
     (info / "RECORD").unlink()
     (site.folder / "tensorflow/core.py").touch()
     # Nothing can be read of it, so that what is left of the package belongs to nobody.
-    assert set(say(installation.check, site.scene())) == {"AX814", "AX818"}
+    assert set(say(packages.check_installation, site.scene())) == {"AX814", "AX818"}
 
 
 def test_leftovers(site: Site) -> None:
     for name in ("~ensorflow", "~~nsorflow_cpu-2.15.0.dist-info", "~equests", "~w", "tensorflow~"):
         (site.folder / name).mkdir()
-    assert len([line for line in installation.check(site.scene()) if line.code == "AX816"]) == 2
+    assert len([line for line in packages.check_installation(site.scene()) if line.code == "AX816"]) == 2
     (site.folder / "keras").mkdir()
     (site.folder / "keras/__init__.py").touch()
-    assert "AX817" in say(installation.check, site.scene())
+    assert "AX817" in say(packages.check_installation, site.scene())
 
 
 def test_a_switch_without_tf_keras(site: Site) -> None:
     site.install("tensorflow", "2.16.1")
-    lines = list(findings.check(site.scene(TF_USE_LEGACY_KERAS="1")))
+    lines = list(environment.check_rules(site.scene(TF_USE_LEGACY_KERAS="1")))
     assert ("error", "AX104") in {(line.state, line.code) for line in lines}
     site.install("tf-keras", "2.16.0")
-    assert "AX104" not in {line.code for line in findings.check(site.scene(TF_USE_LEGACY_KERAS="1"))}
+    assert "AX104" not in {line.code for line in environment.check_rules(site.scene(TF_USE_LEGACY_KERAS="1"))}
 
 
 def test_what_autoxla_cures_is_no_error(site: Site) -> None:
@@ -170,7 +157,7 @@ def test_what_autoxla_cures_is_no_error(site: Site) -> None:
     config = site.home / ".keras/keras.json"
     config.parent.mkdir()
     config.write_text('{"backend": "theano"}')
-    (line,) = [line for line in findings.check(site.scene()) if line.code == "AX402"]
+    (line,) = [line for line in environment.check_rules(site.scene()) if line.code == "AX402"]
     assert line.state == "warning"
     assert line.remedy.startswith("autoxla does it where it is active")
 
@@ -180,8 +167,8 @@ def test_the_rules_are_asked_where_autoxla_is_off(site: Site) -> None:
     site.install("keras", "3.3.0")
     scene = site.scene(KERAS_BACKEND="theano")
     off = replace(scene, situation=replace(scene.situation, settings=Settings(mode="off")))
-    assert {line.code: line.state for line in findings.check(off)} == {"AX403": "error"}
-    assert say(findings.check, site.scene()) == {}
+    assert {line.code: line.state for line in environment.check_rules(off)} == {"AX403": "error"}
+    assert say(environment.check_rules, site.scene()) == {}
 
 
 # --- requirements
@@ -193,14 +180,14 @@ def test_requirements_that_are_met(site: Site) -> None:
     site.install("keras-nightly", "3.3.0.dev2024")
     site.install("numpy", "1.26.4")
     site.install("wrapt", "1.16.0")
-    assert say(requirements.check, site.scene()) == {}
+    assert say(packages.check_requirements, site.scene()) == {}
 
 
 def test_requirements_that_are_not_met(site: Site) -> None:
     site.install("tensorflow", "2.16.1", "numpy<2,>=1.23", "protobuf<5", "wrapt>=1", "not a requirement !!")
     site.install("numpy", "2.1.0")
     site.install("protobuf", "5.1.0")
-    lines = [line for line in requirements.check(site.scene()) if line.state != "ok"]
+    lines = [line for line in packages.check_requirements(site.scene()) if line.state != "ok"]
     assert {(line.state, line.code) for line in lines} == {
         ("error", "AX881"),
         ("error", "AX882"),
@@ -212,18 +199,21 @@ def test_requirements_that_are_not_met(site: Site) -> None:
 def test_tensorflow_text_of_another_release(site: Site) -> None:
     site.install("tensorflow", "2.16.1")
     site.install("tensorflow-text", "2.15.0")
-    assert say(requirements.check, site.scene())["AX884"].remedy == "pip install 'tensorflow-text==2.16.*'"
+    assert (
+        say(packages.check_requirements, site.scene())["AX884"].remedy
+        == "pip install 'tensorflow-text==2.16.*'"
+    )
 
 
 def test_tensorflow_text_of_the_same_release(site: Site) -> None:
     site.install("tensorflow", "2.16.1")
     site.install("tensorflow-text", "2.16.0")
-    assert say(requirements.check, site.scene()) == {}
+    assert say(packages.check_requirements, site.scene()) == {}
 
 
 def test_without_packaging_it_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "packaging", None)
-    assert say(requirements.check, site.scene())["AX883"].state == "note"
+    monkeypatch.setitem(sys.modules, "packaging.markers", None)
+    assert say(packages.check_requirements, site.scene())["AX883"].state == "note"
 
 
 @pytest.mark.parametrize(("version", "fits"), [("2.15.0", False), ("2.21.1", True), ("2.22.0", False)])
@@ -231,9 +221,9 @@ def test_tf_keras_must_fit_tensorflow(site: Site, version: str, fits: bool) -> N
     site.install("tensorflow", "2.21.0")
     site.install("keras", "3.15.0")
     site.install("tf-keras", version, "tensorflow<2.16,>=2.15")
-    lines = say(requirements.check, site.scene())
+    lines = say(packages.check_requirements, site.scene())
     assert set(lines) == (set() if fits else {"AX885"})
-    switched = say(requirements.check, site.scene(TF_USE_LEGACY_KERAS="1"))
+    switched = say(packages.check_requirements, site.scene(TF_USE_LEGACY_KERAS="1"))
     assert {code: line.state for code, line in switched.items()} == ({} if fits else {"AX885": "error"})
     # It is never TensorFlow that has to change.
     assert {line.remedy for line in lines.values()} <= {"pip install 'tf-keras==2.21.*'"}
@@ -246,7 +236,7 @@ def test_nothing_is_shadowed(site: Site) -> None:
     (site.program / "train.py").touch()
     (site.program / "keras").mkdir()  # without __init__.py it is found only where there is no other
     (site.program / "os.py").touch()  # loaded before Python looks here
-    assert say(shadowing.check, site.scene()) == {}
+    assert say(environment.check_shadowing, site.scene()) == {}
 
 
 @pytest.mark.parametrize("name", ["keras.py", "tensorflow/__init__.py", "tf_keras.py"])
@@ -254,7 +244,7 @@ def test_a_file_beside_the_program(site: Site, name: str) -> None:
     file = site.program / name
     file.parent.mkdir(exist_ok=True)
     file.touch()
-    assert say(shadowing.check, site.scene())["AX821"].state == "error"
+    assert say(environment.check_shadowing, site.scene())["AX821"].state == "error"
 
 
 def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(site: Site) -> None:
@@ -264,11 +254,11 @@ def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(site
     (elsewhere / "random.py").touch()
     scene = site.scene()
     moved = Scene(scene.situation, scene.environ, scene.path, scene.folder, scene.inventory, elsewhere)
-    assert {code: line.state for code, line in say(shadowing.check, moved).items()} == {
+    assert {code: line.state for code, line in say(environment.check_shadowing, moved).items()} == {
         "AX822": "warning",
         "AX823": "warning",
     }
-    assert say(shadowing.check, site.scene(PYTHONPATH=str(elsewhere)))["AX821"].state == "error"
+    assert say(environment.check_shadowing, site.scene(PYTHONPATH=str(elsewhere)))["AX821"].state == "error"
 
 
 @pytest.mark.parametrize("metadata", ["keras-3.15.1.dist-info", "keras-3.15.1.egg-info"])
@@ -278,9 +268,9 @@ def test_a_folder_that_pip_filled_holds_the_packages_themselves(site: Site, meta
     (folder / "keras/__init__.py").touch()
     (folder / "random.py").touch()
     scene = site.scene(PYTHONPATH=os.pathsep.join([str(site.root / "none"), str(folder)]))
-    assert {*say(shadowing.check, scene)} == {"AX821", "AX823"}
+    assert {*say(environment.check_shadowing, scene)} == {"AX821", "AX823"}
     (folder / metadata).mkdir()
-    assert say(shadowing.check, scene) == {}
+    assert say(environment.check_shadowing, scene) == {}
 
 
 @pytest.mark.parametrize("name", ["usr/lib/python3/dist-packages", "lib/site-packages"])
@@ -288,17 +278,17 @@ def test_a_folder_of_the_system_is_left_out_by_its_name(site: Site, name: str) -
     folder = site.root / name
     folder.mkdir(parents=True)
     (folder / "keras.py").touch()
-    assert say(shadowing.check, site.scene(PYTHONPATH=str(folder))) == {}
+    assert say(environment.check_shadowing, site.scene(PYTHONPATH=str(folder))) == {}
     other = site.root / "my-site-packages-notes"
     other.mkdir()
     (other / "keras.py").touch()
-    assert {*say(shadowing.check, site.scene(PYTHONPATH=str(other)))} == {"AX821"}
+    assert {*say(environment.check_shadowing, site.scene(PYTHONPATH=str(other)))} == {"AX821"}
 
 
 def test_a_project_that_is_developed_is_looked_at(site: Site) -> None:
     (site.program / "project.egg-info").mkdir()
     (site.program / "keras.py").touch()
-    assert {*say(shadowing.check, site.scene(PYTHONPATH=str(site.program)))} == {"AX821"}
+    assert {*say(environment.check_shadowing, site.scene(PYTHONPATH=str(site.program)))} == {"AX821"}
 
 
 # --- the backend
@@ -307,11 +297,11 @@ def test_a_project_that_is_developed_is_looked_at(site: Site) -> None:
 def test_the_backend_and_what_chose_it(site: Site) -> None:
     site.install("keras", "3.3.0")
     site.install("tensorflow", "2.16.1")
-    assert [line.message for line in keras.check(site.scene())] == [
+    assert [line.message for line in environment.check_backend(site.scene())] == [
         "tensorflow, installed; chosen by default"
     ]
     site.install("torch", "2.3")
-    (line,) = keras.check(site.scene(KERAS_BACKEND="torch"))
+    (line,) = environment.check_backend(site.scene(KERAS_BACKEND="torch"))
     assert line.message == "torch, installed; chosen by KERAS_BACKEND"
 
 
@@ -319,22 +309,26 @@ def test_a_backend_that_is_not_installed_is_told_once(site: Site) -> None:
     site.install("tensorflow", "2.16.1")
     site.install("keras", "3.3.0")
     scene = site.scene(KERAS_BACKEND="torch")
-    codes = [line.code for check in (keras.check, findings.check) for line in check(scene)]
+    codes = [
+        line.code for check in (environment.check_backend, environment.check_rules) for line in check(scene)
+    ]
     assert codes == ["AX401"]
     site.install("tf-keras", "2.16.0")
     # autoxla would take "yes" for on, where no backend is read; TensorFlow takes it for off.
-    assert "AX833" in say(keras.check, site.scene(KERAS_BACKEND="torch", TF_USE_LEGACY_KERAS="yes"))
+    assert "AX833" in say(
+        environment.check_backend, site.scene(KERAS_BACKEND="torch", TF_USE_LEGACY_KERAS="yes")
+    )
 
 
 @pytest.mark.parametrize(("text", "code"), [("[1]", "AX832"), ("{", "AX831")])
 def test_a_bad_keras_json(site: Site, text: str, code: str) -> None:
     (site.home / "keras.json").write_text(text)
-    assert set(say(keras.check, site.scene(KERAS_HOME=str(site.home)))) == {code}
+    assert set(say(environment.check_backend, site.scene(KERAS_HOME=str(site.home)))) == {code}
 
 
 def test_a_good_keras_json(site: Site) -> None:
     (site.home / "keras.json").write_text('{"backend": "jax"}')
-    assert say(keras.check, site.scene(KERAS_HOME=str(site.home))) == {}
+    assert say(environment.check_backend, site.scene(KERAS_HOME=str(site.home))) == {}
 
 
 @pytest.mark.parametrize(
@@ -355,7 +349,7 @@ def test_a_good_keras_json(site: Site) -> None:
 )
 def test_the_other_fields_of_keras_json(site: Site, text: str, told: dict[str, str]) -> None:
     (site.home / "keras.json").write_text(text)
-    lines = say(keras.check, site.scene(KERAS_HOME=str(site.home)))
+    lines = say(environment.check_backend, site.scene(KERAS_HOME=str(site.home)))
     assert {code: line.state for code, line in lines.items()} == told
 
 
@@ -372,17 +366,16 @@ def test_keras_refuses_what_is_said_to_be_refused(tmp_path: Path, field: str) ->
 
 
 def test_each_watched_variable_has_a_reader() -> None:
-    assert set(WATCHED_VARIABLES) <= set(variables.READERS)
-    assert variables.find_reader("ITEX_REMAPPER").who == "ITEX"
+    assert set(WATCHED_VARIABLES) <= set(environment.READERS)
 
 
 def test_variables(site: Site) -> None:
     scene = site.scene(XLA_FLAGS="--xla_dump_to=x", TF_PLUGGABLE_DEVICE_LIBRARY_PATH="/none/x.so")
-    lines = list(variables.check(scene))
+    lines = list(environment.check_variables(scene))
     assert any(line.message.endswith("is read by XLA, when it first compiles, once") for line in lines)
-    assert set(say(variables.check, scene)) == {"AX841"}
+    assert set(say(environment.check_variables, scene)) == {"AX841"}
     there = site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(site.program))
-    assert say(variables.check, there) == {}
+    assert say(environment.check_variables, there) == {}
 
 
 # --- plug-ins
@@ -576,23 +569,23 @@ def with_hardware(scene: Scene, kinds: set[str], **toolchain: bool) -> Scene:
 
 def test_ptxas(site: Site) -> None:
     scene = with_hardware(site.scene(PATH=""), {"cuda"}, cuda_seen=True)
-    assert say(devices.check, scene)["AX862"].state == "note"
+    assert say(environment.check_devices, scene)["AX862"].state == "note"
     tool = site.folder / "nvidia/cuda_nvcc/bin/ptxas"
     tool.parent.mkdir(parents=True)
     tool.touch()
-    assert say(devices.check, scene) == {}
-    assert f"ptxas is {tool}" in [line.message for line in devices.check(scene)]
+    assert say(environment.check_devices, scene) == {}
+    assert f"ptxas is {tool}" in [line.message for line in environment.check_devices(scene)]
 
 
 def test_a_machine_without_accelerators(site: Site) -> None:
-    assert [line.message for line in devices.check(site.scene())] == ["accelerators: none"]
+    assert [line.message for line in environment.check_devices(site.scene())] == ["accelerators: none"]
 
 
 # --- autoxla itself
 
 
 def test_records_and_activation(site: Site) -> None:
-    codes = [line.code for line in upkeep.check(site.scene())]
+    codes = [line.code for line in environment.check_autoxla(site.scene())]
     assert codes == ["AX890", "AX891"]
 
 
@@ -601,7 +594,7 @@ def test_records_that_are_left_out(site: Site, kind: str) -> None:
     folder = site.root / "cache" / kind
     Store(folder).write("a" * 16, TUNED)
     (folder / ("b" * 16 + ".json")).write_text("{")
-    first, second, *_ = upkeep.check(site.scene())
+    first, second, *_ = environment.check_autoxla(site.scene())
     assert f"1 {kind}" in first.message
     assert (second.code, second.state) == ("AX907", "note")
     assert second.message == f"{folder / ('b' * 16 + '.json')} is left out: it is no JSON"
@@ -609,7 +602,7 @@ def test_records_that_are_left_out(site: Site, kind: str) -> None:
 
 def test_a_record_that_tuning_did_not_write(site: Site) -> None:
     Store(site.root / "cache/programs").write("a" * 16, {**TUNED, "speedup": "much"})
-    first, second, *_ = upkeep.check(site.scene())
+    first, second, *_ = environment.check_autoxla(site.scene())
     assert "0 programs" in first.message
     assert second.message.endswith("is left out: it is not what tuning writes")
 
@@ -617,7 +610,7 @@ def test_a_record_that_tuning_did_not_write(site: Site) -> None:
 def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
     Store(site.root / "cache/learned").write("a" * 16, {})
     (site.root / "cache/learned").chmod(0o777)
-    lines = [line for line in upkeep.check(site.scene()) if line.code == "AX907"]
+    lines = [line for line in environment.check_autoxla(site.scene()) if line.code == "AX907"]
     assert [line.remedy for line in lines] == ["make it a folder that you alone can write"]
 
 
@@ -651,7 +644,9 @@ def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
 def try_import(site: Site, *names: str, limit: float = 60, **variables: str) -> Line:
     environ = {**clean_environment(), "PYTHONPATH": str(site.folder), **variables}
     scene = Scene(site.scene().situation, environ, (), site.program, take_inventory([]), root=site.root)
-    (line,) = trial.check(scene, names, limit)
+    said = tuple(Evidence("import", name, None, "certain", Place("a.py", 1)) for name in names)
+    scene = replace(scene, situation=replace(scene.situation, reading=Reading(said)))
+    (line,) = trial_import.check(scene, limit)
     assert line.code in CODES
     return line
 
@@ -710,7 +705,7 @@ def test_what_a_script_imports(site: Site) -> None:
     def chosen(*evidence: Evidence) -> tuple[str, ...]:
         scene = site.scene()
         situation = replace(scene.situation, reading=Reading(evidence))
-        return trial.choose_names(replace(scene, situation=situation))
+        return trial_import.choose_names(replace(scene, situation=situation))
 
     named = [imported(name) for name in ("numpy", "keras.layers", "tensorflow", "keras")]
     assert chosen(*named) == ("keras", "tensorflow")
@@ -799,13 +794,12 @@ def test_help(tmp_path: Path) -> None:
     assert "--import-check" in outcome.out
 
 
-def test_a_check_that_fails_hides_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_hides_no_other(site: Site) -> None:
     def fail(scene: Scene) -> Iterable[Line]:
         raise OSError("gone")
 
-    monkeypatch.setattr(examination, "CHECKS", {"first": fail, "last": devices.check})
-    lines = list(examination.examine(site.scene()))
-    assert [line.code for line in lines] == ["AX898", "AX860"]
+    lines = list(command.examine(site.scene(), {"first": fail, "last": environment.check_devices}))
+    assert [(line.code, line.subject) for line in lines] == [("AX898", "first"), ("AX860", "last")]
 
 
 @pytest.mark.tensorflow
@@ -868,27 +862,18 @@ def test_a_terminal_has_colour_and_folded_lines(tmp_path: Path) -> None:
 
 
 def test_names_of_files_do_not_reach_the_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    render([Line("error", "AX821", "shadowing", "a\x1b[2Jb\udcffc\nd", "e\rf")], verbose=True)
+    command.render([Line("error", "AX821", "a\x1b[2Jb\udcffc\nd", "e\rf", "shadowing")], verbose=True)
     assert capsys.readouterr().out.splitlines()[0].endswith("a?[2Jb?c?d")
 
 
 def test_what_is_ok_is_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [
-        Line("ok", "AX801", "versions", "python 3"),
-        Line("error", "AX821", "shadowing", "bad", "rename"),
+        Line("ok", "AX801", "python 3"),
+        Line("error", "AX821", "bad", "rename", "shadowing"),
     ]
-    render(lines, verbose=False)
+    command.render(lines, verbose=False)
     brief = capsys.readouterr().out
     assert brief.splitlines()[0] == "python 3"
     assert brief.splitlines()[-1] == "1 error, 1 ok; --verbose shows what is ok"
-    render(lines, verbose=True)
+    command.render(lines, verbose=True)
     assert "ok       AX801" in capsys.readouterr().out
-
-
-def test_codes_are_told_and_no_rule_has_them() -> None:
-    assert not {rule.code for rule in RULES} & set(CODES)
-    assert all(code.startswith("AX8") for code in CODES)
-    assert all(entry.title and entry.why and entry.remedy and entry.source for entry in CODES.values())
-    folder = HOME / "autoxla/commands/diagnosis"
-    sources = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "codes.py")
-    assert [code for code in CODES if f'"{code}"' not in sources] == []

@@ -10,7 +10,7 @@ import pytest
 
 from autoxla.commands import MODULES
 from autoxla.commands.parser import make_tree
-from autoxla.commands.rule_pages import make_pages
+from autoxla.commands.rule import make_pages
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")

@@ -14,10 +14,17 @@ from types import SimpleNamespace
 import pytest
 
 from autoxla import commands
-from autoxla.commands.diagnosis.codes import CODES as CHECKS
-from autoxla.commands.rule_codes import CODES
+from autoxla.commands.rule import (
+    FAMILIES,
+    PARTS,
+    family_of,
+    make_pages,
+    plain,
+    read_codes,
+    render_page,
+    sentence,
+)
 from autoxla.commands.rule_examples import follow, render
-from autoxla.commands.rule_pages import FAMILIES, PARTS, family_of, make_pages, plain, render_page, sentence
 from autoxla.hooks.error_matching import find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
 from autoxla.policies import RULES, Rule
@@ -28,13 +35,13 @@ CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "autoxla"
 DOCS = CHECKOUT / "docs"
 PAGES = make_pages()
-TOLD = {told.code: told for told in CODES}
+TOLD = read_codes()
 REFUSALS = sorted(code for code in TOLD if code.startswith("AX12"))
 
 
 def sources() -> Iterator[Path]:
-    """Yield the modules that emit codes, not those that only write of them."""
-    return (file for file in PACKAGE.rglob("*.py") if file.name != "rule_codes.py")
+    """Yield the modules that emit codes; ``codes.toml`` only tells of them."""
+    return PACKAGE.rglob("*.py")
 
 
 def codes_in(text: str) -> set[str]:
@@ -55,7 +62,7 @@ def test_no_page_names_a_code_that_is_not() -> None:
 
 def test_no_code_is_of_two() -> None:
     owned = [rule.code for rule in RULES] + [known.code for known in KNOWN_ERRORS]
-    owned += [told.code for told in CODES] + list(CHECKS)
+    owned += list(TOLD)
     assert sorted(owned) == list(PAGES)
 
 
@@ -125,9 +132,9 @@ def test_migrate_refuses_the_example(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     example = TOLD[code]
-    command, printed = example.printed.splitlines()
+    command, printed = example["printed"].splitlines()
     monkeypatch.chdir(tmp_path)
-    Path(FILE).write_text(f"{example.given}\n")
+    Path(FILE).write_text(f"{example['given']}\n")
     assert commands.run("migrate", command.split("migrate ")[1].split()) == 1
     assert capsys.readouterr().err.splitlines()[0] == printed
 
@@ -137,14 +144,14 @@ def test_migrate_refuses_the_example(
 def test_a_mixture_is_told_as_on_its_page(code: str, tmp_path: Path) -> None:
     example = TOLD[code]
     arrays = "__import__('numpy').ones((8, 4)), __import__('numpy').ones((8, 1))"
-    program = example.given.replace(
+    program = example["given"].replace(
         "import keras",
         "import keras, autoxla.hooks.guards as g, autoxla.runtime as r; g.register(r.current())",
         1,
     )
     outcome = run_code(program.replace("fit(x, y)", f"fit({arrays})"), tmp_path)
     (notice,) = [notice for notice in outcome.notices if notice.startswith(f"autoxla: {code} ")]
-    printed = example.printed.replace(FILE, "program.py")
+    printed = example["printed"].replace(FILE, "program.py")
     assert notice.rpartition("; python -m")[0] == printed.rpartition("; python -m")[0]
 
 

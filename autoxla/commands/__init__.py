@@ -12,7 +12,7 @@ import sys
 #: with ``python -m autoxla run NAME`` or ``./NAME``.
 MODULES = {
     "check": "autoxla.commands.check",
-    "doctor": "autoxla.commands.diagnosis.examination",
+    "doctor": "autoxla.commands.doctor",
     "env": "autoxla.commands.env",
     "explain": "autoxla.commands.explain",
     "migrate": "autoxla.commands.migrate",

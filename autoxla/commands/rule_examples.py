@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from autoxla import WATCHED
-from autoxla.facts import (
-    Finding,
-    Hardware,
-    KerasConfig,
-    Place,
-    Plugin,
-    Reading,
-    Settings,
-    Situation,
-    Toolchain,
-    Usage,
-    Version,
-)
+from autoxla.facts import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation, Toolchain, Usage
 from autoxla.lookahead import Program, read_program
 from autoxla.notice import headline
 from autoxla.policies import decide
@@ -28,71 +17,55 @@ from autoxla.policies.example import FILE, Example
 from autoxla.policies.usage import is_below, summarise
 from autoxla.report.story import finding_lines
 
-_NO_GPU, _NO_TOOLS = Hardware("none"), Toolchain()
-_XPU = Hardware("present", frozenset({"xpu"}))
-_CUDA = Hardware("present", frozenset({"cuda"}))
-_ROCM = Hardware("present", frozenset({"rocm"}))
-_METAL = Hardware("present", frozenset({"metal"}))
-_KERAS_3: Mapping[str, Version] = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}
-_ALL: Mapping[str, Version] = {**_KERAS_3, "tf-keras": (2, 21, 0)}
-_ITEX = (Plugin("itex", "libitex_gpu.so"),)
 _WITH = "TensorFlow 2.21, Keras 3.15, tf_keras 2.21"
-
-
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """What is installed where an example runs; `words` say it."""
-
-    words: str
-    versions: Mapping[str, Version]
-    plugins: tuple[Plugin, ...] = ()
-    hardware: Hardware = _NO_GPU
-    toolchain: Toolchain = _NO_TOOLS
-
-
-_MACHINES: Mapping[str, _Machine] = {
-    "usual": _Machine(_WITH, _ALL),
-    "no tf_keras": _Machine("TensorFlow 2.21, Keras 3.15, no tf_keras", _KERAS_3),
-    "TensorFlow 2.15": _Machine(
-        "TensorFlow 2.15, Keras 2.15", {"tensorflow": (2, 15, 1), "keras": (2, 15, 0)}
+_KERAS_3 = Situation(versions={"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}, hardware=Hardware("none"))
+_ALL = replace(_KERAS_3, versions={**_KERAS_3.versions, "tf-keras": (2, 21, 0)})
+_XPU, _CUDA, _ROCM, _METAL = (
+    Hardware("present", frozenset({kind})) for kind in ("xpu", "cuda", "rocm", "metal")
+)
+_ITEX = replace(_ALL, plugins=(Plugin("itex", "libitex_gpu.so"),))
+#: What is installed where an example runs, in words and as a situation.
+_MACHINES: Mapping[str, tuple[str, Situation]] = {
+    "usual": (_WITH, _ALL),
+    "no tf_keras": ("TensorFlow 2.21, Keras 3.15, no tf_keras", _KERAS_3),
+    "TensorFlow 2.15": (
+        "TensorFlow 2.15, Keras 2.15",
+        replace(_ALL, versions={"tensorflow": (2, 15, 1), "keras": (2, 15, 0)}),
     ),
-    "PyTorch": _Machine(
-        "TensorFlow 2.21, Keras 3.15, PyTorch, transformers 4.57", {**_KERAS_3, "transformers": (4, 57)}
+    "PyTorch": (
+        "TensorFlow 2.21, Keras 3.15, PyTorch, transformers 4.57",
+        replace(_ALL, versions={**_KERAS_3.versions, "transformers": (4, 57)}),
     ),
-    "tf-agents": _Machine(f"{_WITH}, tf-agents 0.19", {**_ALL, "tf-agents": (0, 19)}),
-    "ITEX": _Machine(f"{_WITH}, a build of ITEX later than 2.15, an Intel GPU", _ALL, _ITEX, _XPU),
-    "ITEX without GPU": _Machine(f"{_WITH}, a build of ITEX later than 2.15, no GPU", _ALL, _ITEX),
-    "ITEX without Keras 3": _Machine(
+    "tf-agents": (
+        f"{_WITH}, tf-agents 0.19",
+        replace(_ALL, versions={**_ALL.versions, "tf-agents": (0, 19)}),
+    ),
+    "ITEX": (f"{_WITH}, a build of ITEX later than 2.15, an Intel GPU", replace(_ITEX, hardware=_XPU)),
+    "ITEX without GPU": (f"{_WITH}, a build of ITEX later than 2.15, no GPU", _ITEX),
+    "ITEX without Keras 3": (
         "TensorFlow 2.21, tf_keras 2.21, a build of ITEX later than 2.15, no Keras 3",
-        {"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0)},
-        _ITEX,
-        _XPU,
+        replace(_ITEX, versions={"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0)}, hardware=_XPU),
     ),
-    "ITEX 2.15": _Machine(
+    "ITEX 2.15": (
         "TensorFlow 2.15, Keras 3.3, ITEX 2.15",
-        {"tensorflow": (2, 15, 1), "keras": (3, 3, 3)},
-        (Plugin("itex", "libitex_cpu.so", (2, 15, 0, 0)),),
+        replace(
+            _KERAS_3,
+            versions={"tensorflow": (2, 15, 1), "keras": (3, 3, 3)},
+            plugins=(Plugin("itex", "libitex_cpu.so", (2, 15, 0, 0)),),
+        ),
     ),
-    "Metal": _Machine(
+    "Metal": (
         f"{_WITH}, tensorflow-metal on a Mac",
-        _ALL,
-        (Plugin("metal", "libmetal_plugin.dylib", (1, 2, 0)),),
-        _METAL,
+        replace(_ALL, plugins=(Plugin("metal", "libmetal_plugin.dylib", (1, 2, 0)),), hardware=_METAL),
     ),
-    "CUDA missing": _Machine(f"{_WITH}, an NVIDIA GPU, no CUDA toolkit", _ALL, (), _CUDA),
-    "CUDA elsewhere": _Machine(
+    "CUDA missing": (f"{_WITH}, an NVIDIA GPU, no CUDA toolkit", replace(_ALL, hardware=_CUDA)),
+    "CUDA elsewhere": (
         f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
-        _ALL,
-        (),
-        _CUDA,
-        Toolchain(cuda_found="/data/cuda-12"),
+        replace(_ALL, hardware=_CUDA, toolchain=Toolchain(cuda_found="/data/cuda-12")),
     ),
-    "ROCm elsewhere": _Machine(
+    "ROCm elsewhere": (
         f"{_WITH}, an AMD GPU, ROCm in /opt/rocm-6.2",
-        _ALL,
-        (),
-        _ROCM,
-        Toolchain(rocm_found="/opt/rocm-6.2"),
+        replace(_ALL, hardware=_ROCM, toolchain=Toolchain(rocm_found="/opt/rocm-6.2")),
     ),
 }
 
@@ -108,73 +81,50 @@ def follow(example: Example, code: str) -> Finding:
 
 def situation_of(example: Example) -> Situation:
     """Return the situation of an example, before the program's first import of a backend."""
+    _, machine = _MACHINES[example.machine]
     # Of no path at all: a page says the same wherever it is made.
     read = read_program(Program("code", example.program, Path("/nonexistent")), path=[])
     evidence = tuple(replace(e, place=replace(e.place, file=FILE)) for e in read.evidence)
-    reading, machine, config = (
-        replace(read, evidence=evidence),
-        _MACHINES[example.machine],
-        example.keras_json,
-    )
-    imports = [e for e in evidence if e.kind == "import" and any(is_below(e.name, name) for name in WATCHED)]
-    situation = Situation(
-        settings=_settings(example),
+    reading = replace(read, evidence=evidence)
+    usage = summarise(reading, machine.versions, Usage())
+    imports = (e for e in evidence if e.kind == "import" and any(is_below(e.name, name) for name in WATCHED))
+    first = next(imports, None)
+    if first is not None:
+        usage = replace(usage, evidence={"importing": first.place, **usage.evidence})
+    # As the lines of pyproject.toml, below the name of the table.
+    lines = {name: Place("pyproject.toml", number) for number, name in enumerate(example.settings, start=2)}
+    places = {"keras_setting" if name == "keras" else name: place for name, place in lines.items()}
+    situation = replace(
+        machine,
+        settings=Settings(**example.settings, places=places),
         environment=example.variables,
-        versions=machine.versions,
-        plugins=machine.plugins,
-        hardware=machine.hardware,
-        toolchain=machine.toolchain,
-        keras_config=KerasConfig("~/.keras/keras.json", config) if config else None,
+        keras_config=KerasConfig("~/.keras/keras.json", example.keras_json) if example.keras_json else None,
         reading=reading,
-        usage=_usage(reading, machine.versions, imports[0].place if imports else None),
-        importing=imports[0].name.split(".")[0] if imports else None,
+        usage=usage,
+        importing=first.name.split(".")[0] if first is not None else None,
     )
     return replace(situation, **example.known)
 
 
 def render(example: Example, code: str) -> str:
     """Return an example as Markdown: the machine, the files, and what is typed and printed."""
-    told = f"; {example.told}" if example.told else ""
-    parts = [f"With {_MACHINES[example.machine].words}{told}."]
+    finding, (words, _) = follow(example, code), _MACHINES[example.machine]
+    parts = [f"With {words}{'; ' if example.told else ''}{example.told}."]
     if example.settings:
-        parts.append(block("toml", f"[tool.autoxla]  # in pyproject.toml\n{_toml(example.settings)}"))
+        # JSON spells these values as TOML does.
+        lines = [f"{name} = {json.dumps(value)}" for name, value in example.settings.items()]
+        parts.append(block("toml", "\n".join(["[tool.autoxla]  # in pyproject.toml", *lines])))
     if example.keras_json:
         parts.append(block("json", f'{{"backend": "{example.keras_json}"}}'))
-    return "\n\n".join([*parts, block("python", example.program), block("console", _session(example, code))])
+    parts.append(block("python", example.program))
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in example.variables.items())
+    printed = f"autoxla: {headline([finding], FILE)}"
+    if example.command.endswith("explain"):
+        printed = "\n".join(["…", *(f"  {line}" for line in finding_lines(finding))])
+    parts.append(block("console", f"$ {variables}{example.command} {FILE}\n{printed}"))
+    return "\n\n".join(parts)
 
 
 def block(language: str, text: str) -> str:
     """Return ``text`` as a fenced block."""
     return f"```{language}\n{text.strip()}\n```"
-
-
-def _usage(reading: Reading, versions: Mapping[str, Version], start: Place | None) -> Usage:
-    usage = summarise(reading, versions, Usage())
-    return usage if start is None else replace(usage, evidence={"importing": start, **usage.evidence})
-
-
-def _session(example: Example, code: str) -> str:
-    finding = follow(example, code)
-    start = "".join(f"{name}={_quote(value)} " for name, value in example.variables.items())
-    typed = f"$ {start}{example.command} {FILE}"
-    if not example.command.endswith("explain"):
-        return f"{typed}\nautoxla: {headline([finding], FILE)}"
-    explained = "\n".join(f"  {line}" for line in finding_lines(finding))
-    return f"{typed}\n…\n{explained}"
-
-
-def _settings(example: Example) -> Settings:
-    lines = enumerate(example.settings, start=2)
-    places = {"keras_setting" if name == "keras" else name: Place("pyproject.toml", n) for n, name in lines}
-    return Settings(**example.settings, places=places)
-
-
-def _quote(value: str) -> str:
-    return f"'{value}'" if " " in value or not value else value
-
-
-def _toml(settings: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"{name} = {str(value).lower() if isinstance(value, bool) else chr(34) + value + chr(34)}"
-        for name, value in settings.items()
-    )

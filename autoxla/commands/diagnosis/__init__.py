@@ -1,1 +1,1 @@
-"""What ``python -m autoxla doctor`` looks at: one module a subject, each with a ``check``."""
+"""What ``python -m autoxla doctor`` looks at. A check yields lines; the command tells of which subject."""

@@ -1,23 +1,26 @@
-"""The installed distributions of interest, by what lies on disk: also those that are damaged.
+"""What the checks of ``doctor`` are given, and what they say.
 
-`importlib.metadata` answers for a name with the first distribution that can be read. Here all of them
-count, since two of one name, or one without its metadata, is what is looked for.
+Of the installed distributions all those count that lie on disk, also damaged ones and several of one name:
+`importlib.metadata` answers for a name with the first that can be read, and here the others are looked for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from autoxla.facts import Version
+from autoxla.facts import Situation, Version
 from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
 from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.files import UnreadableError, is_folder, list_names, read_bytes
 
-#: Distributions beside the watched ones whose releases are looked at.
-_FURTHER = (
+#: ``error``: a program would not start, or soon dies; ``warning``: what it does may be wrong.
+State = Literal["ok", "note", "warning", "error"]
+#: The distributions whose releases are looked at.
+NAMES = frozenset(WATCHED_DISTRIBUTIONS) | {
     "absl-py",
     "h5py",
     "keras-cv",
@@ -28,16 +31,26 @@ _FURTHER = (
     "tensorflow-hub",
     "tensorflow-probability",
     "tf-models-official",
-)
-NAMES = frozenset((*WATCHED_DISTRIBUTIONS, *_FURTHER))
-#: The packages of which it matters to whom they belong, each with a file that proves it is there.
+}
+#: The packages of which it matters to which distribution they belong.
 PACKAGES = ("tensorflow", "keras", "tf_keras")
 
 #: Bytes that are read of a file of metadata; the list of TensorFlow's files has three million.
 _LIMIT = 16 << 20
-_SHORTEST = 2  # letters of a name that say nothing of whose they are
+_SHORTEST = 2  # letters of a name that do not tell whose it is
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[^-]+)(?:-py[\w.]+)?\.(?:dist|egg)-info")
 _HEADER = re.compile(r"^(Version|Requires-Dist):[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One result. `remedy` is empty where there is nothing to do."""
+
+    state: State
+    code: str
+    message: str
+    remedy: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +84,56 @@ class Inventory:
     distributions: tuple[Installed, ...] = ()
     remains: tuple[Path, ...] = ()
 
-    def find(self, *names: str) -> Installed | None:
-        """Return the first readable distribution of one of ``names``."""
-        return next((each for name in names for each in self.all(name) if each.text), None)
-
     def all(self, name: str) -> tuple[Installed, ...]:
         """Return all distributions of that name."""
         return tuple(each for each in self.distributions if each.name == name)
 
     def provider(self, name: str) -> Installed | None:
-        """Return the distribution that stands for ``name``: itself, or a variant of it."""
-        return self.find(name, *VARIANTS.get(name, ()))
+        """Return the first readable distribution that stands for ``name``: itself, or a variant of it."""
+        names = (name, *VARIANTS.get(name, ()))
+        return next((each for name in names for each in self.all(name) if each.text), None)
 
-    def owners(self, package: str) -> tuple[Installed, ...]:
-        """Return the distributions that list ``package`` as their own."""
-        return tuple(each for each in self.distributions if package in each.owns)
+    @property
+    def tensorflow(self) -> Installed | None:
+        """The TensorFlow that programs import: the first on the path whose files are there."""
+        names = ("tensorflow", *VARIANTS["tensorflow"])
+        found = (each for each in self.distributions if each.name in names and each.text)
+        return next((each for each in found if "tensorflow" not in each.missing), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is examined.
+
+    `path` stands for ``sys.path`` of the programs and `folder` for the one that Python puts first
+    there, the script's or the current one. `environ` is the whole environment in which they start,
+    with what the script sets early. `root` is ``/``, `prefix` the environment's own folder.
+    """
+
+    situation: Situation
+    environ: Mapping[str, str]
+    path: tuple[str, ...]
+    folder: Path
+    inventory: Inventory
+    current: Path = field(default_factory=Path.cwd)
+    root: Path = Path("/")
+    prefix: Path = Path("/usr")
 
 
 def take_inventory(path: Sequence[str]) -> Inventory:
     """Return what is installed in the folders of ``path``; bad content raises nothing."""
-    folders = list(dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)))
-    names = {folder: list_names(folder) for folder in folders}
-    found = [each for folder in folders for each in _read_folder(folder, names[folder])]
-    remains = [folder / name for folder in folders for name in names[folder] if _is_remains(name)]
+    found: list[Installed] = []
+    remains: list[Path] = []
+    for folder in dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)):
+        for name in list_names(folder):
+            entry = _ENTRY.fullmatch(name)
+            if entry is not None and normalise(entry["name"]) in NAMES:
+                found.append(_read(normalise(entry["name"]), folder / name))
+            # pip renames what it takes away: the first letter becomes a tilde, or more of them.
+            rest = name.lstrip("~")
+            known = normalise(rest.partition("-")[0])
+            if rest != name and len(known) > _SHORTEST and any(each.endswith(known) for each in NAMES):
+                remains.append(folder / name)
     return Inventory(tuple(found), tuple(remains))
 
 
@@ -102,39 +142,26 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _is_remains(name: str) -> bool:
-    # pip renames what it takes away: the first letter becomes a tilde, or more of them.
-    rest = name.lstrip("~")
-    known = normalise(rest.partition("-")[0])
-    return rest != name and len(known) > _SHORTEST and any(each.endswith(known) for each in NAMES)
-
-
-def _read_folder(folder: Path, names: Sequence[str]) -> Iterator[Installed]:
-    for name in names:
-        entry = _ENTRY.fullmatch(name)
-        if entry is not None and normalise(entry["name"]) in NAMES:
-            yield _read(normalise(entry["name"]), folder / name)
-
-
 def _read(name: str, folder: Path) -> Installed:
-    text = _text(folder / "METADATA") or _text(folder / "PKG-INFO")
-    headers = _HEADER.findall(text.partition("\n\n")[0])
-    version = next((value for header, value in headers if header == "Version"), "")
-    requires = tuple(value for header, value in headers if header == "Requires-Dist")
-    owns = _find_owned(folder)
-    missing = frozenset(package for package in owns if not (folder.parent / package / "__init__.py").exists())
-    return Installed(name, version, folder, requires, owns, missing)
-
-
-def _find_owned(folder: Path) -> frozenset[str]:
-    listed = _text(folder / "RECORD") or _text(folder / "installed-files.txt")
-    return frozenset(
-        p for p in PACKAGES if re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", listed, re.MULTILINE)
-    )
-
-
-def _text(file: Path) -> str:
-    try:
-        return (read_bytes(file, _LIMIT) or b"").decode("utf-8", "replace")
-    except UnreadableError:
+    def text_of(*names: str) -> str:
+        """Return the text of the first of these files that has any."""
+        for name in names:
+            try:
+                content = read_bytes(folder / name, _LIMIT)
+            except UnreadableError:
+                continue
+            if content:
+                return content.decode("utf-8", "replace")
         return ""
+
+    headers = _HEADER.findall(text_of("METADATA", "PKG-INFO").partition("\n\n")[0])
+    files = text_of("RECORD", "installed-files.txt")
+    owns = {p for p in PACKAGES if re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", files, re.MULTILINE)}
+    return Installed(
+        name=name,
+        text=next((value for header, value in headers if header == "Version"), ""),
+        folder=folder,
+        requires=tuple(value for header, value in headers if header == "Requires-Dist"),
+        owns=frozenset(owns),
+        missing=frozenset(p for p in owns if not (folder.parent / p / "__init__.py").exists()),
+    )

@@ -14,10 +14,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from autoxla.commands.diagnosis.line import Line, Scene
+from autoxla.commands.diagnosis.inventory import Line, Scene
 from autoxla.situation.files import is_file
 
-SUBJECT = "plug-ins"
 _SECONDS = 20
 _LOAD = "import ctypes, sys\ntry:\n    ctypes.CDLL(sys.argv[1])\nexcept OSError as error:\n    print(error)"
 #: In the process already when plug-ins are loaded.
@@ -61,23 +60,20 @@ _SYSTEM = {"libze_loader.": "level-zero (libze1 on Debian)", "libcuda.": "the NV
 
 def check(scene: Scene) -> Iterator[Line]:
     """Judge each plug-in of TensorFlow's."""
-    for plugin in scene.situation.plugins:
-        if plugin.file is not None:
-            yield _judge(Path(plugin.file), scene)
+    for file in (Path(plugin.file) for plugin in scene.situation.plugins if plugin.file is not None):
+        try:
+            status, answer = ask_loader(file, scene.environ)
+        except (OSError, subprocess.SubprocessError) as error:
+            text = f"whether {file} can be loaded is not known: {error}"
+            yield Line("note", "AX874", text, "python -m autoxla doctor --import-check")
+            continue
+        if status == 0:
+            yield explain(file, answer, scene)
+        else:
+            text = f"the loader ended with status {status} at {file}: import tensorflow may end so, too"
+            yield Line("error", "AX873", text, "reinstall what it belongs to")
     if not scene.situation.plugins:
-        yield Line("ok", "AX870", SUBJECT, "TensorFlow will load no plug-in")
-
-
-def _judge(file: Path, scene: Scene) -> Line:
-    try:
-        status, answer = ask_loader(file, scene.environ)
-    except (OSError, subprocess.SubprocessError) as error:
-        text = f"whether {file} can be loaded is not known: {error}"
-        return Line("note", "AX874", SUBJECT, text, "python -m autoxla doctor --import-check")
-    if status != 0:
-        text = f"the loader ended with status {status} at {file}: import tensorflow may end so, too"
-        return Line("error", "AX873", SUBJECT, text, "reinstall what it belongs to")
-    return explain(file, answer, scene)
+        yield Line("ok", "AX870", "TensorFlow will load no plug-in")
 
 
 def ask_loader(file: Path, environ: Mapping[str, str], *, run: bool | None = None) -> tuple[int, str]:
@@ -116,32 +112,30 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
     """Return what the loader's ``answer`` to ``file`` means."""
     refused = _REFUSED.search(answer)
     reason = refused[1] if refused else next(iter(answer.splitlines()), "") if "=>" not in answer else ""
-    names = [name for found in _MISSING.finditer(answer) for name in found.groups() if name]
-    missing = [name for name in dict.fromkeys(names) if not Path(name).name.startswith(_TENSORFLOW)]
-    missing = [name for name in missing if Path(name).name != file.name]
-    version = _VERSION.search(answer)
     if any(text in answer for text in _NO_LIBRARY):
-        text = f"{file} is no shared library ({reason}): import tensorflow fails with it"
-        return Line("error", "AX872", SUBJECT, text, f"reinstall what it belongs to, or remove {file}")
+        text = f"{file} is not a shared library ({reason}): import tensorflow fails with it"
+        return Line("error", "AX872", text, f"reinstall what it belongs to, or remove {file}")
+    names = [name for found in _MISSING.finditer(answer) for name in found.groups() if name]
+    missing = [
+        name
+        for name in dict.fromkeys(names)
+        if not Path(name).name.startswith(_TENSORFLOW) and Path(name).name != file.name
+    ]
     if missing:
         are = "is" if len(missing) == 1 else "are"
         text = f"{', '.join(missing)}, which {file} needs, {are} not found: import tensorflow fails"
-        return Line("error", "AX871", SUBJECT, text, propose(missing, scene))
+        return Line("error", "AX871", text, propose(missing, scene))
+    version = _VERSION.search(answer)
     if version is not None:
         text = f"{file} needs {version[2]}, which {version[1]} does not have: import tensorflow fails"
-        remedy = "install a release of the plug-in for this system, or a newer system" + (
-            "; conda install libstdcxx-ng brings a newer libstdc++" if "CXX" in version[2] else ""
-        )
-        return Line("error", "AX873", SUBJECT, text, remedy)
+        remedy = "install a release of the plug-in for this system, or a newer system"
+        if "CXX" in version[2]:
+            remedy += "; conda install libstdcxx-ng brings a newer libstdc++"
+        return Line("error", "AX873", text, remedy)
     if names:  # of TensorFlow's alone
-        return Line("ok", "AX870", SUBJECT, f"{file} finds all libraries that are not TensorFlow's")
-    if reason:
-        return _say_refused(file, reason)
-    return Line("ok", "AX870", SUBJECT, f"{file} finds all the libraries that it needs")
-
-
-def _say_refused(file: Path, reason: str) -> Line:
-    text = f"the loader refuses {file}: {reason}; import tensorflow fails with it"
+        return Line("ok", "AX870", f"{file} finds all libraries that are not TensorFlow's")
+    if not reason:
+        return Line("ok", "AX870", f"{file} finds all the libraries that it needs")
     remedy = "reinstall what it belongs to, or remove it"
     if any(each in reason for each in _OTHER_PROCESSOR):
         remedy = (
@@ -149,39 +143,33 @@ def _say_refused(file: Path, reason: str) -> Line:
         )
     elif "failed to map segment" in reason:
         remedy = "mount the file system on which it lies without noexec, or install elsewhere"
-    return Line("error", "AX873", SUBJECT, text, remedy)
+    text = f"the loader refuses {file}: {reason}; import tensorflow fails with it"
+    return Line("error", "AX873", text, remedy)
 
 
 def propose(names: Sequence[str], scene: Scene) -> str:
     """Return how to come by the shared libraries ``names``."""
+
+    def look_up(table: Mapping[str, str], name: str) -> str:
+        return next((found for beginning, found in table.items() if name.startswith(beginning)), "")
+
     folder = scene.prefix / "lib"
     absent = [name for name in names if not is_file(folder / name)]
     export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
     if not absent:
         return export
-    wheels = [_look_up(WHEELS, name) for name in absent]
-    script = _find_setvars(scene)
-    if script is not None and any(wheel and not wheel.startswith("nvidia") for wheel in wheels):
-        return f"source {script} before Python starts"
-    system = [_look_up(_SYSTEM, name) for name in absent]
-    steps = [
-        f"find what provides {name}"
-        for name, *known in zip(absent, wheels, system, strict=True)
-        if not any(known)
-    ]
-    steps += [f"install {package}" for package in dict.fromkeys(filter(None, system))]
-    chosen = " ".join(dict.fromkeys(filter(None, wheels)))
-    if chosen:
+    wheels = {name: look_up(WHEELS, name) for name in absent}
+    system = {name: look_up(_SYSTEM, name) for name in absent}
+    if any(wheel and not wheel.startswith("nvidia") for wheel in wheels.values()):
+        # The rest belongs to oneAPI, whose script sets the paths.
+        named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
+        folders = [Path(named)] if named else []
+        folders += [scene.root / "opt/intel/oneapi", *([Path(home, "intel/oneapi")] if home else [])]
+        scripts = (each / "setvars.sh" for each in folders)
+        if (script := next(filter(is_file, scripts), None)) is not None:
+            return f"source {script} before Python starts"
+    steps = [f"find what provides {name}" for name in absent if not wheels[name] and not system[name]]
+    steps += [f"install {package}" for package in dict.fromkeys(filter(None, system.values()))]
+    if chosen := " ".join(dict.fromkeys(filter(None, wheels.values()))):
         steps += [f"pip install {chosen} in releases with these files", export]
     return f"{'; '.join(steps)}; or uninstall the plug-in"
-
-
-def _look_up(table: Mapping[str, str], name: str) -> str:
-    return next((found for beginning, found in table.items() if name.startswith(beginning)), "")
-
-
-def _find_setvars(scene: Scene) -> Path | None:
-    named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
-    folders = [Path(named)] if named else []
-    folders += [scene.root / "opt/intel/oneapi", *([Path(home, "intel/oneapi")] if home else [])]
-    return next((folder / "setvars.sh" for folder in folders if is_file(folder / "setvars.sh")), None)

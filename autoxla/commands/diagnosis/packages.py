@@ -1,0 +1,225 @@
+"""What is installed: the releases, whether each package is whole, and whether the releases fit each other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoxla.commands.diagnosis.inventory import NAMES, PACKAGES, Installed, Line, Scene, normalise
+from autoxla.policies.rule import KERAS_3, SWITCHABLE
+from autoxla.policies.usage import is_below
+from autoxla.situation.distributions import VARIANTS
+from autoxla.situation.env_parsing import tensorflow_bool
+from autoxla.situation.files import is_file, is_folder, list_names
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_SHOWN = ("tensorflow", "keras", "tf-keras", "wrapt", "numpy", "protobuf", "ml-dtypes", "h5py")
+_SWITCH = "TF_USE_LEGACY_KERAS"
+#: What TensorFlow imports first: without these nothing starts.
+_CORE = frozenset({"numpy", "protobuf", "wrapt", "ml-dtypes", "absl-py"})
+#: Distributions that fit the TensorFlow with their own major and minor number only.
+_BOUND = ("tf-keras", "tensorflow-text")
+_NUMPY_2 = (2,)
+#: From this one on, code that protobuf generated refuses any older runtime.
+_CHECKING = (5,)
+#: This one refuses code that was generated for releases before 3.20, unless it runs without its C parts.
+_STRICT = (4,)
+_PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
+
+
+def check_versions(scene: Scene) -> Iterator[Line]:
+    """Say each release, and what ``tf.keras`` is."""
+    yield Line("ok", "AX801", f"python {'.'.join(map(str, sys.version_info[:3]))}")
+    for name in _SHOWN:
+        found = scene.inventory.provider(name)
+        if found is not None:
+            source = f", from {found.name}" if found.name != name else ""
+            yield Line("ok", "AX801", f"{name} {found.text}{source}")
+        elif name == "tensorflow":
+            remedy = "pip install tensorflow, if programs here are to use it"
+            yield Line("note", "AX802", "tensorflow is not installed", remedy)
+    if told := describe_generation(scene):
+        yield Line("ok", "AX803", told)
+
+
+def describe_generation(scene: Scene) -> str:
+    """Return which Keras ``tf.keras`` will be and why; empty without TensorFlow."""
+    tensorflow, legacy, keras = map(scene.inventory.provider, ("tensorflow", "tf-keras", "keras"))
+    if tensorflow is None:
+        return ""
+    # 2.15 takes the keras that is installed, whatever its generation.
+    may_be_3 = tensorflow.version >= (2, 15) and keras is not None and keras.version >= KERAS_3
+    if tensorflow.version < SWITCHABLE and not may_be_3:
+        return f"tf.keras is Keras 2: TensorFlow {tensorflow.text} has no other"
+    value = scene.environ.get(_SWITCH)
+    if tensorflow_bool(value):
+        release = f" ({legacy.name} {legacy.text})" if legacy else ", which is not installed"
+        return f"tf.keras is Keras 2{release}: {_SWITCH}={value}"
+    because = f"{_SWITCH} is not set" if value is None else f"TensorFlow takes {_SWITCH}={value!r} for off"
+    return f"tf.keras is Keras 3{f' ({keras.text})' if keras else ', which is not installed'}: {because}"
+
+
+def check_installation(scene: Scene) -> Iterator[Line]:
+    """Say what is installed twice, in part, or without an owner."""
+    lines: list[Line] = []
+    # Packages that two distributions in one folder lay claim to.
+    for package in PACKAGES:
+        owners = [each for each in scene.inventory.distributions if package in each.owns]
+        for folder in dict.fromkeys(each.folder.parent for each in owners):
+            here = [each for each in owners if each.folder.parent == folder]
+            if len({each.name for each in here}) < 2:
+                continue
+            text = f"{' and '.join(map(str, here))} own the same files of {package}"
+            uninstall = f"pip uninstall {' '.join(each.name for each in here)}"
+            if len({each.text for each in here}) == 1:
+                text += ", in one release; to uninstall one breaks the other"
+                remedy = f"keep both, or {uninstall} and install the one that is meant"
+                lines.append(Line("note", "AX811", text, remedy))
+            else:
+                text += ": what was installed last overwrote a part of the other"
+                remedy = f"{uninstall}, then install the one that is meant"
+                lines.append(Line("error", "AX812", text, remedy))
+    # Distributions that are there several times.
+    for name in dict.fromkeys(each.name for each in scene.inventory.distributions):
+        same = scene.inventory.all(name)
+        if len(same) < 2:
+            continue
+        places = ", ".join(f"{each.text or 'unreadable'} in {each.folder.parent}" for each in same)
+        text = f"{name} is installed {len(same)} times: {places}"
+        remedy = f"pip uninstall {name} until it finds none, then install it again"
+        if len({each.folder.parent for each in same}) == len(same):
+            # An environment on top of the system's is made for this.
+            lines.append(Line("note", "AX813", text, f"nothing if the first is meant; else {remedy}"))
+        else:
+            lines.append(Line("warning", "AX813", text, remedy))
+    # Metadata without files, and what an installer left behind.
+    for each in scene.inventory.distributions:
+        again = f"remove {each.folder} and pip install --force-reinstall {each.name}"
+        if not each.text:
+            lines.append(Line("warning", "AX814", f"the metadata in {each.folder} cannot be read", again))
+        for package in sorted(each.missing):
+            text = f"{each} lists {package}/__init__.py among its files, and the file is missing"
+            remedy = f"pip install --force-reinstall --no-deps {each.name}=={each.text}"
+            lines.append(Line("error", "AX815", text, remedy))
+    lines += [
+        Line("note", "AX816", f"an interrupted pip left {folder} behind", f"remove {folder}")
+        for folder in scene.inventory.remains
+    ]
+    # Packages without metadata, in folders from which modules are imported. The program's own folder is
+    # looked at elsewhere.
+    for package in PACKAGES:
+        if scene.inventory.provider(package.replace("_", "-")) is not None:
+            continue
+        for folder in (Path(entry, package) for entry in scene.path if "site-packages" in entry):
+            if is_file(folder / "__init__.py"):
+                text = f"no distribution owns {folder}: neither pip nor autoxla knows its release"
+                remedy = f"nothing if you built it; else reinstall {package}"
+                lines.append(Line("note", "AX817", text, remedy))
+            elif is_folder(folder) and list_names(folder):
+                text = f"{folder} is a leftover without __init__.py: import {package} gives an empty package"
+                remedy = f"remove {folder}, and pip install {package}"
+                lines.append(Line("error", "AX818", text, remedy))
+    yield from lines
+    if not lines:
+        yield Line("ok", "AX810", "each package belongs to one distribution")
+
+
+def check_requirements(scene: Scene) -> Iterator[Line]:
+    """Say which requirements among the distributions of interest are not met, by their own metadata."""
+    try:
+        from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+        from packaging.requirements import InvalidRequirement, Requirement
+    except ImportError:
+        text = "what the distributions require of each other was not compared: packaging is not installed"
+        yield Line("note", "AX883", text, "pip install 'autoxla-runtime[cli]'")
+        return
+    lines: list[Line] = []
+    tensorflow = scene.inventory.tensorflow
+    for each in scene.inventory.distributions:
+        # The TensorFlow that programs get, or a part of it in the same folder.
+        is_imported = (
+            tensorflow is not None
+            and each.name in ("tensorflow", *VARIANTS["tensorflow"])
+            and each.folder.parent == tensorflow.folder.parent
+        )
+        for text in each.requires:
+            try:
+                requirement = Requirement(text)
+                applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
+                continue
+            name = normalise(requirement.name)
+            if name not in NAMES or not applies:
+                continue
+            if name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"]):
+                continue  # the two are compared below: it is never TensorFlow that has to change
+            found = scene.inventory.provider(name)
+            wanted = f"{found.name if found else name}{requirement.specifier}"
+            if found is None:
+                is_fatal = is_imported and (name in _CORE or (name == "keras" and _needs_keras(scene)))
+                code, told = "AX881", "which is not installed"
+            elif not requirement.specifier.contains(found.text, prereleases=True):
+                is_fatal = is_imported and _fails_with(found, requirement, scene)
+                code, told = "AX882", f"and {found.text} is installed"
+            else:
+                continue
+            message = f"{each} requires {wanted}, {told}"
+            lines.append(Line("error" if is_fatal else "warning", code, message, f"pip install '{wanted}'"))
+    for name in _BOUND:
+        found = scene.inventory.provider(name)
+        if tensorflow is None or found is None or found.version[:2] == tensorflow.version[:2]:
+            continue
+        remedy = f"pip install '{name}=={'.'.join(map(str, tensorflow.version[:2]))}.*'"
+        if name == "tensorflow-text":
+            told = f"was compiled for another release than TensorFlow {tensorflow.text}: its import fails"
+            lines.append(Line("warning", "AX884", f"{found} {told}", remedy))
+        else:
+            is_switched = tensorflow.version >= SWITCHABLE and tensorflow_bool(scene.environ.get(_SWITCH))
+            told = f"is not the one for TensorFlow {tensorflow.text}: tf_keras fails in its import or later"
+            lines.append(Line("error" if is_switched else "warning", "AX885", f"{found} {told}", remedy))
+    yield from dict.fromkeys(lines)
+    if not lines:
+        yield Line("ok", "AX880", "the installed releases fit what TensorFlow and Keras ask for")
+
+
+def _needs_keras(scene: Scene) -> bool:
+    """Return whether ``tf.keras`` is Keras 3, and the program certainly uses it, or Keras itself."""
+    tensorflow = scene.inventory.tensorflow
+    is_legacy = tensorflow_bool(scene.environ.get(_SWITCH))
+    if tensorflow is None or tensorflow.version < SWITCHABLE or is_legacy:
+        return False
+    # import tensorflow alone loads no Keras, and tf_keras needs none.
+    usage = scene.situation.usage
+    sure = (e for e in scene.situation.reading.evidence if e.kind == "import" and e.grade != "possible")
+    is_imported = any(is_below(e.name, "keras") for e in sure)
+    return usage.keras == KERAS_3[0] or usage.tf_keras_api or is_imported
+
+
+def _fails_with(found: Installed, requirement: Requirement, scene: Scene) -> bool:
+    """Return whether TensorFlow is known to fail with a release that is not the one it asks for."""
+    from packaging.version import Version
+
+    if found.name == "keras":
+        return found.version < KERAS_3 and _needs_keras(scene)
+    lower = [Version(each.version) for each in requirement.specifier if each.operator in (">=", "~=")]
+    least = max(lower).release if lower else ()
+    if found.name == "numpy":
+        # Where TensorFlow admits NumPy 2.0, a bound such as `<2.2` is only cautious.
+        asks_for_1 = least < _NUMPY_2 and not requirement.specifier.contains("2.0.0")
+        return found.version >= _NUMPY_2 and asks_for_1
+    if found.name not in ("protobuf", "ml-dtypes") or not lower:
+        return False
+    # Older than TensorFlow asks for, both lack names that it uses when it is imported. A patch release makes
+    # a difference to the check of protobuf only.
+    is_checked = found.name == "protobuf" and least >= _CHECKING
+    size = len(least) if is_checked else 2
+    if found.version and found.version[:size] < least[:size]:
+        return True
+    if requirement.specifier.contains("3.20.3"):
+        return False
+    is_pure = found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python"
+    return least < _STRICT <= found.version and not is_pure

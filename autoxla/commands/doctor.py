@@ -1,0 +1,127 @@
+"""``python -m autoxla doctor``: all checks in their order, and what they found as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
+from autoxla.commands.diagnosis.inventory import Line, Scene, State, take_inventory
+from autoxla.commands.terminal import find_width, fold, make_console
+from autoxla.facts import Settings, Usage
+from autoxla.notice import printable
+from autoxla.planning import assemble, subject_from
+from autoxla.settings import BadSettingError, read_settings
+from autoxla.situation.environment import read_environ, restore
+
+Check = Callable[[Scene], Iterable[Line]]
+#: By subject.
+CHECKS: MappingProxyType[str, Check] = MappingProxyType(
+    {
+        "versions": packages.check_versions,
+        "installation": packages.check_installation,
+        "requirements": packages.check_requirements,
+        "shadowing": environment.check_shadowing,
+        "keras backend": environment.check_backend,
+        "variables": environment.check_variables,
+        "plug-ins": plugins.check,
+        "devices": environment.check_devices,
+        "rules": environment.check_rules,
+        "autoxla": environment.check_autoxla,
+    }
+)
+_COLOURS: MappingProxyType[State, str] = MappingProxyType(
+    {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
+)
+#: The gravest first.
+_STATES = tuple(_COLOURS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine this environment as ``options`` ask for; return the exit status."""
+    lines = []
+    subject = subject_from(options.words)
+    try:
+        declared = read_settings(subject.folder, read_environ())
+    except BadSettingError as error:
+        declared = (Settings(), Usage())
+        text = f"{error.place}: {error.args[0]}; autoxla does nothing until it is corrected"
+        lines.append(Line("warning", "AX897", text, "correct it where it stands", "settings"))
+    situation = assemble(subject, read_environ(), declared=declared).situation
+    path = tuple(dict.fromkeys(sys.path))
+    scene = Scene(
+        situation,
+        environ={**restore(read_environ())[0], **situation.environment},
+        path=path,
+        folder=Path.cwd() if subject.program is None else subject.program.folder,
+        inventory=take_inventory(path),
+        prefix=Path(sys.prefix),
+    )
+    lines += examine(scene, CHECKS)
+    if options.import_check:
+        lines += examine(scene, {"import": lambda scene: trial_import.check(scene, options.timeout)})
+    errors = [line for line in lines if line.state == "error"]
+    if options.json:
+        names = ("state", "code", "subject", "message", "remedy")
+        shown = errors if options.quiet else lines
+        print(json.dumps([{name: getattr(line, name) for name in names} for line in shown], indent=2))
+    elif options.quiet:
+        _print_rows(errors)
+    else:
+        render(lines, verbose=options.verbose)
+    return 1 if errors else 0
+
+
+def examine(scene: Scene, checks: Mapping[str, Check]) -> Iterator[Line]:
+    """Yield what all ``checks`` say of ``scene``, in their order."""
+    for subject, check in checks.items():
+        try:
+            for line in check(scene):
+                yield replace(line, subject=subject)
+        except Exception as error:  # noqa: PERF203 - a check that fails must not hide what the others found
+            text = f"this was not looked at: {type(error).__name__}: {error}"
+            yield Line("note", "AX898", text, "AUTOXLA_DEBUG=1 shows the traceback", subject)
+            if read_environ().get("AUTOXLA_DEBUG") == "1":
+                raise
+
+
+def render(lines: Sequence[Line], *, verbose: bool) -> None:
+    """Print ``lines``, the gravest first; those that are ok only with ``verbose``."""
+    if not verbose:
+        releases = ", ".join(line.message for line in lines if line.code == "AX801")
+        for text in (releases, *(line.message for line in lines if line.code == "AX803"), ""):
+            print(fold(text, find_width(), "  "))
+    _print_rows(lines if verbose else [line for line in lines if line.state != "ok"])
+    counts = Counter(line.state for line in lines)
+    told = [
+        f"{counts[state]} {state}{'' if counts[state] == 1 or state == 'ok' else 's'}"
+        for state in _STATES
+        if counts[state]
+    ]
+    print(", ".join(told) + ("; --verbose shows what is ok" if counts["ok"] and not verbose else ""))
+
+
+def _print_rows(lines: Sequence[Line]) -> None:
+    """Print ``lines`` and nothing else, the gravest first: with colours on a terminal if rich is there."""
+    width, console = find_width(), make_console(folded=False)
+    subject_width = max((len(line.subject) for line in lines), default=0)
+    for line in sorted(lines, key=lambda line: _STATES.index(line.state)):
+        head = f"{line.state:<8} {line.code}  {line.subject:<{subject_width}}  "
+        indent = " " * len(head)
+        text = fold(f"{head}{printable(line.message)}", width, indent)
+        if line.remedy:
+            text += "\n" + fold(f"{indent}-> {printable(line.remedy)}", width, f"{indent}   ")
+        if console is None:
+            print(text)
+            continue
+        from rich.text import Text
+
+        coloured = Text(text)
+        coloured.stylize(_COLOURS[line.state], 0, len(line.state))
+        console.print(coloured)
