@@ -38,7 +38,7 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `BadArgumentsError`, also where there is no such program.
     """
-    own, words = split(name, argv) if name in _WITH_PROGRAM else (argv, [])
+    own, words = split(name, argv)
     parser = make_tree()[1][name]
     options = parser.parse_args(own)
     options.words = words
@@ -61,12 +61,14 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
 
 
 def split(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split ``argv`` of a command that takes a program into its own words, and the program's.
+    """Split ``argv`` of a command into its own words, and those of the program if it takes one.
 
     The program is what python takes: a script, a folder or a zip file, ``-m MODULE``, ``-c CODE``; or a
     notebook. The command's own options stand in front of it, or directly behind a script; what follows is the
     program's, and so is all that follows ``--``.
     """
+    if name not in _WITH_PROGRAM:
+        return list(argv), []
     parser = make_tree()[1][name]
     own, rest = _take_options(parser, list(argv))
     if rest[:1] == ["--"]:
