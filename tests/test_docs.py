@@ -333,9 +333,14 @@ def read_help(command: str) -> str:
 
 
 def test_options_that_are_named_exist() -> None:
-    named = [(page, *rest.split()) for page, module, rest in mentions() if module == "autoxla" and rest]
+    """Those of the commands: what stands behind a program is the program's."""
+    lines = [(page, rest) for page, module, rest in mentions() if module == "autoxla" and rest]
+    named = [(page, *re.sub(r"[][]", "", rest).split()) for page, rest in lines]
     asked = [
-        (page, words[0], option) for page, *words in named if words[0] in MODULES for option in options(words)
+        (page, name, option)
+        for page, name, *words in named
+        if name in MODULES
+        for option in options(split(name, words)[0])
     ]
     assert len(asked) > 20
     assert [(page, command, o) for page, command, o in asked if o not in read_help(command)] == []

@@ -1228,7 +1228,7 @@ def test_help(way: Way, tmp_path: Path, words: tuple[str, ...]) -> None:
     outcome = way.run([*LAUNCH, *words], tmp_path)
     assert (outcome.status, outcome.stderr) == (0, b"")
     assert outcome.stdout.startswith(b"usage: python [OPTIONS] -m autoxla [--quiet] PROGRAM")
-    assert all(f"\n  {name} ".encode() in outcome.stdout for name in commands.MODULES)
+    assert all(f"  {name} ".encode() in outcome.stdout for name in commands.MODULES)
 
 
 def test_version(way: Way, tmp_path: Path) -> None:
@@ -1238,7 +1238,7 @@ def test_version(way: Way, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", commands.MODULES.values(), ids=commands.MODULES)
 def test_commands_exist(module: str) -> None:
-    assert callable(importlib.import_module(module).main)
+    assert callable(importlib.import_module(module).run)
 
 
 @pytest.mark.parametrize(

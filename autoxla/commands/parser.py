@@ -38,7 +38,7 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
 
     Raises `BadArgumentsError`, also where there is no such program.
     """
-    own, words = split(name, argv) if name in _WITH_PROGRAM else (argv, [])
+    own, words = split(name, argv)
     parser = make_tree()[1][name]
     options = parser.parse_args(own)
     options.words = words
@@ -61,12 +61,14 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
 
 
 def split(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split ``argv`` of a command that takes a program into its own words, and the program's.
+    """Split ``argv`` of a command into its own words, and those of the program if it takes one.
 
     The program is what python takes: a script, a folder or a zip file, ``-m MODULE``, ``-c CODE``; or a
     notebook. The command's own options stand in front of it, or directly behind a script; what follows is the
     program's, and so is all that follows ``--``.
     """
+    if name not in _WITH_PROGRAM:
+        return list(argv), []
     parser = make_tree()[1][name]
     own, rest = _take_options(parser, list(argv))
     if rest[:1] == ["--"]:
@@ -147,17 +149,15 @@ example: python -m autoxla train.py --epochs 5""",
         help="find hazards in programs without running them",
         usage="%(prog)s [OPTIONS] PATH... | [--] PROGRAM [ARGUMENTS]",
         description="""\
-Reads files, folders and notebooks, and tells what would go wrong with them in
-this environment. Each file counts as a program of its own. -m MODULE, -c CODE
-and -- PROGRAM ARGUMENTS look at one program as python would run it, with the
-modules of its own that it imports; so does an option behind a single file that
-is none of the command's, as in check train.py --epochs 5. Prints
-path:line:col CODE level message. The comment # autoxla: ignore[AX101] at the
-end of a line silences what is found there; select and ignore in [tool.autoxla]
-choose codes.
+Reads files, folders and notebooks, each file as a program of its own, and tells
+what would go wrong with them in this environment. -m MODULE, -c CODE,
+-- PROGRAM ARGUMENTS, and a file with an option behind it that is none of
+check's own (check train.py --epochs 5) look at one program, with the modules of
+its own that it imports. The comment # autoxla: ignore[AX101] silences what is
+found on its line; select and ignore in [tool.autoxla] choose codes.
 
-Exit status: 0 where there is no finding of level error, 1 where there is, 2 on
-bad usage and on flag variables that cannot be parsed.""",
+Exit status: 0 without a finding of level error, 1 with one, 2 on bad usage and
+on flag variables that cannot be parsed.""",
         epilog="example: python -m autoxla check --ignore AX1 src train.py",
     )
     check.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="file, folder or notebook")
@@ -173,10 +173,9 @@ bad usage and on flag variables that cannot be parsed.""",
         usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
         description="""\
 Looks at what is installed, at the variables, the plug-ins and the folder of the
-program, for PROGRAM (what python takes: a script, -m MODULE, -c CODE) or for
-any program of this environment. Imports no backend, so that it works where
-import tensorflow does not. Each line has a state: ok, note, warning or error;
-what is ok is only counted.
+program, for PROGRAM (what python takes) or for any program of this environment.
+Imports no backend, so that it works where import tensorflow does not. Each line
+has a state: ok, note, warning or error; what is ok is only counted.
 
 Exit status: 0; 1 where a program would not start or would soon end (a line of
 state error); 2 on bad arguments.""",
@@ -196,28 +195,23 @@ state error); 2 on bad arguments.""",
         help="print the settings for a scheduler: sh, dotenv, json, docker",
         usage="%(prog)s [-q] [--format FORMAT] [PROGRAM [ARGUMENTS]]",
         description="""\
-Prints the variables that the plan for PROGRAM sets in this environment, and
-runs nothing. PROGRAM is what python takes (a script, a folder, a zip file,
--m MODULE, -c CODE), or a notebook.
+Prints the variables that the plan for PROGRAM (what python takes, or a
+notebook) sets in this environment, and runs nothing.
 
 sh      export NAME=VALUE and unset NAME, quoted for any POSIX shell:
         eval "$(python -m autoxla env train.py)"
 dotenv  NAME="VALUE", as docker compose and python-dotenv read it
 json    one object, name to value; null stands for unset
-docker  NAME=VALUE, raw, for docker run --env-file, which takes quotes for part
-        of the value
+docker  NAME=VALUE, raw, for docker run --env-file
 
-AUTOXLA_APPLIED is printed with the settings. They are autoxla's choice, not the
-user's: a program that runs with autoxla under them is planned anew where it
-runs, and the next env in the same shell takes back what was only for the last
-program. To a program without autoxla it means nothing. Leave it out, and the
-values stand as chosen by the user. The folder of xla_cache is each process' own
-and is not printed.
+AUTOXLA_APPLIED, printed with them, tells a program that runs with autoxla that
+they are autoxla's choice and not yours, and lets the next env in the same shell
+take them back. A dotenv or docker file names what is to be unset in a comment.
+A value that a format cannot carry is an error. Warnings and errors of the plan
+go to stderr as one line.
 
-A dotenv or docker file cannot take a variable away; such a one is named in a
-comment. A value that a format cannot carry is an error. Warnings and errors of
-the plan go to stderr as one line. Exit status: 0, or 2 where an argument, a
-setting, a flag variable or a value is bad.""",
+Exit status: 0, or 2 where an argument, a setting, a flag variable or a value is
+bad.""",
         epilog="example: python -m autoxla env --format docker train.py",
     )
     written = ("sh", "dotenv", "json", "docker")
@@ -229,11 +223,9 @@ setting, a flag variable or a value is bad.""",
         help="show what would be configured, and why; runs nothing",
         usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
         description="""\
-Shows the plan for the environment in which it is called, and for PROGRAM if one
-is given: what python takes (a script, a folder, a zip file, -m MODULE,
--c CODE), or a notebook. It tells what the program is, what would be set and
-why, what is left alone, what earlier runs measured, and what other modes would
-do. Runs nothing, imports no backend.
+Shows the plan for PROGRAM (what python takes, or a notebook), or for any
+program in this environment: what would be set and why, what is left alone, what
+earlier runs measured, and what other modes would do. Imports no backend.
 
 Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         epilog="example: python -m autoxla explain --html plan.html train.py",
@@ -249,10 +241,9 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         description="""\
 --to legacy makes import keras, from tensorflow import keras, tf.keras.X ... use
 tf_keras, --to keras3 makes all of them, and tf_keras, use Keras 3. Shows the
-changes as a diff; --write makes them. A file with anything in it that cannot be
-moved safely is left as it is, and each reason is told as path:line:column code
-level message; a line with # autoxla: ignore is left out. Runs and imports
-nothing of what it reads.
+changes as a diff. A file with anything in it that cannot be moved safely is
+left as it is, and each reason is told; a line with # autoxla: ignore is left
+out. Runs and imports nothing of what it reads.
 
 Exit status: 0 nothing (left) to do, 1 there are changes to make or something
 was refused, 2 a file could not be read or written, or the arguments are not
@@ -275,13 +266,10 @@ list   all records: decisions (which execution path won), programs, learned
 show   one record in full; the beginning of a key suffices where it is one
        record's alone
 clear  removes the records that are named, else all of them; with --all also
-       what XLA compiled, what was read of programs' sources, and the note of
-       which worker of a pool spoke
+       what XLA compiled, what was read of sources, and which worker spoke
 
-Only files that autoxla wrote for this user are read or removed. A table is
-drawn on a terminal if rich is installed; NO_COLOR is respected. What was there
-and cannot be trusted is said on stderr. --quiet leaves that out, and what is
-said beside a list or a record; --json prints JSON.
+Each takes --json. Only files that autoxla wrote for this user are read or
+removed; what was there and cannot be trusted is said on stderr.
 
 Exit status: 0; 1 where something cannot be removed; 2 on bad usage or an
 unknown key.""",
@@ -315,17 +303,13 @@ status: 0, or 2 where there is no such code.""",
         description="""\
 enable   puts a file autoxla.enabled beside the autoxla.pth that the
          installation brought
-disable  takes that file away
+disable  takes that file away, if enable wrote it
 status   shows whether interpreters of this environment start with autoxla, and
-         why; --json as JSON
+         why; --json as JSON, --quiet in one line
 
 --prefix, the default, is the environment's site-packages; --user is the user's
-own, which each interpreter of this release reads that is in no virtual
-environment. An interpreter reads these files at its start: those that run
-already stay as they are. AUTOXLA=off switches autoxla off wherever it was
-enabled. Only files that this command wrote are taken away. -q, --quiet: enable
-and disable say nothing where they succeed, status says in one line whether
-autoxla is active.
+own, which virtual environments do not read. Interpreters that run already stay
+as they are. AUTOXLA=off switches autoxla off wherever it was enabled.
 
 Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.""",
         epilog="example: python -m autoxla site enable --prefix",
@@ -342,21 +326,19 @@ Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.""",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
 Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in child
-processes, once on each execution path that its usage, your settings and the
-rules leave open, in rounds with more and more steps, until one path is clear of
-the noise or the budget is used up. Prints what was measured, and keeps the
-fastest path: the next run of the same program with the same arguments takes it
-by itself, in mode auto. Give the very arguments of the real run.
+processes, on each execution path that its usage, your settings and the rules
+leave open, in rounds, until one path is clear of the noise or the budget is
+used up. The fastest one is kept: the next run of the same program with the same
+arguments takes it by itself, in mode auto. A path with other losses than
+rounding explains is rejected.
 
 Each child ends after the training steps that are timed, at once: nothing behind
 them runs. But all that the program does before and during these steps
 does happen, once in each child: files that it or its callbacks write, data that
-it downloads, runs that it registers with a tracker. A program that trains for
-fewer steps runs to its end.
+it downloads, runs that it registers with a tracker.
 
-A path whose losses leave the default's by more than rounding explains is
-rejected. Exit status: 0; 1 where the program fails on its default path; 2 on
-bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",
+Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
+130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",
         epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
     )
     tune.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")

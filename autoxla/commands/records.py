@@ -51,6 +51,11 @@ class Kept:
         size, unit = next((step for step in _STEPS if seconds >= step[0]), _STEPS[-1])
         return f"{seconds // size} {unit}"
 
+    def as_row(self) -> tuple[str, ...]:
+        """Return it as a table has it."""
+        record = self.record
+        return record.key[:_SHORT], self.kind, self.age, f"{record.size} B", describe(record.data)
+
     def as_data(self) -> dict[str, object]:
         """Return it as JSON has it."""
         record = self.record
@@ -68,12 +73,23 @@ def run(options: argparse.Namespace) -> int:
     top = cache_dir(read_environ())
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
-        if options.action == "list":
-            _list(list(list_kept(stores)), options, top)
-        elif options.action == "show":
-            _show(_find(stores, options.key), as_json=options.json)
-        else:
+        if options.action == "clear":
             _clear(stores, options, top)
+        elif options.action == "list":
+            found = list(list_kept(stores))
+            if options.json:
+                print(json.dumps([kept.as_data() for kept in found], indent=2))
+            elif found:
+                print_table(("key", "kind", "used", "size", "says"), [kept.as_row() for kept in found])
+            elif not options.quiet:
+                print(f"no records in {printable(str(top))}")
+        elif options.json:
+            print(json.dumps(_find(stores, options.key).as_data(), indent=2))
+        else:
+            kept = _find(stores, options.key)
+            rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]
+            rows += [(name, _as_text(value)) for name, value in kept.facts.items()]
+            print_table((), [(printable(name), printable(value)) for name, value in rows])
     finally:
         ignored = [pair for store in stores.values() for pair in dict.fromkeys(store.ignored)]
         for file, reason in () if options.quiet else ignored:
@@ -126,25 +142,6 @@ def _as_text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _list(found: list[Kept], options: argparse.Namespace, top: Path) -> None:
-    if options.json:
-        print(json.dumps([kept.as_data() for kept in found], indent=2))
-    elif found:
-        rows = [
-            (
-                kept.record.key[:_SHORT],
-                kept.kind,
-                kept.age,
-                f"{kept.record.size} B",
-                describe(kept.record.data),
-            )
-            for kept in found
-        ]
-        print_table(("key", "kind", "used", "size", "says"), rows)
-    elif not options.quiet:
-        print(f"no records in {printable(str(top))}")
-
-
 def _find(stores: Mapping[str, Store], key: str) -> Kept:
     """Return the one record whose key begins with ``key``. Raises `BadArgumentsError`."""
     found = [kept for kept in list_kept(stores) if key and kept.record.key.startswith(key.lower())]
@@ -157,15 +154,6 @@ def _find(stores: Mapping[str, Store], key: str) -> Kept:
         keys = ", ".join(kept.record.key for kept in found[:4])
         raise BadArgumentsError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
     return found[0]
-
-
-def _show(kept: Kept, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(kept.as_data(), indent=2))
-        return
-    rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]
-    rows += [(name, _as_text(value)) for name, value in kept.facts.items()]
-    print_table((), [(printable(name), printable(value)) for name, value in rows])
 
 
 def _clear(stores: Mapping[str, Store], options: argparse.Namespace, top: Path) -> None:

@@ -172,8 +172,9 @@ def look() -> Status:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_LIMIT
         )
         active = done.stdout.strip() == "True"
-        found = list(_reasons(folders, examples) if active else _hindrances(folders, examples))
-        because = found or ["by nothing that is known here: see sitecustomize.py and the .pth files"]
+        because = list(_explain(folders, examples, active=active)) or [
+            "by nothing that is known here: see sitecustomize.py and the .pth files"
+        ]
     except subprocess.TimeoutExpired:
         active = None
         late = f"{sys.executable} did not start and end within {_LIMIT:g} seconds"
@@ -232,26 +233,24 @@ def _other_way(folder: Path) -> str:
     return "ask its owner, or set AUTOXLA_ACTIVE=1 in the environment of your programs"
 
 
-def _reasons(folders: list[Folder], examples: list[str]) -> Iterator[str]:
-    installed = [f for f in folders if f.pth != "missing"]
-    if installed and read_environ().get("AUTOXLA_ACTIVE"):
-        yield f"AUTOXLA_ACTIVE is set, and {installed[0].folder} has an autoxla.pth"
-    if installed:
-        yield from (f"{Path(f.folder) / MARKER} is there" for f in folders if f.enabled)
-    yield from (f"{file} imports autoxla" for file in examples)
-    if PRIVATE in read_environ().get("PYTHONPATH", "").split(os.pathsep):
-        yield f"PYTHONPATH begins with {PRIVATE}: the launcher, from a checkout"
-
-
-def _hindrances(folders: list[Folder], examples: list[str]) -> Iterator[str]:
+def _explain(folders: list[Folder], examples: list[str], *, active: bool) -> Iterator[str]:
+    """Yield what makes a new interpreter active, or what keeps it from that."""
+    installed = [folder for folder in folders if folder.pth != "missing"]
+    if active:
+        if installed and read_environ().get("AUTOXLA_ACTIVE"):
+            yield f"AUTOXLA_ACTIVE is set, and {installed[0].folder} has an autoxla.pth"
+        if installed:
+            yield from (f"{Path(f.folder) / MARKER} is there" for f in folders if f.enabled)
+        yield from (f"{file} imports autoxla" for file in examples)
+        if PRIVATE in read_environ().get("PYTHONPATH", "").split(os.pathsep):
+            yield f"PYTHONPATH begins with {PRIVATE}: the launcher, from a checkout"
+        return
     if read_environ().get("AUTOXLA") == "off":
         yield "AUTOXLA=off is set"
     if sys.flags.no_site:
         # Nor does it know which environment it is in.
         yield "python -S reads no .pth file and no sitecustomize.py"
-        return
-    is_installed = any(folder.pth != "missing" for folder in folders)
-    if not is_installed and not examples:
+    elif not installed and not examples:
         looked = ", ".join(folder.folder for folder in folders)
         yield f"autoxla is not installed in this environment: no autoxla.pth in {looked}"
     elif not examples and not any(folder.enabled for folder in folders):

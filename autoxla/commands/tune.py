@@ -101,14 +101,14 @@ def _tune(
             race.end = "interrupted"
         kept = log = None
         try:
-            if (winner := race.winner()) is not None:
-                kept = keep_tuned(
-                    situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation)
-                )
             if any(entry.status == "failed" for entry in race.entries):
                 handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
                 os.close(handle)
                 log = Path(shutil.copyfile(children.log, name))
+            if (winner := race.winner()) is not None:
+                kept = keep_tuned(
+                    situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation)
+                )
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
     return Outcome(race, paths.impossible, kept, log)

@@ -44,7 +44,12 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
         command = [sys.orig_argv[0], *options, *words]
         _replace(command, _make_environment(command, quiet=quiet))
     except Exception as error:  # noqa: BLE001 - the program must run, whatever is wrong here
-        _say_fault(error)
+        try:
+            from autoxla.hooks import boundary
+
+            boundary.say("in the launcher", error, first=True)
+        except Exception:  # noqa: BLE001, S110 - what says it is broken, too
+            pass
     if not command:
         import subprocess
 
@@ -126,12 +131,3 @@ def read_options(words: "Iterable[str]") -> "tuple[list[str], str]":
         if at == len(word) - 1:
             options.append(next(rest, ""))
     return options, letters
-
-
-def _say_fault(error: Exception) -> None:
-    try:
-        from autoxla.hooks import boundary
-
-        boundary.say("in the launcher", error, first=True)
-    except Exception:  # noqa: BLE001 - what says it is broken, too
-        return

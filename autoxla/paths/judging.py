@@ -63,20 +63,19 @@ def judge(rounds: Sequence[Round]) -> Judgement | None:
         return None
     ratios = [second.typical / first.typical for first, second in rounds]
     fastest = min(second.least for _, second in rounds) / min(first.least for first, _ in rounds)
-    return Judgement(_decide(ratios, fastest), median(ratios), min(ratios), max(ratios), len(ratios))
-
-
-def _decide(ratios: Sequence[float], fastest: float) -> Verdict | None:
-    count, ratio = len(ratios), median(ratios)
-    if fastest > 1 and any(count >= many and min(ratios) >= by for many, by in _SLOWER):
-        return "slower"
+    count, ratio, low, high = len(ratios), median(ratios), min(ratios), max(ratios)
     # Rounds far apart say nothing of a gain that small; what is kept then would keep trials off, too.
-    agree = (fastest > 1 - GAIN or count >= _LONGEST) and min(ratios) >= _STEADY
-    if count >= PATIENCE and ratio > 1 - GAIN and agree:
-        return "no gain"
-    is_clear = any(count >= many and max(ratios) <= by for many, by in _FASTER)
+    agree = (fastest > 1 - GAIN or count >= _LONGEST) and low >= _STEADY
+    is_clear = any(count >= many and high <= by for many, by in _FASTER)
     is_clear = is_clear or (ratio <= 1 - GAIN and chance(sum(r < 1 for r in ratios), count) <= CHANCE)
-    return "faster" if is_clear and fastest < 1 else None
+    verdict: Verdict | None = None
+    if fastest > 1 and any(count >= many and low >= by for many, by in _SLOWER):
+        verdict = "slower"
+    elif count >= PATIENCE and ratio > 1 - GAIN and agree:
+        verdict = "no gain"
+    elif is_clear and fastest < 1:
+        verdict = "faster"
+    return Judgement(verdict, ratio, low, high, count)
 
 
 def chance(wins: int, rounds: int) -> float:

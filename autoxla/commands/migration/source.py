@@ -100,43 +100,40 @@ class Source:
         self.quoted: dict[Any, Any] = {}
         self.declared: set[str] = set()
         for node in m.findall(tree, _COLLECTED):
-            self._collect(node)
-
-    def _collect(self, node: Any) -> None:
-        match node:
-            case cst.ImportFrom(names=cst.ImportStar()):
-                self.stars.append(node)
-            case cst.Import() | cst.ImportFrom():
-                module = module_of(node) if isinstance(node, cst.ImportFrom) else None
-                items: Any = node.names
-                for item in items:
-                    name, asname = dotted(item.name), item.evaluated_alias
-                    path = name if module is None else f"{module}.{name}"
-                    bound = asname or name.split(".")[0]
-                    origin = bound if module is None and not asname else path
-                    self.aliases.append(Alias(node, item, origin, path, module, bound))
-            case cst.Assign(targets=[cst.AssignTarget(target=target)]):
-                self.values[target] = node.value
-                if isinstance(target, cst.Name) and (path := dotted(node.value)):
-                    first = node.value
-                    while isinstance(first, cst.Attribute):
-                        first = first.value
-                    alias = Alias(node, None, path, path, None, target.value)
-                    self.assigned[target] = self.assigned[first] = alias
-            case cst.AnnAssign() | cst.NamedExpr():
-                self.values[node.target] = node.value
-            case cst.NameItem():
-                self.declared.add(node.name.value)
-            case cst.Name() if self._scopes.get(node) and not isinstance(self._parents[node], _BINDERS):
-                self._add_chain(node, self.scope_of(node))
-            case cst.FormattedStringText():
-                self.strings.append((node, node.value))
-            case cst.SimpleString():
-                if self.is_annotation(node):
-                    self._read_annotation(node)
-                value = text_of(node)
-                if value is not None and not isinstance(self._parents[node], cst.Expr):
-                    self.strings.append((node, value))
+            match node:
+                case cst.ImportFrom(names=cst.ImportStar()):
+                    self.stars.append(node)
+                case cst.Import() | cst.ImportFrom():
+                    module = module_of(node) if isinstance(node, cst.ImportFrom) else None
+                    items: Any = node.names
+                    for item in items:
+                        name, asname = dotted(item.name), item.evaluated_alias
+                        path = name if module is None else f"{module}.{name}"
+                        bound = asname or name.split(".")[0]
+                        origin = bound if module is None and not asname else path
+                        self.aliases.append(Alias(node, item, origin, path, module, bound))
+                case cst.Assign(targets=[cst.AssignTarget(target=target)]):
+                    self.values[target] = node.value
+                    if isinstance(target, cst.Name) and (path := dotted(node.value)):
+                        first = node.value
+                        while isinstance(first, cst.Attribute):
+                            first = first.value
+                        alias = Alias(node, None, path, path, None, target.value)
+                        self.assigned[target] = self.assigned[first] = alias
+                case cst.AnnAssign() | cst.NamedExpr():
+                    self.values[node.target] = node.value
+                case cst.NameItem():
+                    self.declared.add(node.name.value)
+                case cst.Name() if self._scopes.get(node) and not isinstance(self._parents[node], _BINDERS):
+                    self._add_chain(node, self.scope_of(node))
+                case cst.FormattedStringText():
+                    self.strings.append((node, node.value))
+                case cst.SimpleString():
+                    if self.is_annotation(node):
+                        self._read_annotation(node)
+                    value = text_of(node)
+                    if value is not None and not isinstance(self._parents[node], cst.Expr):
+                        self.strings.append((node, value))
 
     def _read_annotation(self, node: cst.SimpleString) -> None:
         """Add the chains of the expression in a string that is an annotation."""
