@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from autoxla.facts import Finding
-from autoxla.hooks import boundary, finder
-from autoxla.hooks.targets import KERAS_PACKAGES, TARGETS
+from autoxla.hooks import boundary, error_hints, finder
+from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, TARGETS
 from autoxla.planning import PROBE
 from autoxla.running import is_imported_by_program
 from autoxla.runtime import Runtime, current
@@ -49,11 +48,29 @@ def begin(name: str | None, module: ModuleType | None) -> None:
     boundary.attempt("plan", runtime.note_read, name)
     if name is None or module is None:
         return
-    target = runtime.plan.alias.get(name)
-    if target is not None:
-        _import_instead(name, module, target)
-    elif name == "keras" and runtime.plan.import_first:
-        _import_before(name, module, runtime.plan.import_first)
+    first = runtime.plan.import_first if name == "keras" else ()
+    if name in runtime.plan.alias:
+        import_out_of_the_way(name, module, (runtime.plan.alias[name],), replace=True)
+    elif first and not any(other in sys.modules for other in first):
+        import_out_of_the_way(name, module, first)
+
+
+def import_out_of_the_way(
+    name: str, module: ModuleType, others: Iterable[str], *, replace: bool = False
+) -> None:
+    """Import ``others`` while ``module``, not executed yet, is out of the way; they may ``replace`` it.
+
+    What they import under its name is then a whole module; the finder sees that and does not execute ours a
+    second time.
+    """
+    sys.modules.pop(name, None)
+    try:
+        for other in others:
+            found = importlib.import_module(other)
+            if replace:
+                sys.modules[name] = found
+    finally:
+        sys.modules.setdefault(name, module)
 
 
 def find_missing(name: str) -> ModuleSpec | None:
@@ -80,24 +97,34 @@ def install(runtime: Runtime) -> None:
         runtime.on_uninstall(aliases.remove_aliases)
         aliases.install_alias(alias, target)
     situation = runtime.situation
-    is_changing = situation is not None and situation.settings.mode != "observe"
-    # Hints come in front of the import, since that itself may be what fails.
-    for step in (*((_hook_errors, _hook_methods) if is_changing else ()), _look_later):
-        boundary.attempt("hooks", step, runtime)
+    if situation is not None and situation.settings.mode != "observe":
+        # Hints come in front of the import, since that itself may be what fails.
+        boundary.attempt("hooks", error_hints.register, runtime)
+        boundary.attempt("hooks", hook_keras, runtime)
+    boundary.attempt("hooks", look_later, runtime)
 
 
-def _hook_errors(runtime: Runtime) -> None:
-    from autoxla.hooks import guards
+def hook_keras(runtime: Runtime) -> None:
+    """Have each module of ours that hangs on Keras loaded when its target is imported."""
 
-    guards.register(runtime)
+    def call(ours: str, function: str, module: ModuleType) -> None:
+        getattr(importlib.import_module(ours), function)(module)
+
+    for name, ours, function in METHOD_HOOKS + PROBE_HOOKS if PROBE in read_environ() else METHOD_HOOKS:
+        finder.on_import(name, partial(call, ours, function))
+
+    def look_for_mixtures(_: ModuleType) -> None:
+        if sum(sign in sys.modules for sign in SIGNS) >= 2:
+            from autoxla.hooks import mixed_models
+
+            mixed_models.register(runtime)
+
+    for sign in SIGNS:
+        finder.on_import(sign, look_for_mixtures)
 
 
-def _hook_methods(_: Runtime) -> None:
-    for module, ours, function in METHOD_HOOKS + PROBE_HOOKS if PROBE in read_environ() else METHOD_HOOKS:
-        finder.on_import(module, _late(ours, function))
-
-
-def _look_later(runtime: Runtime) -> None:
+def look_later(runtime: Runtime) -> None:
+    """Have the plan looked at again when more is known: at a cell, at an import."""
     if runtime.situation is not None and runtime.situation.restart is not None:
         from autoxla.hooks import notebook
 
@@ -106,39 +133,4 @@ def _look_later(runtime: Runtime) -> None:
         finder.on_import(module, lambda _: runtime.check_again())
     for finding in runtime.plan.findings:
         if finding.certain_with:
-            finder.before_import(finding.certain_with, partial(_confirm, runtime, finding))
-
-
-def _confirm(runtime: Runtime, finding: Finding, _: ModuleType) -> None:
-    runtime.confirm(finding)
-
-
-def _late(module: str, function: str) -> Callable[..., object]:
-    def call(*arguments: ModuleType) -> object:
-        return getattr(importlib.import_module(module), function)(*arguments)
-
-    return call
-
-
-def _import_before(name: str, module: ModuleType, first: tuple[str, ...]) -> None:
-    """Import ``first`` while ``module``, not executed yet, is out of the way.
-
-    What ``first`` imports under this name is then a whole module; the finder sees that and does not
-    execute ours a second time.
-    """
-    if any(other in sys.modules for other in first):
-        return
-    sys.modules.pop(name, None)
-    try:
-        for other in first:
-            importlib.import_module(other)
-    finally:
-        sys.modules.setdefault(name, module)
-
-
-def _import_instead(name: str, module: ModuleType, target: str) -> None:
-    sys.modules.pop(name, None)
-    try:
-        sys.modules[name] = importlib.import_module(target)
-    finally:
-        sys.modules.setdefault(name, module)
+            finder.before_import(finding.certain_with, partial(runtime.confirm, finding))

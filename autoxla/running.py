@@ -102,6 +102,15 @@ def place_of(frame: FrameType | None) -> Place:
     return Place(cell or shorten(frame.f_code.co_filename), frame.f_lineno)
 
 
+def calling_place() -> Place:
+    """Return the line of the program that called into Keras."""
+    libraries = ("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in libraries:
+        frame = frame.f_back
+    return place_of(frame)
+
+
 def _find_in_ipython() -> Program | None:
     log = find_log()
     return None if log is None else log.program()
@@ -114,13 +123,11 @@ def _is_installed(file: str) -> bool:
 def _importing_frame() -> FrameType | None:
     """Return the frame of the import statement under way, none of ours or of the import system."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_machinery(frame):
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
+        ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
+        if not ours and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            break
         frame = frame.f_back
     return frame
-
-
-def _is_machinery(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "")
-    # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
-    ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
-    return ours or frame.f_code.co_filename.startswith("<frozen importlib")

@@ -233,7 +233,7 @@ class Runtime:
                 say_findings([_of_many(finding)], self.program)
         self.write_report()
 
-    def confirm(self, finding: Finding) -> None:
+    def confirm(self, finding: Finding, _: object = None) -> None:
         """Say what was only possible, now that its line runs."""
         self.add_finding(replace(finding, level="warning", grade="certain"))
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.facts import Plan, Setting, Situation
-from autoxla.hooks.distribute import in_strategy
+from autoxla.hooks.keras_internals import in_strategy
 from autoxla.report import find_differing, fingerprint
 from autoxla.situation.cluster import Cluster, Task, as_cluster, read_tf_config
 from programs import Outcome, clean_environment, run
@@ -166,7 +166,7 @@ print(inspect.signature(tf.distribute.MultiWorkerMirroredStrategy))
 print(inspect.signature(tf.distribute.MultiWorkerMirroredStrategy.__init__))
 """
 ASK = """
-from autoxla.hooks.distribute import in_strategy
+from autoxla.hooks.keras_internals import in_strategy
 answers = []
 for library in (keras, tf_keras):
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():

@@ -23,7 +23,7 @@ REAL = (
     ("keras, auto", "autoxla.runtime:Runtime.add_compile"),
     ("keras, auto", "autoxla.hooks.finder:AutoxlaFinder.begin"),
     ("keras, auto", "autoxla.hooks.wrapping:wrap"),
-    ("keras, error", "autoxla.hooks.error_matching:find_hint"),
+    ("keras, error", "autoxla.hooks.error_hints:find_hint"),
     ("keras, error", "autoxla.hooks.wrapping:leave_no_frame"),
     ("keras, exit", "autoxla.runtime:Runtime.finish"),
     ("keras, launcher", "autoxla.runtime:current"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.hooks.error_matching import SEARCHED, find_hint
+from autoxla.hooks.error_hints import SEARCHED, find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, SOURCES, Sign
 from programs import HOME, clean_environment, run, run_code
 
@@ -98,7 +98,7 @@ SCENARIOS = [line.split(None, 1) for line in REAL.strip().splitlines()]
 PROGRAM = """
 import json, sys
 import numpy as np, tensorflow as tf, keras, tf_keras
-from autoxla.hooks.error_matching import find_hint
+from autoxla.hooks.error_hints import find_hint
 
 x, y = np.zeros((8, 4), "float32"), np.zeros((8, 1), "float32")
 
@@ -380,9 +380,11 @@ class Hider:
         return None if name.partition(".")[0] == {hidden!r} else PathFinder.find_spec(name, path, target)
 sys.meta_path[sys.meta_path.index(PathFinder)] = Hider
 """
-REGISTER = (
-    "from autoxla import runtime\nfrom autoxla.hooks import guards\nguards.register(runtime.current())\n"
-)
+REGISTER = """
+from autoxla import runtime
+from autoxla.hooks import error_hints
+error_hints.register(runtime.current())
+"""
 #: Code, module that is not there, variables, program, the error at the end of the traceback.
 UNCAUGHT = [
     ("AX170", "torch", {"KERAS_BACKEND": "torch"}, "import tensorflow as tf; tf.keras.layers",

@@ -16,7 +16,11 @@ from programs import Outcome, run_code
 pytestmark = pytest.mark.tensorflow
 
 HAS_NOTES = sys.version_info >= (3, 11)
-REGISTER = "import autoxla; from autoxla.hooks import guards; guards.register()\n"
+#: One line, as `NOTHING` is: the lines of a program have the same numbers behind both.
+REGISTER = (
+    "import autoxla.runtime; from autoxla.hooks import error_hints, mixed_models; "
+    "[hooks.register(autoxla.runtime.current()) for hooks in (error_hints, mixed_models)]\n"
+)
 NOTHING = "#\n"
 START = """
 import numpy as np
@@ -51,8 +55,9 @@ def train(model, *inner, **options):
 
 
 def run_both(code: str, folder: Path, **variables: str) -> tuple[Outcome, Outcome]:
-    """Run ``code`` without autoxla and with the guards."""
-    return run_code(NOTHING + code, folder, **variables), run_code(REGISTER + code, folder, **variables)
+    """Run ``code`` without autoxla, and with these hooks and no plan."""
+    hooked = run_code(REGISTER + code, folder, AUTOXLA="observe", **variables)
+    return run_code(NOTHING + code, folder, **variables), hooked
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Part:
 
 
 def run_parts(programs: Mapping[str, str], folder: Path) -> dict[str, Part]:
-    """Run ``programs`` one after the other in one process, without autoxla and with the guards."""
+    """Run ``programs`` one after the other in one process, without autoxla and with autoxla."""
     code = START
     for number, program in enumerate(programs.values()):
         mark = f"print('=={number}', flush=True)\nprint('=={number}', file=sys.stderr, flush=True)\n"
@@ -170,27 +175,9 @@ def test_a_silent_mixture_is_told(silent: dict[str, Part], name: str) -> None:
         assert word in part.notices[0]
 
 
-def test_observe_tells_of_mixtures_and_leaves_errors_alone(tmp_path: Path) -> None:
-    program = """
-layer = tf_keras.layers.Dense(1)
-train(Holder(layer), layer)
-try:
-    keras.Sequential([layer])
-except ValueError as error:
-    print(getattr(error, "__notes__", "none"))
-keras.Sequential([layer])
-"""
-    outcome = run_code(REGISTER + START + TRAIN + program, tmp_path, AUTOXLA="observe")
-    told = [line.split()[1] for line in outcome.notices]
-    assert outcome.status == 1
-    assert outcome.out.splitlines()[-1] == "none"
-    assert told == ["AX131", "AX130"]
-    assert outcome.err.splitlines()[-1].startswith("autoxla: AX130 ")
-
-
 def test_a_line_that_trains_many_models_says_it_once(tmp_path: Path) -> None:
     program = "for _ in range(3): train(Holder(tf_keras.layers.Dense(1), tf_keras.layers.Dense(1)))"
-    lines = of_ours(run_code(REGISTER + START + TRAIN + program, tmp_path).err)
+    lines = of_ours(run_code(REGISTER + START + TRAIN + program, tmp_path, AUTOXLA="observe").err)
     assert len(lines) == 1
     assert "and 1 more like it" in lines[0]
 
@@ -198,11 +185,12 @@ def test_a_line_that_trains_many_models_says_it_once(tmp_path: Path) -> None:
 def test_one_generation_is_not_searched(tmp_path: Path) -> None:
     """The search costs milliseconds for a large model, so it must not begin without need."""
     program = """
-import keras, numpy as np
+import autoxla, keras, numpy as np
+from autoxla.hooks import mixed_models
 def counted(*args):
     print("searched")
     return iter(())
-guards.find_foreign = counted
+mixed_models.find_foreign = counted
 def build():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
@@ -214,7 +202,7 @@ import tf_keras
 for _ in range(2): model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
 keras.Model.fit(build(), np.ones((8, 4)), np.ones((8, 1)), verbose=0)
 """
-    outcome = run_code(REGISTER + program, tmp_path)
+    outcome = run_code(program, tmp_path, AUTOXLA="fix")
     assert outcome.out.splitlines() == ["one", "searched", "searched"]
 
 
@@ -370,24 +358,24 @@ def test_a_wrapped_method_looks_and_works_as_before(tmp_path: Path, keras: str) 
 def test_a_note_is_added_once_where_errors_are_caught(tmp_path: Path) -> None:
     program = """
 import keras, tf_keras
-from autoxla.hooks import guards
+from autoxla.hooks import error_hints
 layer = tf_keras.layers.Dense(1)
 class Outer(keras.Sequential):
     def add(self, layer, rebuild=True):
         try:
             super().add(layer, rebuild)
         except ValueError as error:
-            guards.add_note(error)
+            error_hints.add_note(error)
             raise RuntimeError("outer") from error
 try:
     keras.Sequential([layer])
 except ValueError as error:
-    guards.add_note(error)
+    error_hints.add_note(error)
     print([note.split()[1] for note in error.__notes__])
 try:
     Outer([layer])
 except RuntimeError as error:
-    guards.add_note(error)
+    error_hints.add_note(error)
     print(hasattr(error, "__notes__"), [note.split()[1] for note in error.__cause__.__notes__])
 """
     outcome = run_code(REGISTER + program, tmp_path)
@@ -462,9 +450,7 @@ import sys, threading
 import keras, tf_keras
 loaded = keras.models.load_model
 print(type(keras.Sequential.add).__name__, sys.excepthook is sys.__excepthook__)
-from autoxla.trial import hooks
-hooks.unhook()
-guards.unhook()
+autoxla.uninstall()
 print(type(keras.Sequential.add).__name__, type(tf_keras.Model.fit).__name__)
 print(sys.excepthook is sys.__excepthook__, threading.excepthook is threading.__excepthook__)
 try:
@@ -479,16 +465,15 @@ except ValueError as error:
 def test_a_fault_of_ours_is_one_line(tmp_path: Path) -> None:
     """Both the search for mixtures and the search for notes break; the program trains and fails as before."""
     breaking = """
-import autoxla.hooks.guards
 def broken(*_): raise RuntimeError("broken")
-guards.find_foreign = guards.find_hint = broken
+mixed_models.find_foreign = error_hints.find_hint = broken
 layer = tf_keras.layers.Dense(1)
 train(Holder(layer), layer)
 keras.Sequential([layer])
 """
-    whole = breaking.replace("guards.find_foreign = guards.find_hint =", "unused =")
+    whole = breaking.replace("mixed_models.find_foreign = error_hints.find_hint =", "unused =")
     plain = run_code(NOTHING + START + TRAIN + whole, tmp_path, AUTOXLA="off")
-    guarded = run_code(REGISTER + START + TRAIN + breaking, tmp_path)
+    guarded = run_code(REGISTER + START + TRAIN + breaking, tmp_path, AUTOXLA="observe")
     assert (guarded.status, guarded.out) == (plain.status, plain.out)
     assert [line.split()[1] for line in guarded.notices] == ["AX901"]
     assert "ValueError: Only instances of `keras.Layer`" in guarded.err.splitlines()[-1]

@@ -25,7 +25,7 @@ from autoxla.commands.rule import (
     sentence,
 )
 from autoxla.commands.rule_examples import follow, render
-from autoxla.hooks.error_matching import find_hint
+from autoxla.hooks.error_hints import find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
 from autoxla.policies import RULES, Rule
 from autoxla.policies.example import FILE, KERAS, Example
@@ -146,7 +146,7 @@ def test_a_mixture_is_told_as_on_its_page(code: str, tmp_path: Path) -> None:
     arrays = "__import__('numpy').ones((8, 4)), __import__('numpy').ones((8, 1))"
     program = example["given"].replace(
         "import keras",
-        "import keras, autoxla.hooks.guards as g, autoxla.runtime as r; g.register(r.current())",
+        "import keras, autoxla.hooks.mixed_models as m, autoxla.runtime as r; m.register(r.current())",
         1,
     )
     outcome = run_code(program.replace("fit(x, y)", f"fit({arrays})"), tmp_path)

@@ -305,7 +305,7 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
         "autoxla.runtime.put",
         "autoxla.runtime.read_settings",
         "autoxla.hooks.compile._reconcile",
-        "autoxla.hooks.compile._hook",
+        "autoxla.hooks.compile._wrap",
         "autoxla.runtime.headline",
     ],
 )

@@ -51,8 +51,15 @@ def note_fault(where: str, error: Exception) -> None:
 
     Raises ``error`` where it is none: what the handler of a signal raised is the program's.
     """
-    if is_of_a_signal(error):
-        raise error
+    signal = sys.modules.get("signal")
+    if signal is not None:
+        handlers = [signal.getsignal(each) for each in signal.valid_signals()]
+        codes = [handler.__code__ for handler in handlers if hasattr(handler, "__code__")]
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code in codes:
+                raise error
+            trace = trace.tb_next
     if len(FAULTS.kept) < MOST:
         FAULTS.kept.append((where, error))
     else:
@@ -62,27 +69,20 @@ def note_fault(where: str, error: Exception) -> None:
     error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
-def is_of_a_signal(error: Exception) -> bool:
-    """Return whether a handler of a signal raised ``error`` in the midst of our code: it is the program's."""
-    signal = sys.modules.get("signal")
-    if signal is None:
-        return False
-    codes = {getattr(signal.getsignal(each), "__code__", None) for each in signal.valid_signals()} - {None}
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code not in codes:
-        trace = trace.tb_next
-    return trace is not None
-
-
 def say(where: str, error: Exception, *, first: bool) -> None:
     """Print one line on stderr for the first fault of a process, a traceback with ``AUTOXLA_DEBUG=1``."""
     try:
         debug = bool(os.environ.get("AUTOXLA_DEBUG"))
         if sys.stderr is None or not (first or debug):
             return
-        _write_line(sys.stderr, where, error)
+        text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
+        more = "the program runs on without it, AUTOXLA_DEBUG=1 says more"
+        write(sys.stderr, f"autoxla: AX901 error {printable(text)}; {more}\n")
         if debug:
-            _write_traceback(sys.stderr, error)
+            # Not sys.excepthook: a program's own one may well end the process or report to somebody.
+            import traceback
+
+            write(sys.stderr, "".join(traceback.format_exception(type(error), error, error.__traceback__)))
     except Exception:  # noqa: BLE001  stderr is closed or no file, or the error has no text: nobody to tell
         return
 
@@ -103,16 +103,3 @@ def write(stream: "TextIO", text: str) -> None:
         return
     stream.flush()
     os.write(stream.fileno(), text.encode(stream.encoding, "backslashreplace"))
-
-
-def _write_line(stream: "TextIO", where: str, error: Exception) -> None:
-    text = " ".join(f"{where}: {type(error).__name__}: {error}".split())
-    more = "the program runs on without it, AUTOXLA_DEBUG=1 says more"
-    write(stream, f"autoxla: AX901 error {printable(text)}; {more}\n")
-
-
-def _write_traceback(stream: "TextIO", error: Exception) -> None:
-    # Not sys.excepthook: a program's own one may well end the process or report to somebody.
-    import traceback
-
-    write(stream, "".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from autoxla.facts import Finding, Plan, Setting
+from autoxla.facts import Finding, Setting
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.distribute import in_strategy, without_xla
-from autoxla.hooks.guards import add_note, calling_place, check_mixing
-from autoxla.hooks.targets import TARGETS, Target, of_module, of_package
+from autoxla.hooks.error_hints import add_note
+from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.notice import headline, notify
+from autoxla.running import calling_place
 from autoxla.runtime import current, put
 from autoxla.situation.env_parsing import guard_disabled
 from autoxla.situation.environment import read_environ
@@ -37,7 +37,11 @@ def hook(module: ModuleType) -> None:
     """Wrap what a release of Keras has in ``module``; ``predict`` only where ITEX guards it."""
     for target in of_module(module, "compile", "predict"):
         if target.role == "compile" or current().plan.guard:
-            _hook_or_stand_aside(target, module)
+            owner = target.find(module)
+            if owner is None:
+                stand_aside(target.lacking(getattr(module, target.owner, object)))
+            else:
+                _wrap(owner, target)
 
 
 def hook_elsewhere(package: ModuleType) -> None:
@@ -48,10 +52,10 @@ def hook_elsewhere(package: ModuleType) -> None:
         return
     if not targets or any(target.module in sys.modules for target in targets):
         return
-    found = [(target.find_elsewhere(package), target) for target in targets]
-    for owner, target in found:
+    for target in targets:
+        owner = target.find_elsewhere(package)
         if owner is not None:
-            _hook(owner, target)
+            _wrap(owner, target)
             return
     stand_aside(("compile",))
 
@@ -63,15 +67,7 @@ def hook_again(_: ModuleType) -> None:
             hook(sys.modules[target.module])
 
 
-def _hook_or_stand_aside(target: Target, module: ModuleType) -> None:
-    owner = target.find(module)
-    if owner is None:
-        stand_aside(target.lacking(getattr(module, target.owner, object)))
-        return
-    _hook(owner, target)
-
-
-def _hook(owner: type, target: Target) -> None:
+def _wrap(owner: type, target: Target) -> None:
     runtime = current()
     calls = runtime.of(Calls)
     for name in target.names:
@@ -81,21 +77,34 @@ def _hook(owner: type, target: Target) -> None:
 def stand_aside(names: Sequence[str]) -> None:
     """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
     runtime = current()
-    if not any(finding.code == "AX904" for finding in runtime.findings):
-        runtime.add_finding(_unknown_release(names))
+    if any(finding.code == "AX904" for finding in runtime.findings):
+        return
+    methods = ", ".join(f"{name}()" for name in names)
+    runtime.add_finding(
+        Finding(
+            "AX904",
+            "warning",
+            f"this release of Keras has no {methods} where autoxla knows it; the program runs without that "
+            "hook",
+            "report the release of Keras",
+        )
+    )
 
 
 class Calls:
     """The wrappers of this process, and the calls of them that are under way.
 
-    `inside` are the models inside a wrapped call: ITEX puts its own method over ours and calls it. What the
-    program comes through is no more than this: all else is behind `attempt`.
+    `inside` are the models inside a wrapped call: ITEX puts its own method over ours and calls it. `turned`
+    counts the calls, in however many threads, for which ITEX's guard is turned away, and `previous` is what
+    its variable was before. The program comes through no more than this: all else is behind `attempt`.
     """
 
     def __init__(self) -> None:
         self.inside: set[int] = set()
-        self.turned = Turned()
         self.announced: set[str] = set()
+        self.lock = allocate_lock()
+        self.turned = 0
+        self.previous: str | None = None
 
     def compile(
         self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -105,14 +114,13 @@ class Calls:
         if id(model) in self.inside:
             return wrapped(*args, **kwargs)
         try:
-            with self._entered(model), self._guard_turned_away(model, "compile"):
+            with self._under_way(model, "compile"):
                 result = wrapped(*args, **kwargs)
         except Exception as error:
             attempt("compile", add_note, error)
             attempt("compile", leave_no_frame, error)
             raise
-        attempt("compile", _reconcile_call, wrapped, args, kwargs)
-        attempt("compile", check_mixing, model)
+        attempt("compile", _follow_plan, wrapped, args, kwargs)
         return result
 
     def compile_from_config(
@@ -124,9 +132,9 @@ class Calls:
         it gives way; it is never turned on.
         """
         model = args[0] if args else None
-        with self._entered(model), self._guard_turned_away(model, "compile"):
+        with self._under_way(model, "compile"):
             result = wrapped(*args, **kwargs)
-        attempt("compile", _reconcile_loaded, model)
+        attempt("compile", _follow_plan_loaded, model)
         return result
 
     def predict(
@@ -136,140 +144,103 @@ class Calls:
         model = args[0] if args else None
         if id(model) in self.inside:
             return wrapped(*args, **kwargs)
-        with self._entered(model), self._guard_turned_away(model, "predict"):
+        with self._under_way(model, "predict"):
             return wrapped(*args, **kwargs)
 
     @contextmanager
-    def _entered(self, model: Any) -> Iterator[None]:
-        self.inside.add(id(model))
-        try:
-            yield
-        finally:
-            self.inside.discard(id(model))
-
-    @contextmanager
-    def _guard_turned_away(self, model: Any, method: str) -> Iterator[None]:
+    def _under_way(self, model: Any, method: str) -> Iterator[None]:
         """Keep ITEX's guard from ending the process during a call; for good if the model needs it.
 
         Whether it does is known only when ``compile`` has resolved ``jit_compile``.
         """
-        if not attempt("compile", self._turn_away):
-            yield
-            return
+        self.inside.add(id(model))
+        is_turned = attempt("compile", self.turn_away)
         try:
             yield
         finally:
+            self.inside.discard(id(model))
+            if is_turned:
+                attempt("compile", self.leave, model, method)
+
+    def turn_away(self) -> bool:
+        """Set the variable where ITEX guards; return False where it is set already and not by us."""
+        if not current().plan.guard:
+            return False
+        with self.lock:
+            if not self.turned:
+                self.previous = read_environ().get(DISABLE)
+                if guard_disabled(self.previous):
+                    return False
+            self.turned += 1
+            put(DISABLE, "1")
+            return True
+
+    def leave(self, model: Any, method: str) -> None:
+        """Put the variable back after the last call, unless ``model`` or an earlier one needs it for good."""
+        runtime = current()
+        try:
             if not getattr(model, "jit_compile", True):
-                attempt("compile", _disarm, method, self.turned.previous)
-            attempt("compile", self.turned.leave)
+                runtime.add_setting(Setting(DISABLE, "1", self.previous, ("AX215",)))
+                message = (
+                    "jit_compile is off and ITEX's XLA on: ITEX would end the process with status 0 in "
+                    f"{method}(); set {DISABLE}=1 before the program starts to turn its XLA off, too"
+                )
+                remedy = f"set {DISABLE}=1 for ITEX's check"
+                runtime.add_finding(
+                    Finding("AX215", "warning", message, remedy, calling_place(), applied=True)
+                )
+        finally:
+            with self.lock:
+                self.turned -= 1
+                if not self.turned and DISABLE not in {s.variable for s in runtime.plan.settings}:
+                    put(DISABLE, self.previous)
 
-    def _turn_away(self) -> bool:
-        return current().plan.guard and self.turned.enter()
+
+def _follow_plan(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Give a model that was compiled the plan's jit_compile where the caller passed none."""
+    try:
+        passed = inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments
+    except TypeError:  # wrapped by somebody whose signature is not the one that is shown
+        passed = dict(kwargs)
+    _reconcile(args[0], passed.get("jit_compile"))
 
 
-def _reconcile_loaded(model: Any) -> None:
+def _follow_plan_loaded(model: Any) -> None:
     if getattr(model, "compiled", False) and not current().plan.jit_compile:
         _reconcile(model, None)
     # Its file does not tell a choice from what Keras made of none.
     current().left_open.pop(model, None)
 
 
-class Turned:
-    """The variable for the time of the calls that are under way, in however many threads."""
-
-    def __init__(self) -> None:
-        self._lock = allocate_lock()
-        self._calls = 0
-        self.previous: str | None = None
-
-    def enter(self) -> bool:
-        """Set the variable; return False where it is set already and not by us."""
-        with self._lock:
-            if not self._calls and guard_disabled(read_environ().get(DISABLE)):
-                return False
-            if not self._calls:
-                self.previous = read_environ().get(DISABLE)
-            self._calls += 1
-            put(DISABLE, "1")
-            return True
-
-    def leave(self) -> None:
-        """Put the variable back after the last call, unless it is to stay."""
-        with self._lock:
-            self._calls -= 1
-            if not self._calls and DISABLE not in {s.variable for s in current().plan.settings}:
-                put(DISABLE, self.previous)
-
-
-def _disarm(method: str, previous: str | None) -> None:
-    runtime = current()
-    runtime.add_setting(Setting(DISABLE, "1", previous, ("AX215",)))
-    runtime.add_finding(
-        Finding(
-            "AX215",
-            "warning",
-            f"jit_compile is off and ITEX's XLA on: ITEX would end the process with status 0 in {method}(); "
-            f"set {DISABLE}=1 before the program starts to turn its XLA off, too",
-            f"set {DISABLE}=1 for ITEX's check",
-            calling_place(),
-            applied=True,
-        )
-    )
-
-
-def _reconcile_call(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    _reconcile(args[0], _requested(wrapped, args, kwargs))
-
-
 def _reconcile(model: Any, requested: object) -> None:
     """Give ``model`` the plan's jit_compile where its program left that open, and note the call."""
     runtime = current()
-    planned = runtime.plan.jit_compile
+    plan, planned = runtime.plan, runtime.plan.jit_compile
     # 0 and NumPy's booleans are choices, too.
     explicit = requested is not None and not (isinstance(requested, str) and requested == "auto")
     used = getattr(model, "jit_compile", None)
     because: tuple[str, ...] = ()
     if planned and not explicit and in_strategy(model):
-        runtime.add_finding(without_xla())
+        message = (
+            "step = 'xla' in the settings, and the model is under a tf.distribute strategy, where XLA fails "
+            "on most devices: it stays off"
+        )
+        remedy = "compile(jit_compile=True) if these devices can do it"
+        runtime.add_finding(Finding("AX603", "warning", message, remedy))
         planned = None
-    if not explicit and planned is not None and bool(used) != planned and not _is_eager(model):
+    is_eager = bool(getattr(model, "run_eagerly", False))
+    if not explicit and planned is not None and bool(used) != planned and not is_eager:
         model.jit_compile = planned
-        used, because = model.jit_compile, runtime.plan.jit_because
-        _announce(runtime.plan)
+        used, because = model.jit_compile, plan.jit_because
+        # Once, why a model does not run with the jit_compile that Keras chose for it.
+        reason = next((f for f in plan.findings if f.code in because), None)
+        announced = runtime.of(Calls).announced
+        if reason is not None and reason.code not in announced:
+            announced.add(reason.code)
+            notify(headline([reason], runtime.program))
     runtime.left_open.pop(model, None)
     if not explicit:
         runtime.left_open[model] = used
     asked = requested if isinstance(requested, bool | str | None) else bool(requested)
     is_used = used if isinstance(used, bool | str | None) else bool(used)
     runtime.add_compile({"requested": asked, "used": is_used, "because": list(because)})
-
-
-def _announce(plan: Plan) -> None:
-    """Say, once, why a model does not run with the jit_compile that Keras chose for it."""
-    finding = next((f for f in plan.findings if f.code in plan.jit_because), None)
-    announced = current().of(Calls).announced
-    if finding is not None and finding.code not in announced:
-        announced.add(finding.code)
-        notify(headline([finding], current().program))
-
-
-def _requested(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:
-    """Return the jit_compile that the caller passed, by name or position; None for none."""
-    try:
-        return inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments.get("jit_compile")
-    except TypeError:  # wrapped by somebody whose signature is not the one that is shown
-        return kwargs.get("jit_compile")
-
-
-def _is_eager(model: Any) -> bool:
-    return bool(getattr(model, "run_eagerly", False))
-
-
-def _unknown_release(names: Sequence[str]) -> Finding:
-    methods = ", ".join(f"{name}()" for name in names)
-    return Finding(
-        "AX904",
-        "warning",
-        f"this release of Keras has no {methods} where autoxla knows it; the program runs without that hook",
-        "report the release of Keras",
-    )

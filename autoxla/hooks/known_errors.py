@@ -1,7 +1,7 @@
 r"""Known errors of TensorFlow and Keras: the signs by which each is told, and what there is to say of it.
 
 Frameworks say what they met, seldom why. Each entry here is about one cause. All of it is data;
-`autoxla.hooks.error_matching` looks it up, when there is an error to explain.
+`autoxla.hooks.error_hints` looks it up, when there is an error to explain.
 
 Every expression is bounded: no ``*`` and no ``+``, so that searching costs no more than the length of
 what is searched. Codes: AX13x mixed generations, AX14x saved models, AX15x XLA, AX16x removed and
@@ -10,10 +10,9 @@ private interfaces, AX17x Keras cannot be imported, AX18x libraries that do not 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from autoxla.hooks.xla_errors import name_operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,34 @@ class KnownError(Sign):
     def signs(self) -> tuple[Sign, ...]:
         """All signs of this cause, in the order in which they are looked for."""
         return (self, *self.more)
+
+
+#: Keras compiles these for ``compile(jit_compile=True)``; all others have a decorator of the program's.
+_STEPS_OF_KERAS = ("one_step_on_data", "run_step")
+_OPERATION = re.compile(r"No registered '(\w{1,99})' OpKernel|on XLA_\w{1,20}: (\w{1,99})")
+_FUNCTION = re.compile(r"(?:trying to compile graph|while converting) __inference_(\w{1,200})_\d{1,20}\b")
+_LINE = re.compile(r'^File "([^"\n]{1,1000})", line (\d{1,9}), in', re.MULTILINE)
+#: The program's own code lies elsewhere.
+_LIBRARIES = ("site-packages/", "dist-packages/", "autoxla/__main__.py", "<frozen ")
+
+
+def name_operation(message: str) -> str:
+    """Return which operation XLA cannot compile, where it is and who asked for XLA, by the message."""
+    operation, function = _OPERATION.search(message), _FUNCTION.search(message)
+    what = "one of its operations" if operation is None else f"its operation {operation[1] or operation[2]}"
+    if function is None or function[1] in _STEPS_OF_KERAS:
+        who, other = "The step", "the input pipeline"
+        remedy = "Pass jit_compile=False to compile()"
+    else:
+        who, other = f"{function[1]}, by @tf.function(jit_compile=True),", "another function"
+        remedy = "Take jit_compile=True out of that decorator"
+    # The innermost line of the program that made the operation; its folder may be cut off.
+    lines = [line for line in _LINE.findall(message) if not any(part in line[0] for part in _LIBRARIES)]
+    place = f" ({lines[-1][0].rpartition('/')[2]}:{lines[-1][1]})" if lines else ""
+    return (
+        f"{who} is compiled by XLA, and XLA cannot compile {what}{place}. {remedy}, or move the "
+        f"operation into {other}."
+    )
 
 
 _IMPORT = ("ImportError",)

@@ -46,9 +46,13 @@ def wrap(owner: Any, name: str, wrapper: Wrapper, kept: Wrapped) -> bool:
     function: Any = vars(owner).get(name) if owner is not None else None
     if not callable(function):
         return False
-    if not _has(function, wrapper):
-        kept.setdefault((owner, name), function)
-        setattr(owner, name, WrappedFunction(function, wrapper, lambda: (owner, name) in kept))
+    inner = function
+    while isinstance(inner, WrappedFunction):
+        if inner._self_wrapper == wrapper:
+            return True
+        inner = inner.__wrapped__
+    kept.setdefault((owner, name), function)
+    setattr(owner, name, WrappedFunction(function, wrapper, lambda: (owner, name) in kept))
     return True
 
 
@@ -61,14 +65,6 @@ def unwrap(kept: Wrapped) -> None:
         if function is original:
             setattr(owner, name, original)
     kept.clear()
-
-
-def _has(function: Any, wrapper: Wrapper) -> bool:
-    while isinstance(function, WrappedFunction):
-        if function._self_wrapper == wrapper:
-            return True
-        function = function.__wrapped__
-    return False
 
 
 def leave_no_frame(error: BaseException) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from autoxla.hooks.distribute import in_strategy
+from autoxla.hooks.keras_internals import in_strategy
 from autoxla.runtime import Runtime
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.environment import read_environ

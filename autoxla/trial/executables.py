@@ -14,7 +14,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
-from autoxla.hooks.targets import EAGER, TRACED
+from autoxla.hooks.keras_internals import EAGER, TRACED
 
 #: The shapes of a batch's tensors.
 Signature = tuple[tuple[int, ...], ...]

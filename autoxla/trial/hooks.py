@@ -8,7 +8,7 @@ from typing import Any
 
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.compile import stand_aside
-from autoxla.hooks.targets import of_module
+from autoxla.hooks.keras_internals import of_module
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.runtime import current
 

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import boundary
-from autoxla.hooks.targets import of_module, steps_per_call
+from autoxla.hooks.keras_internals import of_module, steps_per_call
 from autoxla.planning import PROBE
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ

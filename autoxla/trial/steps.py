@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from autoxla.hooks.targets import LISTING, STEP_OVER_DATA, steps_per_call
+from autoxla.hooks.keras_internals import LISTING, STEP_OVER_DATA, steps_per_call
 from autoxla.trial.executables import is_supported
 from autoxla.trial.traces import cut_behind_fetch, find_fetch
 

@@ -33,9 +33,13 @@ WORKERS = 2
 _SETTINGS = "[tool.autoxla]\nxla_cache = true\n"
 _IMPORTS = "the import system calls it, and what it raises is what the finders behind it raised"
 _BOUNDARY = "it is what stands around the others"
+_METHOD = "it stands in the place of Keras' method, and calls it"
 #: Functions in which a fault shows, each with the reason: nothing of autoxla stands around them.
 OUTERMOST = {
     "autoxla.hooks.boundary:attempt": _BOUNDARY,
+    "autoxla.hooks.compile:Calls.compile": _METHOD,
+    "autoxla.hooks.compile:Calls.compile_from_config": _METHOD,
+    "autoxla.hooks.compile:Calls.predict": _METHOD,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
     "autoxla.hooks.finder:ChainedLoader.create_module": "the import system calls it to create the module",
     "autoxla.hooks.finder:ChainedLoader.exec_module": "the import system calls it to execute the module",

@@ -55,7 +55,7 @@ except BaseException as error:
     json.dump(done, open(file, "w"))
     try:
         sys.path.append(home)
-        from autoxla.hooks.error_matching import find_hint
+        from autoxla.hooks.error_hints import find_hint
         note = find_hint(error)
         done["note"] = note and [note.code, note.text]
     except Exception:

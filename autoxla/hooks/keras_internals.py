@@ -3,16 +3,19 @@
 All that differs between releases is in this module. A release that it does not know is asked for what the
 hooks need: a class that has it is wrapped, wherever it is; without it, the hook is left out.
 
-Nothing is imported here but what Python has: the session reads `TARGETS` before any backend is there.
+No backend is imported here: `TARGETS` is read before any is there.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
+
+from autoxla.hooks.boundary import attempt
 
 Role = Literal["compile", "predict", "train"]
 
@@ -54,7 +57,18 @@ class Target:
 
     def lacking(self, owner: Any) -> tuple[str, ...]:
         """Return the names of the methods that ``owner`` itself has not, or not with their parameters."""
-        return tuple(name for name, needed in self.methods if not _has(owner, name, needed))
+        lacking = []
+        for name, needed in self.methods:
+            function = vars(owner).get(name)
+            try:
+                found = dict(inspect.signature(function).parameters) if callable(function) else None
+            except (TypeError, ValueError):
+                found = None if needed else {}
+            # Somebody else's wrapper takes whatever comes.
+            takes_all = any(each.kind is each.VAR_KEYWORD for each in (found or {}).values())
+            if found is None or not (takes_all or all(each in found for each in needed)):
+                lacking.append(name)
+        return tuple(lacking)
 
 
 _COMPILE_2 = (("compile", ("jit_compile",)),)
@@ -76,11 +90,35 @@ TARGETS = (
 #: The packages whose ``Model`` is looked at once they are imported.
 KERAS_PACKAGES = tuple(dict.fromkeys(target.package for target in TARGETS))
 
+#: Where the base class ``Layer`` of each generation is defined, and what people call that generation.
+GENERATIONS = {
+    "keras.src.layers.layer": "Keras 3",
+    "tf_keras.src.engine.base_layer": "Keras 2 (tf_keras)",
+    "keras.src.engine.base_layer": "Keras 2",
+    "tensorflow.python.keras.engine.base_layer": "TensorFlow's private Keras",
+    "keras_core.src.layers.layer": "Keras Core",
+}
+#: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
+SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
+#: The modules of the classes that train, with their names.
+FITS = {
+    "keras.src.backend.tensorflow.trainer": "TensorFlowTrainer",
+    "keras.src.backend.jax.trainer": "JAXTrainer",
+    "keras.src.backend.torch.trainer": "TorchTrainer",
+    "keras.src.engine.training": "Model",
+    "tf_keras.src.engine.training": "Model",
+}
+#: The modules of ``Sequential``, and of the functions that load and save.
+SEQUENTIALS = (
+    "keras.src.models.sequential",
+    "keras.src.engine.sequential",
+    "tf_keras.src.engine.sequential",
+)
+SAVING = ("keras.src.saving.saving_api", "tf_keras.src.saving.saving_api")
+
 #: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
 #: in ``_make_function``; it is reached through closures in both. Keras 2 has none.
 STEP_OVER_DATA = "one_step_on_data"
-#: What only a model of Keras 2 has.
-_ONLY_2 = ("_steps_per_execution", "_train_counter")
 #: What a trial needs of a traced function of TensorFlow's, and of its eager context and executors: the same
 #: in 2.15 to 2.21, and private.
 TRACED = ("_call_flat", "captured_inputs", "variables", "graph", "structured_input_signature")
@@ -100,11 +138,6 @@ def of_module(module: ModuleType, *roles: Role) -> Iterator[Target]:
     return (target for target in TARGETS if target.module == name and target.role in roles)
 
 
-def is_keras_2(model: Any) -> bool:
-    """Return whether ``model`` is one of Keras 2, whatever package it comes from."""
-    return all(hasattr(model, name) for name in _ONLY_2)
-
-
 def steps_per_call(model: Any) -> int | None:
     """Return how many steps one call of ``train_function`` is, None where that is not a number."""
     steps = getattr(model, "_steps_per_execution", None)
@@ -116,16 +149,17 @@ def steps_per_call(model: Any) -> int | None:
         return None
 
 
-def _has(owner: Any, name: str, needed: tuple[str, ...]) -> bool:
-    function = vars(owner).get(name)
-    if not callable(function):
-        return False
-    if not needed:
-        return True
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    # Somebody else's wrapper takes whatever comes.
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return takes_all or all(each in parameters for each in needed)
+def in_strategy(model: object) -> bool:
+    """Return whether ``model``, or the code that runs, is under a ``tf.distribute`` strategy.
+
+    True also where that cannot be found out: nothing is to be tried there, and XLA stays off.
+    """
+    module: Any = sys.modules.get("tensorflow.python.distribute.distribute_lib")
+
+    def ask() -> bool:
+        # A model may be made of anything.
+        strategy = getattr(model, "distribute_strategy", None)
+        is_default = strategy is None or type(strategy).__name__.startswith("_DefaultDistribution")
+        return bool(module.has_strategy()) or not is_default
+
+    return module is not None and bool(attempt("search for a strategy", ask, otherwise=lambda: True))
