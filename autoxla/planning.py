@@ -18,8 +18,7 @@ from typing import Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.facts import Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.entry import find_module, is_in_site
-from autoxla.lookahead.program import read_command, search_path
+from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise

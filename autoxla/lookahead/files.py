@@ -11,8 +11,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import NamedTuple
 
-from autoxla.lookahead.entry import SITE, Package
-
+#: The names of the folders that packages are installed in.
+SITE = frozenset({"site-packages", "dist-packages"})
 #: Bytes. What is longer is data that happens to be Python.
 LIMIT = 4 << 20
 #: What a look at a path found: kind, length in bytes and time of change in ns; None: nothing.
@@ -35,6 +35,13 @@ class Location(NamedTuple):
     kind: str
     path: str
     archive: str | None = None
+
+
+class Package(NamedTuple):
+    """A package, or module, with its dotted name; `base` is its folder, or its file without suffix."""
+
+    name: str
+    base: str
 
 
 class Looker:
@@ -118,16 +125,11 @@ class Finder:
     `packages` lie where the program's own modules do not, and are its own nevertheless.
     """
 
-    def __init__(
-        self,
-        looker: Looker,
-        folders: list[str],
-        packages: Sequence[Package] = (),
-        archive: Archive | None = None,
-    ) -> None:
-        self._looker, self.folders, self._archive = looker, folders, archive
-        self.packages = packages
+    def __init__(self, looker: Looker, folders: list[str], packages: Sequence[Package] = ()) -> None:
+        self._looker, self.folders = looker, folders
+        self.archive: Archive | None = None
         self._bases = dict(packages)
+        # Bare folders above some of `packages`, which hold others, too.
         parts = [name.split(".") for name in self._bases]
         self._bare = {".".join(names[:end]) for names in parts for end in range(1, len(names))}
         self._found: dict[str, Location | None] = {}
@@ -149,39 +151,32 @@ class Finder:
         if not name or os.sep in name:  # no module, and a path to where nothing is the program's
             return None
         if not package:
-            found = self._find_top(name)
-            return found if found is not None and found.kind != "namespace" else self._listed(name) or found
+            found = self.archive.find(name) if self.archive is not None else None
+            for folder in self.folders if found is None else ():
+                here = self._find_in(folder, name)
+                if here is not None and here.kind != "namespace":
+                    return here
+                found = found or here
+            if found is not None and found.kind != "namespace":
+                return found
+            return self._find_listed(name) or found
         if module in self._bases or module in self._bare:
-            return self._listed(module)
+            return self._find_listed(module)
         parent = self.find(package)
-        if parent is None or parent.kind not in ("package", "namespace"):
-            return None
-        if not parent.path:
+        if parent is None or parent.kind not in ("package", "namespace") or not parent.path:
             return None
         folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
         if parent.archive is not None:
-            return self._archive.find(f"{folder}/{name}") if self._archive else None
-        return self._find_in(folder, name) or self._find_compiled(folder, name)
+            return self.archive.find(f"{folder}/{name}") if self.archive else None
+        compiled = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
+        found = self._find_in(folder, name)
+        return found or next((Location("compiled", f) for f in compiled if self._looker.is_file(f)), None)
 
-    def _listed(self, module: str) -> Location | None:
-        """Return where one of `packages` is, or a folder above some of them that holds others, too."""
+    def _find_listed(self, module: str) -> Location | None:
+        """Return where one of `packages` is, or one of the bare folders above them."""
         if module not in self._bases:
             return Location("namespace", "") if module in self._bare else None
-        folder, name = os.path.split(self._bases[module])
-        return self._find_in(folder, name)
-
-    def _find_top(self, name: str) -> Location | None:
-        if self._archive is not None:
-            found = self._archive.find(name)
-            if found is not None:
-                return found
-        bare = None
-        for folder in self.folders:
-            found = self._find_in(folder, name)
-            if found is not None and found.kind != "namespace":
-                return found
-            bare = bare or found
-        return bare
+        return self._find_in(*os.path.split(self._bases[module]))
 
     def _find_in(self, folder: str, name: str) -> Location | None:
         base = os.path.join(folder, name)
@@ -191,10 +186,6 @@ class Finder:
         if self._looker.is_file(file := f"{base}.py"):
             return Location("module", file)
         return Location("namespace", base) if is_folder else None
-
-    def _find_compiled(self, folder: str, name: str) -> Location | None:
-        files = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
-        return next((Location("compiled", file) for file in files if self._looker.is_file(file)), None)
 
 
 class Archive:

@@ -1,25 +1,24 @@
 """Follows a program from its main module through its own modules, without running anything.
 
-Each function is followed once for each of a few sets of arguments, and once more where it turns out to run
-for certain.
+Statements are followed in the order in which they would execute, with account of what certainly runs. Each
+function is followed once for each of a few sets of arguments, and once more where it turns out to run for
+certain.
 """
-
-# ruff: noqa: PTH117, PTH118, PTH120 - what is evaluated are expressions over strings
 
 from __future__ import annotations
 
 import ast
-import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import Literal, Protocol
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 
-from autoxla.facts import Evidence, EvidenceKind, Place
-from autoxla.lookahead.interest import name_of
-from autoxla.lookahead.objects import SWITCHING, find_family, find_role, has_weights, is_reader
+from autoxla.facts import Evidence, Place
+from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
+from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
+    MOST_BINDINGS,
     POSSIBLE,
     SURVIVES,
     Arguments,
@@ -44,88 +43,51 @@ from autoxla.lookahead.values import (
     Target,
     Thing,
     doubt,
+    evaluate_path,
     flatten,
+    get_constant,
+    get_item,
+    get_path_attribute,
+    get_text,
+    make_constant,
 )
-from autoxla.lookahead.visitor import Visitor, find_getattr, is_generator, list_parameters
 
-BACKENDS = frozenset({"keras", "keras_core", "tensorflow", "tf_keras"})
-#: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
-TRACKED = BACKENDS | {"intel_extension_for_tensorflow", "transformers"}
-_TRACKED_PREFIXES = ("tensorflow", "keras", "tf_")
-#: Packages that may import a backend when they are imported, beside the tracked ones.
-_BRINGERS = frozenset({"autokeras", "deepface", "ktrain", "larq", "scikeras", "sonnet", "spektral", "trax"})
+# What a statement may do to the rest of the block that it stands in.
+_BREAK, _RAISE, _RETURN = 1, 2, 4
+_ANY_ERROR = frozenset({"Exception", "BaseException"})
+_MISSING = _ANY_ERROR | {"ImportError", "ModuleNotFoundError", "AttributeError"}
+_MISFIT = _ANY_ERROR | {"TypeError", "ValueError"}
+_TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # PYVERSION: ``except*`` came with 3.11
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Parts of names whose calls change how the rest runs; of all others only the attribute is evidence.
 _CONFIGURING = frozenset(
     (
-        *(
-            "backend",
-            "config",
-            "debugging",
-            "distribute",
-            "enable_op_determinism",
-            "experimental",
-            "function",
-        ),
-        *("intel_extension_for_tensorflow", "mixed_precision", "models", "random", "saving", "set_backend"),
-        "utils",
+        *("backend", "config", "debugging", "distribute", "enable_op_determinism", "experimental"),
+        *("function", "intel_extension_for_tensorflow", "mixed_precision", "models", "random", "saving"),
+        *("set_backend", "utils"),
     )
 )
 _SEEDS = frozenset({"numpy.random.seed", "random.seed"})
 _EXITS = frozenset({"builtins.exit", "builtins.quit", "os._exit", "os.abort", "sys.exit"})
 _DYNAMIC = frozenset({"builtins.eval", "builtins.exec", "runpy.run_module", "runpy.run_path"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
-#: What runs the function that it is given first, and what runs a coroutine.
-_RUNNERS = frozenset({"absl.app.run", "anyio.run", "tensorflow.compat.v1.app.run", "trio.run"})
+_CHANGES = ("os.environ", "os.putenv", "os.unsetenv", "site.addsitedir", "sys.path.")
+#: What runs the function that it is given first, and what runs the coroutines that it is given.
+_RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
 _AWAITING = frozenset({"create_task", "gather", "run", "run_until_complete", "wait_for"})
-_JIT_KEYWORDS = ("jit_compile", "experimental_compile")
 #: Decorators that leave a function what it is.
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
-_PATHS = frozenset(
-    {"abspath", "absolute", "as_posix", "normpath", "realpath", "resolve", "Path", "PurePath", "fspath"}
-)
-_MODEL_SUFFIXES = ("", ".h5", ".hdf5", ".keras", ".tf")
-#: The position of the path in the calls that read and write files.
-_FILES = {"load_model": 0, "load_weights": 0, "save": 0, "save_model": 1, "save_weights": 0}
 #: Calls and imports within each other; what lies deeper is followed later.
 _DEEPEST = 25
 #: With how many sets of arguments a function is followed.
 _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 
 
-def is_tracked(module: str) -> bool:
-    """Tell whether attributes of a module outside the program are evidence."""
-    top = module.partition(".")[0]
-    return top in TRACKED or top.startswith(_TRACKED_PREFIXES)
-
-
-def brings_backend(module: str) -> bool:
-    """Tell whether importing a module outside the program may import a backend."""
-    return is_tracked(module) or module.partition(".")[0] in _BRINGERS
-
-
-class Library(Protocol):
-    """Where modules come from. `load` returns None for those that are not the program's own."""
-
-    def load(self, module: str) -> Module | None:
-        """Return a module, which may have been followed already."""
-
-    def loaded(self, module: str) -> Module | None:
-        """Return a module if it was loaded already."""
-
-    def add_folder(self, folder: str) -> None:
-        """Search `folder`, too, from now on."""
-
-    def check_time(self, size: int = 0) -> None:
-        """Raise where nobody waits for more, nor for ``size`` bytes."""
-
-
-class Follower(Visitor):
-    """Collects evidence. `each`: every place of an attribute, not only the first in each file."""
+class Follower(Objects):
+    """Collects evidence; see `Notes` for `each` and `deep`."""
 
     def __init__(self, library: Library, *, each: bool = False, deep: bool = False) -> None:
-        super().__init__(deep=deep)
-        self._library, self._each = library, each
-        self._evidence: dict[tuple[object, ...], Evidence] = {}
+        super().__init__(library, each=each, deep=deep)
         self._functions: list[Function] = []
         self._pending: list[Callable[[], object]] = []
         #: The level at which code was followed, and what functions return, by their arguments.
@@ -134,10 +96,6 @@ class Follower(Visitor):
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
         self._depth = 0
-        self._ended = self._deferred = self._backend_seen = False
-        self._is_switched = self._is_resolved = False
-        #: What could not be followed, and why.
-        self.unread: list[tuple[Place, str]] = []
 
     def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
         """Return the evidence of the program, in the order in which it would execute.
@@ -148,14 +106,14 @@ class Follower(Visitor):
             for at, source in enumerate(module.sources):
                 self._run_source(module, source, at not in module.doubtful, 0)
         self._run_pending()
-        self._deferred = True
+        # What nothing has called may be called by others, with arguments that nobody knows.
+        self.is_deferred = True
         for function in self._functions:  # grows while it is gone through
             if not self._runs.get(function.node):
-                frame = Frame(function.source, function.scope, function.module, certain=False)
-                self.frame = frame
+                self.frame = Frame(function.source, function.scope, function.module, certain=False)
                 self._run(function, self._unknown_arguments(function), sure=False, awaited=True)
                 self._run_pending()
-        return tuple(self._evidence.values())
+        return tuple(self.evidence.values())
 
     def forget(self) -> None:
         """Let go of all scopes, which refer to each other and to the trees."""
@@ -163,6 +121,8 @@ class Follower(Visitor):
             scope.names.clear()
         for known in (self._functions, self._runs, self._sources, self._instances, self._scopes):
             known.clear()
+
+    # Modules and functions
 
     def _scope(self, parent: Scope | None) -> Scope:
         scope = Scope(parent)
@@ -174,12 +134,12 @@ class Follower(Visitor):
             self._pending.pop(0)()
 
     def _visit(self, frame: Frame, body: list[ast.stmt]) -> None:
-        self._library.check_time()
+        self.library.check_time()
         outer = getattr(self, "frame", frame)
         self.frame = frame
         self._depth += 1
         try:
-            self.block(body)
+            self._block(body)
         except RecursionError:
             self.unread.append((Place(frame.source.label), "it is nested too deeply"))
         finally:
@@ -195,40 +155,595 @@ class Follower(Visitor):
             return
         self._sources[source] = level
         if source.place is not None:
-            module.scope.names["__file__"] = (Binding(Const(source.place)),)
+            module.scope.names["__file__"] = make_constant(source.place)
         self._visit(Frame(source, module.scope, module, certain, outer), source.tree.body)
+
+    def _run(
+        self, function: Function, arguments: Arguments, *, sure: bool, awaited: bool = False
+    ) -> Bindings:
+        """Return what a function returns, after following it where that has not been done."""
+        node = function.node
+        runs = self._runs.setdefault(node, {})
+        if runs and self.is_deferred and not self.deep:
+            # There is nothing in it that has not been found.
+            return ()
+        if isinstance(node, ast.AsyncFunctionDef) and not awaited:
+            return (Binding(Coroutine(function, arguments)),)
+        if function.source.yields != [] and _is_generator(node, function.source.yields):
+            # It runs as far as somebody takes values from it.
+            sure, arguments = False, self._unknown_arguments(function)
+        certain, outer = sure and function.plain and self.is_certain(), self.get_outer()
+        bound = _bind_arguments(function, arguments)
+        signature: object = tuple(bound.items())
+        if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
+            bound = dict.fromkeys(bound, ())
+            signature = tuple(bound.items())
+        known = runs.get(signature)
+        if known is not None and known[0] >= _level(certain, outer):
+            return known[1]
+        if self._depth > _DEEPEST:
+            self._pending.append(lambda: self._run_body(function, bound, signature, certain, outer))
+            return ()
+        return self._run_body(function, bound, signature, certain, outer)
+
+    def _run_body(
+        self, function: Function, bound: dict[str, Bindings], signature: object, certain: bool, outer: int
+    ) -> Bindings:
+        runs = self._runs[function.node]
+        if runs.get(signature, (0,))[0] >= (level := _level(certain, outer)):
+            return runs[signature][1]
+        # One that calls itself finds this.
+        runs[signature] = (level, ())
+        scope = self._scope(function.scope)
+        scope.names.update(bound)
+        frame = Frame(function.source, scope, function.module, certain, outer, function=function)
+        self._visit(frame, function.node.body)
+        value = tuple(dict.fromkeys(frame.returned))[:MOST_BINDINGS]
+        runs[signature] = (level, value if function.plain else doubt(value))
+        return runs[signature][1]
+
+    def _unknown_arguments(self, function: Function) -> Arguments:
+        """Return arguments of which only the object of a method is known, as one of its class."""
+        owner = function.owner
+        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
+        if owner is None or not kinds.isdisjoint(("classmethod", "staticmethod")):
+            return Arguments()
+        return Arguments(((Binding(self._instance_of(None, owner), certain=False),),))
+
+    # Statements
+
+    def _block(self, body: Sequence[ast.stmt]) -> int:
+        """Follow statements in order; return what they may have done to the block around them.
+
+        What follows one that may have ended the block is only possible.
+        """
+        frame = self.frame
+        flow, ended = frame.flow, 0
+        for statement in body:
+            done = self._statement(statement)
+            if done:
+                ended |= done
+                frame.flow |= POSSIBLE
+        frame.flow = flow
+        return ended
+
+    def _under(self, flow: int, body: Sequence[ast.stmt]) -> int:
+        outer = self.frame.flow
+        self.frame.flow |= flow
+        ended = self._block(body)
+        self.frame.flow = outer
+        return ended
+
+    def _statement(self, node: ast.stmt) -> int:
+        frame = self.frame
+        match node:
+            case ast.Expr():
+                self._evaluate(node.value)
+            case ast.Assign():
+                value = self._evaluate(node.value)
+                for target in node.targets:
+                    self._assign(target, value)
+            case ast.Return():
+                value = self._evaluate(node.value) if node.value is not None else ()
+                frame.returned += doubt(value) if frame.flow & POSSIBLE else value
+                return _RETURN
+            case ast.If():
+                return self._if(node)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self._define(node)
+            case ast.Import():
+                for alias in node.names:
+                    self._import(node, alias)
+            case ast.ImportFrom():
+                self._import_from(node)
+            case ast.ClassDef():
+                self._define_class(node)
+            case ast.For() | ast.AsyncFor():
+                elements, is_filled = self._iterate(node.iter)
+                outer = frame.flow
+                frame.flow |= 0 if is_filled else POSSIBLE
+                self._assign(node.target, elements)
+                ended = self._block(node.body)
+                frame.flow = outer
+                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+            case ast.While():
+                self._evaluate(node.test)
+                truth = self._truth(node.test)
+                if truth is False:
+                    return self._block(node.orelse)
+                ended = self._under(0 if truth else POSSIBLE, node.body)
+                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+            case ast.With() | ast.AsyncWith():
+                for item in node.items:
+                    value = self._evaluate(item.context_expr)
+                    if item.optional_vars is not None:
+                        self._assign(item.optional_vars, doubt(value))
+                return self._block(node.body)
+            case ast.Raise():
+                if node.exc is not None:
+                    self._evaluate(node.exc)
+                    raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+                    if _name_of(raised) == "SystemExit":
+                        self._end()
+                return _RAISE
+            case ast.Break() | ast.Continue():
+                return _BREAK
+            case ast.AugAssign():
+                value = self._evaluate(node.value)
+                if isinstance(node.target, (ast.Attribute, ast.Subscript)):
+                    self._store(node.target, value, adds=True)
+                else:
+                    lists = [b.target for b in frame.scope.get(node.target.id) if isinstance(b.target, Items)]
+                    for items in lists:
+                        items.values += [value]
+                    if not lists:
+                        self._bind(node.target.id, ())
+            case ast.AnnAssign():
+                if node.value is not None:
+                    self._assign(node.target, self._evaluate(node.value))
+                # Annotations of local variables are never evaluated.
+                if frame.function is None and not frame.source.has_late_annotations:
+                    self._evaluate(node.annotation)
+            case ast.Global():
+                frame.globals.update(node.names)
+            case ast.Match():
+                return self._match(node)
+            case _ if isinstance(node, _TRIES):
+                return self._try(node)
+            case _:
+                self._children(node)
+        return 0
+
+    def _if(self, node: ast.If) -> int:
+        frame = self.frame
+        outer, ended = frame.flow, 0
+        branch: Sequence[ast.stmt] = [node]
+        # A loop, since ``elif`` nests and there may be hundreds.
+        while len(branch) == 1 and isinstance(branch[0], ast.If):
+            node = branch[0]
+            self._evaluate(node.test)
+            truth = self._truth(node.test)
+            branch = node.orelse
+            if truth is not False:
+                ended |= self._under(0 if truth else POSSIBLE, node.body)
+            if truth is True:
+                frame.flow = outer
+                return ended
+            frame.flow |= POSSIBLE if truth is None else 0
+        ended |= self._block(branch)
+        frame.flow = outer
+        return ended
+
+    def _try(self, node: ast.Try) -> int:
+        flow = CAUGHT if any(_catches(handler, _MISSING) for handler in node.handlers) else 0
+        flow |= SURVIVES if any(_catches(handler, _MISFIT) for handler in node.handlers) else 0
+        ended = self._under(flow, node.body)
+        if node.handlers:
+            ended &= ~_RAISE
+        for handler in node.handlers:
+            if handler.type is not None:
+                self._evaluate(handler.type)
+            self._under(POSSIBLE | HANDLER, handler.body)
+        ended |= self._under(POSSIBLE if ended else 0, node.orelse)
+        return ended | self._block(node.finalbody)
+
+    def _match(self, node: ast.Match) -> int:
+        self._evaluate(node.subject)
+        ended, outer = 0, self.frame.flow
+        self.frame.flow |= POSSIBLE
+        for case in node.cases:
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    self._bind(name, ())
+                elif isinstance(part, ast.expr):
+                    self._evaluate(part)
+            if case.guard is not None:
+                self._evaluate(case.guard)
+            ended |= self._block(case.body)
+        self.frame.flow = outer
+        return ended
+
+    def _iterate(self, node: ast.expr) -> tuple[Bindings, bool]:
+        """Return what the elements of a loop's subject may be, and whether there is one for sure."""
+        subject = self._evaluate(node)
+        if len(subject) == 1 and isinstance(items := subject[0].target, Items):
+            found = [b for value in items.values for b in value]
+            is_filled = bool(items.values) and subject[0].certain
+            return (tuple(found) if len(items.values) == 1 else doubt(found)), is_filled
+        return (), False
+
+    def _assign(self, target: ast.expr, value: Bindings) -> None:
+        match target:
+            case ast.Name():
+                self._bind(target.id, value)
+            case ast.Attribute() | ast.Subscript():
+                self._store(target, value)
+            case ast.Tuple() | ast.List():
+                items = value[0].target if len(value) == 1 else None
+                if isinstance(items, Items) and len(items.values) == len(target.elts):
+                    parts = items.values
+                else:
+                    parts = [self._item(value, make_constant(at)) for at in range(len(target.elts))]
+                for element, part in zip(target.elts, parts, strict=True):
+                    self._assign(element, part)
+            case ast.Starred():
+                self._assign(target.value, ())
+
+    def _store(self, target: ast.Attribute | ast.Subscript, value: Bindings, *, adds: bool = False) -> None:
+        """Note what is set: variables, folders of modules, attributes of the program's own objects.
+
+        `adds`: something is added to what is there, which makes something that is computed.
+        """
+        owners = self._callee(target.value)
+        if isinstance(target, ast.Subscript):
+            key = self._evaluate(target.slice)
+            value = () if adds else value
+            for owner, certain in owners:
+                if isinstance(owner, Outside) and owner.name == "os.environ":
+                    self.add_variable(target, key, value, certain)
+                elif isinstance(owner, Outside) and owner.name == "sys.path":
+                    self.add_folder(target, value)
+                elif isinstance(owner, Table):
+                    # A literal that is changed in place is no constant any more.
+                    owner.items[:] = [*((k, doubt(v)) for k, v in owner.items), ((), doubt(value))]
+                elif isinstance(owner, Items):
+                    owner.values[:], owner.open = [*map(doubt, owner.values), doubt(value)], True
+            return
+        if target.attr == "jit_compile":
+            self.add_jit(target, "attribute", value)
+        for owner, certain in owners:
+            name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
+            if name == "os.environ":
+                self.update_environ(target, [value], certain)
+            elif name == "sys.path":
+                self.add_folder(target, value)
+            elif isinstance(owner, Instance) and not adds:
+                owner.attributes.set(target.attr, value, certain=certain and not self.frame.flow & POSSIBLE)
+                if owner.thing is not None:
+                    self.hold(target, owner.thing, value)
+
+    def _end(self) -> None:
+        """Take note that the program ends here, unless it does so after an error."""
+        if not self.get_outer() & HANDLER:
+            self.has_ended = True
+
+    # Expressions return what they may stand for.
+
+    def _evaluate(self, node: ast.expr) -> Bindings:
+        match node:
+            case ast.Name():
+                return self.frame.scope.get(node.id)
+            case ast.Constant():
+                value = node.value
+                known = value is None or isinstance(value, (str, bool, int, float))
+                return make_constant(value) if known else ()  # type: ignore[arg-type]
+            case ast.Attribute():
+                return self._refer(node)
+            case ast.Call():
+                return self._refer(node) if _find_getattr(node) is not None else self._call(node)
+            case ast.Subscript():
+                owner = self._evaluate(node.value)
+                return self._item(owner, self._evaluate(node.slice))
+            case ast.List() | ast.Tuple() | ast.Set():
+                values: list[Bindings] = []
+                for part in node.elts:
+                    values += self._spread(part) if isinstance(part, ast.Starred) else [self._evaluate(part)]
+                return (Binding(Items(values, any(isinstance(part, ast.Starred) for part in node.elts))),)
+            case ast.BinOp():
+                left = self._evaluate(node.left)
+                return self._combine(node, left, self._evaluate(node.right))
+            case ast.Dict():
+                keys = [() if key is None else self._evaluate(key) for key in node.keys]
+                return (Binding(Table([*zip(keys, map(self._evaluate, node.values), strict=True)])),)
+            case ast.UnaryOp():
+                constant = get_constant(self._evaluate(node.operand))
+                if isinstance(node.operand, ast.Constant) and constant is not None:
+                    if isinstance(node.op, ast.USub) and isinstance(constant.value, (int, float)):
+                        return make_constant(-constant.value)
+                    if isinstance(node.op, ast.Not):
+                        return make_constant(not constant.value)
+                return ()
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                return self._comprehension(node)
+            case ast.Lambda():
+                for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
+                    self._evaluate(default)
+                self._inside({a.arg: () for a in _list_parameters(node.args)}, [node.body], POSSIBLE)
+                return ()
+            case ast.IfExp():
+                self._evaluate(node.test)
+                truth = self._truth(node.test)
+                if truth is not None:
+                    return self._evaluate(node.body if truth else node.orelse)
+                return doubt(b for part in (node.body, node.orelse) for b in self._perhaps(part))
+            case ast.BoolOp():
+                found = [*self._evaluate(node.values[0])]
+                for part in node.values[1:]:
+                    found += self._perhaps(part)
+                return doubt(found)
+            case ast.NamedExpr():
+                found_value = self._evaluate(node.value)
+                self._bind(node.target.id, found_value)
+                return found_value
+            case ast.Await():
+                return self._wait(self._evaluate(node.value))
+            case _:
+                self._children(node)
+                return ()
+
+    def _children(self, node: ast.AST) -> None:
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                self._evaluate(part)
+
+    def _perhaps(self, node: ast.expr) -> Bindings:
+        outer = self.frame.flow
+        self.frame.flow |= POSSIBLE
+        value = self._evaluate(node)
+        self.frame.flow = outer
+        return value
+
+    def _spread(self, node: ast.Starred) -> list[Bindings]:
+        value = self._evaluate(node.value)
+        items = value[0].target if len(value) == 1 else None
+        return items.values if isinstance(items, Items) else [()]
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Bindings:
+        first, *others = node.generators
+        elements, is_filled = self._iterate(first.iter)
+        inner = [test for generator in node.generators for test in generator.ifs]
+        flow = 0 if is_filled and not others and not inner else POSSIBLE
+        targets = [part for generator in node.generators for part in ast.walk(generator.target)]
+        names: dict[str, Bindings] = {part.id: () for part in targets if isinstance(part, ast.Name)}
+        if isinstance(first.target, ast.Name):
+            names[first.target.id] = elements
+        inner += [generator.iter for generator in others]
+        inner += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        value = self._inside(names, inner, flow)
+        if not value:
+            return ()
+        if isinstance(node, ast.DictComp):
+            return (Binding(Table([((), doubt(value))])),)
+        return (Binding(Items([doubt(value) if flow else value], open=True)),)
+
+    def _inside(self, names: dict[str, Bindings], nodes: Iterable[ast.expr], flow: int) -> Bindings:
+        """Return what the last of some expressions is where `names` hide others of the same spelling."""
+        frame = self.frame
+        outer = (frame.scope, frame.flow)
+        frame.scope, frame.flow = Scope(frame.scope), frame.flow | flow
+        frame.scope.names.update(names)
+        value: Bindings = ()
+        for node in nodes:
+            value = self._evaluate(node)
+        frame.scope, frame.flow = outer
+        return value
+
+    def _item(self, owner: Bindings, key: Bindings) -> Bindings:
+        found: list[Binding] = []
+        for target, certain in owner:
+            inner = get_item(target, get_constant(key))
+            found += inner if certain and len(owner) == 1 else doubt(inner)
+        return tuple(found)
+
+    def _combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
+        """Return the path, list or symbolic tensor that an operator makes of two values."""
+        if not left and not right:
+            return ()
+        if len(left) == len(right) == 1:
+            match left[0].target, right[0].target:
+                case ((Const(value=str(text)) as path), (Const(value=str(more)) as end)):
+                    if isinstance(node.op, ast.Div):
+                        return evaluate_path("join", [path, end])
+                    return make_constant(text + more) if isinstance(node.op, ast.Add) else ()
+                case ((Items() as some), (Items() as others)) if isinstance(node.op, ast.Add):
+                    return (Binding(Items([*some.values, *others.values], some.open or others.open)),)
+        tensors = [b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor"]
+        if tensors and isinstance(first := tensors[0].target, Thing):
+            self.meet(node, first, [tuple(tensors[1:])], sure=False)
+        return tuple(tensors[:1])
+
+    def _truth(self, test: ast.expr) -> bool | None:
+        """Return what a condition is in every run, None where that may differ."""
+        match test:
+            case ast.Constant():
+                return bool(test.value)
+            case ast.Name():
+                targets = [b.target for b in self.frame.scope.get(test.id)]
+                is_typing = any(isinstance(t, Outside) and t.name.endswith(".TYPE_CHECKING") for t in targets)
+                return False if is_typing or test.id == "TYPE_CHECKING" else None
+            case ast.Attribute():
+                return False if test.attr == "TYPE_CHECKING" else None
+            case ast.UnaryOp(op=ast.Not()):
+                truth = self._truth(test.operand)
+                return None if truth is None else not truth
+            case ast.BoolOp():
+                deciding = isinstance(test.op, ast.Or)
+                truths = [self._truth(value) for value in test.values]
+                if deciding in truths:
+                    return deciding
+                return None if None in truths else not deciding
+            case (
+                ast.Compare(
+                    left=ast.Name(id="__name__"),
+                    ops=[(ast.Eq() | ast.NotEq()) as operator],
+                    comparators=[ast.Constant(value="__main__")],
+                )
+                | ast.Compare(
+                    left=ast.Constant(value="__main__"),
+                    ops=[(ast.Eq() | ast.NotEq()) as operator],
+                    comparators=[ast.Name(id="__name__")],
+                )
+            ):
+                return self.frame.source.main is isinstance(operator, ast.Eq)
+        return None
+
+    # Names
+
+    def _bind(self, name: str, value: Bindings) -> None:
+        """Let a name stand for a value."""
+        frame = self.frame
+        scope = frame.module.scope if name in frame.globals else frame.scope
+        if frame.flow & HANDLER and all(b.target == Const(None) for b in value):
+            # ``except ImportError: tf = None``: whatever is used of the name later is the module's.
+            before = scope.names.get(name)
+            if before and all(isinstance(b.target, (Outside, Own, Function)) for b in before):
+                return
+        scope.set(name, value, certain=not frame.flow & POSSIBLE)
+
+    def _refer(self, node: ast.expr) -> Bindings:
+        """Return what a name with its attributes is; what belongs to a backend is evidence."""
+        found, is_guarded = self._resolve(node)
+        for target, certain in found:
+            if type(target) is Outside and is_tracked(target.name):
+                self.add(node, "attribute", target.name, certain=certain, caught=is_guarded)
+        return found
+
+    def _callee(self, node: ast.expr) -> Bindings:
+        """Return the same without noting it."""
+        return self._resolve(node)[0] if isinstance(node, (ast.Name, ast.Attribute)) else self._evaluate(node)
+
+    def _resolve(self, node: ast.expr) -> tuple[Bindings, bool]:
+        """Return what a chain of attributes is, and whether it is one that may be missing."""
+        names: list[str] = []
+        is_guarded = False
+        while True:
+            if isinstance(node, ast.Attribute):
+                names.append(node.attr)
+                node = node.value
+            elif isinstance(node, ast.Call) and (given := _find_getattr(node)) is not None:
+                names.append(given)
+                is_guarded |= len(node.args) > 2
+                node = node.args[0]
+            else:
+                break
+        found = self.frame.scope.get(node.id) if isinstance(node, ast.Name) else self._evaluate(node)
+        if not names or not found:
+            return found, is_guarded
+        names.reverse()
+        if len(found) == 1 and type(found[0].target) is Outside:
+            # By far the most frequent case.
+            return (Binding(Outside(".".join((found[0].target.name, *names))), found[0].certain),), is_guarded
+        for name in names:
+            found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
+        return found, is_guarded
+
+    def _attribute(self, binding: Binding, name: str) -> Bindings:
+        found: Bindings = ()
+        match target := binding.target:
+            case Outside():
+                found = (Binding(Outside(f"{target.name}.{name}")),)
+            case Own():
+                found = target.module.scope.names.get(name, ())
+                submodule = self.library.loaded(f"{target.module.name}.{name}") if not found else None
+                found = found if submodule is None else (Binding(Own(submodule)),)
+            case Instance():
+                found = target.attributes.names.get(name) or self._member(target.owner, target, name)
+            case Super():
+                found = self._inherited(target.owner, target.instance, name)
+            case Class():
+                found = self._member(target, None, name)
+            case Const():
+                found = get_path_attribute(target, name)
+            case Thing():
+                found = get_thing_attribute(target, name)
+            case Items() | Table():
+                found = (Binding(Part(target, name)),)
+        return found if binding.certain else doubt(found)
+
+    def _member(self, owner: Class, instance: Target | None, name: str) -> Bindings:
+        """Return what a class has under a name, as a method where it belongs to an object."""
+        found = owner.scope.names.get(name)
+        if found is None:
+            return self._inherited(owner, instance, name)
+        if instance is None or len(found) != 1 or not isinstance(function := found[0].target, Function):
+            return found
+        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
+        if "property" in kinds:
+            return self._run(function, Arguments(((Binding(instance),),)), sure=True)
+        return found if "staticmethod" in kinds else (Binding(Method(function, instance), found[0].certain),)
+
+    def _inherited(self, owner: Class, instance: Target | None, name: str) -> Bindings:
+        for base in owner.bases:
+            if isinstance(base.target, Class) and base.target is not owner:
+                found = self._member(base.target, instance, name)
+                if found:
+                    return found
+        if isinstance(instance, Instance) and instance.thing is not None:
+            return (Binding(Part(instance.thing, name)),)
+        return ()
 
     # Imports
 
-    def import_module(self, node: ast.Import) -> None:
-        """Bind the names of ``import``, after following the program's own modules."""
-        for alias in node.names:
-            module = self._load(node, alias.name)
-            top = alias.name.partition(".")[0]
-            if module is None:
-                self._add_import(node, alias.name)
-                self._set(alias.asname or top, Outside(alias.name if alias.asname else top))
-            else:
-                own = module if alias.asname else self._library.load(top) or module
-                self._set(alias.asname or top, Own(own))
+    def _import(self, node: ast.Import, alias: ast.alias) -> None:
+        """Bind the name of ``import a.b as c``, after following a module of the program's own."""
+        module = self._load(node, alias.name)
+        top = alias.name.partition(".")[0]
+        target: Target
+        if module is None:
+            self._add_import(node, alias.name)
+            target = Outside(alias.name if alias.asname else top)
+        else:
+            target = Own(module if alias.asname else self.library.load(top) or module)
+        self._bind(alias.asname or top, (Binding(target),))
 
-    def import_from(self, node: ast.ImportFrom) -> None:
+    def _import_from(self, node: ast.ImportFrom) -> None:
         """Bind the names of ``from … import``, likewise."""
-        name = self._absolute(node)
+        frame, name = self.frame, self._absolute(node)
+        if name == "__future__":
+            frame.source.has_late_annotations |= any(alias.name == "annotations" for alias in node.names)
+            return
         if name is None:
-            self._note(node, "a relative import outside of any package")
+            self.note(node, "a relative import outside of any package")
             for alias in node.names:
-                self.bind(alias.asname or alias.name, ())
+                self._bind(alias.asname or alias.name, ())
             return
         module = self._load(node, name)
         if module is None:
-            self._from_outside(node, name)
-            return
+            self._add_import(node, name)
         for alias in node.names:
-            if alias.name == "*":
-                self._star(module)
+            if module is None and alias.name == "*":
+                frame.scope.stars += [name] if is_tracked(name) else []
+            elif module is None:
+                if is_tracked(name):
+                    self.add(node, "attribute", f"{name}.{alias.name}")
+                self._bind(alias.asname or alias.name, (Binding(Outside(f"{name}.{alias.name}")),))
+            elif alias.name == "*":
+                listed = module.scope.names.get("__all__", ())
+                names = listed[0].target if len(listed) == 1 else None
+                public = [get_text(value) for value in names.values] if isinstance(names, Items) else None
+                for each, bindings in [*module.scope.names.items()]:
+                    if (not each.startswith("_")) if public is None else each in public:
+                        self._bind(each, bindings)
+                frame.scope.stars += [s for s in module.scope.stars if s not in frame.scope.stars]
             else:
-                self.bind(alias.asname or alias.name, self._from_own(node, module, alias.name))
+                found = module.scope.names.get(alias.name)
+                if found is None and module.name != "__main__":
+                    submodule = self.library.load(f"{module.name}.{alias.name}")
+                    if submodule is not None:
+                        self._load(node, submodule.name)
+                        found = (Binding(Own(submodule)),)
+                self._bind(alias.asname or alias.name, found or ())
 
     def _absolute(self, node: ast.ImportFrom) -> str | None:
         if not node.level:
@@ -244,269 +759,77 @@ class Follower(Visitor):
         parts = name.split(".")
         module = None
         for end in range(1, len(parts) + 1):
-            inner = self._library.load(".".join(parts[:end]))
+            inner = self.library.load(".".join(parts[:end]))
             if inner is None:
                 if module is None:
                     return None
-                self._note(node, f"module {'.'.join(parts[:end])} is not there")
+                self.note(node, f"module {'.'.join(parts[:end])} is not there")
                 return Module(name, None, ())
             module = inner
             for source in module.sources:
-                self._run_source(module, source, self._is_certain(), self._outer())
+                self._run_source(module, source, self.is_certain(), self.get_outer())
         return module
-
-    def _from_outside(self, node: ast.ImportFrom, module: str) -> None:
-        self._add_import(node, module)
-        for alias in node.names:
-            if alias.name == "*":
-                if is_tracked(module):
-                    self.frame.scope.stars.append(module)
-                continue
-            target = f"{module}.{alias.name}"
-            if is_tracked(module):
-                self._add(node, "attribute", target, None)
-            self._set(alias.asname or alias.name, Outside(target))
-
-    def _from_own(self, node: ast.AST, module: Module, name: str) -> Bindings:
-        found = module.scope.names.get(name)
-        if found is None and module.name != "__main__":
-            submodule = self._library.load(f"{module.name}.{name}")
-            if submodule is not None:
-                self._load(node, submodule.name)
-                return (Binding(Own(submodule)),)
-        return found or ()
-
-    def _star(self, module: Module) -> None:
-        listed = module.scope.names.get("__all__", ())
-        names = _texts(listed[0].target) if len(listed) == 1 else None
-        for name, bindings in [*module.scope.names.items()]:
-            if (not name.startswith("_")) if names is None else name in names:
-                self.bind(name, bindings)
-        scope = self.frame.scope
-        scope.stars += [star for star in module.scope.stars if star not in scope.stars]
 
     def _add_import(self, node: ast.AST, module: str) -> None:
         top = module.partition(".")[0]
-        if not top or top == "__main__" or top in sys.stdlib_module_names:
-            return
-        self._add(node, "import", module, None)
-        self._backend_seen |= brings_backend(module)
+        if top and top != "__main__" and top not in sys.stdlib_module_names:
+            self.add(node, "import", module)
+            self.backend_seen |= brings_backend(module)
 
-    # Names
-
-    def bind(self, name: str, value: Bindings) -> None:
-        """Let a name stand for a value, unless it is of no interest."""
-        frame = self.frame
-        is_known = self.deep or frame.source.lines is None or name in frame.source.known
-        # Folders are told to ``sys.path`` by names of any kind.
-        if not is_known and not any(isinstance(b.target, Const) for b in value):
-            return
-        scope = frame.module.scope if name in frame.globals else frame.scope
-        # ``except ImportError: tf = None``: whatever is used of the name later is the module's.
-        nothing = all(b.target == Const(None) for b in value)
-        if frame.flow & HANDLER and nothing and _are_modules(scope.names.get(name, ())):
-            return
-        scope.set(name, value, certain=not frame.flow & POSSIBLE)
-
-    def _set(self, name: str, target: Target) -> None:
-        self.bind(name, (Binding(target),))
-
-    def refer(self, node: ast.expr) -> Bindings:
-        """Return what a name with its attributes is; what belongs to a backend is evidence."""
-        found, is_guarded = self._resolve(node)
-        for target, certain in found:
-            if type(target) is Outside and is_tracked(target.name):
-                self._add(node, "attribute", target.name, None, certain=certain, caught=is_guarded)
-        return found
-
-    def callee(self, node: ast.expr) -> Bindings:
-        """Return what a name with its attributes is."""
-        return self._resolve(node)[0] if isinstance(node, (ast.Name, ast.Attribute)) else self.evaluate(node)
-
-    def _resolve(self, node: ast.expr) -> tuple[Bindings, bool]:
-        """Return what a chain of attributes is, and whether it is one that may be missing."""
-        names: list[str] = []
-        is_guarded = False
-        while True:
-            if isinstance(node, ast.Attribute):
-                names.append(node.attr)
-                node = node.value
-            elif isinstance(node, ast.Call) and (given := find_getattr(node)) is not None:
-                names.append(given)
-                is_guarded |= len(node.args) > 2
-                node = node.args[0]
-            else:
-                break
-        found = self.frame.scope.get(node.id) if isinstance(node, ast.Name) else self.evaluate(node)
-        if not names:
-            return found, is_guarded
-        names.reverse()
-        if len(found) == 1 and type(found[0].target) is Outside:
-            # By far the most frequent case.
-            return (Binding(Outside(".".join((found[0].target.name, *names))), found[0].certain),), is_guarded
-        for name in names:
-            found = tuple(inner for binding in found for inner in self._attribute(binding, name))[:8]
-        return found, is_guarded
-
-    def _attribute(self, binding: Binding, name: str) -> Bindings:
-        target = binding.target
-        found: Bindings = ()
-        if isinstance(target, Outside):
-            found = (Binding(Outside(f"{target.name}.{name}")),)
-        elif isinstance(target, Own):
-            found = target.module.scope.names.get(name, ())
-            submodule = self._library.loaded(f"{target.module.name}.{name}") if not found else None
-            found = found if submodule is None else (Binding(Own(submodule)),)
-        elif isinstance(target, Instance):
-            found = target.attributes.names.get(name) or self._member(target.owner, target, name)
-        elif isinstance(target, Super):
-            found = self._inherited(target.owner, target.instance, name)
-        elif isinstance(target, Class):
-            found = self._member(target, None, name)
-        elif isinstance(target, Const):
-            found = _path_attribute(target, name)
-        elif isinstance(target, Thing):
-            found = _thing_attribute(target, name)
-        elif isinstance(target, (Items, Table)):
-            found = (Binding(Part(target, name)),)
-        return found if binding.certain else doubt(found)
-
-    def _member(self, owner: Class, instance: Target | None, name: str) -> Bindings:
-        """Return what a class has under a name, as a method where it belongs to an object."""
-        found = owner.scope.names.get(name)
-        if found is None:
-            return self._inherited(owner, instance, name)
-        if instance is None or len(found) != 1 or not isinstance(function := found[0].target, Function):
-            return found
-        kinds = {name_of(decorator) for decorator in function.node.decorator_list}
-        if "property" in kinds:
-            return self._run(function, Arguments(((Binding(instance),),)), sure=True)
-        return found if "staticmethod" in kinds else (Binding(Method(function, instance), found[0].certain),)
-
-    def _inherited(self, owner: Class, instance: Target | None, name: str) -> Bindings:
-        for base in owner.bases:
-            if isinstance(base.target, Class) and base.target is not owner:
-                found = self._member(base.target, instance, name)
-                if found:
-                    return found
-        if isinstance(instance, Instance) and instance.thing is not None:
-            return (Binding(Part(instance.thing, name)),)
-        return ()
+    def _import_called(self, node: ast.Call, importer: str, arguments: Arguments) -> Bindings:
+        """Follow ``importlib.import_module`` or ``__import__``."""
+        name = get_text(arguments.get(0, "name"))
+        if name is None:
+            self.note(node, "the name of an imported module is computed")
+            return ()
+        if name.startswith("."):
+            level = len(name) - len(name.lstrip("."))
+            name = self._absolute(ast.ImportFrom(name.lstrip("."), [], level))
+            if name is None:
+                self.note(node, "a relative import outside of any package")
+                return ()
+        module = self._load(node, name)
+        if module is None:
+            self._add_import(node, name)
+        if importer == "builtins.__import__":
+            name = name.partition(".")[0]
+            module = module and self.library.load(name)
+        return (Binding(Outside(name) if module is None else Own(module)),)
 
     # Definitions
 
-    def define(self, node: ast.FunctionDef | ast.AsyncFunctionDef, decorators: list[Bindings]) -> None:
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Bind a function; it is followed when it is called, else at the end."""
+        frame, given = self.frame, node.args
+        is_plain = True
+        for decorator in node.decorator_list:
+            names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
+            is_function = bool(names) and all(map(is_tf_function, names))
+            is_plain &= is_function or _name_of(decorator) in _PLAIN
+        for default in (*given.defaults, *filter(None, given.kw_defaults)):
+            self._evaluate(default)
+        if not frame.source.has_late_annotations:
+            for annotation in (*(a.annotation for a in _list_parameters(given)), node.returns):
+                if annotation is not None:
+                    self._evaluate(annotation)
+        # The names of a class are none of its methods'.
+        is_method = frame.in_class is not None and frame.scope.parent is not None
+        scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
+        function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
+        if not self._runs.get(node):
+            self._functions.append(function)
+        self._bind(node.name, (Binding(function),))
+
+    def _define_class(self, node: ast.ClassDef) -> None:
         frame = self.frame
-        parent = frame.scope
-        if frame.in_class is not None and parent.parent is not None:
-            parent = parent.parent
-        names = [
-            name_of(d) in _PLAIN or _leaves_plain(f)
-            for d, f in zip(node.decorator_list, decorators, strict=True)
-        ]
-        function = Function(node, parent, frame.module, frame.source, all(names), frame.in_class)
-        if self.has_interest(node.body):
-            if not self._runs.get(node):
-                self._functions.append(function)
-        else:
-            self._runs[node] = {None: (_MOST_CERTAIN, ())}
-        self._set(node.name, function)
-
-    def define_class(self, node: ast.ClassDef, bases: list[Bindings]) -> None:
-        """Follow the body of a class."""
-        frame = self.frame
-        owner = Class(node, tuple(b for base in bases for b in base[:1]), self._scope(frame.scope))
-        if self.has_interest(node.body):
-            inner = Frame(frame.source, owner.scope, frame.module, self._is_certain(), self._outer())
-            inner.in_class = owner
-            self._visit(inner, node.body)
-        self._set(node.name, owner)
-
-    # Calls
-
-    def call(self, node: ast.Call, found: Bindings, arguments: Arguments) -> Bindings:
-        """Note what a call says, follow what it runs, and return what it gives."""
-        function = node.func
-        name = function.attr if isinstance(function, ast.Attribute) else name_of(function) or ""
-        if node.keywords:
-            self._note_jit(node, name, found, arguments)
-        if name in _FILES:
-            self._note_file(node, name, found, arguments)
-        if name in _AWAITING and arguments.positional:
-            self.wait(arguments.positional[0])
-        if len(found) == 1:
-            return self._apply(node, found[0].target, arguments, sure=found[0].certain)
-        return doubt([b for target, _ in found for b in self._apply(node, target, arguments, sure=False)])
-
-    def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
-        if isinstance(target, Outside):
-            return self._call_outside(node, target.name, arguments, sure)
-        if isinstance(target, Function):
-            return self._run(target, arguments, sure=sure)
-        if isinstance(target, Method):
-            given = arguments._replace(positional=[(Binding(target.owner),), *arguments.positional])
-            return self._run(target.function, given, sure=sure)
-        if isinstance(target, Class):
-            return self._instantiate(node, target, arguments, sure)
-        if isinstance(target, Part):
-            return self._call_part(node, target, arguments, sure)
-        if isinstance(target, Thing):
-            return self._call_thing(node, target, arguments, sure)
-        return self._call_instance(node, target, arguments, sure) if isinstance(target, Instance) else ()
-
-    def _run(
-        self, function: Function, arguments: Arguments, *, sure: bool, awaited: bool = False
-    ) -> Bindings:
-        """Return what a function returns, after following it where that has not been done."""
-        node = function.node
-        runs = self._runs.setdefault(node, {})
-        if None in runs or (runs and self._deferred and not self.deep):
-            # Nothing is in it, or nothing more than has been found.
-            return ()
-        if isinstance(node, ast.AsyncFunctionDef) and not awaited:
-            return (Binding(Coroutine(function, arguments)),)
-        if function.source.yields != [] and is_generator(node, function.source.yields):
-            sure, arguments = False, self._unknown_arguments(function)
-        certain, outer = sure and function.plain and self._is_certain(), self._outer()
-        bound = _bind_arguments(function, arguments)
-        signature: object = tuple(bound.items())
-        if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
-            bound = dict.fromkeys(bound, ())
-            signature = tuple(bound.items())
-        level = _level(certain, outer)
-        known = runs.get(signature)
-        if known is not None and known[0] >= level:
-            return known[1]
-        if self._depth > _DEEPEST:
-            self._pending.append(lambda: self._run_body(function, bound, signature, certain, outer))
-            return ()
-        return self._run_body(function, bound, signature, certain, outer)
-
-    def _run_body(
-        self, function: Function, bound: dict[str, Bindings], signature: object, certain: bool, outer: int
-    ) -> Bindings:
-        runs = self._runs[function.node]
-        if runs.get(signature, (0,))[0] >= (level := _level(certain, outer)):
-            return runs[signature][1]
-        runs[signature] = (level, ())
-        scope = self._scope(function.scope)
-        scope.names.update(bound)
-        frame = Frame(function.source, scope, function.module, certain, outer, function=function)
-        self._visit(frame, function.node.body)
-        value = tuple(dict.fromkeys(frame.returned))[:8]
-        runs[signature] = (level, value if function.plain else doubt(value))
-        return runs[signature][1]
-
-    def _unknown_arguments(self, function: Function) -> Arguments:
-        """Return arguments of which only the object of a method is known, as one of its class."""
-        owner = function.owner
-        is_method = owner is not None and not any(
-            name_of(d) in ("classmethod", "staticmethod") for d in function.node.decorator_list
-        )
-        if owner is None or not is_method:
-            return Arguments()
-        return Arguments(((Binding(self._instance_of(None, owner), certain=False),),))
+        for part in (*node.decorator_list, *(keyword.value for keyword in node.keywords)):
+            self._evaluate(part)
+        bases = tuple(b for base in node.bases for b in self._evaluate(base)[:1])
+        owner = Class(node, bases, self._scope(frame.scope))
+        inner = Frame(frame.source, owner.scope, frame.module, self.is_certain(), self.get_outer())
+        inner.in_class = owner
+        self._visit(inner, node.body)
+        self._bind(node.name, (Binding(owner),))
 
     def _instance_of(self, node: ast.Call | None, owner: Class) -> Instance:
         """Return the object that a call makes, or the one that stands for all of a class."""
@@ -525,446 +848,157 @@ class Follower(Visitor):
                 if thing is not None:
                     return thing
             if isinstance(target, Outside):
-                family, role = self._family(target.name), find_role(target.name)
+                family, role = self.find_family(target.name), find_role(target.name)
                 if family is not None and role in ("layer", "model", "optimizer"):
-                    return Thing(family, target.name, role, self._spot(node), self._is_certain())
+                    return Thing(family, target.name, role, self.spot(node), self.is_certain())
         return None
 
-    def _instantiate(self, node: ast.Call, owner: Class, arguments: Arguments, sure: bool) -> Bindings:
-        instance = self._instance_of(node, owner)
-        made = (Binding(instance),)
-        start = self._member(owner, instance, "__init__")
-        for target, certain in start[:1]:
-            self._apply(node, target, arguments, sure=sure and certain)
-        return made
+    # Calls
 
-    def _call_instance(self, node: ast.Call, target: Instance, arguments: Arguments, sure: bool) -> Bindings:
-        value: Bindings = ()
-        for name in ("__call__", "call"):
-            members = self._member(target.owner, target, name)
-            if members and isinstance(members[0].target, Method):
-                value = self._apply(node, members[0].target, arguments, sure=sure)
-                break
-        if target.thing is None:
-            return value
-        return self._call_thing(node, target.thing, arguments, sure) or value
+    def _call(self, node: ast.Call) -> Bindings:
+        """Note what a call says, follow what it runs, and return what it gives."""
+        found = self._callee(node.func)
+        positional: list[Bindings] = []
+        is_open = False
+        for argument in node.args:
+            if isinstance(argument, ast.Starred):
+                is_open = True
+                positional += self._spread(argument)
+            else:
+                positional.append(self._evaluate(argument))
+        keywords = [(keyword.arg, self._evaluate(keyword.value)) for keyword in node.keywords]
+        arguments = Arguments(positional, keywords, is_open)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else _name_of(node.func) or ""
+        if keywords:
+            self.note_jit(node, name, found, arguments)
+        if name in FILES:
+            self.note_file(node, name, found, arguments)
+        if name in _AWAITING:
+            for given in positional:
+                self._wait(given)
+        if len(found) == 1:
+            return self._apply(node, found[0].target, arguments, sure=found[0].certain)
+        return doubt([b for target, _ in found for b in self._apply(node, target, arguments, sure=False)])
+
+    def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
+        match target:
+            case Outside():
+                return self._call_outside(node, target.name, arguments, sure)
+            case Function():
+                return self._run(target, arguments, sure=sure)
+            case Method():
+                given = arguments._replace(positional=[(Binding(target.owner),), *arguments.positional])
+                return self._run(target.function, given, sure=sure)
+            case Class():
+                instance = self._instance_of(node, target)
+                for start, certain in self._member(target, instance, "__init__")[:1]:
+                    self._apply(node, start, arguments, sure=sure and certain)
+                return (Binding(instance),)
+            case Part():
+                return self._call_part(node, target, arguments, sure)
+            case Thing():
+                return self.call_thing(node, target, arguments, sure)
+            case Instance():
+                value: Bindings = ()
+                members = [self._member(target.owner, target, name) for name in ("__call__", "call")]
+                method = next((m[0].target for m in members if m and isinstance(m[0].target, Method)), None)
+                if method is not None:
+                    value = self._apply(node, method, arguments, sure=sure)
+                if target.thing is None:
+                    return value
+                return self.call_thing(node, target.thing, arguments, sure) or value
+        return ()
 
     def _call_outside(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
-        if arguments.positional and name in _RUNNERS:
-            for target, certain in arguments.positional[0]:
+        given = arguments.positional
+        if given and name in _RUNNERS:
+            for target, certain in given[0]:
                 if isinstance(target, Function):
                     self._run(target, Arguments(), sure=sure and certain, awaited=True)
+        is_configuring = name in _SEEDS
         if is_tracked(name):
-            self._add(node, "attribute", name, None, certain=sure)
-            if not _CONFIGURING.isdisjoint(name.split(".")):
-                self._add(node, "call", name, _first(arguments), certain=sure)
-            return self._make(node, name, arguments, sure) if self.deep else ()
-        if name in _SEEDS:
-            self._add(node, "call", name, _first(arguments), certain=sure)
-        elif name in _IMPORTERS:
+            self.add(node, "attribute", name, certain=sure)
+            is_configuring = not _CONFIGURING.isdisjoint(name.split("."))
+        if is_configuring:
+            first = get_constant(given[0]) if given else None
+            self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
+        if is_tracked(name):
+            return self.make(node, name, arguments, sure) if self.deep else ()
+        if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
-        elif name in _EXITS:
-            self.end()
+        if name in _EXITS:
+            self._end()
         elif name in _DYNAMIC:
-            self._note(node, f"{name.removeprefix('builtins.')} runs code that is not read")
+            self.note(node, f"{name.removeprefix('builtins.')} runs code that is not read")
         elif name.startswith("builtins."):
             return self._call_builtin(node, name.removeprefix("builtins."), arguments)
         elif name.startswith(("os.path.", "pathlib.", "os.fspath")):
-            return _evaluate_path(name.rpartition(".")[2], [_constant(a) for a in arguments.positional])
-        elif name.startswith(("os.environ", "sys.path.")) or name in (
-            "os.putenv",
-            "os.unsetenv",
-            "site.addsitedir",
-        ):
-            self._change(node, name, arguments, sure)
+            return evaluate_path(name.rpartition(".")[2], [*map(get_constant, given)])
+        elif name.startswith(_CHANGES):
+            self.note_change(node, name, arguments, sure)
         return ()
 
     def _call_builtin(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         first = arguments.positional[0] if arguments.positional else ()
-        if name == "str" and (constant := _constant(first)) is not None:
-            return (Binding(Const(str(constant.value))),)
+        if name == "str" and (constant := get_constant(first)) is not None:
+            return make_constant(str(constant.value))
         if name == "dict" and not arguments.positional:
-            keys = [() if key is None else (Binding(Const(key)),) for key, _ in arguments.keywords]
-            return (Binding(Table([*zip(keys, (v for _, v in arguments.keywords), strict=True)])),)
+            keys = [() if key is None else make_constant(key) for key, _ in arguments.keywords]
+            return (Binding(Table([*zip(keys, (value for _, value in arguments.keywords), strict=True)])),)
         if name in ("list", "tuple"):
             return first
         if name == "range":
-            last = _constant(arguments.positional[-1]) if arguments.positional else None
-            is_filled = len(arguments.positional) == 1 and last is not None and bool(last.value)
-            return (Binding(Items([()])),) if is_filled else ()
+            constant = get_constant(first) if len(arguments.positional) == 1 else None
+            return (Binding(Items([()])),) if constant is not None and constant.value else ()
         if name == "enumerate" and len(first) == 1 and isinstance(items := first[0].target, Items):
             pairs: list[Bindings] = [(Binding(Items([(), value])),) for value in items.values]
             return (Binding(Items(pairs)),)
         function = self.frame.function
         if name == "super" and function is not None and function.owner is not None:
-            parameters = list_parameters(function.node.args)
+            parameters = _list_parameters(function.node.args)
             own = self.frame.scope.get(parameters[0].arg) if parameters else ()
             return tuple(Binding(Super(function.owner, b.target), b.certain) for b in own[:1])
         if name == "get_ipython":
             return (Binding(Outside("builtins.get_ipython")),)
         if name.endswith("magic"):
-            self._magic(node, arguments)
+            self.note_magic(node, arguments)
         return ()
 
     def _call_part(self, node: ast.Call, target: Part, arguments: Arguments, sure: bool) -> Bindings:
-        owner, name = target
-        if isinstance(owner, Const):
-            parts = [_constant(a) for a in arguments.positional]
-            return _evaluate_path("join" if name == "joinpath" else name, [owner, *parts])
-        if isinstance(owner, Items):
-            added = arguments.positional[-1:]
-            if name in ("append", "insert", "add"):
-                owner.values += added if self._is_certain() else [doubt(value) for value in added]
-            elif name == "extend" and added:
-                owner.values.append(tuple(flatten(added[0])))
-            else:
-                owner.values[:], owner.open = [doubt(b for v in owner.values for b in v)], True
-        elif isinstance(owner, Table) and name in ("get", "pop"):
-            found = self.item((Binding(owner),), arguments.get(0))
-            if name == "pop":
+        """Call a method of a path, a list, a dictionary or an object of Keras."""
+        name = target.name
+        match owner := target.owner:
+            case Const():
+                parts = map(get_constant, arguments.positional)
+                return evaluate_path("join" if name == "joinpath" else name, [owner, *parts])
+            case Items():
+                added = arguments.positional[-1:]
+                if name in ("append", "insert", "add"):
+                    owner.values += added if self.is_certain() else map(doubt, added)
+                elif name == "extend" and added:
+                    owner.values.append(tuple(flatten(added[0])))
+                else:
+                    owner.values[:], owner.open = [doubt(b for value in owner.values for b in value)], True
+            case Table() if name in ("get", "pop"):
+                found = self._item((Binding(owner),), arguments.get(0))
+                owner.items += [((), ())] if name == "pop" else []
+                return found
+            case Table() if name == "values":
+                return (Binding(Items([value for _, value in owner.items])),)
+            case Table() if name in ("update", "clear", "setdefault"):
                 owner.items.append(((), ()))
-            return found
-        elif isinstance(owner, Table) and name in ("values", "items"):
-            return (Binding(Items([value for _, value in owner.items])),) if name == "values" else ()
-        elif isinstance(owner, Table) and name in ("update", "clear", "setdefault"):
-            owner.items.append(((), ()))
-        elif isinstance(owner, Thing):
-            return self._call_method(node, owner, name, arguments, sure)
+            case Thing():
+                return self.call_method(node, owner, name, arguments, sure)
         return ()
 
-    def wait(self, value: Bindings) -> Bindings:
-        """Follow the coroutines that are awaited."""
+    def _wait(self, value: Bindings) -> Bindings:
+        """Follow the coroutines that are awaited; return what they give."""
         found: list[Binding] = []
         for target, certain in value:
             if isinstance(target, Coroutine):
                 sure = certain and len(value) == 1
                 found += self._run(target.function, target.arguments, sure=sure, awaited=True)
         return tuple(found)
-
-    def _import_called(self, node: ast.Call, importer: str, arguments: Arguments) -> Bindings:
-        value = _constant(arguments.get(0, "name"))
-        if value is None or not isinstance(value.value, str):
-            self._note(node, "the name of an imported module is computed")
-            return ()
-        name = value.value
-        if name.startswith("."):
-            level = len(name) - len(name.lstrip("."))
-            relative = self._absolute(ast.ImportFrom(name.lstrip("."), [], level))
-            if relative is None:
-                self._note(node, "a relative import outside of any package")
-                return ()
-            name = relative
-        module = self._load(node, name)
-        if module is None:
-            self._add_import(node, name)
-        if importer == "builtins.__import__":
-            name = name.partition(".")[0]
-            module = module and self._library.load(name)
-        return (Binding(Outside(name) if module is None else Own(module)),)
-
-    # Objects of Keras
-
-    def _family(self, name: str) -> str | None:
-        family = find_family(name)
-        return "tf_keras" if family == "tensorflow.keras" and self._is_switched else family
-
-    def _make(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
-        """Return the object of Keras that calling a public name gives."""
-        family, role = self._family(name), find_role(name)
-        if family is None or role is None:
-            return ()
-        made = Thing(family, name, role, self._spot(node), sure and self._is_certain())
-        if role == "tensor" or is_reader(name):
-            return (Binding(made),)
-        symbolic = self._meet(node, made, arguments.all(), sure)
-        if role == "operation":
-            return () if symbolic is None else (Binding(made._replace(role="tensor", family=symbolic)),)
-        return (Binding(made),)
-
-    def _call_thing(self, node: ast.Call, thing: Thing, arguments: Arguments, sure: bool) -> Bindings:
-        if thing.role not in ("layer", "model"):
-            return ()
-        symbolic = self._meet(node, thing, arguments.all(), sure)
-        if symbolic is None:
-            return ()
-        return (Binding(thing._replace(role="tensor", family=symbolic, place=self._spot(node))),)
-
-    def _call_method(
-        self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
-    ) -> Bindings:
-        if name == "compile" and thing.role == "model":
-            self._meet(node, thing, [arguments.get(0, "optimizer")], sure)
-        elif name in ("add", "__init__") and thing.role in ("layer", "model"):
-            self._meet(node, thing, arguments.all(), sure)
-        elif name == "__call__":
-            return self._call_thing(node, thing, arguments, sure)
-        elif name == "get_layer":
-            return (Binding(thing._replace(role="layer")),)
-        return ()
-
-    def _meet(self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool) -> str | None:
-        """Note objects that come to one of another package.
-
-        Return the package of the symbolic tensors that are made of those among them, None without any.
-        """
-        found = [b for value in values for b in flatten(value)]
-        tensors: list[str] = []
-        for target, certain in found:
-            thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing):
-                continue
-            if thing.role == "tensor":
-                tensors.append(thing.family)
-            if thing.family != into.family:
-                # Keras 3 takes tensors of tf_keras for TensorFlow's, which does harm to weights only.
-                taken = thing.role == "tensor" and thing.family == "tf_keras"
-                works = taken and (into.role == "operation" or not has_weights(into.name))
-                is_certain = sure and certain and thing.certain and into.certain and not works
-                self._add_meeting(node, thing, into, certain=is_certain)
-        # Of tensors of tf_keras even layers of Keras 3 make tensors of tf_keras.
-        return ("tf_keras" if "tf_keras" in tensors else into.family) if tensors else None
-
-    def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
-        caught = bool(self._outer() & SURVIVES)
-        origin = Place(*thing.place)
-        self._add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)
-
-    def _hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
-        """Note layers and models that become attributes of a model of another package.
-
-        That is no error, and right for what is frozen or trained by the program itself: only possible.
-        """
-        for target, _ in flatten(value):
-            thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing) or thing.family == into.family:
-                continue
-            if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
-                self._add_meeting(node, thing, into, certain=False)
-
-    # Containers and operators
-
-    def item(self, owner: Bindings, key: Bindings) -> Bindings:
-        """Return what an index or key gives."""
-        found: list[Binding] = []
-        for target, certain in owner:
-            inner = _item(target, _constant(key))
-            found += inner if certain and len(owner) == 1 else doubt(inner)
-        return tuple(found)
-
-    def combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
-        """Return the path, list or symbolic tensor that an operator makes."""
-        if len(left) == len(right) == 1:
-            a, b = left[0].target, right[0].target
-            if (
-                isinstance(a, Const)
-                and isinstance(b, Const)
-                and isinstance(a.value, str)
-                and isinstance(b.value, str)
-            ):
-                if isinstance(node.op, ast.Div):
-                    return _evaluate_path("join", [a, b])
-                return (Binding(Const(a.value + b.value)),) if isinstance(node.op, ast.Add) else ()
-            if isinstance(a, Items) and isinstance(b, Items) and isinstance(node.op, ast.Add):
-                return (Binding(Items([*a.values, *b.values], a.open or b.open)),)
-        tensors = [b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor"]
-        if tensors and isinstance(first := tensors[0].target, Thing):
-            self._meet(node, first, [tuple(tensors[1:])], sure=False)
-        return tuple(tensors[:1])
-
-    def store(self, target: ast.Attribute | ast.Subscript, value: Bindings, *, adds: bool = False) -> None:
-        """Note what is set: variables, folders of modules, attributes of the program's own objects."""
-        owners = self.callee(target.value)
-        if isinstance(target, ast.Subscript):
-            key = self.evaluate(target.slice)
-            for owner, certain in owners:
-                # What is added to an item makes something that is computed.
-                self._store_item(target, owner, key, () if adds else value, certain)
-            return
-        if target.attr == "jit_compile":
-            self._add_jit(target, "attribute", value)
-        for owner, certain in owners:
-            if isinstance(owner, Outside) and f"{owner.name}.{target.attr}" == "os.environ":
-                self._update(target, [value], certain)
-            elif isinstance(owner, Outside) and f"{owner.name}.{target.attr}" == "sys.path":
-                self._add_folder(target, value)
-            elif isinstance(owner, Instance) and not adds:
-                owner.attributes.set(target.attr, value, certain=certain and not self.frame.flow & POSSIBLE)
-                if owner.thing is not None:
-                    self._hold(target, owner.thing, value)
-
-    def _store_item(
-        self, node: ast.AST, owner: Target, key: Bindings, value: Bindings, certain: bool
-    ) -> None:
-        if isinstance(owner, Outside) and owner.name == "os.environ":
-            self._add_variable(node, key, value, certain)
-        elif isinstance(owner, Outside) and owner.name == "sys.path":
-            self._add_folder(node, value)
-        elif isinstance(owner, Table):
-            # A literal that is changed in place is no constant any more.
-            owner.items[:] = [*((k, doubt(v)) for k, v in owner.items), ((), doubt(value))]
-        elif isinstance(owner, Items):
-            owner.values[:], owner.open = [*map(doubt, owner.values), doubt(value)], True
-
-    # What else is wanted
-
-    def _change(self, node: ast.AST, name: str, arguments: Arguments, certain: bool) -> None:
-        verb = name.rpartition(".")[2]
-        given = arguments.positional
-        if name.startswith("sys.path.") or name == "site.addsitedir":
-            self._add_folder(node, given[-1] if given else ())
-        elif verb in ("setdefault", "putenv", "__setitem__") and len(given) > 1:
-            self._add_variable(node, given[0], given[1], certain)
-        elif verb in ("pop", "unsetenv") and given:
-            self._add_variable(node, given[0], (), certain)
-        elif verb == "update":
-            self._update(node, given, certain)
-            for key, value in arguments.keywords:
-                self._add_variable(node, () if key is None else (Binding(Const(key)),), value, certain)
-
-    def _update(self, node: ast.AST, values: Iterable[Bindings], certain: bool) -> None:
-        for value in values:
-            table = value[0] if len(value) == 1 else None
-            if table is None or not isinstance(table.target, Table):
-                self._add_variable(node, (), (), certain)
-                continue
-            for key, item in table.target.items:
-                self._add_variable(node, key, item, certain and table.certain)
-
-    def _add_variable(self, node: ast.AST, key: Bindings, value: Bindings, certain: bool) -> None:
-        name, given = _constant(key), _constant(value)
-        text = given.value if given is not None else None
-        self._add(
-            node,
-            "variable",
-            str(name.value) if name is not None else "*",
-            text if isinstance(text, str) and name is not None else None,
-            certain=certain and name is not None and isinstance(text, str),
-            early=not self._backend_seen and not self._deferred,
-        )
-
-    def _add_folder(self, node: ast.AST, value: Bindings) -> None:
-        only = value[0].target if len(value) == 1 else None
-        for part in only.values if isinstance(only, Items) else [value]:
-            folder = _constant(part)
-            if folder is not None and isinstance(folder.value, str):
-                self._library.add_folder(folder.value)
-            else:
-                self._note(node, "sys.path is changed to something computed")
-
-    def _magic(self, node: ast.AST, arguments: Arguments) -> None:
-        texts = [c.value for a in arguments.positional if (c := _constant(a)) and isinstance(c.value, str)]
-        words = " ".join(texts).lstrip("%").split(None, 1)
-        if words[:1] == ["run"]:
-            self._note(node, "%run runs code that is not read")
-        if len(words) < 2 or words[0] not in ("env", "set_env"):
-            return
-        name, _, value = words[1].partition("=" if "=" in words[1] else " ")
-        # IPython takes ``$name`` and ``{name}`` from the program.
-        computed = not value or any(sign in value for sign in "${")
-        given = () if computed else (Binding(Const(value.strip())),)
-        self._add_variable(node, (Binding(Const(name.strip())),), given, True)
-
-    def _note_jit(self, node: ast.Call, name: str, found: Bindings, arguments: Arguments) -> None:
-        given = [k for k in node.keywords if k.arg in _JIT_KEYWORDS]
-        if name == "compile":
-            if given:
-                self._add_jit(given[0].value, "compile", arguments.get(-1, "jit_compile"))
-            elif isinstance(node.func, ast.Attribute) and any(k.arg is None for k in node.keywords):
-                self._add_jit(node, "compile", ())
-        if not given:
-            return
-        # ``functools.partial(tf.function, jit_compile=True)`` is one, too.
-        targets = [b.target for b in (*found, *(b for a in arguments.positional[:1] for b in a))]
-        names = [target.name for target in targets if isinstance(target, Outside)]
-        if any(name.startswith("tensorflow.") and name.endswith(".function") for name in names):
-            self._add_jit(node, "function", arguments.get(-1, *_JIT_KEYWORDS))
-
-    def _add_jit(self, node: ast.AST, way: str, given: Bindings) -> None:
-        constant = _constant(given)
-        if constant is None:
-            self._add(node, "jit_compile", way, None, certain=False)
-            return
-        value = constant.value
-        # None is what Keras 2 takes for "not given" and Keras 3 for off.
-        switch = value if isinstance(value, str) else "None" if value is None else bool(value)
-        self._add(node, "jit_compile", way, switch)
-
-    def _note_file(self, node: ast.Call, name: str, found: Bindings, arguments: Arguments) -> None:
-        path = _constant(arguments.get(_FILES[name], "filepath", "path"))
-        if path is None or not isinstance(path.value, str):
-            return
-        outside = [b.target.name for b in found if isinstance(b.target, Outside)]
-        if outside and not any(is_tracked(owner) for owner in outside):
-            return
-        last = path.value.replace("\\", "/").rpartition("/")[2]
-        suffix = "." + last.rpartition(".")[2] if "." in last else ""
-        if name.startswith("load"):
-            self._add(node, "loads", name, path.value)
-        elif suffix in _MODEL_SUFFIXES or name == "save_weights":
-            self._add(node, "saves", name, path.value)
-
-    def end(self) -> None:
-        """Take note that the program ends here, unless it does so after an error."""
-        if not self._outer() & HANDLER:
-            self._ended = True
-
-    # Notes
-
-    def _is_certain(self) -> bool:
-        return self.frame.certain and not self._ended and not self.frame.flow & POSSIBLE
-
-    def _outer(self) -> int:
-        return (self.frame.outer | self.frame.flow) & (HANDLER | CAUGHT | SURVIVES)
-
-    def _spot(self, node: ast.AST) -> tuple[str, int, int]:
-        return (self.frame.source.label, node.lineno, node.col_offset + 1)  # type: ignore[attr-defined]
-
-    def _add(
-        self,
-        node: ast.AST,
-        kind: EvidenceKind,
-        name: str,
-        value: str | bool | None,
-        *,
-        certain: bool = True,
-        early: bool = False,
-        caught: bool = False,
-        origin: Place | None = None,
-    ) -> None:
-        frame = self.frame
-        certain = certain and self._is_certain()
-        caught = caught or bool((frame.outer | frame.flow) & CAUGHT)
-        spot = (frame.source.label, node.lineno, node.col_offset + 1)  # type: ignore[attr-defined]
-        key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
-        if self._each or kind not in ("attribute", "call"):
-            key = (*key, spot, origin)
-        if self.deep and certain and kind in ("attribute", "import"):
-            self._resolve_keras(kind, name)
-        known = self._evidence.get(key)
-        is_graded = known is not None and (known.grade == "certain" or not certain)
-        if known is not None and is_graded and known.early <= early and known.caught <= caught:
-            return
-        place = Place(*spot)
-        if known is not None:
-            early, caught = early and known.early, caught and known.caught
-            certain = certain or known.grade == "certain"
-        grade: Literal["certain", "possible"] = "certain" if certain else "possible"
-        self._evidence[key] = Evidence(kind, name, value, grade, place, early, caught, origin)
-
-    def _resolve_keras(self, kind: EvidenceKind, name: str) -> None:
-        """Keep account of what ``tf.keras`` is: its first use decides, before which packages switch it."""
-        if name.startswith("tensorflow.keras") and (kind == "import" or not self._is_switched):
-            self._is_resolved, self._is_switched = True, False
-        elif name.startswith(SWITCHING) and not self._is_resolved:
-            self._is_switched = True
-
-    def _note(self, node: ast.AST, reason: str) -> None:
-        note = (Place(*self._spot(node)), reason)
-        if note not in self.unread:
-            self.unread.append(note)
-
-
-_MOST_CERTAIN = 4
 
 
 def _level(certain: bool, outer: int) -> int:
@@ -973,103 +1007,60 @@ def _level(certain: bool, outer: int) -> int:
 
 
 def _bind_arguments(function: Function, arguments: Arguments) -> dict[str, Bindings]:
-    """Return what the parameters of a function are in one call."""
+    """Return what the parameters of a function are in one call, but numbers, which tell nothing."""
     given = function.node.args
     names = [a.arg for a in (*given.posonlyargs, *given.args)]
-    bound: dict[str, Bindings] = {a.arg: () for a in list_parameters(given)}
+    bound: dict[str, Bindings] = {a.arg: () for a in _list_parameters(given)}
     if not arguments.is_open and arguments.positional:
-        bound.update(zip(names, map(_telling, arguments.positional), strict=False))
+        bound.update(zip(names, arguments.positional, strict=False))
         if given.vararg is not None and len(arguments.positional) > len(names):
             bound[given.vararg.arg] = (Binding(Items([*arguments.positional[len(names) :]])),)
-    for name, value in arguments.keywords:
-        if name in bound:
-            bound[name] = _telling(value)
+    bound.update((name, value) for name, value in arguments.keywords if name is not None and name in bound)
+    for name, value in bound.items():
+        if any(isinstance(b.target, Const) and type(b.target.value) in (int, float) for b in value):
+            bound[name] = ()
     return bound
 
 
-def _telling(value: Bindings) -> Bindings:
-    """Return a value without numbers, which tell nothing."""
-    if any(isinstance(b.target, Const) and type(b.target.value) in (int, float) for b in value):
-        return ()
-    return value
+def _list_parameters(arguments: ast.arguments) -> list[ast.arg]:
+    listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return listed + [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
 
 
-def _leaves_plain(found: Bindings) -> bool:
-    names = [b.target.name for b in found if isinstance(b.target, Outside)]
-    return bool(names) and all(
-        name.startswith("tensorflow.") and name.endswith(".function") for name in names
-    )
+def _name_of(node: ast.expr) -> str | None:
+    """Return the name that an expression is, None for any other expression."""
+    return node.id if isinstance(node, ast.Name) else None
 
 
-def _are_modules(bindings: Bindings) -> bool:
-    return bool(bindings) and all(isinstance(b.target, (Outside, Own, Function)) for b in bindings)
-
-
-def _texts(value: Target) -> frozenset[str] | None:
-    if not isinstance(value, Items):
+def _find_getattr(node: ast.Call) -> str | None:
+    """Return the attribute that ``getattr`` with a constant name takes, None for any other call."""
+    if _name_of(node.func) != "getattr" or len(node.args) < 2:
         return None
-    return frozenset(str(constant.value) for part in value.values if (constant := _constant(part)))
+    name = node.args[1]
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
 
 
-def _constant(value: Bindings) -> Const | None:
-    """Return the one constant that a value is, None where it is computed or may be several."""
-    only = value[0] if len(value) == 1 and value[0].certain else None
-    return only.target if only is not None and isinstance(only.target, Const) else None
+def _is_generator(node: ast.stmt, lines: list[int] | None) -> bool:
+    """Tell whether a function is a generator; `lines` are those with the word, None where all may be."""
+    if lines is not None:
+        at = bisect_left(lines, node.lineno)
+        if at == len(lines) or lines[at] > (node.end_lineno or 0):
+            return False
+    left: list[ast.AST] = [node]
+    while left:
+        for inner in ast.iter_child_nodes(left.pop()):
+            if isinstance(inner, (ast.Yield, ast.YieldFrom)):
+                return True
+            if not isinstance(inner, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
+                left.append(inner)
+    return False
 
 
-def _first(arguments: Arguments) -> str | None:
-    value = _constant(arguments.positional[0]) if arguments.positional else None
-    return None if value is None else str(value.value)
-
-
-def _item(owner: Target, key: Const | None) -> Bindings:
-    if isinstance(owner, Items):
-        at = key.value if key is not None else None
-        if isinstance(at, int) and not owner.open and -len(owner.values) <= at < len(owner.values):
-            return owner.values[at]
-        return doubt(b for value in owner.values for b in value)
-    if isinstance(owner, Table):
-        exact = [value for name, value in owner.items if key is not None and _constant(name) == key]
-        return exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
-    # One of several outputs is symbolic, too.
-    return (Binding(owner),) if isinstance(owner, Thing) and owner.role == "tensor" else ()
-
-
-def _thing_attribute(thing: Thing, name: str) -> Bindings:
-    if thing.role == "tensor":
-        return () if name in ("dtype", "ndim", "rank", "shape") else (Binding(thing),)
-    if name in ("input", "inputs", "output", "outputs"):
-        return (Binding(thing._replace(role="tensor")),)
-    if name == "layers":
-        return (Binding(Items([(Binding(thing._replace(role="layer"), certain=False),)], open=True)),)
-    if name == "optimizer":
-        return ()
-    return (Binding(Part(thing, name)),)
-
-
-def _path_attribute(path: Const, name: str) -> Bindings:
-    if not isinstance(path.value, str):
-        return ()
-    if name == "parent":
-        return (Binding(Const(os.path.dirname(os.path.normpath(path.value)))),)
-    if name == "parents":
-        values: list[Bindings] = []
-        folder = os.path.normpath(path.value)
-        for _ in range(32):
-            folder = os.path.dirname(folder)
-            values.append((Binding(Const(folder)),))
-        return (Binding(Items(values)),)
-    return (Binding(Part(path, name)),)
-
-
-def _evaluate_path(function: str, parts: list[Const | None]) -> Bindings:
-    """Return the path that a function of ``os.path`` or ``pathlib`` makes of constant parts."""
-    texts = [part.value for part in parts if part is not None and isinstance(part.value, str)]
-    if not texts or len(texts) != len(parts):
-        return ()
-    if function == "dirname":
-        return (Binding(Const(os.path.dirname(os.path.normpath(texts[0])))),)
-    if function in ("join", "joinpath") or function in _PATHS:
-        joined = os.path.join(*texts)
-        return (Binding(Const(os.path.normpath(joined) if os.path.isabs(joined) else joined)),)
-    return ()
+def _catches(handler: ast.ExceptHandler, errors: frozenset[str]) -> bool:
+    """Tell whether a handler goes on after one of `errors`."""
+    if any(isinstance(statement, ast.Raise) and statement.exc is None for statement in handler.body):
+        return False
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(_name_of(kind) in errors for kind in kinds)

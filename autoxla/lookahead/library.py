@@ -4,19 +4,30 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 from autoxla.facts import OUT_OF_TIME, Place, Reading
-from autoxla.lookahead.entry import SITE, Package
-from autoxla.lookahead.files import Archive, Finder, Location, Looker, OutOfTimeError, Signature, UnreadError
-from autoxla.lookahead.follower import Follower, is_tracked
-from autoxla.lookahead.interest import FOLLOWED, SYNTAX_ERRORS, read_source
+from autoxla.lookahead.files import (
+    SITE,
+    Archive,
+    Finder,
+    Location,
+    Looker,
+    OutOfTimeError,
+    Package,
+    Signature,
+    UnreadError,
+)
+from autoxla.lookahead.follower import Follower
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
@@ -25,6 +36,8 @@ from autoxla.lookahead.values import Module, Source
 _SPEED = 1 << 18
 #: Bytes that text has no use for. What cannot be parsed and has one of them was never meant to be source.
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+#: What parsing a file may raise, whatever is in it.
+_SYNTAX_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 
 class ProgramReader:
@@ -54,7 +67,7 @@ class ProgramReader:
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
         self._end = None if program.patience is None else monotonic() + program.patience
-        self._follower: Follower | None = None
+        self._follower = Follower(self, each=alone)
         self.is_cut = False
 
     def read(self) -> Reading:
@@ -63,7 +76,21 @@ class ProgramReader:
         Half a reading would be worse than none: the other half may demand the opposite.
         """
         try:
-            return self._follow()
+            main, before = self._main()
+            evidence = self._follower.follow(main, before)
+            families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
+            if len(families) > 1:
+                # Where objects of two packages could meet, each of them is followed.
+                self._follower.forget()
+                for module in (main, *self._modules.values()):
+                    if module is not None:
+                        module.scope.names.clear()
+                        module.scope.stars.clear()
+                self._follower = Follower(self, each=self._alone, deep=True)
+                evidence = self._follower.follow(main, before)
+            main.scope.names.clear()
+            unread = (*self._unread, *self._follower.unread)
+            return Reading(evidence, not unread, True, tuple(self._files), unread)
         except UnreadError as error:
             reason = str(error)
         except OutOfTimeError:
@@ -79,74 +106,55 @@ class ProgramReader:
         if self._end is not None and monotonic() + size / _SPEED > self._end:
             raise OutOfTimeError
 
-    def _follow(self) -> Reading:
-        main, before = self._main()
-        follower = self._follower = Follower(self, each=self._alone)
-        evidence = follower.follow(main, before)
-        families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
-        if len(families) > 1:
-            # Where objects of two packages could meet, each of them is followed.
-            follower.forget()
-            for module in (main, *self._modules.values()):
-                if module is not None:
-                    module.scope.names.clear()
-                    module.scope.stars.clear()
-            follower = self._follower = Follower(self, each=self._alone, deep=True)
-            evidence = follower.follow(main, before)
-        main.scope.names.clear()
-        unread = (*self._unread, *follower.unread)
-        return Reading(evidence, not unread, True, tuple(self._files), unread)
-
     def forget(self) -> None:
         """Let go of all modules, whose scopes refer to each other."""
         for module in self._modules.values():
             if module is not None:
                 module.scope.names.clear()
         self._modules.clear()
-        if self._follower is not None:
-            self._follower.forget()
+        self._follower.forget()
 
     # The main module
 
     def _main(self) -> tuple[Module, list[Module]]:
+        """Return the main module, and the packages that are imported on the way to it."""
         program = self._program
-        if program.kind == "code":
-            sources = self._parse(program.target, "<string>", main=True, place=None)
-            return Module("__main__", None, sources), []
-        if program.kind == "module":
-            return self._main_of_module(program.target)
-        if program.kind == "directory":
-            return self._main_of_directory(program.target), []
-        if program.kind == "cells":
-            return self._main_of_cells(), []
-        location = Location("module", os.path.abspath(program.target))
-        package = self._package_beside(location.path) if self._alone else None
-        return Module("__main__", package, self._sources(location, main=True)), []
-
-    def _main_of_module(self, name: str) -> tuple[Module, list[Module]]:
-        location = self._finder.find(name)
-        if location is not None and location.kind in ("package", "namespace"):
-            name = f"{name}.__main__"
-            location = self._finder.find(name)
-        if location is None or location.kind == "compiled":
-            raise UnreadError("no module of that name has source here")
-        parts = name.split(".")[:-1]
-        loaded = (self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1))
-        before = [module for module in loaded if module is not None]
-        return Module("__main__", ".".join(parts), self._sources(location, main=True)), before
-
-    def _main_of_directory(self, target: str) -> Module:
-        path = os.path.abspath(target)
-        if self._looker.is_folder(path):
-            location = Location("module", os.path.join(path, "__main__.py"))
-        else:
-            self._archive = Archive(self._looker, path)
-            self._finder = Finder(self._looker, self._finder.folders, self._finder.packages, self._archive)
-            found = self._archive.find("__main__")
-            if found is None:
-                raise UnreadError("there is no __main__.py in it")
-            location = found
-        return Module("__main__", "", self._sources(location, main=True))
+        before: list[Module | None] = []
+        package = None
+        match program.kind:
+            case "code":
+                return Module("__main__", None, self._parse(program.target, "<string>", True, None)), []
+            case "cells":
+                return self._main_of_cells(), []
+            case "module":
+                name = program.target
+                location = self._finder.find(name)
+                if location is not None and location.kind in ("package", "namespace"):
+                    name = f"{name}.__main__"
+                    location = self._finder.find(name)
+                if location is None or location.kind == "compiled":
+                    raise UnreadError("no module of that name has source here")
+                package = name.rpartition(".")[0]
+                parts = package.split(".")
+                before = [self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1)]
+            case "directory":
+                path, package = os.path.abspath(program.target), ""
+                if self._looker.is_folder(path):
+                    location = Location("module", os.path.join(path, "__main__.py"))
+                else:
+                    self._archive = Archive(self._looker, path)
+                    self._finder.archive = self._archive
+                    location = self._archive.find("__main__")
+                    if location is None:
+                        raise UnreadError("there is no __main__.py in it")
+            case _:
+                location = Location("module", os.path.abspath(program.target))
+                if self._alone:
+                    # The package that the file is in, by the folders above it.
+                    folder = os.path.relpath(os.path.dirname(location.path), program.folder)
+                    package = "" if folder == "." else folder.replace(os.sep, ".")
+        main = Module("__main__", package, self._sources(location, main=True))
+        return main, [module for module in before if module is not None]
 
     def _main_of_cells(self) -> Module:
         program = self._program
@@ -155,24 +163,32 @@ class ProgramReader:
         else:
             self._note("notebook", "the cells that are still to come are not known")
         place = program.target or os.path.join(str(program.folder), "notebook")
-        parsed = [(self._parse(c.text, c.label, main=True, place=place), c.certain) for c in program.cells]
+        parsed = [(self._parse(cell.text, cell.label, True, place), cell.certain) for cell in program.cells]
         sources = [(source, certain) for found, certain in parsed for source in found]
         doubtful = frozenset(at for at, (_, certain) in enumerate(sources) if not certain)
         return Module("__main__", None, tuple(source for source, _ in sources), doubtful=doubtful)
-
-    def _package_beside(self, file: str) -> str:
-        """Return the package that a file is in, by the folders above it."""
-        folder = os.path.relpath(os.path.dirname(file), self._program.folder)
-        return "" if folder == "." else folder.replace(os.sep, ".")
 
     # The library that the follower asks
 
     def load(self, module: str) -> Module | None:
         """Return one of the program's own modules, parsed; None for all others."""
-        if module not in self._modules:
-            self.check_time()
-            self._modules[module] = self._load(module) if self._is_own(module) else None
-        return self._modules[module]
+        if module in self._modules:
+            return self._modules[module]
+        self.check_time()
+        found = None
+        location = self._finder.find(module) if self._is_own(module) else None
+        if location is not None:
+            is_folder = location.kind in ("package", "namespace")
+            found = Module(module, module if is_folder else module.rpartition(".")[0], ())
+            if self._alone:
+                self._note(self._label(self._program.target), f"module {module} is read by itself only")
+            else:
+                try:
+                    found.sources = self._sources(location, main=False)
+                except UnreadError as error:
+                    self._note(self._label(location.path), str(error))
+        self._modules[module] = found
+        return found
 
     def loaded(self, module: str) -> Module | None:
         """Return one of the program's own modules if something imports it."""
@@ -183,43 +199,23 @@ class ProgramReader:
 
         Where packages are installed nothing is the program's own, whichever environment it belongs to.
         """
-        if not SITE.isdisjoint(Path(folder).parts):
-            return
-        self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
-        self._modules = {name: module for name, module in self._modules.items() if module is not None}
-
-    def _load(self, module: str) -> Module | None:
-        location = self._finder.find(module)
-        if location is None:
-            return None
-        name = module if location.kind in ("package", "namespace") else module.rpartition(".")[0]
-        if self._alone:
-            self._note(self._label(self._program.target), f"module {module} is read by itself only")
-            return Module(module, name, ())
-        try:
-            return Module(module, name, self._sources(location, main=False))
-        except UnreadError as error:
-            self._note(self._label(location.path), str(error))
-            return Module(module, name, ())
+        if SITE.isdisjoint(Path(folder).parts):
+            self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
+            self._modules = {name: module for name, module in self._modules.items() if module is not None}
 
     def _is_own(self, module: str) -> bool:
         top = module.partition(".")[0]
         if top in sys.builtin_module_names or top in ("autoxla", "__main__", ""):
             return False
         location = self._finder.find(top)
-        if location is None:
-            return False
+        if location is None or location.kind != "namespace":
+            return location is not None
         # Any installed package goes before a folder that is none.
-        return location.kind != "namespace" or not self._is_installed(top)
-
-    def _is_installed(self, name: str) -> bool:
-        if name in sys.stdlib_module_names or is_tracked(name):
-            return True
-        bases = (os.path.join(folder, name) for folder in self._installed)
-        return any(
-            self._looker.is_file(os.path.join(base, "__init__.py")) or self._looker.is_file(f"{base}.py")
-            for base in bases
-        )
+        if top in sys.stdlib_module_names or is_tracked(top):
+            return False
+        bases = [os.path.join(folder, top) for folder in self._installed]
+        files = [file for base in bases for file in (os.path.join(base, "__init__.py"), f"{base}.py")]
+        return not any(map(self._looker.is_file, files))
 
     # Files
 
@@ -229,45 +225,42 @@ class ProgramReader:
             return ()
         if location.kind == "compiled":
             raise UnreadError("it is compiled")
+        path = location.path
         if location.archive is not None and self._archive is not None:
-            data = self._archive.read(location.path)
-            path = os.path.join(location.archive, location.path)
+            data = self._archive.read(path)
+            path = os.path.join(location.archive, path)
         else:
-            path = location.path
             data = self._looker.read(path)
         label = self._label(path)
         self._files.append(label)
-        if main and self._program.kind == "notebook":
-            return tuple(self._cells(data, label, path))
-        return self._parse(data, label, main=main, place=path)
-
-    def _cells(self, data: bytes, label: str, path: str) -> Iterator[Source]:
+        if not main or self._program.kind != "notebook":
+            return self._parse(data, label, main, path)
         try:
             cells = read_cells(data)
         except NotANotebookError as error:
             self._note(label, f"it is no notebook: {error}")
-            return
-        for number, text in cells:
-            yield from self._parse(text, f"{label}:cell {number}", main=True, place=path)
+            return ()
+        parsed = [self._parse(text, f"{label}:cell {number}", True, path) for number, text in cells]
+        return tuple(source for sources in parsed for source in sources)
 
-    def _parse(self, data: bytes | str, label: str, *, main: bool, place: str | None) -> tuple[Source, ...]:
+    def _parse(self, data: bytes | str, label: str, main: bool, place: str | None) -> tuple[Source, ...]:
         self.check_time(len(data))
         try:
-            # The cells of a notebook have their names in common.
-            shared = isinstance(data, str) and place is not None
-            source = read_source(data, label, main=main, matters=self._matters, place=place, shared=shared)
-        except SYNTAX_ERRORS as error:
+            tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
+        except _SYNTAX_ERRORS as error:
             if isinstance(data, bytes) and _CONTROL.search(data):
                 self._note(label, "it is a binary file, no Python source")
                 return ()
-            line = error.lineno if isinstance(error, SyntaxError) else None
-            self._unread.append((Place(label, line), f"it cannot be parsed: {_reason(error)}"))
+            line, text = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
+            self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
             return ()
-        return (source,)
-
-    def _matters(self, module: str, level: int) -> bool:
-        top = module.partition(".")[0]
-        return bool(level) or top in FOLLOWED or is_tracked(module) or (not self._alone and self._is_own(top))
+        source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+        yields: list[int] | None = []
+        if b"yield" in source:
+            # Lines may end with a bare \r, too: then it is left to the tree.
+            lines = enumerate(source.split(b"\n"), 1)
+            yields = None if b"\r" in source else [number for number, line in lines if b"yield" in line]
+        return (Source(label, place, tree, yields, main),)
 
     def _label(self, path: str) -> str:
         inside = self._cwd and path.startswith(self._cwd + os.sep)
@@ -276,8 +269,3 @@ class ProgramReader:
     def _note(self, label: str, reason: str) -> None:
         if (note := (Place(label), reason)) not in self._unread:
             self._unread.append(note)
-
-
-def _reason(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    return text or type(error).__name__

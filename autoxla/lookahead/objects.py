@@ -1,8 +1,24 @@
-"""What the public names of the Keras packages make: layers, models, optimizers, symbolic tensors."""
+"""Objects of Keras: which public names make them, and where those of two packages meet."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
+
+from autoxla.facts import Place
+from autoxla.lookahead.notes import Notes
+from autoxla.lookahead.values import (
+    SURVIVES,
+    Arguments,
+    Binding,
+    Bindings,
+    Instance,
+    Items,
+    Part,
+    Thing,
+    flatten,
+)
 
 Role: TypeAlias = Literal["layer", "model", "optimizer", "tensor", "operation"]
 
@@ -23,8 +39,7 @@ _BROUGHT: tuple[tuple[str, Role], ...] = (
 )
 _BRINGING = tuple(start for start, _ in _BROUGHT)
 _STARTS = tuple(start.rstrip(".") for start, _ in _FAMILIES)
-#: Importing a name that begins so makes ``tf.keras`` tf_keras, unless it has been used before.
-SWITCHING = "transformers.TF"
+#: Functions that make a model of what they are given, be it of another generation.
 _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_from_json", "model_from_yaml"})
 #: Layers without weights work in models of another generation, as functions do.
 _WEIGHTLESS = frozenset(
@@ -58,16 +73,14 @@ def find_role(name: str) -> Role | None:
         # ``TFBertModel(…)`` and ``TFBertModel.from_pretrained(…)``, but no function of the class.
         return brought if name.rpartition(".")[2] == "from_pretrained" or name.count(".") < 3 else None
     start = next((start for start, _ in _FAMILIES if name.startswith(start)), None)
-    return None if start is None else _role_in_keras(name.removeprefix(start).split("."))
-
-
-def _role_in_keras(parts: list[str]) -> Role | None:
-    top, last = parts[0], parts[-1]
-    if last == "Input":
+    if start is None:
+        return None
+    top, *_ = parts = name.removeprefix(start).split(".")
+    is_class = parts[-1][:1].isupper()
+    if parts[-1] == "Input":
         return "tensor"
-    if last in ("Model", "Sequential") or last in _MAKERS:
+    if parts[-1] in ("Model", "Sequential") or parts[-1] in _MAKERS:
         return "model"
-    is_class = last[:1].isupper()
     if top == "applications":
         return "model" if is_class else None
     if top == "layers":
@@ -76,11 +89,98 @@ def _role_in_keras(parts: list[str]) -> Role | None:
     return "optimizer" if is_optimizer and is_class else None
 
 
-def is_reader(name: str) -> bool:
-    """Tell whether a function makes a model of what it is given, be it of another generation."""
-    return name.rpartition(".")[2] in _MAKERS
-
-
 def has_weights(name: str) -> bool:
     """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
     return name.rpartition(".")[2] not in _WEIGHTLESS
+
+
+def get_thing_attribute(thing: Thing, name: str) -> Bindings:
+    """Return an attribute of an object of Keras."""
+    if thing.role == "tensor":
+        return () if name in ("dtype", "ndim", "rank", "shape") else (Binding(thing),)
+    if name in ("input", "inputs", "output", "outputs"):
+        return (Binding(thing._replace(role="tensor")),)
+    if name == "layers":
+        return (Binding(Items([(Binding(thing._replace(role="layer"), certain=False),)], open=True)),)
+    return () if name == "optimizer" else (Binding(Part(thing, name)),)
+
+
+class Objects(Notes):
+    """Follows what calls make of objects of Keras, and notes where those of two packages meet."""
+
+    def find_family(self, name: str) -> str | None:
+        """Return the package of what a dotted name makes, as ``tf.keras`` is by now."""
+        family = find_family(name)
+        return "tf_keras" if family == "tensorflow.keras" and self.is_switched else family
+
+    def make(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
+        """Return the object of Keras that calling a public name gives."""
+        family, role = self.find_family(name), find_role(name)
+        if family is None or role is None:
+            return ()
+        made = Thing(family, name, role, self.spot(node), sure and self.is_certain())
+        if role != "tensor" and name.rpartition(".")[2] not in _MAKERS:
+            symbolic = self.meet(node, made, arguments.all(), sure)
+            if role == "operation":
+                return () if symbolic is None else (Binding(made._replace(role="tensor", family=symbolic)),)
+        return (Binding(made),)
+
+    def call_thing(self, node: ast.Call, thing: Thing, arguments: Arguments, sure: bool) -> Bindings:
+        """Return what calling a layer or model gives: a symbolic tensor where it is given some."""
+        if thing.role not in ("layer", "model"):
+            return ()
+        symbolic = self.meet(node, thing, arguments.all(), sure)
+        if symbolic is None:
+            return ()
+        return (Binding(thing._replace(role="tensor", family=symbolic, place=self.spot(node))),)
+
+    def call_method(
+        self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
+    ) -> Bindings:
+        """Return what a method of an object gives."""
+        if name == "compile" and thing.role == "model":
+            self.meet(node, thing, [arguments.get(0, "optimizer")], sure)
+        elif name in ("add", "__init__") and thing.role in ("layer", "model"):
+            self.meet(node, thing, arguments.all(), sure)
+        elif name == "__call__":
+            return self.call_thing(node, thing, arguments, sure)
+        elif name == "get_layer":
+            return (Binding(thing._replace(role="layer")),)
+        return ()
+
+    def meet(self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool) -> str | None:
+        """Note objects that come to one of another package.
+
+        Return the package of the symbolic tensors that are made of those among them, None without any.
+        """
+        tensors: list[str] = []
+        for target, certain in (b for value in values for b in flatten(value)):
+            thing = target.thing if isinstance(target, Instance) else target
+            if not isinstance(thing, Thing):
+                continue
+            if thing.role == "tensor":
+                tensors.append(thing.family)
+            if thing.family != into.family:
+                # Keras 3 takes tensors of tf_keras for TensorFlow's, which does harm to weights only.
+                taken = thing.role == "tensor" and thing.family == "tf_keras"
+                works = taken and (into.role == "operation" or not has_weights(into.name))
+                is_certain = sure and certain and thing.certain and into.certain and not works
+                self._add_meeting(node, thing, into, certain=is_certain)
+        # Of tensors of tf_keras even layers of Keras 3 make tensors of tf_keras.
+        return ("tf_keras" if "tf_keras" in tensors else into.family) if tensors else None
+
+    def hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
+        """Note layers and models that become attributes of a model of another package.
+
+        That is no error, and right for what is frozen or trained by the program itself: only possible.
+        """
+        for target, _ in flatten(value):
+            thing = target.thing if isinstance(target, Instance) else target
+            if not isinstance(thing, Thing) or thing.family == into.family:
+                continue
+            if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
+                self._add_meeting(node, thing, into, certain=False)
+
+    def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
+        caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)
+        self.add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)

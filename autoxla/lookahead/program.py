@@ -1,30 +1,44 @@
-"""What is to be read, and which program it is that runs in this process."""
+"""Which program it is that runs in this process, and which installed packages are its own."""
 
-# ruff: noqa: PTH100, PTH118, PTH120 - `Path` has nothing that makes a path absolute and leaves links
+# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH118, PTH120 - `Path` cannot make a path absolute and leave links
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Literal, Protocol, cast
 
-from autoxla.lookahead.entry import (
-    TOOLS,
-    Package,
-    find_distribution,
-    find_editable,
-    find_module,
-    is_in_site,
-    name_module,
-)
+from autoxla.lookahead.files import SITE, Package, look
 from autoxla.lookahead.notebook import Cell
+from autoxla.situation.distributions import MetadataReader, read_text
 
 #: Seconds for which a program that runs waits for its own source to be read.
 PATIENCE = 2.0
+#: Top-level modules of what runs code that it does not import itself: tests, servers, kernels, workers,
+#: launchers, profilers. Some of them name a backend in code of their own, which says nothing about it.
+_TOOLS = frozenset(
+    (
+        *("_pytest", "py", "pytest", "nose2", "coverage", "xdist", "execnet", "hypothesis", "tox", "nox"),
+        *("gunicorn", "uvicorn", "hypercorn", "daphne", "uwsgi", "flask", "django", "fastapi", "fastapi_cli"),
+        *("celery", "rq", "dramatiq", "huey", "luigi", "airflow", "prefect", "dagster", "kedro", "snakemake"),
+        *("IPython", "ipykernel", "ipykernel_launcher", "colab_kernel_launcher", "papermill", "marimo"),
+        *("jupyter", "jupyter_client", "jupyter_console", "jupyter_core", "jupyter_server", "jupyterlab"),
+        *("notebook", "nbclassic", "nbclient", "nbconvert", "voila", "streamlit", "gradio", "bokeh", "panel"),
+        *("ray", "dask", "distributed", "joblib", "loky", "mpi4py", "horovod", "torch", "accelerate"),
+        *("deepspeed", "lightning", "pytorch_lightning", "mlflow", "wandb", "bentoml", "sagemaker_training"),
+        *("pyspark", "apache_beam", "cloudpickle", "debugpy", "pydevd", "kernprof", "line_profiler"),
+        *("memory_profiler", "pyinstrument", "scalene", "viztracer", "pip", "setuptools", "pkg_resources"),
+        *("autoxla", "sphinx", "invoke", "fire", "bpython", "ptpython"),
+    )
+)
+#: Bytes: scripts that installers write have some hundred.
+_LONGEST_SCRIPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +63,43 @@ class Program:
     patience: float | None = field(default=None, compare=False)
 
 
+class _Discovery(Protocol):
+    def discover(self, *, name: str, path: list[str]) -> Iterable[MetadataReader]: ...
+
+
 def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
     """Return the program that runs, None where it is not known: typed in, from a pipe, or a tool's.
 
     `main` is the main module, also before it executes; `argv` and `orig_argv` are those of `sys`.
     It waits for being read, see `PATIENCE`.
     """
-    found = _find_program(main, argv, orig_argv)
-    return None if found is None else replace(found, patience=PATIENCE)
-
-
-def _find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
     kind, value, _ = read_command(orig_argv)
-    if kind == "c":
-        return None if value is None or _is_worker(value) else Program("code", value, Path.cwd())
     file = getattr(main, "__file__", None)
-    spec = getattr(main, "__spec__", None)
-    if kind == "m" and value:
-        named = _main_of(getattr(spec, "name", None)) or value
-        return _own(Program("module", named, Path.cwd()), file)
-    if not isinstance(file, str):
-        # Before it executes, the main module has no file yet: the command line does.
-        file = value if kind == "file" else None
-    if file is None or file.startswith("<"):
-        return None
-    return _own(_from_path(file, argv), file)
-
-
-def _from_path(file: str, argv: Sequence[str]) -> Program:
-    path = Path(os.path.abspath(file))
-    given = Path(os.path.abspath(argv[0])) if argv and argv[0] else path
-    container = path if path.name != "__main__.py" else given
-    if container.is_dir() or (container.is_file() and container.suffix in (".zip", ".pyz")):
-        return Program("directory", str(container), container)
-    if path.suffix == ".ipynb":
-        return Program("notebook", str(path), path.parent)
-    return Program("script", str(path), Path(os.path.realpath(path)).parent)
-
-
-def _is_worker(code: str) -> bool:
-    """Tell whether this is how multiprocessing or loky start a process for parts of a program."""
-    return code.startswith("from multiprocessing.") or "loky.backend" in code
-
-
-def _main_of(name: str | None) -> str | None:
-    return None if name is None else name.removesuffix(".__main__")
+    if kind == "c":
+        # multiprocessing and loky start processes for parts of a program so.
+        is_worker = value is None or value.startswith("from multiprocessing.") or "loky.backend" in value
+        found = None if value is None or is_worker else Program("code", value, Path.cwd())
+    elif kind == "m" and value:
+        name = getattr(getattr(main, "__spec__", None), "name", None)
+        named = value if name is None else name.removesuffix(".__main__")
+        found = _own(Program("module", named, Path.cwd()), file)
+    else:
+        if not isinstance(file, str):
+            # Before it executes, the main module has no file yet: the command line does.
+            file = value if kind == "file" else None
+        if file is None or file.startswith("<"):
+            return None
+        path = Path(os.path.abspath(file))
+        given = Path(os.path.abspath(argv[0])) if argv and argv[0] else path
+        container = path if path.name != "__main__.py" else given
+        if container.is_dir() or (container.is_file() and container.suffix in (".zip", ".pyz")):
+            found = Program("directory", str(container), container)
+        elif path.suffix == ".ipynb":
+            found = Program("notebook", str(path), path.parent)
+        else:
+            found = Program("script", str(path), Path(os.path.realpath(path)).parent)
+        found = _own(found, file)
+    return None if found is None else replace(found, patience=PATIENCE)
 
 
 def _own(program: Program, file: str | None) -> Program | None:
@@ -107,37 +113,27 @@ def _own(program: Program, file: str | None) -> Program | None:
         place = found.base if found is not None else file
         if place is None:
             return None if program.target in sys.stdlib_module_names else program
-        return _with_packages(program, program.target, path) if _is_installed(place) else program
-    if file is None or program.kind != "script":
+        if not _is_installed(place):
+            return program
+        module: str | None = program.target
+    elif file is None or program.kind != "script":
         return None if file is not None and _is_installed(file) else program
-    if _is_installed(file):
-        return _with_packages(program, name_module(file) or _read_entry(file), path)
-    return _from_elsewhere(program, path)
-
-
-def _from_elsewhere(program: Program, path: list[str]) -> Program | None:
-    """Return `program`, which may be a script that an installer put into any folder (``~/.local/bin``)."""
-    module = None if Path(program.target).suffix else _read_entry(program.target)
-    found = None if module is None else find_module(module, path)
-    if found is None or not is_in_site(found.base):
-        return program
-    return _with_packages(program, module, path)
-
-
-def _read_entry(file: str) -> str | None:
-    # Late, as few programs have such a script.
-    from autoxla.lookahead.scripts import read_entry
-
-    return read_entry(file)
-
-
-def _with_packages(program: Program, module: str | None, path: list[str]) -> Program | None:
-    """Return `program` with the packages of the distribution of `module`, where it is to be followed."""
+    elif _is_installed(file):
+        # The dotted name of a file among the packages, or the module that a script of an installer calls.
+        parts = Path(os.path.abspath(file)).with_suffix("").parts
+        last = max((at for at, part in enumerate(parts) if part in SITE), default=None)
+        module = read_entry(file) if last is None else ".".join(parts[last + 1 :])
+    else:
+        # An installer may have put a script into any folder (``~/.local/bin``).
+        module = None if Path(program.target).suffix else read_entry(program.target)
+        found = None if module is None else find_module(module, path)
+        if found is None or not is_in_site(found.base):
+            return program
     # Late, as following is not needed where a reading is kept.
-    from autoxla.lookahead.follower import is_tracked
+    from autoxla.lookahead.notes import is_tracked
 
     top = (module or "").partition(".")[0]
-    if module is None or top in TOOLS or top in sys.stdlib_module_names or is_tracked(top):
+    if module is None or top in _TOOLS or top in sys.stdlib_module_names or is_tracked(top):
         return None
     found = find_module(module, path)
     if found is None:
@@ -146,18 +142,125 @@ def _with_packages(program: Program, module: str | None, path: list[str]) -> Pro
     if not is_in_site(found.base):
         # The folder of an editable distribution is one of the program's own, by its path entry.
         return None if _is_installed(found.base) else replace(program, installed=True)
-    packages = find_distribution(found, [Path(program.target).name])
+    packages = _find_distribution(found, [Path(program.target).name])
     return replace(program, installed=True, packages=packages)
+
+
+def is_in_site(file: str) -> bool:
+    """Tell whether a path is one of installed packages, or below it."""
+    return not SITE.isdisjoint(Path(file).parts)
 
 
 def _is_installed(file: str) -> bool:
     path = Path(os.path.abspath(file))
-    if is_in_site(str(path)):
-        return True
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
     folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}
     library = os.path.dirname(os.__file__)
-    return str(path.parent) in folders or path.is_relative_to(library)
+    return is_in_site(str(path)) or str(path.parent) in folders or path.is_relative_to(library)
+
+
+def find_module(module: str, path: Iterable[str]) -> Package | None:
+    """Return the first package, or module, on the way to `module` that is no bare folder."""
+    parts = module.split(".")
+    for entry in path:
+        base = os.path.abspath(entry)
+        for end, part in enumerate(parts, 1):
+            base = os.path.join(base, part)
+            if os.path.isfile(os.path.join(base, "__init__.py")) or os.path.isfile(f"{base}.py"):
+                return Package(".".join(parts[:end]), base)
+            if not os.path.isdir(base):
+                break
+    return None
+
+
+def read_entry(file: str) -> str | None:
+    """Return the module whose function a script calls that an installer wrote; None for all others.
+
+    Such a script is ``from module import name`` and ``sys.exit(name())``, or an attribute of the name.
+    """
+    found = look(file)
+    # A pipe is not even opened: what is read from it would be missing for its true reader.
+    if found is None or found[0] != "f" or found[1] > _LONGEST_SCRIPT:
+        return None
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        return None
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    plain = all(isinstance(node, (ast.Import, ast.ImportFrom, ast.If)) for node in tree.body)
+    if not plain or len(imports) != 1 or imports[0].level or len(imports[0].names) != 1:
+        return None
+    name = imports[0].names[0].asname or imports[0].names[0].name
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="exit"), args=[inner]):
+                while isinstance(inner, (ast.Call, ast.Attribute)):
+                    inner = inner.func if isinstance(inner, ast.Call) else inner.value
+                if isinstance(inner, ast.Name) and inner.id == name:
+                    return imports[0].module
+    return None
+
+
+def _find_distribution(package: Package, names: Iterable[str]) -> tuple[Package, ...]:
+    """Return the outermost packages of the distribution that `package` belongs to, at least `package`.
+
+    It is looked up by `names` and by that of the package: looking for a distribution under any other
+    name would mean to read what is installed in whole.
+    """
+    folder = str(Path(package.base).parents[package.name.count(".")])
+    # As with releases: the other reader only where the program has loaded it already.
+    reader = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if reader is None:
+        from importlib.metadata import Distribution
+
+        reader = Distribution
+    for name in dict.fromkeys((*names, package.name.partition(".")[0], package.name)):
+        with suppress(OSError, ValueError):
+            for distribution in cast(_Discovery, reader).discover(name=name, path=[folder]):
+                lines = read_text(distribution, "RECORD").splitlines()
+                listed = (line.rsplit(",", 2)[0].strip('"') for line in lines)
+                files = [file.removesuffix(".py").split("/") for file in listed if file.endswith(".py")]
+                regular = {tuple(parts[:-1]) for parts in files if parts[-1] == "__init__"}
+                tops: dict[str, tuple[str, ...]] = {}
+                for parts in files:
+                    ends = (tuple(parts[:end]) for end in range(1, len(parts)))
+                    top = next((end for end in ends if end in regular), tuple(parts))
+                    if ".." not in parts:
+                        tops[".".join(top)] = top
+                if package.name in tops:
+                    return tuple(Package(n, os.path.join(folder, *top)) for n, top in sorted(tops.items()))
+    return (package,)
+
+
+def find_editable(finders: Sequence[object]) -> tuple[Package, ...]:
+    """Return the packages that setuptools maps to folders outside the installed ones.
+
+    `finders` are those of ``sys.meta_path``; each distribution that is installed such has one.
+    """
+    found: dict[str, str] = {}
+    for finder in finders:
+        module = getattr(finder, "__module__", None)
+        if isinstance(module, str) and module.startswith("__editable__"):
+            mapping = getattr(sys.modules.get(module), "MAPPING", None)
+            for name, base in mapping.items() if isinstance(mapping, Mapping) else ():
+                if isinstance(base, str):
+                    found[str(name)] = os.path.abspath(base).removesuffix(".py")
+    return tuple(Package(*item) for item in sorted(found.items()))
+
+
+def search_path(program: Program | None) -> list[str]:
+    """Return ``sys.path`` as it is in `program`'s own process, whichever command it is that asks.
+
+    Without a program: as it is for any one in the current folder.
+    """
+    if program is not None and program.patience is not None:
+        return sys.path
+    is_safe = getattr(sys.flags, "safe_path", False)  # PYVERSION: -P came with 3.11
+    here = os.getcwd()
+    # The folder that Python put in front for the command: of ``python -m``, or of a script.
+    ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
+    entries = sys.path[1:] if not is_safe and sys.path[:1] and sys.path[0] in ours else sys.path
+    return entries if is_safe else [here if program is None else str(program.folder), *entries]
 
 
 def read_command(orig_argv: Sequence[str]) -> tuple[str, str | None, list[str]]:
@@ -181,27 +284,14 @@ def read_command(orig_argv: Sequence[str]) -> tuple[str, str | None, list[str]]:
     return "none", None, []
 
 
-def search_path(program: Program | None) -> list[str]:
-    """Return ``sys.path`` as it is in `program`'s own process, whichever command it is that asks.
-
-    Without a program: as it is for any one in the current folder.
-    """
-    if program is not None and program.patience is not None:
-        return sys.path
-    is_safe = getattr(sys.flags, "safe_path", False)  # PYVERSION: -P came with 3.11
-    here = os.getcwd()  # noqa: PTH109
-    # The folder that Python put in front for the command: of ``python -m``, or of a script.
-    ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
-    entries = sys.path[1:] if not is_safe and sys.path[:1] and sys.path[0] in ours else sys.path
-    return entries if is_safe else [here if program is None else str(program.folder), *entries]
-
-
 def _read_letters(letters: str, words: Iterator[str]) -> tuple[str, str | None] | None:
+    """Read options of one letter each; return the one that names a program, with the program."""
     for at, letter in enumerate(letters):
+        rest = letters[at + 1 :]
         if letter in "cm":
-            return letter, letters[at + 1 :] or next(words, None)
+            return letter, rest or next(words, None)
         if letter in "WX":
-            if not letters[at + 1 :]:
+            if not rest:
                 next(words, None)
             return None
     return None

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from autoxla.facts import Place, Reading
-from autoxla.lookahead.entry import Package, find_editable
-from autoxla.lookahead.files import Signature, look, own_folders
-from autoxla.lookahead.program import Program, search_path
+from autoxla.lookahead.files import Package, Signature, look, own_folders
+from autoxla.lookahead.program import Program, find_editable, search_path
 from autoxla.lookahead.store import load, save
 
 #: Folders that hold no source of the user's.
@@ -60,9 +59,20 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
     virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
     Every place is evidence.
     """
-    files = dict.fromkeys(file for path in paths for file in _find_files(path))
+    from autoxla.lookahead.library import ProgramReader
+
+    found: dict[Path, Reading] = {}
     with _undisturbed():
-        return {file: _read_alone(file) for file in files}
+        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
+            # The folder in which the package that the file is in, if any, is found.
+            folder = Path(os.path.abspath(file)).parent
+            while (folder / "__init__.py").exists() and folder != folder.parent:
+                folder = folder.parent
+            program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
+            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=_cwd(), alone=True)
+            found[file] = reader.read()
+            reader.forget()
+    return found
 
 
 def _read(
@@ -70,11 +80,13 @@ def _read(
 ) -> tuple[Reading, dict[str, Signature] | None]:
     """Return the reading, and what was looked at for it: None where it ended before its time."""
     from autoxla.lookahead.library import ProgramReader
+    from autoxla.lookahead.notes import brings_backend
 
     with _undisturbed():
         reader = ProgramReader(program, folders, path, cwd=_cwd(), packages=packages)
         reading, seen = reader.read(), reader.seen
-        if program.installed and reading.known and not _has_backend(reading):
+        named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
+        if program.installed and reading.known and not any(map(brings_backend, named)):
             reason = "it is installed and names no backend: it may be a tool that runs other programs"
             reading = Reading(unread=((Place(program.target), reason),))
         # Before the collector is back: it would visit all that was read.
@@ -82,44 +94,20 @@ def _read(
         return reading, None if reader.is_cut else seen
 
 
-def _has_backend(reading: Reading) -> bool:
-    from autoxla.lookahead.follower import brings_backend
-
-    kinds = ("import", "attribute", "call")
-    return any(e.kind in kinds and brings_backend(e.name) for e in reading.evidence)
-
-
-def _read_alone(file: Path) -> Reading:
-    from autoxla.lookahead.library import ProgramReader
-
-    kind = "notebook" if file.suffix == ".ipynb" else "script"
-    program = Program(kind, str(file), _top_of(file))  # type: ignore[arg-type]
-    return ProgramReader(program, own_folders(program.folder, ()), (), cwd=_cwd(), alone=True).read()
-
-
-def _top_of(file: Path) -> Path:
-    """Return the folder in which the package that `file` is in, if any, is found."""
-    folder = Path(os.path.abspath(file)).parent
-    while (folder / "__init__.py").exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
 def _find_files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
     for folder, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if not _is_skipped(Path(folder, name)))
+        names[:] = sorted(name for name in names if not _is_skipped(folder, name))
         for name in sorted(files):
             if name.endswith((".py", ".ipynb")) and not name.startswith("."):
                 yield Path(folder, name)
 
 
-def _is_skipped(folder: Path) -> bool:
-    name = folder.name
+def _is_skipped(folder: str, name: str) -> bool:
     hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
-    return hidden or look(os.path.join(folder, "pyvenv.cfg")) is not None
+    return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """What names may stand for while a program is followed, and where names are kept."""
 
+# ruff: noqa: PTH117, PTH118, PTH120 - what is evaluated are expressions over strings
+
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -14,12 +17,16 @@ CAUGHT = 4  # in a ``try`` that goes on where an import or an attribute is missi
 SURVIVES = 8  # in a ``try`` that goes on where objects do not fit each other
 
 #: How many things one name may be at a time.
-_MOST_BINDINGS = 8
+MOST_BINDINGS = 8
 _BUILTINS = frozenset(
     (
         *("__import__", "dict", "enumerate", "eval", "exec", "exit", "get_ipython", "getattr", "list"),
         *("quit", "range", "str", "super", "tuple"),
     )
+)
+#: Functions and methods that leave a path what it is, or make it absolute.
+_PATHS = frozenset(
+    {"abspath", "absolute", "as_posix", "normpath", "realpath", "resolve", "Path", "PurePath", "fspath"}
 )
 
 
@@ -105,7 +112,7 @@ class Class:
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """An object of one of the program's own classes; `family`, `role`: what it is to Keras, if anything."""
+    """An object of one of the program's own classes; `thing`: what it is to Keras, if anything."""
 
     owner: Class
     thing: Thing | None
@@ -202,26 +209,22 @@ class Scope:
         """Bind a name; under a condition, what it was before remains possible."""
         if not certain:
             bindings = doubt((*self.names.get(name, ()), *bindings))
-        self.names[name] = bindings[:_MOST_BINDINGS]
+        self.names[name] = bindings[:MOST_BINDINGS]
 
 
 @dataclass(slots=True, eq=False)
 class Source:
-    """A parsed file, or a cell of a notebook.
+    """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
 
-    `lines` are those with something of interest, None for all; `known` are the names of interest.
-    `typing` are names for `TYPE_CHECKING`, `yields` the lines with ``yield``. `main`: it is the program's.
+    `yields` are the lines with ``yield``, None where nobody can tell. `main`: it is the program's.
     """
 
     label: str
     place: str | None
     tree: ast.Module
-    lines: list[int] | None
-    known: set[str]
-    typing: set[str]
-    has_late_annotations: bool
     yields: list[int] | None
     main: bool
+    has_late_annotations: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -257,7 +260,7 @@ class Frame:
 
 def doubt(bindings: Iterable[Binding]) -> Bindings:
     """Return the same values as merely possible, each once."""
-    return tuple({b.target: Binding(b.target, certain=False) for b in bindings}.values())[:_MOST_BINDINGS]
+    return tuple({b.target: Binding(b.target, certain=False) for b in bindings}.values())[:MOST_BINDINGS]
 
 
 def flatten(bindings: Iterable[Binding], depth: int = 4) -> list[Binding]:
@@ -272,5 +275,63 @@ def flatten(bindings: Iterable[Binding], depth: int = 4) -> list[Binding]:
         else:
             found.append(binding)
             continue
-        found += [b if binding.certain else Binding(b.target, certain=False) for b in inner]
+        found += inner if binding.certain else [Binding(b.target, certain=False) for b in inner]
     return found
+
+
+def get_constant(value: Bindings) -> Const | None:
+    """Return the one constant that a value is, None where it is computed or may be several."""
+    only = value[0] if len(value) == 1 and value[0].certain else None
+    return only.target if only is not None and isinstance(only.target, Const) else None
+
+
+def get_text(value: Bindings) -> str | None:
+    """Return the one string that a value is, None where it is computed, or something else."""
+    constant = get_constant(value)
+    return constant.value if constant is not None and isinstance(constant.value, str) else None
+
+
+def make_constant(value: str | bool | int | float | None) -> Bindings:
+    """Return the value of a literal."""
+    return (Binding(Const(value)),)
+
+
+def get_item(owner: Target, key: Const | None) -> Bindings:
+    """Return what an index or key gives; None is one that is computed."""
+    if isinstance(owner, Items):
+        at = key.value if key is not None else None
+        if isinstance(at, int) and not owner.open and -len(owner.values) <= at < len(owner.values):
+            return owner.values[at]
+        return doubt(b for value in owner.values for b in value)
+    if isinstance(owner, Table):
+        exact = [value for name, value in owner.items if key is not None and get_constant(name) == key]
+        return exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
+    # One of several outputs is symbolic, too.
+    return (Binding(owner),) if isinstance(owner, Thing) and owner.role == "tensor" else ()
+
+
+def get_path_attribute(path: Const, name: str) -> Bindings:
+    """Return an attribute of a path of ``pathlib``."""
+    if not isinstance(path.value, str):
+        return ()
+    if name not in ("parent", "parents"):
+        return (Binding(Part(path, name)),)
+    folders = [os.path.dirname(os.path.normpath(path.value))]
+    while name == "parents" and len(folders) < 32:
+        folders.append(os.path.dirname(folders[-1]))
+    return (
+        make_constant(folders[0]) if name == "parent" else (Binding(Items([*map(make_constant, folders)])),)
+    )
+
+
+def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:
+    """Return the path that a function of ``os.path`` or ``pathlib`` makes of constant parts."""
+    texts = [part.value for part in parts if part is not None and isinstance(part.value, str)]
+    if not texts or len(texts) != len(parts):
+        return ()
+    if function == "dirname":
+        return make_constant(os.path.dirname(os.path.normpath(texts[0])))
+    if function in ("join", "joinpath") or function in _PATHS:
+        joined = os.path.join(*texts)
+        return make_constant(os.path.normpath(joined) if os.path.isabs(joined) else joined)
+    return ()
