@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.machinery import PathFinder
@@ -48,8 +49,12 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
             parser.error(f"{words[0]}: this is no program whose source can be read")
         if kind == "file" and not Path(target).exists():
             parser.error(f"{target}: there is no such file")
-        if kind == "m" and not _is_module(target):
-            parser.error(f"-m {target}: there is no such module")
+        if kind == "m":
+            top = target.partition(".")[0]
+            # Python's own may be frozen or built in, and then they are on no path.
+            is_known = top in sys.modules or PathFinder.find_spec(top, search_path(None)) is not None
+            if not is_known and importlib.util.find_spec(top) is None:
+                parser.error(f"-m {target}: there is no such module")
     if name == "tune" and not words:
         parser.error("name the program to tune")
     if name == "check":
@@ -98,16 +103,6 @@ def _take_options(parser: argparse.ArgumentParser, words: list[str]) -> tuple[li
         # Those of the commands take no value (nargs 0) or one.
         taken += 1 if equals or action.nargs == 0 else 2
     return words[:taken], words[taken:]
-
-
-def _is_module(name: str) -> bool:
-    top = name.partition(".")[0]
-    if PathFinder.find_spec(top, search_path(None)) is not None:
-        return True
-    try:
-        return importlib.util.find_spec(top) is not None
-    except ValueError:  # it is loaded, by itself or as the main module
-        return True
 
 
 @cache

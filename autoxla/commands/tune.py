@@ -106,9 +106,8 @@ def _tune(
                 os.close(handle)
                 log = Path(shutil.copyfile(children.log, name))
             if (winner := race.winner()) is not None:
-                kept = keep_tuned(
-                    situation, arguments, open_tuned(read_environ()), _make_record(race, winner, situation)
-                )
+                record = _make_record(race, winner, situation)
+                kept = keep_tuned(situation, arguments, open_tuned(read_environ()), record)
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
     return Outcome(race, paths.impossible, kept, log)

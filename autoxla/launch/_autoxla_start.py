@@ -15,11 +15,8 @@ def start() -> None:
     markers = map("{}/autoxla.enabled".format, sys.path)
     if os.environ.get("AUTOXLA") == "off":
         return
-    if os.environ.get("AUTOXLA_ACTIVE") or any(map(os.path.exists, markers)):
-        _activate()
-
-
-def _activate() -> None:
+    if not (os.environ.get("AUTOXLA_ACTIVE") or any(map(os.path.exists, markers))):
+        return
     try:
         __import__("autoxla")
     except Exception:  # noqa: BLE001 - the interpreter is starting: nothing may escape or be said

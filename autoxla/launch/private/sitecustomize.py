@@ -15,36 +15,20 @@ import sys
 
 FOLDER = os.path.dirname(__file__)
 
-
-def _is_wanted():
-    # type: () -> bool
-    wanted = os.environ.get("AUTOXLA_ACTIVE") and os.environ.get("AUTOXLA") != "off"
-    return bool(wanted) and sys.version_info >= (3, 10)
-
-
-def _leave_path():
-    # type: () -> None
-    sys.path[:] = [entry for entry in sys.path if entry != FOLDER]
-    sys.path_importer_cache.pop(FOLDER, None)
-
-
-def _activate():
-    # type: () -> None
-    root = os.path.abspath(os.path.join(FOLDER, "..", "..", ".."))
-    importer = sys.path_importer_cache.get(root)
-    sys.path.insert(0, root)
+sys.path[:] = [entry for entry in sys.path if entry != FOLDER]
+sys.path_importer_cache.pop(FOLDER, None)
+_is_wanted = os.environ.get("AUTOXLA_ACTIVE") and os.environ.get("AUTOXLA") != "off"
+if _is_wanted and sys.version_info >= (3, 10):
+    _root = os.path.abspath(os.path.join(FOLDER, "..", "..", ".."))
+    _importer = sys.path_importer_cache.get(_root)
+    sys.path.insert(0, _root)
     try:
         __import__("autoxla")
-    except Exception:  # noqa: BLE001 - the interpreter is starting: nothing may escape or be said
-        return
+    except Exception:  # noqa: BLE001, S110 - the interpreter is starting: nothing may escape or be said
+        pass
     finally:
-        sys.path.remove(root)
-        if importer is None:
-            sys.path_importer_cache.pop(root, None)
-
-
-_leave_path()
-if _is_wanted():
-    _activate()
+        sys.path.remove(_root)
+        if _importer is None:
+            sys.path_importer_cache.pop(_root, None)
 _self = sys.modules.pop("sitecustomize", None)  # kept: Python 2 empties a module that nobody holds
 __import__("sitecustomize")
