@@ -58,7 +58,7 @@ def notify(line: str) -> None:
         try:
             logger = logging.getLogger("autoxla")
             handlers = [*logging.root.handlers, *logger.handlers]
-            # pytest's own handlers are there for tests that ask for them; they show nothing of those that pass.
+            # pytest's own handlers show nothing of tests that pass.
             if any(not type(handler).__module__.startswith("_pytest.") for handler in handlers):
                 # At least a warning: what was changed is said, whatever the log leaves out by default.
                 logger.log(_ERROR if is_error else _WARNING, "%s", printable(line))
