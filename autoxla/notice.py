@@ -22,21 +22,16 @@ _DONE = "; done: "
 def headline(findings: Sequence[Finding], program: str | None) -> str:
     """Return one line for ``findings``, which must not be empty: the gravest, and how many more.
 
-    Of errors, one that is left goes before one that is cured.
-
     ``program`` is what follows on the command line, quoted for it; empty where nothing is, None in a
     notebook.
     """
-    gravest = min(findings, key=_rank)
+    # Of errors, one that is left goes before one that is cured.
+    gravest = min(findings, key=lambda f: (_SEVERITY[f.level], f.level == "error" and f.applied))
     more = f" (+{len(findings) - 1} more)" if len(findings) > 1 else ""
     remedy = f"{_DONE if gravest.applied else '; '}{gravest.remedy}"
     command = f"python -m autoxla explain {program}".rstrip()
     command = "autoxla.explain()" if program is None else command
     return f"{gravest.code} {gravest.level} {gravest.place}: {gravest.message}{remedy}{more}; {command}"
-
-
-def _rank(finding: Finding) -> tuple[int, bool]:
-    return _SEVERITY[finding.level], finding.level == "error" and finding.applied
 
 
 def say(line: str) -> None:
@@ -54,46 +49,25 @@ def notify(line: str) -> None:
 
     The level is the second word of ``line``. Where quiet was asked for, only errors that are left are told.
     """
-    if is_quiet() and (not _is_error(line) or _DONE in line):
+    is_error = line.split(maxsplit=2)[1:2] == ["error"]
+    if is_quiet() and (not is_error or _DONE in line):
         return
-    if not _log(line):
-        say(line)
+    logging = sys.modules.get("logging")
+    # A program that is just importing logging has no root yet.
+    if logging is not None and getattr(logging, "root", None) is not None:
+        try:
+            logger = logging.getLogger("autoxla")
+            handlers = [*logging.root.handlers, *logger.handlers]
+            # pytest's own handlers show nothing of tests that pass.
+            if any(not type(handler).__module__.startswith("_pytest.") for handler in handlers):
+                # At least a warning: what was changed is said, whatever the log leaves out by default.
+                logger.log(_ERROR if is_error else _WARNING, "%s", printable(line))
+                return
+        except Exception:  # noqa: BLE001, S110 - a handler or a filter of the program's own
+            pass
+    say(line)
 
 
 def is_quiet() -> bool:
     """Return whether ``AUTOXLA_QUIET`` asks this process to be quiet."""
     return read_environ().get(QUIET, "").lower() in ("1", "true")
-
-
-def _log(line: str) -> bool:
-    """Return whether the program keeps a log, and ``line`` was given to it."""
-    logging = sys.modules.get("logging")
-    # A program that is just importing logging has no root yet.
-    root = getattr(logging, "root", None)
-    if logging is None or root is None:
-        return False
-    try:
-        logger = logging.getLogger("autoxla")
-        if all(map(_is_pytest, [*root.handlers, *logger.handlers])):
-            return False
-        logger.log(_level(line), "%s", printable(line))
-    except Exception:  # noqa: BLE001 - a handler or a filter of the program's own
-        return False
-    return True
-
-
-def _is_pytest(handler: object) -> bool:
-    # pytest's own handlers are there for tests that ask for them, and show nothing of those that pass.
-    return type(handler).__module__.startswith("_pytest.")
-
-
-def _level(line: str) -> int:
-    """Return the level for ``line``, whose second word is that of a finding.
-
-    At least a warning: what was changed is said, whatever the program's log leaves out by default.
-    """
-    return _ERROR if _is_error(line) else _WARNING
-
-
-def _is_error(line: str) -> bool:
-    return line.split(maxsplit=2)[1:2] == ["error"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ USAGE: Mapping[str, tuple[object, ...]] = {
 #: What is only on or off; in ``pyproject.toml`` and `configure`, with no variable of its own.
 SWITCHES = ("trial", "xla_cache")
 NEEDS = ("2", "3", "tf_keras", "either")
-_NAMES = (*CHOICES, *SWITCHES)
+#: What stands in ``pyproject.toml`` only.
+_TABLES = ("usage", "packages", "select", "ignore")
 _LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml
 
 
@@ -57,145 +58,46 @@ def read_settings(
     process. Raises `BadSettingError` on a value that is none of the choices, an unknown name, or a
     ``pyproject.toml`` that does not parse.
     """
-    project = _find_project(folder)
-    table = _tool_table(project) if project is not None else {}
+    project, table = _find_table(folder)
+    asked: list[tuple[str, object, Place, str]] = []
+    for name, value in table.items():
+        if name not in _TABLES:
+            asked.append((name, value, _place_in(project, name), f"[tool.autoxla] {name} = {value!r}"))
+    for name, variable in VARIABLES.items():
+        if text := environ.get(variable):
+            asked.append((name, text, ENVIRONMENT, f"{variable}={text!r}"))
+    for name, value in (configured or {}).items():
+        asked.append((name, value, Place("configure()"), f"{name}={value!r}"))
     # The launcher's variable goes before the site hook: the user asked for it by name.
     is_asked_for = not by_site or bool(environ.get("AUTOXLA_ACTIVE"))
-    values: dict[str, str | bool] = {"mode": "auto" if is_asked_for else "fix"}
+    values: dict[str, Any] = {"mode": "auto" if is_asked_for else "fix"}
     places: dict[str, Place] = {}
-    for source in (
-        _from_project(project, table),
-        _from_environment(environ),
-        _from_call(configured or {}),
-    ):
-        for name, (value, place) in source.items():
-            values[name], places[name] = value, place
+    for name, value, place, text in asked:
+        if name not in CHOICES and name not in SWITCHES:
+            known = _listed((*CHOICES, *SWITCHES))
+            raise BadSettingError(place, f"{name!r} is no setting; there are {known}")
+        if name in SWITCHES and not isinstance(value, bool):
+            raise BadSettingError(place, f"{text}: use true or false")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise BadSettingError(place, f"{text}: use one of {_listed(CHOICES[name])}")
+        # "keras" names a fact of the usage, too; findings tell the two apart by this name.
+        values[name], places["keras_setting" if name == "keras" else name] = value, place
     if environ.get("AUTOXLA") == "off":
         values["mode"] = "off"
-    usage = _usage(project, table.get("usage", {}))
-    more = {
-        "packages": _packages(project, table.get("packages", {})),
-        "select": _codes(project, "select", table.get("select", [])),
-        "ignore": _codes(project, "ignore", table.get("ignore", [])),
-    }
-    return Settings(**values, **more, places=_renamed(places)), usage  # type: ignore[arg-type]
-
-
-def _renamed(places: Mapping[str, Place]) -> dict[str, Place]:
-    # "keras" names a fact of the usage, too; findings tell the two apart by this name.
-    return {"keras_setting" if name == "keras" else name: place for name, place in places.items()}
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str | bool, Place]]:
-    found: dict[str, tuple[str | bool, Place]] = {}
-    for name, variable in VARIABLES.items():
-        value = environ.get(variable)
-        if value:
-            found[name] = _choose(name, value, ENVIRONMENT, f"{variable}={value!r}"), ENVIRONMENT
-    return found
-
-
-def _from_call(configured: Mapping[str, object]) -> dict[str, tuple[str | bool, Place]]:
-    place = Place("configure()")
-    found = {}
-    for name, value in configured.items():
-        if name not in _NAMES:
-            raise BadSettingError(place, f"{name!r} is no setting; there are {_listed(_NAMES)}")
-        found[name] = _choose(name, value, place, f"{name}={value!r}"), place
-    return found
-
-
-def _from_project(project: Path | None, table: Mapping[str, Any]) -> dict[str, tuple[str | bool, Place]]:
-    found = {}
-    for name, value in table.items():
-        place = _place_in(project, name)
-        if name in ("usage", "packages", "select", "ignore"):
-            continue
-        if name not in _NAMES:
-            known = _listed(_NAMES)
-            raise BadSettingError(place, f"[tool.autoxla] has no setting {name!r}; there are {known}")
-        found[name] = _choose(name, value, place, f"[tool.autoxla] {name} = {value!r}"), place
-    return found
-
-
-def _choose(name: str, value: object, place: Place, text: str) -> str | bool:
-    if name in SWITCHES:
-        if isinstance(value, bool):
-            return value
-        raise BadSettingError(place, f"{text}: use true or false")
-    if isinstance(value, str) and value in CHOICES[name]:
-        return value
-    raise BadSettingError(place, f"{text}: use one of {_listed(CHOICES[name])}")
-
-
-def _usage(project: Path | None, table: object) -> Usage:
-    if not isinstance(table, dict):
-        raise BadSettingError(_place_in(project, "usage"), "[tool.autoxla] usage: use a table")
-    for name, value in table.items():
-        place = _place_in(project, name)
-        if name not in USAGE:
-            raise BadSettingError(place, f"[tool.autoxla.usage] has no {name!r}; there are {_listed(USAGE)}")
-        # 1 == True: a number must not pass for a boolean, nor the other way round.
-        if not any(type(value) is type(choice) and value == choice for choice in USAGE[name]):
-            raise BadSettingError(
-                place, f"[tool.autoxla.usage] {name} = {value!r}: use one of {_listed(USAGE[name])}"
-            )
-    return Usage(**table, evidence={name: _place_in(project, name) for name in table})
-
-
-def _packages(project: Path | None, table: object) -> dict[str, str]:
-    if not isinstance(table, dict):
-        raise BadSettingError(_place_in(project, "packages"), "[tool.autoxla] packages: use a table")
-    for name, need in table.items():
+    usage = _read_usage(project, table)
+    for name, need in _as_table(project, "packages", table.get("packages", {})).items():
         if need not in NEEDS:
             text = f"[tool.autoxla.packages] {name} = {need!r}"
             raise BadSettingError(_place_in(project, name), f"{text}: use one of {_listed(NEEDS)}")
-    return dict(table)
-
-
-def _codes(project: Path | None, name: str, value: object) -> tuple[str, ...]:
-    """Return codes or their beginnings (``AX2``) as they stand in ``select`` or ``ignore``."""
-    words = value if isinstance(value, list) else [value]
-    if all(isinstance(word, str) and word.startswith("AX") for word in words):
-        return tuple(words)
-    raise BadSettingError(_place_in(project, name), f"[tool.autoxla] {name} = {value!r}: use a list of codes")
-
-
-def _listed(choices: object) -> str:
-    return ", ".join(str(choice) for choice in choices)  # type: ignore[attr-defined]
-
-
-def _find_project(folder: Path | None) -> Path | None:
-    if folder is None:
-        return None
-    for parent in (folder, *folder.parents):
-        file = parent / "pyproject.toml"
-        if file.is_file():
-            return file
-    return None
-
-
-def _tool_table(project: Path) -> dict[str, Any]:
-    data = _read(project)
-    # Parsing costs 15 ms, most projects do not mention us, and theirs may even be malformed.
-    if b"autoxla" not in data:
-        return {}
-    try:
-        tool = load_toml(data.decode()).get("tool", {})
-    except ValueError as error:
-        raise BadSettingError(Place(os.path.relpath(project)), f"cannot be read: {error}") from error
-    table = tool.get("autoxla", {}) if isinstance(tool, dict) else {}
-    if not isinstance(table, dict):
-        raise BadSettingError(_place_in(project, "autoxla"), "[tool] autoxla: use a table")
-    return table
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_LARGEST_FILE)
-    except OSError:
-        return b""  # not ours to say about: nothing can be set there
+        values.setdefault("packages", {})[name] = need
+    for name in ("select", "ignore"):
+        codes = table.get(name, [])
+        # Codes or their beginnings, as ``AX2``.
+        if not isinstance(codes, list) or not all(isinstance(c, str) and c.startswith("AX") for c in codes):
+            text = f"[tool.autoxla] {name} = {codes!r}"
+            raise BadSettingError(_place_in(project, name), f"{text}: use a list of codes")
+        values[name] = tuple(codes)
+    return Settings(**values, places=places), usage
 
 
 def load_toml(text: str) -> dict[str, Any]:
@@ -206,6 +108,55 @@ def load_toml(text: str) -> dict[str, Any]:
         import tomli as toml
     table: dict[str, Any] = toml.loads(text)
     return table
+
+
+def _find_table(folder: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    """Return the nearest ``pyproject.toml`` from ``folder`` upward, and what it says of autoxla."""
+    files = () if folder is None else (parent / "pyproject.toml" for parent in (folder, *folder.parents))
+    project = next((file for file in files if file.is_file()), None)
+    data = b"" if project is None else _read(project)
+    # Parsing costs 15 ms, most projects do not mention us, and theirs may even be malformed.
+    if project is None or b"autoxla" not in data:
+        return project, {}
+    try:
+        tool = load_toml(data.decode()).get("tool", {})
+    except ValueError as error:
+        raise BadSettingError(Place(os.path.relpath(project)), f"cannot be read: {error}") from error
+    table = tool.get("autoxla", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise BadSettingError(_place_in(project, "autoxla"), "[tool] autoxla: use a table")
+    return project, table
+
+
+def _read_usage(project: Path | None, table: Mapping[str, Any]) -> Usage:
+    usage = _as_table(project, "usage", table.get("usage", {}))
+    for name, value in usage.items():
+        place = _place_in(project, name)
+        if name not in USAGE:
+            raise BadSettingError(place, f"[tool.autoxla.usage] has no {name!r}; there are {_listed(USAGE)}")
+        # 1 == True: a number must not pass for a boolean, nor the other way round.
+        if not any(type(value) is type(choice) and value == choice for choice in USAGE[name]):
+            text = f"[tool.autoxla.usage] {name} = {value!r}"
+            raise BadSettingError(place, f"{text}: use one of {_listed(USAGE[name])}")
+    return Usage(**usage, evidence={name: _place_in(project, name) for name in usage})
+
+
+def _as_table(project: Path | None, name: str, value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise BadSettingError(_place_in(project, name), f"[tool.autoxla] {name}: use a table")
+
+
+def _listed(choices: Iterable[object]) -> str:
+    return ", ".join(map(str, choices))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_LARGEST_FILE)
+    except OSError:
+        return b""  # not ours to say about: nothing can be set there
 
 
 def _place_in(project: Path | None, name: str) -> Place:

@@ -70,7 +70,7 @@ def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ('[tool.autoxla]\nmode = "fast"\n', 2, "use one of off, observe, fix, auto"),
         ("[tool.autoxla]\n\nmode = 3\n", 3, "mode = 3"),
-        ("[tool.autoxla]\nmodus = 'fix'\n", 2, "no setting 'modus'"),
+        ("[tool.autoxla]\nmodus = 'fix'\n", 2, "'modus' is no setting"),
         ("[other]\nmode = 1\n[tool.autoxla]\nmode = 2\n", 4, "mode = 2"),
         ("[tool.autoxla.usage]\nkeras = 4\n", 2, "use one of 0, 2, 3"),
         ("[tool.autoxla.usage]\nkeras = false\n", 2, "keras = False"),

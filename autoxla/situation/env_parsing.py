@@ -12,7 +12,7 @@ behaves in TensorFlow 2.15 and 2.21. Where they differ, the later one is meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -29,6 +29,7 @@ _SPACE = " \t\r\n"
 _FLAG_NAME = re.compile(r"[a-z0-9_]+")
 _NAME = re.compile(r"[-_0-9A-Za-z]*")
 _BARE = re.compile(r"[^ \t\r\n]*")
+_BLANK = re.compile(r"[ \t\r\n]*")
 _PLAIN_VALUE = re.compile(r"[^ \t\r\n'\"][^ \t\r\n]*|")
 # What the number parser of the readers skips: C's isspace, which is more than the separators.
 _C_SPACE = " \t\r\n\v\f"
@@ -178,7 +179,10 @@ class XlaFlags:
     def auto_jit(self) -> int:
         """The effective level of auto-clustering: 0 for off, 1, 2 …; 0 where the process would end."""
         general = single = 0
-        for value in self._values("tf_xla_auto_jit"):
+        for name, text in map(_split, self.tokens):
+            if name != "tf_xla_auto_jit":
+                continue
+            value = text or ""
             level = _auto_jit_level(value)
             if level is None:
                 return 0
@@ -207,10 +211,6 @@ class XlaFlags:
             return self.file
         return " ".join([*self.tokens, *([self.ignored] if self.ignored else [])])
 
-    def _values(self, name: str) -> list[str]:
-        pairs = [_split(token) for token in self.tokens]
-        return [value or "" for found, value in pairs if found == name]
-
 
 def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | None = None) -> XlaFlags:
     """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does.
@@ -218,50 +218,36 @@ def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | N
     `read_file` returns the text of a file, None where it cannot be opened; without it, a value that
     names a file is not looked into (`XlaFlags.opaque`). It raises nothing of its own.
     """
-    flags = _parse_text(text or "")
-    if flags.file is None or read_file is None:
-        return flags
-    content = read_file(flags.file)
-    if content is None:
-        error = FlagError(flags.file, "it does not begin with '--', and no file of that name can be opened")
-        return replace(flags, errors=(error,), opaque=False)
-    return replace(_scan(content), file=flags.file)
-
-
-@lru_cache(maxsize=64)
-def _parse_text(text: str) -> XlaFlags:
     if not text:
         return XlaFlags(())
     if text.lstrip(_SPACE).startswith("-"):
         return _scan(text)
     # Any other text, space alone included, is handed to fopen as it is.
-    return XlaFlags((), file=text, opaque=True)
+    if read_file is None:
+        return XlaFlags((), file=text, opaque=True)
+    content = read_file(text)
+    if content is None:
+        error = FlagError(text, "it does not begin with '--', and no file of that name can be opened")
+        return XlaFlags((), file=text, errors=(error,))
+    return replace(_scan(content), file=text)
 
 
+@lru_cache(maxsize=16)
 def _scan(text: str) -> XlaFlags:
     tokens: list[str] = []
-    at = _skip_space(text, 0)
+    at = _match_end(_BLANK, text, 0)
     while text.startswith("-", at):
-        token, end = _read_token(text, at)
+        end = _match_end(_NAME, text, at)
+        if text[end : end + 1] == "=" and text[end + 1 : end + 2] in ("'", '"'):
+            value, after, closed = _read_quoted(text, end + 1)
+            # A quote left open is closed.
+            token = text[at:after] if closed else _join(text[at:end].removeprefix("--"), value)
+        else:
+            after = _match_end(_BARE, text, end)
+            token = text[at:after]
         tokens.append(token)
-        at = _skip_space(text, end)
+        at = _match_end(_BLANK, text, after)
     return XlaFlags(tuple(tokens), errors=_find_errors(tokens), ignored=text[at:].rstrip(_SPACE))
-
-
-def _skip_space(text: str, at: int) -> int:
-    while at < len(text) and text[at] in _SPACE:
-        at += 1
-    return at
-
-
-def _read_token(text: str, start: int) -> tuple[str, int]:
-    """Return the flag that begins at `start` and where it ends; a quote left open is closed."""
-    end = _match_end(_NAME, text, start)
-    if text[end : end + 1] != "=" or text[end + 1 : end + 2] not in ("'", '"'):
-        end = _match_end(_BARE, text, end)
-        return text[start:end], end
-    value, after, closed = _read_quoted(text, end + 1)
-    return (text[start:after] if closed else _join(text[start:end].removeprefix("--"), value)), after
 
 
 def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
@@ -299,34 +285,33 @@ def _join(name: str, value: str) -> str:
     return f'--{name}="{escaped}"'
 
 
-def _find_errors(tokens: list[str] | tuple[str, ...]) -> tuple[FlagError, ...]:
-    reasons = [(token, _find_error(*_split(token))) for token in tokens]
-    return tuple(FlagError(token, reason) for token, reason in reasons if reason)
-
-
-def _find_error(name: str | None, value: str | None) -> str | None:
-    if name is None:
-        return "a flag is written --name=value"
-    if name == "help" or not _FLAG_NAME.fullmatch(name):
-        return "there is no flag of this name"
-    if name == "tf_xla_auto_jit":
-        return _check(value, _auto_jit_level, "a number, fusible or single-gpu(number)")
-    if name in _INTEGERS:
-        return _check(value, lambda text: _integer(text, _INTEGERS[name]), "a number")
-    if name in _BOOLEANS:
-        return _check("true" if value is None else value, _flag_bool, "true or false")
-    return "it needs a value" if name in _STRINGS and value is None else None
-
-
-def _check(value: str | None, reader: Callable[[str], object], wanted: str) -> str | None:
-    if value is None:
-        return f"it needs a value: {wanted}"
-    return f"its value is to be {wanted}" if reader(value) is None else None
-
-
-def _flag_bool(value: str) -> bool | None:
-    lowered = value.lower()
-    return True if lowered in _TRUE else False if lowered in _FALSE else None
+def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
+    """Return the flags for which TensorFlow ends the process, as far as the text alone tells."""
+    errors = []
+    for token in tokens:
+        name, value = _split(token)
+        wanted = ""
+        if name is None:
+            errors.append(FlagError(token, "a flag is written --name=value"))
+            continue
+        if name == "help" or not _FLAG_NAME.fullmatch(name):
+            errors.append(FlagError(token, "there is no flag of this name"))
+            continue
+        if name == "tf_xla_auto_jit":
+            wanted = "a number, fusible or single-gpu(number)"
+            is_right = _auto_jit_level(value or "") is not None
+        elif name in _INTEGERS:
+            wanted = "a number"
+            is_right = _integer(value or "", _INTEGERS[name]) is not None
+        elif name in _BOOLEANS:
+            wanted = "true or false"
+            is_right = value is None or value.lower() in _TRUE | _FALSE
+        else:
+            is_right = value is not None or name not in _STRINGS
+        if not is_right:
+            missing = f"it needs a value: {wanted}" if wanted else "it needs a value"
+            errors.append(FlagError(token, missing if value is None else f"its value is to be {wanted}"))
+    return tuple(errors)
 
 
 def _integer(text: str, bits: int = 32) -> int | None:
