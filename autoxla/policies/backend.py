@@ -11,42 +11,24 @@ OVERRIDE = "Intel Extension for TensorFlow, override of Keras 3's compile and pr
 CONFIGURING = "Keras 3: A new multi-backend Keras, Configuring your backend"
 
 
-def _from_file(draft: Draft) -> str | None:
-    """Return the backend that keras.json names and no variable overrides."""
-    config = draft.situation.keras_config
-    return config.backend if config is not None and not draft.environment.get(VARIABLE) else None
-
-
-def _reads_it(draft: Draft) -> bool:
-    return draft.has("keras", KERAS_3) and "keras" not in draft.situation.imported
-
-
-def _is_unknown(draft: Draft) -> bool:
-    return _reads_it(draft) and bool(draft.environment.get(VARIABLE)) and draft.backend not in BACKENDS
-
-
-def _is_missing(draft: Draft) -> bool:
-    return _reads_it(draft) and draft.backend in BACKENDS and draft.backend not in draft.situation.backends
-
-
-def _reaches_keras_3(draft: Draft) -> bool:
-    # With the switch on only a bare import of keras does.
-    return not draft.legacy or draft.situation.importing == "keras"
+def _will_choose(draft: Draft) -> bool:
+    """Return whether Keras 3 is going to be imported, and so to choose its backend."""
+    # With the switch on, only a bare import of keras imports Keras 3.
+    is_reached = not draft.legacy or draft.situation.importing == "keras"
+    return is_reached and draft.has("keras", KERAS_3) and "keras" not in draft.situation.imported
 
 
 def _is_unknown_in_file(draft: Draft) -> bool:
-    named = _from_file(draft)
-    return _reads_it(draft) and named is not None and named not in BACKENDS
-
-
-def _breaks_tensorflow(draft: Draft) -> bool:
-    # With the switch on TensorFlow imports tf_keras, which reads no backend.
-    loads_it = draft.situation.importing in ("tensorflow", "tf_keras", None)
-    return loads_it and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
+    config = draft.situation.keras_config
+    named = config.backend if config is not None and not draft.environment.get(VARIABLE) else None
+    return _will_choose(draft) and named is not None and named not in BACKENDS
 
 
 def _tensorflow_if_loaded(draft: Draft) -> tuple[Cure, ...]:
-    return (Cure(VARIABLE, "tensorflow"),) if _breaks_tensorflow(draft) else ()
+    """Return the cure where `import tensorflow` fails; with the switch on it imports no Keras 3."""
+    loads_it = draft.situation.importing in ("tensorflow", "tf_keras", None)
+    fails = loads_it and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
+    return (Cure(VARIABLE, "tensorflow"),) if fails else ()
 
 
 def _is_out_of_reach(draft: Draft) -> bool:
@@ -94,7 +76,7 @@ RULES = (
         code="AX402",
         level="error",
         title="keras.json names an unknown backend",
-        applies=lambda d: _is_unknown_in_file(d) and _reaches_keras_3(d),
+        applies=_is_unknown_in_file,
         message=lambda d: (
             f"keras.json names the backend {d.backend!r}, which Keras 3 does not know: importing keras, and "
             "so tensorflow, raises ValueError"
@@ -113,7 +95,7 @@ RULES = (
         code="AX403",
         level="error",
         title="KERAS_BACKEND names an unknown backend",
-        applies=lambda d: _is_unknown(d) and _reaches_keras_3(d),
+        applies=lambda d: _will_choose(d) and bool(d.environment.get(VARIABLE)) and d.backend not in BACKENDS,
         message=lambda d: (
             f"KERAS_BACKEND={d.value(VARIABLE)} is no backend that Keras 3 knows: importing keras raises "
             "ValueError"
@@ -130,7 +112,12 @@ RULES = (
         code="AX401",
         level="error",
         title="The backend is not installed",
-        applies=lambda d: _is_missing(d) and d.keras != 0 and _reaches_keras_3(d),
+        applies=lambda d: (
+            _will_choose(d)
+            and d.backend in BACKENDS
+            and d.backend not in d.situation.backends
+            and d.keras != 0
+        ),
         message=lambda d: (
             f"the Keras backend {d.backend!r} is not installed; tf.keras then says only that Keras cannot be "
             "imported"

@@ -8,7 +8,6 @@ from typing import Literal, cast
 from autoxla.facts import Path, Plan, Situation, Step
 from autoxla.policies import backend, flags, installation, itex, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
-from autoxla.situation.env_parsing import itex_lenient
 
 #: All rules in the order in which they apply. The switch and the flags come first, because ITEX's
 #: state follows from them; within `itex` what ends the process at load comes before what ends it later.
@@ -35,10 +34,11 @@ def decide(situation: Situation) -> Plan:
     draft.no_xla_because = flags.why_no_xla(draft)
     for rule in RULES if draft.itex is not None else _WITHOUT_ITEX:
         rule(draft)
-    return _observed(draft) if mode == "observe" else _planned(draft)
-
-
-def _planned(draft: Draft) -> Plan:
+    if mode == "observe":
+        # Nothing is applied: the path is that of the situation as it is.
+        findings = tuple(replace(finding, applied=False) for finding in draft.findings)
+        path = _path(Draft(situation))
+        return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
     return Plan(
         settings=draft.settings(),
         findings=tuple(draft.findings),
@@ -52,32 +52,16 @@ def _planned(draft: Draft) -> Plan:
     )
 
 
-def _observed(draft: Draft) -> Plan:
-    findings = tuple(replace(finding, applied=False) for finding in draft.findings)
-    path = _path(Draft(draft.situation))
-    return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
-
-
 def _path(draft: Draft) -> Path:
-    return Path(_generation(draft), _step(draft), _device(draft), draft.backend)
-
-
-def _generation(draft: Draft) -> Literal[0, 2, 3] | None:
-    known = draft.keras
-    return cast("Literal[0, 2, 3] | None", 2 if known is None and draft.legacy else known)
-
-
-def _step(draft: Draft) -> Step | None:
-    level = draft.flags.auto_jit
-    if level > 0:
-        return "autocluster-1" if level == 1 else "autocluster-2"
-    if draft.jit is None:
-        return None
-    return "xla" if draft.jit else "graph"
-
-
-def _device(draft: Draft) -> str:
+    """Return the execution path that follows from ``draft``."""
+    keras = 2 if draft.keras is None and draft.legacy else draft.keras
+    step: Step | None = None
+    if draft.flags.auto_jit > 0:
+        step = "autocluster-1" if draft.flags.auto_jit == 1 else "autocluster-2"
+    elif draft.jit is not None:
+        step = "xla" if draft.jit else "graph"
     if draft.itex_device:
-        return "npd" if itex_lenient(draft.environment.get(itex.NPD), default=True) else "stream-executor"
-    kinds = {plugin.kind for plugin in draft.situation.plugins}
-    return "metal" if "metal" in kinds else "stock"
+        device = "npd" if itex.npd(draft) else "stream-executor"
+    else:
+        device = "metal" if any(p.kind == "metal" for p in draft.situation.plugins) else "stock"
+    return Path(cast("Literal[0, 2, 3] | None", keras), step, device, draft.backend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from autoxla.facts import FlagNames
 from autoxla.policies.example import KERAS, Example
@@ -17,62 +17,8 @@ _END = {
 _OTHER = {"TF_XLA_FLAGS": "XLA_FLAGS", "XLA_FLAGS": "TF_XLA_FLAGS"}
 
 
-def _with_unknown(draft: Draft) -> list[tuple[str, FlagNames]]:
-    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.unknown]
-
-
-def _with_misplaced(draft: Draft) -> list[tuple[str, FlagNames]]:
-    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.misplaced]
-
-
-def _with_unchecked(draft: Draft) -> list[tuple[str, FlagNames]]:
-    return [(name, flags) for name, flags in draft.situation.flag_names.items() if flags.unchecked]
-
-
 def _spell(names: Iterable[str]) -> str:
     return ", ".join(f"--{name}" for name in names)
-
-
-def _say_unknown(draft: Draft) -> str:
-    return "; ".join(
-        f"{variable} holds {_spell(flags.unknown)}, which this TensorFlow does not know: {_END[variable]}"
-        for variable, flags in _with_unknown(draft)
-    )
-
-
-def _correct(draft: Draft) -> str:
-    return "; ".join(
-        f"write --{meant}" if meant else f"take --{name} out of {variable}"
-        for variable, flags in _with_unknown(draft)
-        for name, meant in flags.unknown.items()
-    )
-
-
-def _say_misplaced(draft: Draft) -> str:
-    return "; ".join(
-        f"{variable} does not take {_spell(flags.misplaced)}: {_END[variable]}"
-        for variable, flags in _with_misplaced(draft)
-    )
-
-
-def _move(draft: Draft) -> str:
-    return "; ".join(
-        f"move {_spell(flags.misplaced)} to {_OTHER[variable]}" for variable, flags in _with_misplaced(draft)
-    )
-
-
-def _say_unchecked(draft: Draft) -> str:
-    return "; ".join(
-        f"{variable} holds {_spell(flags.unchecked)}, and whether this TensorFlow knows it could not be read "
-        "from its libraries"
-        for variable, flags in _with_unchecked(draft)
-    )
-
-
-def _variables(draft: Draft) -> Iterator[str]:
-    for variable, flags in draft.situation.flag_names.items():
-        if flags.unknown or flags.misplaced:
-            yield variable
 
 
 def why_no_xla(draft: Draft) -> str:
@@ -88,20 +34,15 @@ def why_no_xla(draft: Draft) -> str:
 
 def _is_harmless(draft: Draft) -> bool:
     """Return whether nothing is going to read the variables: XLA is not used, or not TensorFlow's."""
-    return not any(_is_read(draft, variable) for variable in _variables(draft))
-
-
-def _is_read(draft: Draft, variable: str) -> bool:
     if draft.backend != "tensorflow" and draft.says("import", "tensorflow") is None:
-        return False
-    return variable == "TF_XLA_FLAGS" or _compiles(draft)
-
-
-def _compiles(draft: Draft) -> bool:
+        return True
     usage, hardware = draft.situation.usage, draft.situation.hardware
     # Keras 3 compiles by itself where there is an accelerator.
     by_default = hardware.accelerator == "present" and usage.jit_compile is not False
-    return bool(usage.jit_compile) or usage.enables_xla or draft.flags.auto_jit > 0 or by_default
+    compiles = bool(usage.jit_compile) or usage.enables_xla or draft.flags.auto_jit > 0 or by_default
+    wrong = {name for name, flags in draft.situation.flag_names.items() if flags.unknown or flags.misplaced}
+    # TensorFlow reads its own flags in any case, XLA reads its flags when it compiles.
+    return "TF_XLA_FLAGS" not in wrong and not compiles
 
 
 RULES = (
@@ -109,9 +50,17 @@ RULES = (
         code="AX851",
         level="error",
         title="A flag that this build does not know",
-        applies=lambda d: bool(_with_unknown(d)),
-        message=_say_unknown,
-        remedy=_correct,
+        applies=lambda d: any(flags.unknown for flags in d.situation.flag_names.values()),
+        message=lambda d: "; ".join(
+            f"{variable} holds {_spell(flags.unknown)}, which this TensorFlow does not know: {_END[variable]}"
+            for variable, flags in d.situation.flag_names.items()
+            if flags.unknown
+        ),
+        remedy=lambda d: "; ".join(
+            f"write --{meant}" if meant else f"take --{name} out of {variable}"
+            for variable, flags in d.situation.flag_names.items()
+            for name, meant in flags.unknown.items()
+        ),
         why="""An unknown name ends the process, without an exception, when the variable is read:
         `TF_XLA_FLAGS` when TensorFlow lists its devices, `XLA_FLAGS` when XLA first compiles. The libraries
         of a build hold the names that it knows. Those of this one hold the names that every release has, and
@@ -134,9 +83,17 @@ RULES = (
         code="AX853",
         level="error",
         title="A flag in the other variable",
-        applies=lambda d: bool(_with_misplaced(d)),
-        message=_say_misplaced,
-        remedy=_move,
+        applies=lambda d: any(flags.misplaced for flags in d.situation.flag_names.values()),
+        message=lambda d: "; ".join(
+            f"{variable} does not take {_spell(flags.misplaced)}: {_END[variable]}"
+            for variable, flags in d.situation.flag_names.items()
+            if flags.misplaced
+        ),
+        remedy=lambda d: "; ".join(
+            f"move {_spell(flags.misplaced)} to {_OTHER[variable]}"
+            for variable, flags in d.situation.flag_names.items()
+            if flags.misplaced
+        ),
         why="""`TF_XLA_FLAGS` takes flags of TensorFlow, which begin with `tf_`, and `XLA_FLAGS` those of XLA,
         which begin with `xla_`. A flag of the other variable ends the process.""",
         example=Example(
@@ -151,8 +108,15 @@ RULES = (
         code="AX852",
         level="info",
         title="Flags that could not be checked",
-        applies=lambda d: bool(_with_unchecked(d)) and d.backend == "tensorflow",
-        message=_say_unchecked,
+        applies=lambda d: (
+            any(flags.unchecked for flags in d.situation.flag_names.values()) and d.backend == "tensorflow"
+        ),
+        message=lambda d: "; ".join(
+            f"{variable} holds {_spell(flags.unchecked)}, and whether this TensorFlow knows it could not be "
+            "read from its libraries"
+            for variable, flags in d.situation.flag_names.items()
+            if flags.unchecked
+        ),
         remedy="take out what this release does not have: XLA is not tried while the flags are there",
         why="""TensorFlow's libraries cannot be read, or the build keeps the names of flags in another way.
         XLA would end the process at a name that it does not know, so autoxla does not try XLA.""",

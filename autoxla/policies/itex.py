@@ -9,7 +9,7 @@ Published wheels end at 2.15 and know nothing of Keras 3; the machine is in late
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from autoxla.policies.example import KERAS, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, Cure, Draft, Rule
@@ -136,30 +136,23 @@ def _disable_xla_or_npd(draft: Draft) -> tuple[Cure, ...]:
     return (Cure(DISABLE, "1"), Cure(NPD, "1"))
 
 
+def _auto_jit(draft: Draft, at: str) -> Cure:
+    """Return the cure that puts auto-clustering at a level and keeps all other flags."""
+    return Cure(FLAGS, str(draft.flags.with_flag(AUTO_JIT, at)))
+
+
 def _npd_or_no_auto_jit(draft: Draft) -> tuple[Cure, ...]:
-    return (Cure(NPD, "1"), Cure(FLAGS, str(draft.flags.with_flag(AUTO_JIT, "0"))))
-
-
-def _disable_xla_or_level_1(draft: Draft) -> tuple[Cure, ...]:
-    return (Cure(DISABLE, "1"), Cure(FLAGS, str(draft.flags.with_flag(AUTO_JIT, "1"))))
-
-
-def _no_override_or_level_1(draft: Draft) -> tuple[Cure, ...]:
-    level_1 = Cure(FLAGS, str(draft.flags.with_flag(AUTO_JIT, "1")))
-    return (level_1,) if draft.situation.usage.ops_override else (Cure(OVERRIDE, "0"), level_1)
-
-
-def _read_strictly(draft: Draft) -> Iterator[str]:
-    yield from STRICT
-    yield from (old for old, others in STRICT_OLD.items() if draft.environment.keys().isdisjoint(others))
-    if not draft.itex_device:
-        yield STRICT_ON_CPU
-    elif not draft.itex_main:
-        yield STRICT_ON_GPU_2_15
+    return (Cure(NPD, "1"), _auto_jit(draft, "0"))
 
 
 def _misspelt_strict(draft: Draft) -> str | None:
-    names = _read_strictly(draft)
+    """Return the variable on whose value this build of ITEX aborts the process, if there is one."""
+    names = list(STRICT)
+    names += (old for old, others in STRICT_OLD.items() if draft.environment.keys().isdisjoint(others))
+    if not draft.itex_device:
+        names.append(STRICT_ON_CPU)
+    elif not draft.itex_main:
+        names.append(STRICT_ON_GPU_2_15)
     return next((n for n in names if itex_strict(draft.environment.get(n)) == "abort"), None)
 
 
@@ -183,25 +176,6 @@ def _misread(draft: Draft) -> str | None:
 
 def _assigned(draft: Draft, name: str | None) -> str:
     return f"{name}={draft.environment[name]!r}" if name is not None else ""
-
-
-def _inline_file(draft: Draft) -> bool:
-    flags = draft.flags
-    return not flags.opaque and not flags.errors and draft.set(FLAGS, str(flags.inlined()))
-
-
-def _import_tensorflow_first(draft: Draft) -> bool:
-    draft.import_first = ("tensorflow",)
-    return True
-
-
-def _keras_comes_first(draft: Draft) -> bool:
-    situation = draft.situation
-    return (
-        imports_keras_at_load(draft)
-        and draft.backend == "tensorflow"
-        and not situation.imported & {"tensorflow", "keras"}
-    )
 
 
 def _is_jit_open(draft: Draft) -> bool:
@@ -251,7 +225,7 @@ RULES = (
             told="flags.txt holds --tf_xla_auto_jit=1",
         ),
         source=MACHINE,
-        act=_inline_file,
+        act=lambda d: not d.flags.opaque and not d.flags.errors and d.set(FLAGS, str(d.flags.inlined())),
         fatal=True,
     ),
     Rule(
@@ -339,7 +313,11 @@ RULES = (
         example=Example(TF_KERAS, {**_LEVEL_2, OVERRIDE: "1"}, "ITEX"),
         source=TABLE.format(8),
         about="ops_override",
-        cures=_no_override_or_level_1,
+        # No variable takes back what a call in the program does.
+        cures=lambda d: (
+            *(() if d.situation.usage.ops_override else (Cure(OVERRIDE, "0"),)),
+            _auto_jit(d, "1"),
+        ),
     ),
     Rule(
         code="AX203",
@@ -415,7 +393,7 @@ RULES = (
         example=Example(_NO_JIT, _LEVEL_2, "ITEX"),
         source=GUARD,
         about="jit_compile",
-        cures=_disable_xla_or_level_1,
+        cures=lambda d: (Cure(DISABLE, "1"), _auto_jit(d, "1")),
         fatal=True,
     ),
     Rule(
@@ -522,7 +500,12 @@ RULES = (
         code="AX101",
         level="error",
         title="Keras before TensorFlow under ITEX",
-        applies=lambda d: _keras_comes_first(d) and d.situation.importing == "keras",
+        applies=lambda d: (
+            imports_keras_at_load(d)
+            and d.backend == "tensorflow"
+            and d.situation.importing == "keras"
+            and not d.situation.imported & {"tensorflow", "keras"}
+        ),
         message="keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, and the "
         "process ends",
         remedy="import tensorflow first",
@@ -533,7 +516,7 @@ RULES = (
         example=Example(KERAS, machine="ITEX"),
         source=GUIDE + ", note on the import order",
         about="importing",
-        act=_import_tensorflow_first,
+        act=Draft.import_tensorflow_first,
         fatal=True,
     ),
     Rule(

@@ -43,18 +43,8 @@ def _fits(draft: Draft) -> bool:
     return draft.has("tf-keras") and versions["tf-keras"][:2] == versions.get("tensorflow", ())[:2]
 
 
-def _install_fitting(draft: Draft) -> str:
-    """Return how to install the tf_keras for this TensorFlow. It is never TensorFlow that has to change."""
-    return f"pip install 'tf-keras=={_release(draft, 'tensorflow')}.*'"
-
-
 def _release(draft: Draft, name: str) -> str:
     return ".".join(map(str, draft.situation.versions[name][:2]))
-
-
-def _normalise(draft: Draft) -> bool:
-    means_on = intended(draft.environment[SWITCH]) is True and not _keeps_keras_3(draft)
-    return means_on and _can_switch(draft) and draft.set(SWITCH, "1")
 
 
 def _wants_legacy(draft: Draft) -> bool:
@@ -64,10 +54,6 @@ def _wants_legacy(draft: Draft) -> bool:
 def _keeps_keras_3(draft: Draft) -> bool:
     """Return whether the user's settings choose Keras 3, which stands as the switch itself would."""
     return draft.situation.settings.keras == "3"
-
-
-def _turn_on(draft: Draft) -> tuple[Cure, ...]:
-    return () if _keeps_keras_3(draft) else (Cure(SWITCH, "1"),)
 
 
 def _wants_switch(draft: Draft) -> bool:
@@ -88,18 +74,9 @@ def _can_alias(draft: Draft) -> bool:
 
 def _needs_alias(draft: Draft) -> bool:
     """Return whether objects of ``keras`` certainly come to those of a ``tf.keras`` that is Keras 2."""
-    open_question = draft.has("keras", KERAS_3) and draft.demand(3) is None and not draft.alias
-    return draft.legacy and open_question and find_alias(draft.situation.reading) is not None
-
-
-def _alias_keras(draft: Draft) -> bool:
-    draft.alias["keras"] = "tf_keras"
-    return True
-
-
-def _alias_keras_core(draft: Draft) -> bool:
-    draft.alias["keras_core"] = "keras"
-    return True
+    is_open = draft.has("keras", KERAS_3) and draft.demand(3) is None and not draft.alias
+    may_be_made = _can_alias(draft) and _fits(draft) and not draft.itex_main
+    return is_open and may_be_made and find_alias(draft.situation.reading) is not None
 
 
 def _is_open(draft: Draft) -> bool:
@@ -110,10 +87,6 @@ def _is_open(draft: Draft) -> bool:
 def _is_demanded(draft: Draft) -> bool:
     """Return whether the program's source needs Keras 2 as tf.keras, and nothing has settled that."""
     return _is_open(draft) and draft.demand(2) is not None
-
-
-def _may_be_demanded(draft: Draft) -> bool:
-    return _is_open(draft) and draft.demand(2) is None and draft.demand(2, certain=False) is not None
 
 
 def _module_of_hint(draft: Draft) -> str | None:
@@ -136,19 +109,15 @@ def _late_switch(draft: Draft) -> bool:
     return bool(values) and all(isinstance(v, str) and tensorflow_bool(v) for v in values)
 
 
-def _may_hoist_switch(draft: Draft) -> bool:
-    free = draft.switchable and _fits(draft) and _may_switch(draft) and not _keeps_keras_3(draft)
-    return free and draft.demand(3) is None and not _uses_keras_before_switch(draft)
-
-
-def _uses_keras_before_switch(draft: Draft) -> bool:
-    """Return whether the program, as it is, works with Keras 3 before it sets the switch."""
+def _hoist_switch(draft: Draft) -> bool:
+    """Turn the switch on in time, unless the program, as it is, works with Keras 3 before it does so."""
     for evidence in draft.situation.reading.evidence:
         if evidence.kind == "variable" and evidence.name == SWITCH:
-            return False
+            break
         if evidence.kind not in ("loads", "saves", "meets") and is_below(evidence.name, "tensorflow.keras"):
-            return True
-    return False
+            return False
+    is_free = _may_switch(draft) and not _keeps_keras_3(draft) and draft.demand(3) is None
+    return is_free and _fits(draft) and draft.set(SWITCH, "1")
 
 
 def _late_itex(draft: Draft) -> dict[str, str]:
@@ -225,7 +194,12 @@ RULES = (
         source=LAZY_LOADER,
         about=SWITCH,
         reads=(SWITCH,),
-        act=_normalise,
+        act=lambda d: (
+            intended(d.environment[SWITCH]) is True
+            and not _keeps_keras_3(d)
+            and _can_switch(d)
+            and d.set(SWITCH, "1")
+        ),
     ),
     Rule(
         code="AX105",
@@ -318,7 +292,7 @@ RULES = (
         example=Example(KERAS, settings={"keras": "legacy"}),
         source=GUIDE,
         about="keras_setting",
-        act=_alias_keras,
+        act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
         code="AX110",
@@ -335,7 +309,7 @@ RULES = (
         example=Example("import keras_core\n\nmodel = keras_core.Sequential([keras_core.layers.Dense(1)])\n"),
         source="Keras 3: A new multi-backend Keras, Installation",
         about="importing",
-        act=_alias_keras_core,
+        act=lambda d: d.make_alias("keras_core", "keras"),
     ),
     Rule(
         code="AX113",
@@ -368,7 +342,8 @@ RULES = (
                 else "is not installed"
             )
         ),
-        remedy=_install_fitting,
+        # It is never TensorFlow that has to change.
+        remedy=lambda d: f"pip install 'tf-keras=={_release(d, 'tensorflow')}.*'",
         why="""The program needs Keras 2. From TensorFlow 2.16 on that is a package of its own, tf_keras. Each
         release of tf_keras works with the TensorFlow of the same major and minor number. Until that one is
         installed the switch cannot help, and autoxla leaves it off.""",
@@ -391,13 +366,13 @@ RULES = (
         source=LAZY_LOADER,
         about=lambda d: d.demand_place(2),
         after_restart=f"{TURN_ON} in its first cell",
-        cures=_turn_on,
+        cures=lambda d: () if _keeps_keras_3(d) else (Cure(SWITCH, "1"),),
     ),
     Rule(
         code="AX120",
         level="warning",
         title="keras has to be Keras 2, too",
-        applies=lambda d: _needs_alias(d) and not d.itex_main and _can_alias(d) and _fits(d),
+        applies=_needs_alias,
         message="objects of keras come here to those of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. A layer, model or
@@ -411,7 +386,7 @@ RULES = (
         ),
         source=LAZY_LOADER,
         about=lambda d: place_of(find_alias(d.situation.reading)),
-        act=_alias_keras,
+        act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
         code="AX116",
@@ -430,7 +405,7 @@ RULES = (
         about=lambda d: place_of(_first_late(d, SWITCH)),
         late=lambda d: (SWITCH,),
         after_restart=f"{TURN_ON} in its first cell",
-        act=lambda d: _may_hoist_switch(d) and d.set(SWITCH, "1"),
+        act=_hoist_switch,
     ),
     Rule(
         code="AX117",
@@ -478,7 +453,7 @@ RULES = (
         code="AX114",
         level="info",
         title="Keras 2 may be needed",
-        applies=_may_be_demanded,
+        applies=lambda d: _is_open(d) and d.demand(2) is None and d.demand(2, certain=False) is not None,
         message=lambda d: f"{d.why(2, certain=False)}; if that line runs, tf.keras has to be Keras 2",
         remedy=f"{TURN_ON} if it does",
         why="""The line that needs Keras 2 stands under a condition or in a function, so it may never run. If

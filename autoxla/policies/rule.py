@@ -85,7 +85,9 @@ class Rule:
         )
         level: Level = "warning" if self.milder is not None and self.milder(draft) else self.level
         place = draft.place_of(self.about)
-        applied = self._cure(draft)
+        applied = self.act is not None and bool(self.act(draft))
+        if self.cures is not None:
+            applied = draft.give_way(self.cures(draft), fatal=self.fatal) or applied
         if draft.needs_restart and self.after_restart and not applied:
             remedy = f"restart {draft.situation.restart} and {self.after_restart}"
         draft.findings.append(
@@ -104,12 +106,6 @@ class Rule:
                 stops_keras=self.stops_keras,
             )
         )
-
-    def _cure(self, draft: Draft) -> bool:
-        done = self.act is not None and bool(self.act(draft))
-        if self.cures is not None:
-            done = draft.give_way(self.cures(draft), fatal=self.fatal) or done
-        return done
 
 
 @dataclass(slots=True)
@@ -295,7 +291,14 @@ class Draft:
 
     def set(self, variable: str, value: str | None) -> bool:
         """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
-        if self._is_too_late(variable):
+        if variable == "TF_XLA_FLAGS":
+            at_import = self.tensorflow_loaded and bool(self.situation.plugins)
+            is_too_late = at_import or self.situation.devices_ready
+        elif variable == "KERAS_BACKEND":
+            is_too_late = "keras" in self.situation.imported
+        else:
+            is_too_late = self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
+        if is_too_late:
             self.too_late.append(variable)
             return False
         if value is None:
@@ -311,6 +314,16 @@ class Draft:
         self.jit_because.append(self.code)
         return True
 
+    def import_tensorflow_first(self) -> bool:
+        """Plan that tensorflow is imported before keras."""
+        self.import_first = ("tensorflow",)
+        return True
+
+    def make_alias(self, name: str, target: str) -> bool:
+        """Plan that the package ``target`` answers for ``name``."""
+        self.alias[name] = target
+        return True
+
     def settings(self) -> tuple[Setting, ...]:
         """Return the changes that remain, with the values from before."""
         before = self.situation.environment
@@ -319,14 +332,6 @@ class Draft:
             for name, codes in self.because.items()
             if self.environment.get(name) != before.get(name)
         )
-
-    def _is_too_late(self, variable: str) -> bool:
-        if variable == "TF_XLA_FLAGS":
-            at_import = self.tensorflow_loaded and bool(self.situation.plugins)
-            return at_import or self.situation.devices_ready
-        if variable == "KERAS_BACKEND":
-            return "keras" in self.situation.imported
-        return self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
 
 
 def is_for_cpus(plugin: Plugin) -> bool:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from autoxla.facts import Evidence, Grade, Place, Reading, Usage, Version
-from autoxla.policies.packages import Package, find_package
+from autoxla.policies.packages import find_package
 
 ITEX = "intel_extension_for_tensorflow"
+_OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
 V1 = "tensorflow.compat.v1.keras"
 #: What ``tf.keras`` lacks as Keras 3, or has only to raise an error, in every release from 3.0 on.
 LEGACY_ONLY = (
@@ -67,15 +68,19 @@ def summarise(reading: Reading, versions: Mapping[str, Version], declared: Usage
     if not reading.known:
         return declared
     places: dict[str, Place] = {}
+    calls = _certain(reading, "call", "attribute", "import")
+    override = next((e for e in calls if any(is_below(e.name, name) for name in _OVERRIDES)), None)
     read = Usage(
         keras=_generation(reading, versions, places),
         tf_keras_api=any(
             is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute")
         ),
         jit_compile=_jit_compile(reading, places),
-        ops_override=_overrides_ops(reading, places),
+        ops_override=override is not None,
         enables_xla=any(_enables_xla(e) for e in reading.evidence),
     )
+    if override is not None:
+        places["ops_override"] = override.place
     said = {name: getattr(declared, name) for name in declared.evidence if hasattr(read, name)}
     return replace(read, **said, evidence={**places, **declared.evidence})
 
@@ -119,7 +124,10 @@ def _demands(
         if any(is_below(evidence.name, name) for name in KERAS_3_ONLY):
             told = f"{evidence.name} exists in Keras 3 only"
             yield Demand(3, evidence.grade, evidence.place, told, "")
-        elif _is_legacy_only(evidence):
+        elif any(is_below(evidence.name, name) for name in LEGACY_ONLY) or (
+            # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
+            evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
+        ):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "import":
             yield from _imported(evidence, versions, own_packages)
@@ -166,33 +174,24 @@ def _side(name: str) -> str:
     return "keras" if is_below(name, "keras") else "tf_keras"
 
 
-def _is_legacy_only(evidence: Evidence) -> bool:
-    # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
-    is_v1_module = evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
-    return is_v1_module or any(is_below(evidence.name, name) for name in LEGACY_ONLY)
-
-
 def _imported(
     evidence: Evidence, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
-    need, why = _need(evidence.name, versions, own_packages)
+    """Yield what a package that is imported needs: by the user's table, else by ours."""
+    top = evidence.name.partition(".")[0]
+    if top in own_packages:
+        need: str | None = own_packages[top]
+        why = "by [tool.autoxla.packages]"
+    else:
+        package = find_package(evidence.name, versions)
+        need, why = (package.need, package.evidence) if package is not None else (None, "")
     told = f"{evidence.name} needs Keras {need} ({why})"
     if need == "2":
         yield Demand(2, evidence.grade, evidence.place, told, evidence.name)
     elif need == "3":
         # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
-        is_declared = evidence.name.partition(".")[0] in own_packages
-        yield Demand(3, evidence.grade if is_declared else "possible", evidence.place, told, evidence.name)
-
-
-def _need(
-    module: str, versions: Mapping[str, Version], own_packages: Mapping[str, str]
-) -> tuple[str | None, str]:
-    top = module.split(".", maxsplit=1)[0]
-    if top in own_packages:
-        return own_packages[top], "by [tool.autoxla.packages]"
-    package: Package | None = find_package(module, versions)
-    return (package.need, package.evidence) if package is not None else (None, "")
+        grade = evidence.grade if top in own_packages else "possible"
+        yield Demand(3, grade, evidence.place, told, evidence.name)
 
 
 def _generation(
@@ -209,7 +208,8 @@ def _generation(
             places["keras"] = evidence.place
             old = generation == 3 and versions.get("keras", (3,)) < (3,)
             return 2 if old or generation == 2 else 3
-    return 0 if _has_no_keras(reading) else None
+    names = [e.name for e in reading.evidence if e.kind in ("import", "attribute")]
+    return 0 if reading.complete and all(_is_keras_free(name) for name in names) else None
 
 
 def _makes(reading: Reading, package: str) -> bool:
@@ -217,22 +217,11 @@ def _makes(reading: Reading, package: str) -> bool:
     return any(is_below(e.name, name) for e in _certain(reading, "attribute") for name in names)
 
 
-def _has_no_keras(reading: Reading) -> bool:
-    if not reading.complete:
-        return False
-    names = [e.name for e in reading.evidence if e.kind in ("import", "attribute")]
-    return all(_is_keras_free(name) for name in names)
-
-
 def _is_keras_free(name: str) -> bool:
     top, *rest = name.split(".")
     if top == "tensorflow":
-        return "keras" not in rest and rest[:1] not in (
-            ["estimator"],
-            ["losses"],
-            ["optimizers"],
-            ["metrics"],
-        )
+        first_part = rest[0] if rest else ""
+        return "keras" not in rest and first_part not in ("estimator", "losses", "optimizers", "metrics")
     return top in KERAS_FREE or top == ITEX
 
 
@@ -247,15 +236,6 @@ def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
         return None
     places["jit_compile"] = sure.place
     return bool(sure.value)
-
-
-def _overrides_ops(reading: Reading, places: dict[str, Place]) -> bool:
-    names = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
-    for evidence in _certain(reading, "call", "attribute", "import"):
-        if any(is_below(evidence.name, name) for name in names):
-            places["ops_override"] = evidence.place
-            return True
-    return False
 
 
 def _enables_xla(evidence: Evidence) -> bool:

@@ -66,10 +66,6 @@ def _clustering(draft: Draft) -> bool:
     return _wanted_level(draft) is not None and not draft.no_xla_because
 
 
-def _may_jit(draft: Draft) -> bool:
-    return draft.situation.settings.step == "xla" and not draft.no_xla_because
-
-
 def _cluster(draft: Draft, at: str) -> bool:
     flags = draft.flags.with_flag(AUTO_JIT, at)
     if _on_cpu_only(draft):
@@ -130,18 +126,6 @@ def _looks_for_cuda(draft: Draft) -> bool:
     return "cuda" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.cuda_seen
 
 
-def _looks_for_rocm(draft: Draft) -> bool:
-    unset = "ROCM_PATH" not in draft.environment
-    return "rocm" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.rocm_seen
-
-
-def _append_cuda_dir(draft: Draft) -> bool:
-    """Add the directory to ``XLA_FLAGS``; what the user put there stays in it."""
-    flags = draft.parse(XLA_FLAGS)
-    found = draft.situation.toolchain.cuda_found or ""
-    return draft.set(XLA_FLAGS, str(flags.with_flag(CUDA_DIR, found)))
-
-
 def _strategy(draft: Draft) -> Place | None:
     """Return where a strategy of several devices is made. One on a single device runs XLA."""
     for evidence in draft.situation.reading.evidence:
@@ -152,25 +136,23 @@ def _strategy(draft: Draft) -> Place | None:
 
 
 def _asks_for_cache(draft: Draft) -> bool:
-    return draft.situation.settings.xla_cache and draft.has("tensorflow") and not _has_own_cache(draft)
-
-
-def _has_own_cache(draft: Draft) -> bool:
-    """Return whether the user chose a folder. A sibling of ours is that of the process that started this."""
+    """Return whether the settings ask for the cache, and the user's flags name no folder for it."""
+    if not draft.situation.settings.xla_cache or not draft.has("tensorflow"):
+        return False
     chosen, ours = draft.flags.get(CACHE_DIR), draft.situation.xla_cache
-    return chosen is not None and (ours is None or chosen.rpartition("/")[0] != ours.rpartition("/")[0])
+    # A sibling of our folder is that of the process that started this one.
+    return chosen is None or (ours is not None and chosen.rpartition("/")[0] == ours.rpartition("/")[0])
 
 
 def _can_cache(draft: Draft) -> bool:
+    """Return whether TensorFlow loads only entries that were compiled as this process would compile."""
     first, last = _CACHING
     is_known = first <= draft.situation.versions["tensorflow"][:2] <= last
-    return is_known and not draft.flags.errors and draft.flags.file is None and _flags_stay(draft)
-
-
-def _flags_stay(draft: Draft) -> bool:
-    """Return whether the program leaves ``XLA_FLAGS``, which are not part of an entry's name, alone."""
-    evidence = draft.situation.reading.evidence
-    return not any(e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in evidence)
+    # An entry's name does not depend on XLA_FLAGS: the program has to leave them alone.
+    changes_flags = any(
+        e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in draft.situation.reading.evidence
+    )
+    return is_known and not draft.flags.errors and draft.flags.file is None and not changes_flags
 
 
 def _keep_compiled(draft: Draft) -> bool:
@@ -252,7 +234,10 @@ RULES = (
         code="AX308",
         level="info",
         title="The settings choose jit_compile",
-        applies=lambda d: d.situation.settings.step == "graph" or _may_jit(d),
+        applies=lambda d: (
+            d.situation.settings.step == "graph"
+            or (d.situation.settings.step == "xla" and not d.no_xla_because)
+        ),
         message=_asked,
         remedy="jit_compile accordingly where the program gives none",
         why="""The settings say how a training step is executed, for every model of which the program does not
@@ -330,7 +315,11 @@ RULES = (
         keeps all other flags.""",
         example=Example(KERAS, machine="CUDA elsewhere"),
         source=LIBDEVICE,
-        act=_append_cuda_dir,
+        # What the user put into XLA_FLAGS stays there.
+        act=lambda d: d.set(
+            XLA_FLAGS,
+            str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, d.situation.toolchain.cuda_found or "")),
+        ),
     ),
     Rule(
         code="AX309",
@@ -351,7 +340,12 @@ RULES = (
         code="AX310",
         level="info",
         title="ROCm is where XLA does not look",
-        applies=lambda d: _looks_for_rocm(d) and d.situation.toolchain.rocm_found is not None,
+        applies=lambda d: (
+            "rocm" in d.situation.hardware.kinds
+            and "ROCM_PATH" not in d.environment
+            and not d.situation.toolchain.rocm_seen
+            and d.situation.toolchain.rocm_found is not None
+        ),
         message=lambda d: (
             "XLA finds ROCm's files in none of its own places; they are in "
             f"{d.situation.toolchain.rocm_found}"
