@@ -33,7 +33,7 @@ METHOD_HOOKS = (
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = tuple(
-    (target.module, "autoxla.trial.probe", "hook") for target in TARGETS if target.role == "train"
+    (target.module, "autoxla.paths.probe", "hook") for target in TARGETS if target.role == "train"
 )
 #: What TensorFlow imports at the first use of ``tf.keras``.
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from autoxla.runtime import Runtime
 from autoxla.trial.comparison import interval
-from autoxla.trial.driver import Challenger, Driver, Switched
+from autoxla.trial.driver import Challenger, Driver, Fit, Switched
 from autoxla.trial.executables import Executable, sign
 from autoxla.trial.steps import Step, find_step
 from benchmarks import conclude, interleave, read_arguments, show, summarise
@@ -90,7 +90,7 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     """Return a step by a driver whose challenger, here the plain graph itself, has won."""
     step = find(model, batches)
     driver = Driver(model, model.train_function, Runtime())
-    driver.open(lambda _: 10**9, BATCH)
+    driver.open(Fit())
     driver.structure = batches.element_spec
     run = Executable(step.concrete)
     signature = sign(tf.nest.flatten(next(iterator)))

@@ -237,7 +237,7 @@ def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(capfd: pytest.C
     session = runtime.Runtime()
     for number in range(150):
         session.add_finding(Finding("AX701", "info", f"model {number}", "none", Place("fit"), applied=True))
-    session.add_finding(Finding("AX702", "info", "another kind", "none", Place("fit")))
+    session.add_finding(Finding("AX703", "info", "another kind", "none", Place("fit")))
     said = capfd.readouterr().err.splitlines()
     assert [line.split("model ")[1].split(";")[0] for line in said[:20]] == [str(n) for n in range(20)]
     assert "20 findings with this code were said" in said[20]

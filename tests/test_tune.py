@@ -612,9 +612,9 @@ def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_probe_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:
     """Its hooks stand in a tuple of their own, which only the variable adds."""
-    code = "import sys, autoxla.activation; print('autoxla.trial.probe' in sys.modules)"
+    code = "import sys, autoxla.activation; print('autoxla.paths.probe' in sys.modules)"
     assert run(["-c", code], tmp_path).out == "False\n"
-    assert all(ours == "autoxla.trial.probe" for _, ours, _ in PROBE_HOOKS)
+    assert all(ours == "autoxla.paths.probe" for _, ours, _ in PROBE_HOOKS)
 
 
 def test_a_program_without_training_is_a_row_with_its_reason(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.keras_internals import FITS, SAVING, SEQUENTIALS
-from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.hooks.wrapping import hide_frames, leave_no_frame
 from autoxla.notice import notify
 from autoxla.runtime import Runtime, current
 
@@ -75,7 +76,9 @@ def hook(module: ModuleType) -> None:
 
 def _call(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     try:
-        return wrapped(*args, **kwargs)
+        with ExitStack() as hidden:
+            attempt("frames", hide_frames, hidden)
+            return wrapped(*args, **kwargs)
     except Exception as error:
         attempt("hint on an error", add_note, error)
         attempt("hint on an error", leave_no_frame, error)

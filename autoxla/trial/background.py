@@ -47,41 +47,25 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
     By ``/proc/meminfo``, the control group and the limit on addresses, of which the smallest counts.
     """
+    known = []
+    for line in _read(root / "proc" / "meminfo").splitlines():
+        words = line.split()
+        if words[:1] == ["MemAvailable:"] and words[1:2] and words[1].isdecimal():
+            known.append(int(words[1]) * 1024)
     groups = root / "sys" / "fs" / "cgroup"
-    limit, used = _number(groups / "memory.max"), _number(groups / "memory.current")
-    in_group = None if limit is None or used is None else limit - used
-    free = [_available(root), in_group, _addresses_left(root)]
-    known = [number for number in free if number is not None]
+    limit, used = _read(groups / "memory.max").strip(), _read(groups / "memory.current").strip()
+    if limit.isdecimal() and used.isdecimal():
+        known.append(int(limit) - int(used))
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    pages = _read(root / "proc" / "self" / "statm").split()
+    if addresses != resource.RLIM_INFINITY and pages:
+        # Stacks and arenas of threads reserve several times what they use.
+        known.append((addresses - int(pages[0]) * resource.getpagesize()) // 4)
     return min(known) if known else None
 
 
-def _available(root: Path) -> int | None:
+def _read(file: Path) -> str:
     try:
-        lines = (root / "proc" / "meminfo").read_text(encoding="ascii").splitlines()
+        return file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
-        return None
-    for line in lines:
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable" and rest.split()[:1] and rest.split()[0].isdecimal():
-            return int(rest.split()[0]) * 1024
-    return None
-
-
-def _addresses_left(root: Path) -> int | None:
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit == resource.RLIM_INFINITY:
-        return None
-    try:
-        pages = int((root / "proc" / "self" / "statm").read_text(encoding="ascii").split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    # Stacks and arenas of threads reserve several times what they use.
-    return (limit - pages * resource.getpagesize()) // 4
-
-
-def _number(file: Path) -> int | None:
-    try:
-        text = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return int(text) if text.isdecimal() else None
+        return ""

@@ -47,8 +47,19 @@ def judge(pairs: Sequence[Pair]) -> Verdict:
     ratios = sorted(challenger / incumbent for incumbent, challenger in pairs)
     if not ratios:
         return Verdict(None, 1.0, 0.0, inf, 0)
-    low, high = interval(ratios)
-    return Verdict(_winner(pairs, ratios, low, high), median(ratios), low, high, len(ratios))
+    (low, high), middle, count = interval(ratios), median(ratios), len(ratios)
+    # The undisturbed steps must say the same as the typical ones.
+    agrees = min(challenger for _, challenger in pairs) < min(incumbent for incumbent, _ in pairs)
+    winner: Winner | None = None
+    if (count >= FEWEST and ratios[0] > HOPELESS) or (count >= FEW and ratios[0] > CLEAR):
+        winner = "incumbent"
+    elif count >= FEW and ratios[-1] < 1 / CLEAR:
+        winner = "challenger"
+    elif low > 1 - GAIN or count >= MOST:
+        winner = "incumbent"
+    elif middle < 1 - GAIN and high < 1 and agrees:
+        winner = "challenger"
+    return Verdict(winner, middle, low, high, count)
 
 
 def interval(ordered: Sequence[float]) -> tuple[float, float]:
@@ -56,35 +67,11 @@ def interval(ordered: Sequence[float]) -> tuple[float, float]:
 
     Too few values have no such bounds: 0 and infinity.
     """
-    rank = _rank(len(ordered))
-    return (ordered[rank - 1], ordered[-rank]) if rank else (0.0, inf)
-
-
-def _rank(count: int) -> int:
-    """Return the largest rank k for which the k-th values from both ends hold the median."""
-    rank, outside = 0, 0.0
+    # The largest rank k for which the k-th values from both ends hold the median.
+    count, rank, outside = len(ordered), 0, 0.0
     while rank < count // 2:
         outside += comb(count, rank) * 2.0 ** (1 - count)
         if outside > 1 - CONFIDENCE:
             break
         rank += 1
-    return rank
-
-
-def _winner(pairs: Sequence[Pair], ratios: Sequence[float], low: float, high: float) -> Winner | None:
-    count = len(ratios)
-    if count >= FEWEST and ratios[0] > HOPELESS:
-        return "incumbent"
-    if count >= FEW and ratios[0] > CLEAR:
-        return "incumbent"
-    if count >= FEW and ratios[-1] < 1 / CLEAR:
-        return "challenger"
-    if low > 1 - GAIN or count >= MOST:
-        return "incumbent"
-    gains = median(ratios) < 1 - GAIN and high < 1
-    return "challenger" if gains and _least_agrees(pairs) else None
-
-
-def _least_agrees(pairs: Sequence[Pair]) -> bool:
-    """Return whether the undisturbed steps say the same as the typical ones."""
-    return min(challenger for _, challenger in pairs) < min(incumbent for incumbent, _ in pairs)
+    return (ordered[rank - 1], ordered[-rank]) if rank else (0.0, inf)

@@ -61,13 +61,18 @@ class Decisions:
         ``shapes`` are those of its batch, as the data set declares them, and of its variables,
         ``circumstances`` what else matters, such as the device.
         """
+        flags = []
+        for name in _FLAGS:
+            # The place of the XLA cache is another one in each process.
+            words = read_environ().get(name, "").split()
+            flags.append(" ".join(word for word in words if "persistent_cache" not in word))
         return make_key(
             graph_digest,
             list(shapes),
             list(circumstances),
             sorted(self._versions.items()),
             digest(self._machine),
-            [_lasting(read_environ().get(name, "")) for name in _FLAGS],
+            flags,
         )
 
     def find(self, key: str) -> Decision | None:
@@ -77,7 +82,11 @@ class Decisions:
         if record is None or not (winner in ("graph", "xla") or "failed" in record):
             return None
         graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
-        return Decision(winner, graph, xla, _shapes(record))
+        shapes = record.get("batch")
+        if not isinstance(shapes, list) or not all(isinstance(shape, list) for shape in shapes):
+            shapes = []
+        batch = tuple(tuple(size for size in shape if isinstance(size, int)) for shape in shapes)
+        return Decision(winner, graph, xla, batch)
 
     def compiles(self) -> Iterator[tuple[int, float]]:
         """Yield nodes and seconds of the XLA compiles that this machine has done."""
@@ -114,19 +123,6 @@ def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object
         "interval": [round(verdict.low, 4), round(verdict.high, 4)] if bounded else None,
         "pairs": verdict.pairs,
     }
-
-
-def _lasting(flags: str) -> str:
-    """Return ``flags`` without the place of the XLA cache, which is another one in each process."""
-    return " ".join(flag for flag in flags.split() if "persistent_cache" not in flag)
-
-
-def _shapes(record: Mapping[str, object]) -> Signature:
-    """Return the shapes of the batch in ``record``, none where it has no lists of numbers for them."""
-    shapes = record.get("batch")
-    if not isinstance(shapes, list) or not all(isinstance(shape, list) for shape in shapes):
-        return ()
-    return tuple(tuple(size for size in shape if isinstance(size, int)) for shape in shapes)
 
 
 def _seconds(milliseconds: object) -> float | None:

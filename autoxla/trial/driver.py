@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -32,7 +32,7 @@ from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import Dispatch, Executable, Signature, is_supported, sign, synchronise
 from autoxla.trial.guards import replay
 from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
-from autoxla.trial.steps import Step, count_operations, find_step
+from autoxla.trial.steps import count_operations, find_step
 from autoxla.trial.survey import Survey, survey
 from autoxla.trial.traces import for_xla, without_xla
 
@@ -88,22 +88,38 @@ class State:
 
 
 class Fit:
-    """The fit that goes on: its steps so far, what they take, and how many are to come.
+    """A call of ``fit``: what it was asked for, its steps so far, what they take, and how many are to come.
 
-    `before`: the steps of earlier fits.
+    `before`: the steps of earlier fits. `driver`: the trial in it, None where there is none.
     """
 
-    def __init__(self, planned: Callable[[int], int | None], batch_size: int | None, before: int) -> None:
-        self.batch_size = batch_size
-        self.before = before
-        self.step = 0
+    def __init__(self, model: Any = None, arguments: Mapping[str, Any] | None = None) -> None:
+        self.model = model
+        self.driver: Driver | None = None
+        self.before = self.step = 0
         self.times: deque[float] = deque(maxlen=_WINDOW)
-        self._planned = planned
+        asked = arguments or {}
+        epochs, first = asked.get("epochs"), asked.get("initial_epoch")
+        self._epochs = epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
+        # Of arrays, Keras takes 32 rows where it is not told.
+        size, is_array = asked.get("batch_size"), hasattr(asked.get("x"), "__array__")
+        self.batch_size = size if isinstance(size, int) else 32 if is_array else None
+        callbacks = asked.get("callbacks")
+        listed = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        # Whatever number of epochs was asked for, it ends when that finds that it is enough.
+        self._may_stop = any(type(each).__name__ == "EarlyStopping" for each in listed)
 
     @property
     def planned(self) -> int | None:
         """The steps that this fit is to have, None where that is not known."""
-        return self._planned(self.step)
+        history = getattr(self.model, "history", None)
+        steps = (getattr(history, "params", None) or {}).get("steps")
+        finished = len(getattr(history, "epoch", ()))
+        if not isinstance(steps, int) and finished:
+            steps = self.step / finished
+        if self._may_stop or self._epochs is None or not isinstance(steps, int | float) or steps <= 0:
+            return None
+        return int(steps * self._epochs)
 
     @property
     def typical(self) -> float:
@@ -123,7 +139,7 @@ class Driver:
         import tensorflow as tf
 
         self.model, self.stock, self.session = model, stock, session
-        self.fit = Fit(lambda _: None, None, 0)
+        self.fit = Fit()
         self.report = Entry(session)
         self.structure: Any = None
         self.incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
@@ -132,9 +148,10 @@ class Driver:
         self._tf = tf
         self._iterator: Any = None
 
-    def open(self, planned: Callable[[int], int | None], batch_size: int | None) -> None:
-        """Begin with a fit. ``planned`` is called with the steps done so far."""
-        self.fit = Fit(planned, batch_size, self.fit.before + self.fit.step)
+    def open(self, fit: Fit) -> None:
+        """Begin with ``fit``."""
+        fit.before = self.fit.before + self.fit.step
+        self.fit = fit
         if isinstance(self.state, Resting):
             self.go(Watching(self, self.state.known))
         has_begun = not isinstance(self.state, Watching) or self.state.known is not None
@@ -167,7 +184,11 @@ class Driver:
                 return self.stock(iterator)
             return self.state.run(iterator)
         except BaseException as error:
-            _leave_no_frames(error)
+            # The trial's frames come off the front of a traceback that the program is to see.
+            trace = error.__traceback__
+            while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_FOLDER):
+                trace = trace.tb_next
+            error.__traceback__ = trace or error.__traceback__
             raise
 
     def __getattr__(self, name: str) -> Any:
@@ -278,7 +299,10 @@ class Watching(State):
         driver = self.driver
         logs = driver.run_stock(iterator)
         if driver.fit.step <= _WARM_UP:
-            self._warm_up(iterator)
+            driver.fit.times.clear()
+            if iterator.element_spec != driver.structure:
+                # Other data than in an earlier fit: what was found out is of another trace.
+                driver.structure, self.known = iterator.element_spec, None
         elif driver.fit.step >= self._look_at:
             self._look_at = 2 * driver.fit.step
             driver.guarded(self._look)
@@ -288,13 +312,6 @@ class Watching(State):
         """Go on watching."""
         self._look_at = _FIRST_LOOK
         return self
-
-    def _warm_up(self, iterator: Any) -> None:
-        driver = self.driver
-        driver.fit.times.clear()
-        if iterator.element_spec != driver.structure:
-            # Other data than in an earlier fit: what was found out is of another trace.
-            driver.structure, self.known = iterator.element_spec, None
 
     def _look(self) -> None:
         driver = self.driver
@@ -343,7 +360,8 @@ class Surveying(State):
         if step is None:
             driver.go(Retired(driver))
             return
-        circumstances = [_find_device(step), str(driver.fit.batch_size)]
+        devices = [str(variable.device).rpartition("/")[2] for variable in step.concrete.variables]
+        circumstances = [*devices[:1], str(driver.fit.batch_size)]
         definition = step.concrete.graph.as_graph_def()
         self._then = self._weigh
         self._job = Background(partial(survey, step, definition, decisions, circumstances))
@@ -378,7 +396,7 @@ class Fetching(State):
         driver, known = self.driver, self._known
         concrete = known.step.concrete
         try:
-            passes = known.guards.prepare(batch) if known.guards is not None else _pass
+            passes = known.guards.prepare(batch) if known.guards is not None else lambda _: True
         except Refused as refused:
             driver.end(str(refused))
             return
@@ -462,46 +480,94 @@ class Compiling(State):
                 driver.go(Racing(driver, self._known, self._challenger))
 
 
-class Racing(State):
-    """The two paths take turns at real batches."""
+class ByHand(State):
+    """Batches are fetched by hand, for executables that are not Keras' own function."""
 
     def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
         super().__init__(driver)
         self._known = known
         self._challenger = challenger
         self._strangers: set[Signature] = set()
+
+    def run(self, iterator: Any) -> Any:
+        """Train on the next batch, by Keras where it is not for others."""
+        batch = self.driver.fetch(iterator)
+        if batch is None:
+            return self.driver.stock(iterator)
+        signature = attempt("trial", sign, batch)
+        if signature != self._challenger.signature:
+            self.driver.guarded(self._note_stranger, signature)
+        elif attempt("trial", self._challenger.passes, batch):
+            self._challenger.stopped = 0
+            return self._train(iterator, batch)
+        else:
+            self._challenger.stopped += 1
+            if self._challenger.stopped >= _STOPPED:
+                outcome = f"{_STOPPED} batches in a row that TensorFlow has to check"
+                self.driver.guarded(self._give_up, outcome)
+        return self.driver.replay(iterator, batch)
+
+    def end_fit(self) -> State:
+        """Go on in the next fit, in which other shapes are counted anew."""
+        self._strangers.clear()
+        return self
+
+    def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:
+        """Train by the challenger; where it fails, by Keras' own function on the same batch, for good."""
+        try:
+            logs = self._challenger.compiled(batch)
+        except Exception as error:  # noqa: BLE001 - if it is the program's own, Keras raises it, too
+            failure = error
+        else:
+            self.driver.fit.step += 1
+            return logs
+        logs = self.driver.replay(iterator, batch)
+        reason = find_reason(failure)
+        self.driver.guarded(self.driver.keep_failure, self._known, failure, reason)
+        self.driver.guarded(self._give_up, f"the step failed under XLA: {reason}")
+        return logs
+
+    def _note_stranger(self, signature: Signature) -> None:
+        self._strangers.add(signature)
+        if len(self._strangers) >= _STRANGERS:
+            shapes = len(self._strangers) + 1
+            self._give_up(f"{shapes} shapes of batches, each of which XLA would compile anew")
+
+    def _give_up(self, outcome: str) -> None:
+        self.driver.end(outcome)
+        if isinstance(self, Switched):
+            self.driver.session.add_finding(given_up(outcome, self.driver.fit.step))
+
+
+class Racing(ByHand):
+    """The two paths take turns at real batches. The order changes from pair to pair."""
+
+    def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
+        super().__init__(driver, known, challenger)
         self._usual_s = driver.fit.typical
         self._slow = 0
         self._pairs: list[Pair] = []
         self._half: float | None = None
         self._turn = -2  # the first turn of each is no measure
 
-    def run(self, iterator: Any) -> Any:
-        """Train on the next batch on the path whose turn it is. The order changes from pair to pair."""
-        driver, challenger = self.driver, self._challenger
-        batch = driver.fetch(iterator)
-        if batch is None:
-            return driver.stock(iterator)
-        if not is_fit_for(driver, challenger, batch, self._strangers):
-            return driver.replay(iterator, batch)
-        is_challenger = self._turn % 4 in (0, 3)
-        begin = perf_counter()
-        if is_challenger:
-            logs = run_challenger(driver, self._known, challenger, iterator, batch)
-        else:
-            logs = challenger.usual(batch)
-        driver.guarded(synchronise, logs)
-        took = perf_counter() - begin
-        driver.fit.step += 1
-        driver.guarded(self._note, is_challenger, took)
-        return logs
-
     def end_fit(self) -> State:
         """Race on: half a pair does not count."""
         self._half = None
         self._turn += self._turn % 2
-        self._strangers.clear()
-        return self
+        return super().end_fit()
+
+    def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:
+        driver = self.driver
+        is_challenger = self._turn % 4 in (0, 3)
+        begin = perf_counter()
+        if is_challenger:
+            logs = super()._train(iterator, batch)
+        else:
+            logs = self._challenger.usual(batch)
+            driver.fit.step += 1
+        driver.guarded(synchronise, logs)
+        driver.guarded(self._note, is_challenger, perf_counter() - begin)
+        return logs
 
     def _note(self, is_challenger: bool, took: float) -> None:
         driver = self.driver
@@ -512,7 +578,10 @@ class Racing(State):
         if is_challenger and took > _HOPELESS * self._usual_s + _SETTLING:
             self._slow += 1
         if self._slow >= _HOPELESS_STEPS:
-            self._lose(took)
+            seconds = {driver.incumbent: self._usual_s, driver.challenger: took}
+            measures = {f"{path}_ms": round(each * 1e3, 4) for path, each in seconds.items()}
+            self._keep({"winner": driver.incumbent, **measures})
+            driver.end(f"{driver.incumbent} kept: steps of {driver.challenger} take {took * 1e3:.3g} ms")
         elif self._turn > 0 and self._half is None:
             self._half = took
         elif self._turn > 0 and self._half is not None:
@@ -521,17 +590,6 @@ class Racing(State):
             verdict = judge(self._pairs)
             if verdict.winner is not None:
                 self._decide(verdict)
-
-    def _lose(self, took: float) -> None:
-        driver = self.driver
-        names: dict[PathName, str] = {"graph": "graph_ms", "xla": "xla_ms"}
-        facts: dict[str, object] = {
-            "winner": driver.incumbent,
-            names[driver.incumbent]: round(self._usual_s * 1e3, 4),
-            names[driver.challenger]: round(took * 1e3, 4),
-        }
-        self._keep(facts)
-        driver.end(f"{driver.incumbent} kept: steps of {driver.challenger} take {took * 1e3:.3g} ms")
 
     def _decide(self, verdict: Verdict) -> None:
         driver = self.driver
@@ -552,31 +610,8 @@ class Racing(State):
         self.driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
 
 
-class Switched(State):
+class Switched(ByHand):
     """The challenger trains."""
-
-    def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
-        super().__init__(driver)
-        self._known = known
-        self._challenger = challenger
-        self._strangers: set[Signature] = set()
-
-    def run(self, iterator: Any) -> Any:
-        """Train on the next batch by the challenger, or by Keras where the batch is not for it."""
-        driver = self.driver
-        batch = driver.fetch(iterator)
-        if batch is None:
-            return driver.stock(iterator)
-        if not is_fit_for(driver, self._challenger, batch, self._strangers):
-            return driver.replay(iterator, batch)
-        logs = run_challenger(driver, self._known, self._challenger, iterator, batch)
-        driver.fit.step += 1
-        return logs
-
-    def end_fit(self) -> State:
-        """Stay with the challenger."""
-        self._strangers.clear()
-        return self
 
 
 class Resting(State):
@@ -622,70 +657,3 @@ def switch(driver: Driver, known: Survey, challenger: Challenger, code: str, dec
     outcome = f"switched to {driver.challenger}"
     driver.entry.update(outcome=outcome, switched_at=driver.fit.step)
     driver.session.add_finding(switched(code, driver.challenger, decision, driver.fit.step))
-
-
-def is_fit_for(
-    driver: Driver, challenger: Challenger, batch: Sequence[Any], strangers: set[Signature]
-) -> bool:
-    """Return whether a path that is not Keras' own may have ``batch``. Too many others end the trial."""
-    signature = attempt("trial", sign, batch)
-    if signature != challenger.signature:
-        driver.guarded(_note_stranger, driver, signature, strangers)
-        return False
-    if attempt("trial", challenger.passes, batch):
-        challenger.stopped = 0
-        return True
-    challenger.stopped += 1
-    if challenger.stopped >= _STOPPED:
-        driver.guarded(_give_up, driver, f"{_STOPPED} batches in a row that TensorFlow has to check")
-    return False
-
-
-def run_challenger(
-    driver: Driver, known: Survey, challenger: Challenger, iterator: Any, batch: Sequence[Any]
-) -> Any:
-    """Run the challenger; where it fails, Keras' own function on the same batch, and end the trial."""
-    try:
-        return challenger.compiled(batch)
-    except Exception as error:  # noqa: BLE001 - if it is the program's own, Keras raises it, too
-        failure = error
-    logs = replay(driver.stock, iterator, batch)
-    driver.guarded(_give_up_failing, driver, known, failure)
-    return logs
-
-
-def _give_up_failing(driver: Driver, known: Survey, error: Exception) -> None:
-    reason = find_reason(error)
-    driver.keep_failure(known, error, reason)
-    driver.end(f"the step failed under XLA: {reason}")
-
-
-def _note_stranger(driver: Driver, signature: Signature, strangers: set[Signature]) -> None:
-    strangers.add(signature)
-    if len(strangers) >= _STRANGERS:
-        _give_up(driver, f"{len(strangers) + 1} shapes of batches, each of which XLA would compile anew")
-
-
-def _give_up(driver: Driver, outcome: str) -> None:
-    was_switched = isinstance(driver.state, Switched)
-    driver.end(outcome)
-    if was_switched:
-        driver.session.add_finding(given_up(outcome, driver.fit.step))
-
-
-def _pass(_: Sequence[Any]) -> bool:
-    return True
-
-
-def _find_device(step: Step) -> str:
-    variables = step.concrete.variables
-    return str(variables[0].device).rpartition("/")[2] if variables else ""
-
-
-def _leave_no_frames(error: BaseException) -> None:
-    """Take the trial's frames off the front of a traceback that the program is to see."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_FOLDER):
-        trace = trace.tb_next
-    if trace is not None:
-        error.__traceback__ = trace

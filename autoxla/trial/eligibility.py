@@ -27,6 +27,8 @@ _DRAWING = ("kernel_initializer", "recurrent_initializer", "embeddings_initializ
 
 def find_obstacle(model: Any, session: Runtime) -> str | None:
     """Return why there is no trial for ``model``, None where there may be one."""
+    import tensorflow as tf
+
     situation = session.situation
     if situation is None or situation.settings.mode != "auto" or not situation.settings.trial:
         return "trials are off"
@@ -42,23 +44,21 @@ def find_obstacle(model: Any, session: Runtime) -> str | None:
         return "a distribution strategy"
     if is_of_many(read_environ()):
         return "one of several workers"
-    if _runs_functions_eagerly():
+    if tf.config.functions_run_eagerly():
         return "functions run eagerly"
-    if _is_deterministic():
+    # Where it cannot be asked, it is taken for granted.
+    config = sys.modules.get("tensorflow.python.framework.config")
+    is_deterministic = getattr(config, "is_op_determinism_enabled", lambda: True)
+    asked_for = read_environ().get("TF_DETERMINISTIC_OPS", "").lower() in ("1", "true")
+    if asked_for or is_deterministic():
         return "op determinism"
     # Where nobody asked, a trial is made on what it was measured on.
-    if "trial" not in situation.settings.places and has_accelerator():
+    kinds = {device.device_type for device in tf.config.list_physical_devices()}
+    if "trial" not in situation.settings.places and kinds - {"CPU"}:
         return "an accelerator is present, and trial = true is not set"
     if read_environ().get("XLA_FLAGS") != situation.environment.get("XLA_FLAGS"):
         return "XLA_FLAGS was set since the plan was made"
     return session.plan.no_xla_because or None
-
-
-def has_accelerator() -> bool:
-    """Return whether TensorFlow sees a device that is no CPU."""
-    import tensorflow as tf
-
-    return any(device.device_type != "CPU" for device in tf.config.list_physical_devices())
 
 
 def find_seed(model: Any, session: Runtime) -> str | None:
@@ -68,9 +68,15 @@ def find_seed(model: Any, session: Runtime) -> str | None:
     """
     if find_global_seed() is not None:
         return "tf.random.set_seed"
-    layer = next((layer for layer in _layers(model) if _is_seeded(layer)), None)
-    if layer is not None:
-        return f"layer {layer.name}"
+    flatten = getattr(model, "_flatten_layers", None)
+    for layer in flatten() if callable(flatten) else ():
+        seeds = [getattr(layer, "seed", None)]
+        for name in _DRAWING:
+            initializer = getattr(layer, name, None)
+            # Keras 3 draws one for itself under the second name.
+            seeds += [getattr(initializer, each) for each in _SEEDS if hasattr(initializer, each)][:1]
+        if any(isinstance(seed, int) for seed in seeds):
+            return f"layer {layer.name}"
     reading = session.situation.reading if session.situation is not None else None
     if reading is None or not reading.known:
         return "the program's source is not known"
@@ -83,45 +89,24 @@ def find_word(files: Iterable[str]) -> str | None:
     ``random.seed(…)`` or an initializer's ``seed=`` leave nothing to be found at run time.
     """
     for file in files:
-        line = _line_of_seed(Path(file))
-        if line is not None:
-            return f"{file}:{line}" if line else file
+        # What cannot be read is taken for seeded.
+        try:
+            with Path(file).open("rb") as stream:
+                content = stream.read(_LARGEST + 1)
+        except OSError:
+            return file
+        if b"seed" not in content.lower():
+            continue
+        if len(content) > _LARGEST or not file.endswith(".py"):
+            return file
+        try:
+            tokens = list(tokenize.tokenize(io.BytesIO(content).readline))
+        except (SyntaxError, ValueError, tokenize.TokenError):
+            return file
+        for token in tokens:
+            if token.type == tokenize.NAME and "seed" in token.string.lower():
+                return f"{file}:{token.start[0]}"
     return None
-
-
-def _line_of_seed(file: Path) -> int | None:
-    """Return the line of the first name with ``seed`` in it, 0 where only its presence is known."""
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(_LARGEST + 1)
-    except OSError:
-        return 0
-    if b"seed" not in content.lower():
-        return None
-    if len(content) > _LARGEST or file.suffix != ".py":
-        return 0
-    try:
-        tokens = list(tokenize.tokenize(io.BytesIO(content).readline))
-    except (SyntaxError, ValueError, tokenize.TokenError):
-        return 0
-    names = (token for token in tokens if token.type == tokenize.NAME)
-    return next((token.start[0] for token in names if "seed" in token.string.lower()), None)
-
-
-def _layers(model: Any) -> Iterable[Any]:
-    flatten = getattr(model, "_flatten_layers", None)
-    return flatten() if callable(flatten) else ()
-
-
-def _is_seeded(layer: Any) -> bool:
-    if isinstance(getattr(layer, "seed", None), int):
-        return True
-    return any(isinstance(_seed_of(getattr(layer, name, None)), int) for name in _DRAWING)
-
-
-def _seed_of(initializer: object) -> object:
-    """Return the seed that ``initializer`` was given. Keras 3 draws one for itself under the second name."""
-    return next((getattr(initializer, name) for name in _SEEDS if hasattr(initializer, name)), None)
 
 
 def find_global_seed() -> object:
@@ -130,16 +115,3 @@ def find_global_seed() -> object:
     ask = getattr(module, "global_seed", None)
     # Where that is not to be had, take a seed for granted.
     return ask() if callable(ask) else "unknown"
-
-
-def _runs_functions_eagerly() -> bool:
-    import tensorflow as tf
-
-    return bool(tf.config.functions_run_eagerly())
-
-
-def _is_deterministic() -> bool:
-    module = sys.modules.get("tensorflow.python.framework.config")
-    ask = getattr(module, "is_op_determinism_enabled", None)
-    asked_for = read_environ().get("TF_DETERMINISTIC_OPS", "").lower() in ("1", "true")
-    return asked_for or not callable(ask) or bool(ask())

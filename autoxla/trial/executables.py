@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from autoxla.hooks.keras_internals import EAGER, TRACED
+from autoxla.runtime import current
 
 #: The shapes of a batch's tensors.
 Signature = tuple[tuple[int, ...], ...]
@@ -56,8 +57,15 @@ class Copies:
             self.captured.append(copy.handle)
 
 
-#: Those that run, also where nobody waits for them any more.
-_running: list[Dispatch] = []
+class Running(list["Dispatch"]):
+    """Those that run in this process, also where nobody waits for them any more."""
+
+    def reap(self) -> None:
+        """Let go of those that are done and that nobody asks any more."""
+        for each in self.copy():
+            # It was given up: how it ended does not matter.
+            with suppress(Exception):
+                each.poll()
 
 
 class Dispatch:
@@ -70,7 +78,8 @@ class Dispatch:
     def __init__(self, concrete: Any, batch: Sequence[Any]) -> None:
         import tensorflow as tf
 
-        _reap()
+        self._running = current().of(Running)
+        self._running.reap()
         begin = perf_counter()
         context, executors = _import_eager()
         self.seconds: float | None = None
@@ -83,7 +92,7 @@ class Dispatch:
         # The end of an executor waits for what it runs, and variables must not go while they are written: the
         # end of the interpreter must not be the end of them.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
-        _running.append(self)
+        self._running.append(self)
         # Made outside: a constant that a failing executor made would be a broken one for the whole program.
         done = tf.ones((), tf.int32)
         self._logs = self._enqueue(lambda: concrete._call_flat(list(batch), self._copies.captured))
@@ -119,16 +128,8 @@ class Dispatch:
 
     def _release(self) -> None:
         del self._logs, self._copies
-        _running.remove(self)
+        self._running.remove(self)
         ctypes.pythonapi.Py_DecRef(ctypes.py_object(self))
-
-
-def _reap() -> None:
-    """Let go of those that are done and that nobody asks any more."""
-    for each in _running.copy():
-        # It was given up: how it ended does not matter.
-        with suppress(Exception):
-            each.poll()
 
 
 def _import_eager() -> tuple[Any, Any]:
@@ -136,23 +137,21 @@ def _import_eager() -> tuple[Any, Any]:
 
 
 def is_supported(concrete: Any) -> bool:
-    """Return whether this TensorFlow's functions have what `Executable` and `Copies` use."""
+    """Return whether `Executable` and `Copies` can do with ``concrete``.
+
+    This TensorFlow's functions must have what they use, and every resource that is captured must be a
+    variable: of one that is reached by its handle only, as in optimizers of old, the real one would be
+    written.
+    """
+    import tensorflow as tf
+
     try:
         eager = _import_eager()
     except ImportError:
         return False
     needed = [(concrete, TRACED), *zip(eager, EAGER.values(), strict=True)]
-    is_known = all(hasattr(owner, name) for owner, names in needed for name in names)
-    return is_known and can_be_copied(concrete)
-
-
-def can_be_copied(concrete: Any) -> bool:
-    """Return whether every resource that ``concrete`` captures is a variable that can be copied.
-
-    Of one that is reached by its handle only, as in optimizers of old, the real one would be written.
-    """
-    import tensorflow as tf
-
+    if not all(hasattr(owner, name) for owner, names in needed for name in names):
+        return False
     own = {id(variable.handle) for variable in concrete.variables}
     return all(c.dtype != tf.resource or id(c) in own for c in concrete.captured_inputs)
 

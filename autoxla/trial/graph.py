@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,23 +45,18 @@ class Graph:
 def describe(concrete: Any, definition: Any) -> Graph:
     """Return what the ``tf.ConcreteFunction`` executes; ``definition`` is its graph's ``GraphDef``."""
     functions = {function.signature.name: function for function in definition.library.function}
-    operations = Counter(_kinds(concrete.graph.get_operations()))
+    operations: Counter[str] = Counter()
+    for operation in concrete.graph.get_operations():
+        kind = str(operation.type)
+        if kind in CONVOLUTIONS:
+            # Conv1D is written as a two-dimensional one of images of height 1.
+            images = operation.inputs[_IMAGES.get(kind, 0)].shape
+            kind = "Conv1D" if images.rank == 4 and images[1] == 1 else kind
+        operations[kind] += 1
     for function in functions.values():
         operations.update(node.op for node in function.node_def)
     nodes = len(definition.node) + sum(len(function.node_def) for function in functions.values())
     return Graph(nodes, operations, _Digest(functions).of_graph(definition.node))
-
-
-def _kinds(operations: Iterable[Any]) -> Iterator[str]:
-    for operation in operations:
-        kind = str(operation.type)
-        yield "Conv1D" if kind in CONVOLUTIONS and _is_one_dimensional(operation, kind) else kind
-
-
-def _is_one_dimensional(operation: Any, kind: str) -> bool:
-    """Return whether a two-dimensional convolution has images of height 1: so Conv1D is written."""
-    images = operation.inputs[_IMAGES.get(kind, 0)].shape
-    return bool(images.rank == 4 and images[1] == 1)
 
 
 class _Digest:
@@ -78,36 +73,26 @@ class _Digest:
         numbers = {name: number for number, name in enumerate(names)}
         hasher = hashlib.sha256()
         for node in nodes:
-            hasher.update(self._line(node, numbers).encode())
+            inputs = []
+            for name in node.input:  # ``node:output`` or ``^node``
+                mark = "^" if name.startswith("^") else ""
+                source, _, output = name.removeprefix("^").partition(":")
+                inputs.append(f"{mark}{numbers.get(source, source)}:{output}")
+            # Those with an underscore are notes of TensorFlow's to itself, names among them.
+            told = [name for name in sorted(node.attr) if not name.startswith("_") and name not in _DRAWN]
+            attributes = [f"{name}={self._value(node.attr[name])}" for name in told]
+            hasher.update(f"{node.op}({','.join(inputs)})[{';'.join(attributes)}]\n".encode())
         return hasher.hexdigest()
 
-    def _line(self, node: Any, numbers: Mapping[str, int]) -> str:
-        inputs = ",".join(_renamed(name, numbers) for name in node.input)
-        attributes = ";".join(self._attribute(name, node.attr[name]) for name in sorted(node.attr))
-        return f"{node.op}({inputs})[{attributes}]\n"
-
-    def _attribute(self, name: str, value: Any) -> str:
-        # Those with an underscore are notes of TensorFlow's to itself, names among them.
-        if name.startswith("_") or name in _DRAWN:
-            return ""
+    def _value(self, value: Any) -> str:
         called = [value.func.name] if value.HasField("func") else [f.name for f in value.list.func]
-        if called:
-            return name + "=" + ",".join(self._function(each) for each in called)
-        return f"{name}={hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()}"
-
-    def _function(self, name: str) -> str:
-        if name not in self._known:
-            self._known[name] = "recursion"
+        if not called:
+            return hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()
+        for name in called:
             function = self._functions.get(name)
-            self._known[name] = name if function is None else self._of_function(function)
-        return self._known[name]
-
-    def _of_function(self, function: Any) -> str:
-        return self.of_graph(function.node_def, [each.name for each in function.signature.input_arg])
-
-
-def _renamed(name: str, numbers: Mapping[str, int]) -> str:
-    """Return an input's name, ``node:output`` or ``^node``, with the node's number for its name."""
-    mark = "^" if name.startswith("^") else ""
-    node, _, output = name.removeprefix("^").partition(":")
-    return f"{mark}{numbers.get(node, node)}:{output}"
+            if name not in self._known:
+                self._known[name] = "recursion" if function is not None else name
+                if function is not None:
+                    arguments = [each.name for each in function.signature.input_arg]
+                    self._known[name] = self.of_graph(function.node_def, arguments)
+        return ",".join(self._known[name] for name in called)

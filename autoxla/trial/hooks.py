@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.compile import stand_aside
 from autoxla.hooks.keras_internals import of_module
-from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.hooks.wrapping import hide_frames, leave_no_frame
 from autoxla.runtime import current
 
 
@@ -35,13 +36,15 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
 
     fit = attempt("trial", fits.begin, wrapped, args, kwargs)
     try:
-        return wrapped(*args, **kwargs)
+        with ExitStack() as hidden:
+            attempt("frames", hide_frames, hidden)
+            return wrapped(*args, **kwargs)
     except BaseException as error:
         attempt("trial", leave_no_frame, error)
         raise
     finally:
         if fit is not None:
-            attempt("trial", fit.end)
+            attempt("trial", fits.end, fit)
 
 
 def _make_train_function(

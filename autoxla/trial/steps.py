@@ -40,10 +40,21 @@ def find_step(stock: Any, structure: Any) -> Step | None:
     """
     import tensorflow as tf
 
-    over_iterator = _find_over_iterator(stock, structure) if _is_plain(structure) else None
+    is_plain = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
+    over_iterator = _find_over_iterator(stock, structure) if is_plain else None
     if over_iterator is None or find_fetch(over_iterator) is None:
         return None
-    concrete = _find_called(stock, over_iterator)
+    called = {
+        operation.get_attr("f").name
+        for operation in over_iterator.graph.get_operations()
+        if operation.type.endswith("PartitionedCall")
+    }
+    functions = list(_functions(stock, _DEEPEST))
+    over_data = [
+        each for each in functions if getattr(each.python_function, "__name__", "") == STEP_OVER_DATA
+    ]
+    traces = [trace for function in over_data for trace in getattr(function, LISTING)()]
+    concrete = next((trace for trace in traces if tf.compat.as_str(trace.name) in called), None)
     if concrete is None and not hasattr(stock, LISTING):
         return None
     if concrete is None:
@@ -68,38 +79,18 @@ def _find_over_iterator(stock: Any, structure: Any) -> Any:
     import tensorflow as tf
 
     wanted = tf.data.IteratorSpec(structure)
-    known = [(each, trace) for each, trace in _traces(stock) if isinstance(each, tf.data.IteratorSpec)]
+    known = []
+    for function in _functions(stock, _DEEPEST):
+        for trace in getattr(function, LISTING)():
+            arguments, keywords = trace.structured_input_signature
+            if len(arguments) == 1 and not keywords and isinstance(arguments[0], tf.data.IteratorSpec):
+                known.append((arguments[0], trace))
     exact = [trace for each, trace in known if each == wanted]
     if exact:
         # The first trace is thrown away by TensorFlow where it made variables; the last is the one in use.
         return exact[-1]
     wider = [trace for each, trace in known if each.is_compatible_with(wanted)]
     return wider[0] if len(wider) == 1 else None
-
-
-def _traces(stock: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the traces of functions of one argument that ``stock`` reaches, with what they take."""
-    for function in _functions(stock, _DEEPEST):
-        for trace in getattr(function, LISTING)():
-            arguments, keywords = trace.structured_input_signature
-            if len(arguments) == 1 and not keywords:
-                yield arguments[0], trace
-
-
-def _find_called(stock: Any, over_iterator: Any) -> Any:
-    """Return the trace over a batch that the one over the iterator calls, None where it calls none."""
-    called = {
-        operation.get_attr("f").name
-        for operation in over_iterator.graph.get_operations()
-        if operation.type.endswith("PartitionedCall")
-    }
-    for function in _functions(stock, _DEEPEST):
-        if getattr(function.python_function, "__name__", "") == STEP_OVER_DATA:
-            for trace in getattr(function, LISTING)():
-                name = trace.name.decode() if isinstance(trace.name, bytes) else str(trace.name)
-                if name in called:
-                    return trace
-    return None
 
 
 def _functions(function: Any, depth: int) -> Iterator[Any]:
@@ -109,18 +100,10 @@ def _functions(function: Any, depth: int) -> Iterator[Any]:
         function = function.python_function
     if depth == 0:
         return
-    for inner in (*_closed_over(function), getattr(function, "__wrapped__", None)):
-        if callable(inner) and not isinstance(inner, type):
-            yield from _functions(inner, depth - 1)
-
-
-def _closed_over(function: Any) -> Iterator[Any]:
+    closed_over = []
     for cell in getattr(function, "__closure__", None) or ():
         with suppress(ValueError):  # not assigned yet
-            yield cell.cell_contents
-
-
-def _is_plain(structure: Any) -> bool:
-    import tensorflow as tf
-
-    return all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
+            closed_over.append(cell.cell_contents)
+    for inner in (*closed_over, getattr(function, "__wrapped__", None)):
+        if callable(inner) and not isinstance(inner, type):
+            yield from _functions(inner, depth - 1)

@@ -47,27 +47,22 @@ def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Seq
     shapes = [str(spec.shape) for spec in tf.nest.flatten(step.structure)] + variables
     key = decisions.key(graph.digest, shapes, circumstances)
     guards: Guards | str = examine(step.concrete, definition)
+    obstacle = None
+    if graph.foreign is not None:
+        obstacle = f"XLA has no code for {graph.foreign}"
+    elif isinstance(guards, str):
+        obstacle = guards
+    elif not has_room(step.concrete):
+        obstacle = "the memory that is free is too little for copies of the variables"
     return Survey(
         step=step,
         graph=graph,
         guards=None if isinstance(guards, str) else guards,
-        obstacle=_find_obstacle(step, graph, guards),
+        obstacle=obstacle,
         key=key,
         decision=decisions.find(key),
         prior=expect(graph.operations),
         compile_s=fit_costs(decisions.compiles()).compile_seconds(graph.nodes),
-    )
-
-
-def _find_obstacle(step: Step, graph: Graph, guards: Guards | str) -> str | None:
-    if graph.foreign is not None:
-        return f"XLA has no code for {graph.foreign}"
-    if isinstance(guards, str):
-        return guards
-    return (
-        None
-        if has_room(step.concrete)
-        else "the memory that is free is too little for copies of the variables"
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _LOOPS = ("While", "StatelessWhile")
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _FETCH = "IteratorGetNext"
 _INT32 = 3  # how TensorFlow numbers the type
 
@@ -53,7 +54,13 @@ def for_xla(concrete: Any, call: Callable[..., Any], batch: Sequence[Any]) -> An
     specs = list(map(_spec, batch))
     try:
         settled = _settle_loops(concrete, specs)
-    except (LookupError, TypeError, ValueError):  # loops of another make: XLA says whether it takes them
+    except (
+        AttributeError,
+        ImportError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # loops of another make: XLA says whether it takes them
         settled = None
     if settled is not None:
         given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
@@ -131,7 +138,9 @@ def _tensor(name: str) -> str:
 
 # Loops. The gradient of a loop takes what the loop has put into lists. Where a batch's size is open in the
 # trace, shapes and lengths are among it, and XLA does not see that they are constants: it cannot compile the
-# gradient. For batches of one shape they are known. So they are written into the gradient's body.
+# gradient. For batches of one shape they are known. So they are written into the gradient's body. The layers
+# of tf_keras have their loops in functions, and lists without a bound: these are written into the step, and
+# the lists get the number of rounds.
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +165,54 @@ def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
 
     None where no loop keeps any.
     """
-    definition = concrete.graph.as_graph_def()
+    written_out = _without_calls(concrete)
+    definition = concrete.graph.as_graph_def() if written_out is None else written_out
     kept = list(_find_kept(definition))
-    if not kept:
+    if not kept and written_out is None:
         return None
     given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
     graph = _build(concrete, definition, given, specs).graph
     while _write_stacks(definition, graph):
         graph = _build(concrete, definition, given, specs).graph
+    _bound_lists(definition, graph)
     for name in {each.loop for each in kept}:
         loop, of_loop = graph.get_operation_by_name(name), [each for each in kept if each.loop == name]
         shapes = _infer(loop, of_loop[0].body, [each.source for each in of_loop if not each.is_length])
+        arguments = [each.name for each in of_loop[0].body.signature.input_arg]
         for each in of_loop:
-            if each.is_length:
-                length = _find_length(_find_argument(loop, each))
-                if length is not None:
-                    _write_constant(each, length)
-            elif shapes[each.source].is_fully_defined():
-                _write_constant(each, shapes[each.source].as_list())
-    _rename(definition, {each.gradient.signature.name for each in kept})
+            value: Any = None
+            if not each.is_length:
+                shape = shapes[each.source]
+                value = shape.as_list() if shape.is_fully_defined() else None
+            elif each.source in arguments:
+                value = _find_length(loop.inputs[arguments.index(each.source)])
+            if value is not None:
+                _write_constant(each, value)
+    # Under new names: TensorFlow goes on with what it knows by the old ones.
+    context = importlib.import_module("tensorflow.python.eager.context").context()
+    gradients = {each.gradient.signature.name: each.gradient for each in kept}
+    new = {name: f"{name}_{secrets.token_hex(4)}" for name in gradients}
+    for node in definition.node:
+        if node.op in _LOOPS:
+            called = node.attr["body"].func
+            called.name = new.get(called.name, called.name)
+    for name, gradient in gradients.items():
+        gradient.signature.name = new[name]
+        context.add_function_def(gradient)
     return definition
+
+
+def _without_calls(concrete: Any) -> Any:
+    """Return the graph of ``concrete`` with its functions written out, None where none has a loop in it."""
+    definition = concrete.graph.as_graph_def()
+    functions = {function.signature.name: function for function in definition.library.function}
+    called = [node.attr["f"].func.name for node in definition.node if node.op in _CALLS]
+    if not any(node.op in _LOOPS for name in called for node in functions[name].node_def):
+        return None
+    convert = importlib.import_module("tensorflow.python.framework.convert_to_constants")
+    return convert._run_inline_graph_optimization(
+        concrete, lower_control_flow=False, aggressive_inlining=True
+    )
 
 
 def _find_kept(definition: Any) -> Iterator[_Kept]:
@@ -183,18 +220,16 @@ def _find_kept(definition: Any) -> Iterator[_Kept]:
     nodes = {node.name: node for node in definition.node}
     for taker in definition.node:
         for number, name in enumerate(taker.input if taker.op in _LOOPS else ()):
-            loop, _, output = name.partition(":")
+            loop, _, output = _skip(name, nodes).partition(":")
             if loop not in nodes or nodes[loop].op not in _LOOPS:
                 continue
             body = functions[nodes[loop].attr["body"].func.name]
             gradient = functions[taker.attr["body"].func.name]
             inner = {node.name: node for node in body.node_def}
             push = _follow(body.ret[body.signature.output_arg[int(output or 0)].name], inner)
-            value = (
-                _follow(push.input[1], inner)
-                if push is not None and push.op == "TensorListPushBack"
-                else None
-            )
+            if push is None or push.op != "TensorListPushBack":
+                continue
+            value = _follow(push.input[1], inner)
             if value is None or value.op not in ("Shape", "TensorListLength"):
                 continue
             argument = gradient.signature.input_arg[number].name
@@ -203,12 +238,16 @@ def _find_kept(definition: Any) -> Iterator[_Kept]:
             yield _Kept(loop, body, value.input[0], gradient, argument, dtype, is_length)
 
 
+def _skip(name: str, nodes: Mapping[str, Any]) -> str:
+    """Return the tensor that ``name`` is, behind operations that change nothing."""
+    while _node(name) in nodes and nodes[_node(name)].op == "Identity":
+        name = nodes[_node(name)].input[0]
+    return name
+
+
 def _follow(name: str, nodes: Mapping[str, Any]) -> Any:
     """Return the node that gives the tensor ``name``, None for an argument."""
-    node = nodes.get(_node(name))
-    while node is not None and node.op == "Identity":
-        node = nodes.get(_node(node.input[0]))
-    return node
+    return nodes.get(_node(_skip(name, nodes)))
 
 
 def _write_stacks(definition: Any, graph: Any) -> bool:
@@ -216,8 +255,6 @@ def _write_stacks(definition: Any, graph: Any) -> bool:
 
     ``graph`` is of ``definition``.
     """
-    import tensorflow as tf
-
     functions = {function.signature.name: function for function in definition.library.function}
     is_new = False
     for node in list(definition.node):
@@ -234,35 +271,72 @@ def _write_stacks(definition: Any, graph: Any) -> bool:
         if length is None or setting is None or setting.op != "TensorListSetItem":
             continue
         shape = _infer(made.op, body, [setting.input[2]])[setting.input[2]]
-        if not shape.is_fully_defined():
-            continue
-        constant = definition.node.add()
-        constant.name, constant.op = f"{node.name}_shape", "Const"
-        constant.attr["dtype"].type = _INT32
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(shape.as_list(), tf.int32))
-        node.input[1], node.attr["num_elements"].i, is_new = constant.name, length, True
+        if shape.is_fully_defined():
+            node.input[1] = _add_constant(definition.node, f"{node.name}_shape", shape.as_list())
+            node.attr["num_elements"].i, is_new = length, True
     return is_new
 
 
-def _find_argument(loop: Any, kept: _Kept) -> Any:
-    names = [each.name for each in kept.body.signature.input_arg]
-    return loop.inputs[names.index(kept.source)] if kept.source in names else None
+def _bound_lists(definition: Any, graph: Any) -> None:
+    """Write into ``definition`` how long the lists get to which loops append; ``graph`` is of it."""
+    functions = {function.signature.name: function for function in definition.library.function}
+    nodes = {node.name: node for node in definition.node}
+    for node in [node for node in definition.node if node.op in _LOOPS]:
+        body = functions[node.attr["body"].func.name]
+        loop, inner = graph.get_operation_by_name(node.name), {each.name: each for each in body.node_def}
+        rounds = _count_rounds(loop, functions[node.attr["cond"].func.name], body)
+        if rounds is None:
+            continue
+        for number, name in enumerate(node.input):
+            made = nodes.get(_node(name))
+            push = _follow(body.ret[body.signature.output_arg[number].name], inner)
+            is_appended = push is not None and push.op == "TensorListPushBack"
+            if made is None or made.op != "EmptyTensorList" or not is_appended:
+                continue
+            if push.input[0] == body.signature.input_arg[number].name:  # one more in each round
+                made.input[1] = _add_constant(definition.node, f"{made.name}_length", rounds)
+
+
+def _count_rounds(loop: Any, condition: Any, body: Any) -> int | None:
+    """Return how often ``loop`` goes round, None where it does not count by one up to a known number."""
+    import tensorflow as tf
+
+    names = [each.name for each in condition.signature.input_arg]
+    result = condition.ret[condition.signature.output_arg[0].name]
+    test = _follow(result, {node.name: node for node in condition.node_def})
+    if test is None or test.op != "Less" or not set(test.input) <= set(names):
+        return None
+    at, end = (names.index(name) for name in test.input)
+    arguments = [each.name for each in body.signature.input_arg]
+    results = [body.ret[each.name] for each in body.signature.output_arg]
+    nodes = {node.name: node for node in body.node_def}
+    step = _follow(results[at], nodes)
+    if step is None or step.op != "AddV2" or step.input[0] != arguments[at]:
+        return None
+    by = _follow(step.input[1], nodes)
+    is_one = by is not None and by.op == "Const" and tf.make_ndarray(by.attr["value"].tensor) == 1
+    start, stop = _find_value(loop.inputs[at]), _find_value(loop.inputs[end])
+    if not is_one or results[end] != arguments[end] or start is None or stop is None:
+        return None
+    return max(0, stop - start)
 
 
 def _find_length(handle: Any) -> int | None:
     """Return the length of the list ``handle``, a tensor, None where it is not known."""
-    import tensorflow as tf
-
-    if handle is None or handle.op.type not in ("TensorListFromTensor", "TensorListReserve"):
-        return None
     if handle.op.type == "TensorListFromTensor":
         length: int | None = handle.op.inputs[0].shape[:1].as_list()[0]
         return length
-    count = handle.op.inputs[1]
-    value = tf.get_static_value(count)
-    if value is None and count.op.type == "StridedSlice" and count.op.inputs[0].op.type == "Shape":
-        start = tf.get_static_value(count.op.inputs[1])
-        value = count.op.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
+    return _find_value(handle.op.inputs[1]) if handle.op.type == "TensorListReserve" else None
+
+
+def _find_value(scalar: Any) -> int | None:
+    """Return the value of the tensor ``scalar``, also of one out of a shape, None where it is not known."""
+    import tensorflow as tf
+
+    value = tf.get_static_value(scalar)
+    if value is None and scalar.op.type == "StridedSlice" and scalar.op.inputs[0].op.type == "Shape":
+        start = tf.get_static_value(scalar.op.inputs[1])
+        value = scalar.op.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
     return None if value is None else int(value)
 
 
@@ -290,30 +364,22 @@ def _infer(loop: Any, body: Any, sources: Sequence[str]) -> dict[str, Any]:
 
 def _write_constant(kept: _Kept, value: int | Sequence[int]) -> None:
     """Let the gradient of ``kept`` take ``value`` where it takes the last of the list."""
+    nodes = kept.gradient.node_def
+    for pop in list(nodes):
+        if pop.op == "TensorListPopBack" and pop.input[0] == kept.argument:
+            constant = _add_constant(nodes, f"{pop.name}_shape", value, kept.dtype)
+            for node in nodes:
+                for number, name in enumerate(node.input):
+                    if name == f"{pop.name}:tensor:0":
+                        node.input[number] = f"{constant}:output:0"
+
+
+def _add_constant(nodes: Any, name: str, value: int | Sequence[int], dtype: int = _INT32) -> str:
+    """Add a constant to ``nodes``, those of a graph or a function; return its name."""
     import tensorflow as tf
 
-    for pop in list(kept.gradient.node_def):
-        if pop.op != "TensorListPopBack" or pop.input[0] != kept.argument:
-            continue
-        constant = kept.gradient.node_def.add()
-        constant.name, constant.op = f"{pop.name}_shape", "Const"
-        constant.attr["dtype"].type = kept.dtype
-        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.as_dtype(kept.dtype)))
-        for node in kept.gradient.node_def:
-            for number, name in enumerate(node.input):
-                if name == f"{pop.name}:tensor:0":
-                    node.input[number] = f"{constant.name}:output:0"
-
-
-def _rename(definition: Any, names: set[str]) -> None:
-    """Give the functions of these names new ones: TensorFlow goes on with what it knows by the old ones."""
-    context = importlib.import_module("tensorflow.python.eager.context").context()
-    new = {name: f"{name}_{secrets.token_hex(4)}" for name in names}
-    for node in definition.node:
-        for attribute in ("body",) if node.op in _LOOPS else ():
-            function = node.attr[attribute].func
-            function.name = new.get(function.name, function.name)
-    for function in definition.library.function:
-        if function.signature.name in new:
-            function.signature.name = new[function.signature.name]
-            context.add_function_def(function)
+    constant = nodes.add()
+    constant.name, constant.op = name, "Const"
+    constant.attr["dtype"].type = dtype
+    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.as_dtype(dtype)))
+    return name

@@ -88,10 +88,8 @@ def wait_beside(model: Any) -> None:
 
 
 def _is_busy(driver: Any) -> bool:
-    if driver._job is not None and not driver._job[0].done:
-        return True
-    flag = getattr(driver._awaited[0][0], "_flag", None) if driver._awaited else None
-    return flag is not None and not int(flag.numpy())
+    job, waiting = getattr(driver.state, "_job", None), getattr(driver.state, "_waiting", [])
+    return (job is not None and not job.done) or any(not int(each._flag.numpy()) for each in waiting)
 
 
 def outcome_of(model: Any) -> str | None:

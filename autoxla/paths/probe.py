@@ -51,15 +51,21 @@ class Watch:
     def run(self, model: Any, stock: Callable[[Any], Any], iterator: Any) -> Any:
         """Run one step and time it, if it is one of the model that is watched."""
         if self._model is None:
-            self._begin(model)
-        if self._model is None or self._model() is not model:
+            self._model = weakref.ref(model)
+            self._facts = {
+                "jit": bool(getattr(model, "jit_compile", None)),
+                "dtype": str(getattr(model, "compute_dtype", "float32")),
+            }
+            # For a program that trains for fewer steps than are asked for.
+            atexit.register(self.write)
+        if self._model() is not model:
             return stock(iterator)
         if self._perturb:
             self._perturb = not perturb(model)
         begin = perf_counter()
         logs = stock(iterator)
         loss = read_loss(logs)
-        self._note(perf_counter() - begin, loss, _calls(model))
+        self._note(perf_counter() - begin, loss, max(1, steps_per_call(model) or 1))
         return logs
 
     def write(self) -> None:
@@ -75,29 +81,21 @@ class Watch:
         temporary.write_text(json.dumps(facts), encoding="utf-8")
         temporary.replace(self._file.with_suffix(".done"))
 
-    def _begin(self, model: Any) -> None:
-        self._model = weakref.ref(model)
-        self._facts = {
-            "jit": bool(getattr(model, "jit_compile", None)),
-            "dtype": str(getattr(model, "compute_dtype", "float32")),
-        }
-        # For a program that trains for fewer steps than are asked for.
-        atexit.register(self.write)
-
     def _note(self, seconds: float, loss: float | None, calls: int) -> None:
         if not self._times:
             self._began = perf_counter()
         self._times.append(seconds / calls)
         if len(self._losses) < LOSSES:
             self._losses.append(loss)
-        if self._is_enough(len(self._times) - 1, perf_counter() - self._began):
+        steps, took = len(self._times) - 1, perf_counter() - self._began
+        is_enough = steps >= self._steps and took >= self._least
+        if is_enough or (took > self._most and steps >= _FEWEST):
             self.write()
-            _leave()
-
-    def _is_enough(self, steps: int, seconds: float) -> bool:
-        if seconds > self._most:
-            return steps >= _FEWEST
-        return steps >= self._steps and seconds >= self._least
+            # Nothing that follows runs, nor what is registered for the exit.
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            os._exit(0)
 
 
 class Probe:
@@ -118,13 +116,15 @@ def hook(module: ModuleType) -> None:
     # Taken away, since what this program starts is not what is measured.
     name = read_environ().get(PROBE)
     put(PROBE, None)
+    watches = current().of(Watches)
     if name is not None:
-        _watches.append(read_request(Path(name)))
-    for target in of_module(module, "train") if _watches else ():
+        watches.append(read_request(Path(name)))
+    for target in of_module(module, "train") if watches else ():
         current().wrap(target.find(module), "make_train_function", _make_train_function)
 
 
-_watches: list[Watch] = []
+class Watches(list[Watch]):
+    """The watch of this process, none where nothing is asked for."""
 
 
 def read_request(file: Path) -> Watch:
@@ -147,7 +147,7 @@ def _make_train_function(
     stock = getattr(model, "train_function", None)
     if not callable(stock) or isinstance(stock, Probe):
         return result
-    probe = Probe(model, stock, _watches[0])
+    probe = Probe(model, stock, current().of(Watches)[0])
     try:
         model.train_function = probe  # type: ignore[union-attr]
     except Exception as error:  # noqa: BLE001 - the parent sees that there was no step
@@ -188,16 +188,3 @@ def perturb(model: Any) -> bool:
             sides = numpy.where(numpy.arange(value.size).reshape(value.shape) % 2, numpy.inf, -numpy.inf)
             variable.assign(numpy.nextafter(value, sides.astype(value.dtype)))
     return bool(variables)
-
-
-def _calls(model: Any) -> int:
-    """Return how many steps one call of ``train_function`` is."""
-    return max(1, steps_per_call(model) or 1)
-
-
-def _leave() -> None:
-    """End the process at once: nothing that follows runs, nor what is registered for the exit."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
-    os._exit(0)
