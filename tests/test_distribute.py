@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from autoxla.facts import Plan, Setting, Situation
 from autoxla.hooks.keras_internals import in_strategy
 from autoxla.report import find_differing, fingerprint
-from autoxla.situation.cluster import Cluster, Task, as_cluster, read_tf_config
+from autoxla.situation.cluster import Cluster, name_follower, read_tf_config
 from programs import Outcome, clean_environment, run
 
 AUTOXLA = ("-m", "autoxla")
@@ -227,14 +227,15 @@ def test_one_task_is_the_chief(jobs: object, job: str, index: object, expected: 
 
 
 def test_the_tasks_that_train_in_order() -> None:
-    cluster = as_cluster({"worker": ["a:1", "b:1"], "ps": ["p:1"], "chief": ["c:1"]}, "worker", 1)
+    jobs = {"worker": ["a:1", "b:1"], "ps": ["p:1"], "chief": ["c:1"]}
+    cluster = read_tf_config(config_of(jobs, "worker", 1))
     assert cluster is not None
-    assert cluster.training == (Task("chief", 0, "c:1"), Task("worker", 0, "a:1"), cluster.own)
-    assert (str(cluster.own), cluster.own.word) == ("worker 1 (b:1)", "worker1")
+    assert cluster.training == (("chief", 0), ("worker", 0), cluster.own)
+    assert name_follower(config_of(jobs, "worker", 1)) == "worker1"
 
 
 def test_a_task_is_a_word_for_a_file_whatever_its_job_is_called() -> None:
-    assert Task("../x", 3).word == "task3"
+    assert name_follower(config_of({"worker": ["a:1"]}, "../x", 3)) == "task3"
 
 
 JSON = st.recursive(

@@ -129,7 +129,6 @@ ASKED = st.builds(
     step=st.sampled_from([None, "graph", "xla", "autocluster-1", "autocluster-2"]),
     trial=st.booleans(),
     xla_cache=st.booleans(),
-    strict=st.booleans(),
 )
 TUNED = st.builds(
     Tuned,

@@ -1,6 +1,6 @@
 """The job or pool that a process belongs to, and which of its workers it is.
 
-``TF_CONFIG`` or TensorFlow's resolvers describe a cluster; of other jobs and pools, what started them tells.
+``TF_CONFIG`` describes a cluster; of other jobs and pools, what started them tells.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from itertools import pairwise
 
 #: The jobs whose tasks train together; the first that there is leads.
 TRAINING = ("chief", "worker")
-#: Characters of somebody's text that a message shows.
-LONGEST_SHOWN = 60
 #: The variables in which launchers tell a process its number, each with those that must stand beside
 #: it: ``RANK`` alone is anybody's. The innermost launcher comes first, since a process keeps what an
 #: outer one set: srun starts one torchrun a node, and mpirun in a batch script is below Slurm.
@@ -35,39 +33,20 @@ _RAY_WORKER = "ray/_private/workers/default_worker.py"
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One process of a cluster. `address` is ``host:port``, empty where the cluster does not list it."""
-
-    job: str
-    index: int
-    address: str = ""
-
-    def __str__(self) -> str:
-        name = f"{shown(self.job)} {self.index}"
-        return f"{name} ({shown(self.address)})" if self.address else name
-
-    @property
-    def word(self) -> str:
-        """The task as a part of a file's name."""
-        return f"{self.job if self.job.isidentifier() else 'task'}{self.index}"
-
-
-@dataclass(frozen=True, slots=True)
 class Cluster:
-    """The tasks of a job of many processes. `own` is the one that this process is."""
+    """A job of many processes, each of which has a job's name and an index.
 
-    tasks: tuple[Task, ...]
-    own: Task
+    `own` is this process, `training` are those that train together, the leading one first; parameter
+    servers and evaluators do not.
+    """
 
-    @property
-    def training(self) -> tuple[Task, ...]:
-        """The tasks that train together, the chief first; parameter servers and evaluators do not."""
-        return tuple(task for task in sorted(self.tasks, key=order) if task.job in TRAINING)
+    own: tuple[str, int]
+    training: tuple[tuple[str, int], ...]
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process leads: it is the chief, or where the cluster has none, worker 0."""
-        return not self.tasks or self.own == next(iter(self.training), self.own)
+        """Whether this process leads: it is the chief, or where the cluster has none, the first worker."""
+        return not self.training or self.own == self.training[0]
 
 
 def read_tf_config(environ: Mapping[str, str]) -> Cluster | None:
@@ -78,7 +57,22 @@ def read_tf_config(environ: Mapping[str, str]) -> Cluster | None:
         return None
     if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
         return None
-    return as_cluster(config.get("cluster"), config["task"].get("type"), config["task"].get("index"))
+    jobs, job, index = (
+        config.get("cluster"),
+        config["task"].get("type"),
+        _as_index(config["task"].get("index")),
+    )
+    if not isinstance(jobs, dict) or not isinstance(job, str) or index is None:
+        return None
+    training = []
+    for name in TRAINING:
+        # The addresses of a job's tasks are a list, or by index.
+        addresses = jobs.get(name)
+        listed = enumerate(addresses) if isinstance(addresses, list) else ()
+        pairs = addresses.items() if isinstance(addresses, dict) else listed
+        numbers = [_as_index(key) for key, address in pairs if isinstance(address, str)]
+        training += [(name, number) for number in sorted(each for each in numbers if each is not None)]
+    return Cluster((job, index), tuple(training))
 
 
 def is_of_many(environ: Mapping[str, str]) -> bool:
@@ -88,39 +82,18 @@ def is_of_many(environ: Mapping[str, str]) -> bool:
 
 
 def name_follower(environ: Mapping[str, str]) -> str:
-    """Return the name of this worker by its rank or by ``TF_CONFIG``, empty for the first one of a job."""
+    """Return the name of this worker by its rank or by ``TF_CONFIG``, empty for the first one of a job.
+
+    It is a part of a file's name.
+    """
     number = rank(environ)
     if number:
         return f"rank{number}"
     cluster = read_tf_config(environ)
-    return "" if cluster is None or cluster.is_chief else cluster.own.word
-
-
-def as_cluster(jobs: object, job: object, index: object) -> Cluster | None:
-    """Return the cluster whose addresses ``jobs`` has by job, as a list or by index; None for nonsense."""
-    number = _as_index(index)
-    if not isinstance(jobs, dict) or not isinstance(job, str) or number is None:
-        return None
-    tasks = []
-    for name, addresses in jobs.items():
-        listed = enumerate(addresses) if isinstance(addresses, list | tuple) else ()
-        for key, address in addresses.items() if isinstance(addresses, dict) else listed:
-            at = _as_index(key)
-            if isinstance(name, str) and isinstance(address, str) and at is not None:
-                tasks.append(Task(name, at, address))
-    own = next((task for task in tasks if (task.job, task.index) == (job, number)), Task(job, number))
-    return Cluster(tuple(tasks), own)
-
-
-def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
-    """Return ``text``, which anybody may have written, as a part of one line."""
-    printable = "".join(letter if letter.isprintable() else "?" for letter in text[: longest + 1])
-    return printable if len(printable) <= longest else f"{printable[:longest]}…"
-
-
-def order(task: Task) -> tuple[int, str, int]:
-    """Return the key that sorts tasks, the chief first."""
-    return (TRAINING.index(task.job) if task.job in TRAINING else len(TRAINING), task.job, task.index)
+    if cluster is None or cluster.is_chief:
+        return ""
+    job, index = cluster.own
+    return f"{job if job.isidentifier() else 'task'}{index}"
 
 
 def _as_index(value: object) -> int | None:
