@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autoxla import WATCHED
-from autoxla.facts import Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
+from autoxla.facts import Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
 from autoxla.policies import decide
@@ -101,7 +101,22 @@ def shorten(file: str) -> str:
 def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
     path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
-    return Subject(program, tuple(arguments), _project_folder(program, path) or folder or Path.cwd(), path)
+    own: Path | None = None
+    # An installed program has no project's folder, and neither has ``-c``.
+    if program is None or program.installed or program.kind == "code":
+        own = None
+    elif program.kind == "cells":
+        own = program.folder
+    elif program.kind == "module":
+        found = find_module(program.target, path)
+        if found is not None and not is_in_site(found.base):
+            rest = program.target.split(".")[found.name.count(".") + 1 :]
+            whole = Path(found.base, *rest).resolve()
+            own = whole if whole.is_dir() else whole.parent
+    else:
+        target = Path(program.target).resolve()
+        own = target if program.kind == "directory" else target.parent
+    return Subject(program, tuple(arguments), own or folder or Path.cwd(), path)
 
 
 def assemble(
@@ -140,10 +155,26 @@ def assemble(
     elif settings.mode == "auto" and restart is None and not is_of_many(environ):
         # Workers of one job must not differ by what each machine remembers.
         situation = recall_tuned(situation, subject.arguments, tuned)
-    if is_one_process:
-        situation = _with_xla_cache(situation, cache_dir(environ), subject.path, open_cache)
+    wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
+    if is_one_process and wants_cache and situation.cache_refused is None:
+        from autoxla.compiled import name_compiler, run_folder
+
+        folder = run_folder(cache_dir(environ) / "xla" / name_compiler(situation, subject.path))
+        try:
+            if open_cache is not None:
+                open_cache(folder)
+            situation = replace(situation, xla_cache=str(folder))
+        except OSError as error:
+            situation = replace(situation, cache_refused=str(error))
     plan = decide(situation)
-    return Planned(situation, plan, (*plan.findings, *list_ignored(learned, tuned)))
+    # Each record that was left out has a finding; a folder that is refused has one of its own.
+    ignored = [
+        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
+        for store in (learned, tuned)
+        for file, reason in dict.fromkeys(store.ignored)
+        if file != store.folder
+    ]
+    return Planned(situation, plan, (*plan.findings, *ignored))
 
 
 def survey(
@@ -161,10 +192,13 @@ def survey(
     situation = gather(settings, usage, environ=view, modules=modules, path=path, sites=site_folders())
     if not is_part:
         return situation
-    unchanged = restore(environ)[1] & frozenset(view)
     # Where only a spelling was put right, the choice is the user's as before.
-    respelt = {n for n, (old, new) in remembered(environ).items() if old and new and _means_same(old, new)}
-    return replace(situation, own=unchanged - respelt)
+    respelt = {
+        name
+        for name, (old, new) in remembered(environ).items()
+        if old and new and intended(old) is not None and intended(old) == intended(new)
+    }
+    return replace(situation, own=(restore(environ)[1] & frozenset(view)) - respelt)
 
 
 def with_reading(
@@ -176,22 +210,39 @@ def with_reading(
     before that import is the user's choice as if it stood in the environment.
     """
     situation = add_reading(situation, reading, path)
-    first = _first_import(reading)
+    certain = [e for e in reading.evidence if e.grade == "certain"]
+    imports = (e for e in certain if e.kind == "import")
+    first = next((e for e in imports if any(is_below(e.name, name) for name in WATCHED)), None)
     if start is None:
         start = Start(None if first is None else first.name.split(".")[0], None)
-        situation = _with_variables(situation, _early_variables(reading), path)
+        assigned = {
+            e.name: e.value
+            for e in certain
+            if e.kind == "variable" and e.early and isinstance(e.value, str) and is_watched(e.name)
+        }
+        situation = replace(situation, environment={**situation.environment, **assigned})
+        if not assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
+            names = read_flag_names(situation.environment, situation.flag_files, path)
+            situation = replace(situation, flag_names=names)
     place = start.place
     # The source tells the column, too.
     if first is not None and (
         place is None or (place.file, place.line) == (first.place.file, first.place.line)
     ):
         place = first.place
-    imported = situation.imported - {start.name}
+    usage = situation.usage
+    evidence = dict(usage.evidence)
+    if place is not None:
+        evidence.setdefault("importing", place)
+    # A bare keras is a generation.
+    generation = _GENERATIONS.get(start.name or "") if usage.keras is None else usage.keras
+    if generation is not None and usage.keras is None and place is not None:
+        evidence["keras"] = place
     return replace(
         situation,
-        usage=_with_import(situation.usage, start.name, place),
+        usage=replace(usage, keras=generation, evidence=evidence),
         importing=start.name,
-        imported=imported,
+        imported=situation.imported - {start.name},
     )
 
 
@@ -219,84 +270,3 @@ def read_subject(subject: Subject, environ: Mapping[str, str], learned: Store) -
         return read_program(subject.program)
     reading = read_program(subject.program, cache=cache_dir(environ) / "lookahead")
     return recall_learned(reading, subject.arguments, learned)
-
-
-def list_ignored(*stores: Store) -> list[Finding]:
-    """Return a finding for each record that was left out; a folder that is refused has one of its own."""
-    return [
-        Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in stores
-        for file, reason in dict.fromkeys(store.ignored)
-        if file != store.folder
-    ]
-
-
-def _with_xla_cache(
-    situation: Situation, cache: Path, path: Sequence[str], open_cache: Callable[[Path], None] | None
-) -> Situation:
-    """Name the folder of this process for what XLA compiles where the settings ask for it, and make it."""
-    settings = situation.settings
-    is_wanted = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
-    if not is_wanted or situation.cache_refused is not None:
-        return situation
-    from autoxla.compiled import name_compiler, run_folder
-
-    folder = run_folder(cache / "xla" / name_compiler(situation, path))
-    try:
-        if open_cache is not None:
-            open_cache(folder)
-    except OSError as error:
-        return replace(situation, cache_refused=str(error))
-    return replace(situation, xla_cache=str(folder))
-
-
-def _with_import(usage: Usage, name: str | None, place: Place | None) -> Usage:
-    """Add to ``usage`` what the first import of a backend tells: a bare keras is a generation."""
-    evidence = dict(usage.evidence)
-    if place is not None:
-        evidence.setdefault("importing", place)
-    generation = _GENERATIONS.get(name or "")
-    if generation is None or usage.keras is not None:
-        return replace(usage, evidence=evidence)
-    if place is not None:
-        evidence["keras"] = place
-    return replace(usage, keras=generation, evidence=evidence)
-
-
-def _first_import(reading: Reading) -> Evidence | None:
-    certain = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
-    return next((e for e in certain if any(is_below(e.name, name) for name in WATCHED)), None)
-
-
-def _with_variables(situation: Situation, assigned: Mapping[str, str], path: Sequence[str]) -> Situation:
-    situation = replace(situation, environment={**situation.environment, **assigned})
-    if assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
-        return situation
-    names = read_flag_names(situation.environment, situation.flag_files, path)
-    return replace(situation, flag_names=names)
-
-
-def _early_variables(reading: Reading) -> dict[str, str]:
-    early = (e for e in reading.evidence if e.kind == "variable" and e.early and e.grade == "certain")
-    return {e.name: e.value for e in early if isinstance(e.value, str) and is_watched(e.name)}
-
-
-def _means_same(old: str, new: str) -> bool:
-    return intended(old) is not None and intended(old) == intended(new)
-
-
-def _project_folder(program: Program | None, path: Iterable[str]) -> Path | None:
-    """Return the folder in which the program lies, None where it has none or is an installed one."""
-    if program is None or program.installed or program.kind == "code":
-        return None
-    if program.kind == "cells":
-        return program.folder
-    if program.kind == "module":
-        found = find_module(program.target, path)
-        if found is None or is_in_site(found.base):
-            return None
-        rest = program.target.split(".")[found.name.count(".") + 1 :]
-        whole = Path(found.base, *rest).resolve()
-        return whole if whole.is_dir() else whole.parent
-    target = Path(program.target).resolve()
-    return target if program.kind == "directory" else target.parent

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from _thread import RLock
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -110,18 +110,33 @@ class Runtime:
             boundary.attempt("notice", self._tell)
 
     def _plan(self, name: str | None, install: Callable[[Runtime], None]) -> None:
+        """Read the settings, make the plan and do what it says; or leave this process alone."""
         # Kept, since the main module's file is gone at exit.
         self.program = name_program()
         subject = running_subject()
         try:
             declared = read_settings(subject.folder, read_environ(), self.configured)
+            self.is_off = declared[0].mode == "off"
         except BadSettingError as error:
             self.complaint = str(error)
-            self._stand_aside()
+            self.is_off = True
+        if self.is_off:
+            if "IPython" in sys.modules:
+                from autoxla.hooks import notebook
+
+                notebook.unfollow()
+            # What a parent process set was for its own program.
+            view, _ = restore(read_environ())
+            for variable in remembered(read_environ()):
+                put(variable, view.get(variable))
+            put(APPLIED, None)
             return
-        if declared[0].mode == "off":
-            self._stand_aside()
-            return
+
+        def open_cache(folder: Path) -> None:
+            from autoxla.compiled import Compiled
+
+            self.compiled = Compiled(folder, read_environ())
+
         planned = assemble(
             subject,
             read_environ(),
@@ -129,60 +144,34 @@ class Runtime:
             start=Start(name, importing_place()),
             restart=find_shell(),
             is_part=is_worker(),
-            open_cache=self._open_cache,
+            open_cache=open_cache,
         )
         self.situation = planned.situation
-        self._carry_out(planned, install)
-
-    def _carry_out(self, planned: Planned, install: Callable[[Runtime], None]) -> None:
-        """Do what the plan says, or nothing of it: half of it may be worse than none."""
         environment = dict(read_environ())
+        # All that the plan says is done, or nothing of it: half of it may be worse than none.
         try:
-            self.plan = planned.plan
-            self.findings = [*planned.findings, *self._list_dropped()]
+            self.plan, self.findings = planned.plan, list(planned.findings)
+            if self.compiled is not None and self.compiled.dropped:
+                place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
+                message = f"{number} compiled program(s) were damaged or half written, and dropped"
+                remedy = "none: XLA compiles them again"
+                self.findings.append(Finding("AX908", "info", message, remedy, place, applied=True))
             install(self)
-            self._apply(planned.situation.environment)
+            # What a parent process set for its own program is put back.
+            inherited = {} if is_worker() else remembered(read_environ())
+            wanted = {name: planned.situation.environment.get(name) for name in inherited}
+            wanted.update({setting.variable: setting.value for setting in self.plan.settings})
+            for variable, value in wanted.items():
+                put(variable, value)
+            if not is_worker():
+                put(APPLIED, None)
+            remember(self.plan.settings)
         except Exception:
             self.plan, self.findings = Plan(), []
             self.uninstall()
-            for name in environment.keys() | read_environ().keys():
-                put(name, environment.get(name))
+            for variable in environment.keys() | read_environ().keys():
+                put(variable, environment.get(variable))
             raise
-
-    def _open_cache(self, folder: Path) -> None:
-        from autoxla.compiled import Compiled
-
-        self.compiled = Compiled(folder, read_environ())
-
-    def _list_dropped(self) -> list[Finding]:
-        if self.compiled is None or not self.compiled.dropped:
-            return []
-        place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
-        message = f"{number} compiled program(s) were damaged or half written, and dropped"
-        return [Finding("AX908", "info", message, "none: XLA compiles them again", place, applied=True)]
-
-    def _stand_aside(self) -> None:
-        """Leave this process alone, and put back what a parent process set for its own program."""
-        self.is_off = True
-        if "IPython" in sys.modules:
-            from autoxla.hooks import notebook
-
-            notebook.unfollow()
-        view, _ = restore(read_environ())
-        for name in remembered(read_environ()):
-            put(name, view.get(name))
-        put(APPLIED, None)
-
-    def _apply(self, before: Mapping[str, str]) -> None:
-        """Set the plan's variables, and put back what a parent process set for its own program."""
-        inherited = {} if is_worker() else remembered(read_environ())
-        wanted = {name: before.get(name) for name in inherited}
-        wanted.update({setting.variable: setting.value for setting in self.plan.settings})
-        for name, value in wanted.items():
-            put(name, value)
-        if not is_worker():
-            put(APPLIED, None)
-        _remember(self.plan.settings)
 
     # --- What is hung in
 
@@ -227,10 +216,12 @@ class Runtime:
         else:
             self.findings_left_out += 1
         if self.situation is None or self.situation.settings.shows(finding.code):
-            if alike < _MOST_SAID:
+            if alike == _MOST_SAID:
+                message = f"{_MOST_SAID} findings with this code were said; the next ones are not"
+                remedy = f"set AUTOXLA_REPORT=FILE, which has the first {_MOST_ALIKE}"
+                finding = replace(finding, level="info", message=message, remedy=remedy, applied=False)
+            if alike <= _MOST_SAID:
                 say_findings([finding], self.program)
-            elif alike == _MOST_SAID:
-                say_findings([_of_many(finding)], self.program)
         self.write_report()
 
     def confirm(self, finding: Finding, _: object = None) -> None:
@@ -240,7 +231,7 @@ class Runtime:
     def add_setting(self, setting: Setting) -> None:
         """Set a variable after the plan was made, and remember it for child processes."""
         put(setting.variable, setting.value)
-        _remember([setting])
+        remember([setting])
         self.plan = replace(self.plan, settings=(*self.plan.settings, setting))
 
     def add_compile(self, entry: dict[str, object]) -> None:
@@ -291,35 +282,35 @@ class Runtime:
     # --- The end
 
     def finish(self, bypassed: Iterable[str]) -> None:
-        """Say at exit what went past the finder, and write the report for the last time."""
-        for name in bypassed if self._is_wanted() else ():
-            self.add_finding(_bypassed(name))
-        self._learn()
+        """Say at exit what went past the finder, keep what the run taught, and write the last report."""
+        is_off = self.is_off
+        if not self.began:
+            # What went past the finder may be all, and the settings were never read.
+            try:
+                folder = running_subject().folder
+                is_off = read_settings(folder, read_environ(), self.configured)[0].mode == "off"
+            except BadSettingError:
+                is_off = True
+        for name in () if is_off else bypassed:
+            message = (
+                f"{name} was imported past autoxla: another finder stands in front of it, or sys.meta_path "
+                "was rewritten; nothing was checked or set"
+            )
+            remedy = "import autoxla after whatever changes sys.meta_path"
+            self.add_finding(Finding("AX903", "warning", message, remedy))
+        situation = self.situation
+        # A notebook is another program each time, cell by cell.
+        if situation is not None and situation.settings.mode != "observe" and not situation.restart:
+            # A cache that cannot be written is lost, and nothing else.
+            with suppress(OSError):
+                store = open_learned(read_environ())
+                learn(situation.reading, sys.argv[1:], self.imports, self.compiles, store)
         if self.compiled is not None:
             self.compiled.finish(read_environ())
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
         boundary.attempt("reports of other workers", self._compare_workers)
-
-    def _is_wanted(self) -> bool:
-        """Return whether autoxla is on; also where it never came to read its settings."""
-        if self.began:
-            return not self.is_off
-        try:
-            folder = running_subject().folder
-            return read_settings(folder, read_environ(), self.configured)[0].mode != "off"
-        except BadSettingError:
-            return False
-
-    def _learn(self) -> None:
-        # A notebook is another program each time, cell by cell.
-        if self.situation is None or self.situation.settings.mode == "observe" or self.situation.restart:
-            return
-        store = open_learned(read_environ())
-        # A cache that cannot be written is lost, and nothing else.
-        with suppress(OSError):
-            learn(self.situation.reading, sys.argv[1:], self.imports, self.compiles, store)
 
     def _compare_workers(self) -> None:
         """Say in the first worker of a job which others planned differently, as their reports tell."""
@@ -335,21 +326,18 @@ class Runtime:
     # --- Saying and reporting
 
     def _tell(self) -> None:
+        """Say what was decided, or why nothing was, unless a parent did, or this process before an exec."""
         if self.complaint and ROOT not in read_environ() and not is_follower():
             put(ROOT, str(os.getpid()))
             notify(f"{self.complaint}; the program runs without autoxla")
-        if not self.is_off:
-            self._announce()
-            self.write_report()
-
-    def _announce(self) -> None:
-        # By a parent, or by what this process was before an exec.
-        if ROOT in read_environ() or self.situation is None:
+        if self.is_off:
             return
-        if self.situation.settings.mode != "observe":
-            put(ROOT, str(os.getpid()))
-        if not self.is_announced:
-            say_plan(Planned(self.situation, self.plan, ()), self.program)
+        if ROOT not in read_environ() and self.situation is not None:
+            if self.situation.settings.mode != "observe":
+                put(ROOT, str(os.getpid()))
+            if not self.is_announced:
+                say_plan(Planned(self.situation, self.plan, ()), self.program)
+        self.write_report()
 
     def write_report(self, *, last: bool = False) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
@@ -364,19 +352,34 @@ class Runtime:
             self._seconds_of_reports += perf_counter() - begin
 
     def _write_report(self) -> None:
-        target = read_environ().get("AUTOXLA_REPORT")
-        if target and self.situation is not None:
-            from autoxla.report import write_report
+        target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
+        if not target or self.situation is None:
+            return
+        from autoxla.report import PAGES, write_report
 
-            file, findings, program = _report_file(target), self.findings, self.program
-            left_out = {
-                "findings": self.findings_left_out,
-                "compile": self.compiles.left_out,
-                "trials": self.trials.left_out,
-                "errors": boundary.FAULTS.left_out,
-            }
-            about = (self.compiles, boundary.FAULTS.kept, self.trials, left_out)
-            write_report(file, self.situation, self.plan, findings, *about, program)
+        # Another worker or a child has a file beside it. The ending says what a report is written as.
+        number = str(os.getpid())
+        is_child = environ.get(ROOT, number) != number or is_worker()
+        start, ending = os.path.splitext(target)  # noqa: PTH122
+        start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
+        parts = (start, name_follower(environ), number if is_child else "")
+        left_out = {
+            "findings": self.findings_left_out,
+            "compile": self.compiles.left_out,
+            "trials": self.trials.left_out,
+            "errors": boundary.FAULTS.left_out,
+        }
+        write_report(
+            Path(".".join(part for part in parts if part) + ending),
+            self.situation,
+            self.plan,
+            self.findings,
+            self.compiles,
+            boundary.FAULTS.kept,
+            self.trials,
+            left_out,
+            self.program,
+        )
 
     def after_fork(self) -> None:
         """Be the runtime of a child made by fork."""
@@ -444,7 +447,9 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
     """
     if not findings:
         return
-    shown = [f for f in findings if _is_said_by_all(f)] if is_follower() else findings
+    shown = findings
+    if is_follower():
+        shown = [f for f in findings if f.said_by_all_workers or (f.level == "error" and not f.applied)]
     if shown:
         notify(headline(shown, program))
 
@@ -454,46 +459,12 @@ def is_follower() -> bool:
     return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
 
 
-def _is_said_by_all(finding: Finding) -> bool:
-    return finding.said_by_all_workers or (finding.level == "error" and not finding.applied)
-
-
-def _of_many(finding: Finding) -> Finding:
-    """Return what is said in the place of one more finding with a code that was said often enough."""
-    message = f"{_MOST_SAID} findings with this code were said; the next ones are not"
-    remedy = f"set AUTOXLA_REPORT=FILE, which has the first {_MOST_ALIKE}"
-    return replace(finding, level="info", message=message, remedy=remedy, applied=False)
-
-
-def _report_file(target: str) -> Path:
-    """Return the file of this process: ``target``, or one beside it for another worker or a child."""
-    from autoxla.report import PAGES
-
-    number, environ = str(os.getpid()), read_environ()
-    is_child = environ.get(ROOT, number) != number or is_worker()
-    # The ending says what a report is written as.
-    start, ending = os.path.splitext(target)  # noqa: PTH122
-    start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
-    parts = (start, name_follower(environ), number if is_child else "")
-    return Path(".".join(part for part in parts if part) + ending)
-
-
-def _remember(settings: Iterable[Setting]) -> None:
+def remember(settings: Iterable[Setting]) -> None:
     """Leave for child processes what was set here, so that none takes it for the user's choice."""
     changes = {name: list(change) for name, change in remembered(read_environ()).items()}
     changes.update({setting.variable: [setting.previous, setting.value] for setting in settings})
     if changes:
         put(APPLIED, json.dumps(changes))
-
-
-def _bypassed(name: str) -> Finding:
-    return Finding(
-        "AX903",
-        "warning",
-        f"{name} was imported past autoxla: another finder stands in front of it, or sys.meta_path "
-        "was rewritten; nothing was checked or set",
-        "import autoxla after whatever changes sys.meta_path",
-    )
 
 
 def differing_workers(target: str, others: Iterable[str]) -> Finding:

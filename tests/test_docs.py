@@ -31,7 +31,7 @@ from autoxla.commands.rule import make_pages
 from autoxla.commands.rule_examples import follow as follow_example
 from autoxla.facts import Hardware, Plan, Plugin, Situation, Tuned, Usage
 from autoxla.notice import headline
-from autoxla.policies import decide, decision, xla
+from autoxla.policies import decide, xla
 from autoxla.policies.rule import Rule
 from autoxla.settings import read_settings
 from autoxla.store import Store
@@ -411,8 +411,7 @@ def test_the_rule_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     (rule,) = names["made"]
     assert isinstance(rule, Rule)
     assert rule.code not in make_pages()
-    for name in ("RULES", "_WITHOUT_ITEX"):
-        monkeypatch.setattr(decision, name, (*getattr(decision, name), rule))
+    monkeypatch.setattr(xla, "RULES", (*xla.RULES, rule))
     found = follow_example(rule.example, rule.code)
     assert found.message.startswith("TF_ENABLE_ONEDNN_OPTS='no': ")
     assert found.applied

@@ -23,14 +23,14 @@ from autoxla.commands.diagnosis.inventory import Line, Scene, take_inventory
 from autoxla.commands.records import KINDS
 from autoxla.commands.rule import read_codes
 from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain
-from autoxla.policies import RULES
+from autoxla.policies import list_rules
 from autoxla.situation.environment import WATCHED_VARIABLES
 from autoxla.store import Store
 from installations import Site, build_library
 from programs import HOME, Outcome, clean_environment, run, run_code
 
 Check = Callable[[Scene], Iterable[Line]]
-CODES = {*read_codes(), *(rule.code for rule in RULES)}
+CODES = {*read_codes(), *(rule.code for rule in list_rules())}
 #: A record that every kind of store takes for a sound one.
 TUNED = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
 

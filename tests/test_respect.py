@@ -28,13 +28,13 @@ from autoxla.facts import (
     Tuned,
     Usage,
 )
-from autoxla.policies import RULES, decide
+from autoxla.policies import decide, list_rules
 from autoxla.situation.env_parsing import intended, parse_xla_flags
 from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
 from autoxla.store import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
-DEADLY = frozenset(rule.code for rule in RULES if rule.fatal)
+DEADLY = frozenset(rule.code for rule in list_rules() if rule.fatal)
 SWITCH, FLAGS = "TF_USE_LEGACY_KERAS", ("TF_XLA_FLAGS", "XLA_FLAGS")
 ITEX = (
     *("ITEX_DISABLE_XLA", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE", "ITEX_OPS_OVERRIDE", "ITEX_REMAPPER"),

@@ -27,7 +27,7 @@ from autoxla.commands.rule import (
 from autoxla.commands.rule_examples import follow, render
 from autoxla.hooks.error_hints import find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
-from autoxla.policies import RULES, Rule
+from autoxla.policies import Rule, list_rules
 from autoxla.policies.example import FILE, KERAS, Example
 from programs import clean_environment, run, run_code
 
@@ -61,7 +61,7 @@ def test_no_page_names_a_code_that_is_not() -> None:
 
 
 def test_no_code_is_of_two() -> None:
-    owned = [rule.code for rule in RULES] + [known.code for known in KNOWN_ERRORS]
+    owned = [rule.code for rule in list_rules()] + [known.code for known in KNOWN_ERRORS]
     owned += list(TOLD)
     assert sorted(owned) == list(PAGES)
 
@@ -85,14 +85,14 @@ def test_no_family_is_without_codes() -> None:
 # --- What stands there is true
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", list_rules(), ids=lambda rule: rule.code)
 def test_the_example_of_a_rule_gives_its_code(rule: Rule) -> None:
     assert follow(rule.example, rule.code).message in render(rule.example, rule.code)
 
 
 def test_explain_gives_the_line_of_an_example(tmp_path: Path) -> None:
     """One of them for real: what the page shows is what the command prints in a process of its own."""
-    example = next(rule.example for rule in RULES if rule.code == "AX301")
+    example = next(rule.example for rule in list_rules() if rule.code == "AX301")
     (tmp_path / FILE).write_text(example.program)
     words = ["-m", "autoxla", "explain", FILE]
     outcome = run(words, tmp_path, clean_environment(**example.variables))

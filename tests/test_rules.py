@@ -24,7 +24,7 @@ from autoxla.facts import (
     Tuned,
     Usage,
 )
-from autoxla.policies import RULES, VARIABLES, decide
+from autoxla.policies import VARIABLES, decide, list_rules
 from autoxla.policies.rule import Draft
 from autoxla.situation.environment import is_watched
 
@@ -340,7 +340,7 @@ def values(plan: Plan) -> dict[str, str | None]:
 
 
 def test_every_rule_has_its_cases() -> None:
-    assert {rule.code for rule in RULES} == set(CASES)
+    assert {rule.code for rule in list_rules()} == set(CASES)
 
 
 @pytest.mark.parametrize("code", CASES)
@@ -353,7 +353,7 @@ def test_a_rule_is_quiet(code: str) -> None:
     assert found(CASES[code][1], code) == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", list_rules(), ids=lambda rule: rule.code)
 def test_a_rule_is_complete(rule: Any) -> None:
     assert rule.title
     assert rule.source
@@ -364,7 +364,7 @@ def test_a_rule_is_complete(rule: Any) -> None:
 
 
 def test_codes_are_unique() -> None:
-    assert len({rule.code for rule in RULES}) == len(RULES)
+    assert len({rule.code for rule in list_rules()}) == len(list_rules())
 
 
 class Recording(dict[str, str]):
@@ -392,7 +392,7 @@ def test_a_variable_that_a_rule_reads_or_sets_is_watched(code: str) -> None:
     for situation in CASES[code]:
         draft = Draft(situation)
         draft.environment = environment = Recording(draft.environment)
-        for rule in RULES:
+        for rule in list_rules():
             rule(draft)
         assert {name for name in environment.asked | set(draft.because) if not is_watched(name)} == set()
 
@@ -402,7 +402,7 @@ def test_every_variable_that_is_watched_for_a_rule_is_read_by_one() -> None:
     for situation in (situation for pair in CASES.values() for situation in pair):
         draft = Draft(situation)
         draft.environment = environment = Recording(draft.environment)
-        for rule in RULES:
+        for rule in list_rules():
             rule(draft)
         asked |= environment.asked | {name for finding in draft.findings for name in finding.late}
     late_only = {"TF_CPP_MIN_LOG_LEVEL"}

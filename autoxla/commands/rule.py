@@ -15,7 +15,7 @@ from autoxla.commands import BadArgumentsError
 from autoxla.commands.rule_examples import block, follow, render
 from autoxla.commands.terminal import make_console
 from autoxla.hooks.known_errors import KNOWN_ERRORS, SOURCES
-from autoxla.policies import RULES
+from autoxla.policies import list_rules
 from autoxla.settings import load_toml
 
 #: The beginnings of codes and what they are about; the first that fits counts.
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
 def make_pages() -> dict[str, Page]:
     """Return the pages by code. Raises LookupError where an example does not give its code."""
     pages = []
-    for rule in RULES:
+    for rule in list_rules():
         finding = follow(rule.example, rule.code)
         acts = rule.act is not None or rule.cures is not None
         effect = (_SAVES if rule.fatal else _CURES) if acts else _SAYS

@@ -73,7 +73,8 @@ class AutoxlaFinder:
         self._searching.add(search)
         spec: ModuleSpec | None = None
         try:
-            for other in self._list_behind():
+            finders = list(sys.meta_path)
+            for other in finders[finders.index(self) + 1 :] if self in finders else finders:
                 find_spec = getattr(other, "find_spec", None)
                 spec = None if find_spec is None else find_spec(fullname, path, target)
                 if spec is not None:
@@ -98,12 +99,27 @@ class AutoxlaFinder:
 
     def attach(self, spec: "ModuleSpec") -> None:
         """Make the execution of ``spec`` call back."""
-        loader = _inside_lazy(spec.loader)
-        if self._shadow(spec.name, loader) or loader is not spec.loader:
+        loader = spec.loader
+        # A LazyLoader executes nothing when it is asked to; the loader inside it does, later.
+        util = sys.modules.get("importlib.util")
+        if util is not None and isinstance(loader, util.LazyLoader):
+            loader = loader.loader
+        if loader is None or not hasattr(loader, "exec_module"):
             return
+        if hasattr(loader, "__dict__") and not isinstance(loader, type):
+            shadow = vars(loader).get("exec_module")
+            if not isinstance(shadow, ExecShadow):
+                shadow = ExecShadow(self, loader)
+            shadow.pending.add(spec.name)
+            try:
+                loader.exec_module = shadow  # type: ignore[method-assign]
+            except (AttributeError, TypeError):
+                pass
+            else:
+                return
         # Seen by others as long as the module does not execute, so only where it is about to.
-        if hasattr(loader, "exec_module") and _is_importing(spec.name):
-            spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment, arg-type]
+        if loader is spec.loader and _is_importing(spec.name):
+            spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment]
 
     def begin(self, name: str, module: "ModuleType") -> bool:
         """Run the callbacks due before ``module`` executes; return whether it still has to.
@@ -123,7 +139,13 @@ class AutoxlaFinder:
         for callback in tuple(watch.before):
             _call(callback, name, module)
             if registered and sys.modules.setdefault(name, module) is not module:
-                _adopt(name, module, sys.modules[name])
+                # Another thread may have taken ours out of ``sys.modules`` before and waits for it to be
+                # imported, so it gets what the other consists of. A lazily loaded one is what its users
+                # hold, so that one stays.
+                is_lazy = isinstance(getattr(_spec_of(module), "loader_state", None), dict)
+                vars(module).update(vars(sys.modules[name]))
+                if is_lazy:
+                    sys.modules[name] = module
                 if watch.ended == ended:
                     self.end(name, module)
                 return False
@@ -137,9 +159,15 @@ class AutoxlaFinder:
             _call(callback, name, sys.modules.get(name, module))
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
-        """Return those of ``names`` that were loaded from a file without this finder's doing."""
+        """Return those of ``names`` that were loaded from a file, as such, without this finder's doing."""
         present = [name for name in names if name not in self.seen and name in sys.modules]
-        return tuple(name for name in present if _is_loaded(sys.modules[name], name))
+        return tuple(
+            name
+            for name in present
+            if _has_begun(sys.modules[name])
+            and not _is_starting(sys.modules[name])
+            and getattr(_spec_of(sys.modules[name]), "name", None) == name
+        )
 
     def after_fork(self) -> None:
         """Stand aside in a forked child where another thread of the parent was importing a watched module.
@@ -150,32 +178,12 @@ class AutoxlaFinder:
             self.watched.clear()
         self.executing.clear()
 
-    def _list_behind(self) -> "list[Any]":
-        finders = list(sys.meta_path)
-        return finders[finders.index(self) + 1 :] if self in finders else finders
-
     def _stand_in(self, name: str) -> "ModuleSpec | None":
         # A bare search is a question whether the module is there, which it is not.
         if not self.watched.get(name, Watch()).missing or not _is_importing(name):
             return None
         spec: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, MissingLoader(self))
         return spec
-
-    def _shadow(self, name: str, loader: "Loader | None") -> bool:
-        """Shadow ``exec_module`` of ``loader``; return False where it has none or does not allow that."""
-        if loader is None or isinstance(loader, type) or not hasattr(loader, "exec_module"):
-            return False
-        if not hasattr(loader, "__dict__"):
-            return False
-        shadow = vars(loader).get("exec_module")
-        if not isinstance(shadow, ExecShadow):
-            shadow = ExecShadow(self, loader)
-        shadow.pending.add(name)
-        try:
-            loader.exec_module = shadow  # type: ignore[method-assign]
-        except (AttributeError, TypeError):
-            return False
-        return True
 
 
 class ExecShadow:
@@ -222,18 +230,16 @@ class ExecShadow:
         if name not in self.pending:
             return False
         self.pending.discard(name)
-        if not self.pending and vars(self.loader).get("exec_module") is self:
-            self._uncover()
-        return True
-
-    def _uncover(self) -> None:
+        if self.pending or vars(self.loader).get("exec_module") is not self:
+            return True
         # Without a lock, which a fork could leave locked: so all of it may happen twice at once.
         if self.own is None:
             vars(self.loader).pop("exec_module", None)
         else:
-            self.loader.exec_module = self.own  # type: ignore[method-assign]
+            self.loader.exec_module = self.own
         if self.pending:  # another thread has found a module with this loader meanwhile
-            self.loader.exec_module = self  # type: ignore[method-assign]
+            self.loader.exec_module = self
+        return True
 
 
 class ChainedLoader:
@@ -287,7 +293,9 @@ class MissingLoader:
     def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
         """Let ``spec`` be what a callback answers. Raises ModuleNotFoundError where none does."""
         try:
-            found = self._ask(spec.name)
+            found: ModuleSpec | None = None
+            for callback in tuple(self.finder.watched.get(spec.name, Watch()).missing):
+                found = found or _call(callback, spec.name, spec.name)
             if found is None:
                 raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
             vars(spec).update(vars(found))
@@ -301,13 +309,6 @@ class MissingLoader:
 
     def exec_module(self, module: "ModuleType") -> None:
         """Do nothing: the import system calls it on the loader of the answer."""
-
-    def _ask(self, name: str) -> "ModuleSpec | None":
-        for callback in tuple(self.finder.watched.get(name, Watch()).missing):
-            spec = _call(callback, name, name)
-            if spec is not None:
-                return spec
-        return None
 
 
 def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
@@ -327,27 +328,6 @@ def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -
 def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
     """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
     return _attempt(f"callback for {name}", callback, argument)
-
-
-def _adopt(name: str, module: "ModuleType", current: "ModuleType") -> None:
-    """Fill ``module`` with what ``current``, which took its place, consists of.
-
-    Another thread may have taken it out of ``sys.modules`` before and waits for it to be imported.
-    A lazily loaded one is what its users hold, so that one stays.
-    """
-    is_lazy = isinstance(getattr(_spec_of(module), "loader_state", None), dict)
-    vars(module).update(vars(current))
-    if is_lazy:
-        sys.modules[name] = module
-
-
-def _inside_lazy(loader: "Loader | None") -> "Loader | None":
-    # A LazyLoader executes nothing when it is asked to; the loader inside it does, later.
-    util = sys.modules.get("importlib.util")
-    if util is not None and isinstance(loader, util.LazyLoader):
-        inner: Loader = loader.loader
-        return inner
-    return loader
 
 
 def _is_importing(name: str) -> bool:
@@ -391,12 +371,6 @@ def _is_starting(module: object) -> bool:
 def _has_begun(module: object) -> bool:
     """Return whether the import system executes or has executed a file for ``module``, no test double."""
     return type(getattr(_spec_of(module), "origin", None)) is str and not _is_unloaded(module)
-
-
-def _is_loaded(module: object, name: str) -> bool:
-    """Return whether the import system has executed a file for ``module`` as ``name``, no alias."""
-    as_named = getattr(_spec_of(module), "name", None) == name
-    return as_named and _has_begun(module) and not _is_starting(module)
 
 
 def _function_of(method: object) -> object:

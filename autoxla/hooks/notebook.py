@@ -13,10 +13,10 @@ the script alone is read.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import autoxla
 from autoxla.hooks import boundary
@@ -58,8 +58,12 @@ class CellLog:
         failed = getattr(shell.history_manager, "exceptions", {})
         self.ran = [Run(at, text, failed=at in failed) for at, text in enumerate(history) if text]
         if self.ran:
-            # The last of them is running now.
-            self.ran[-1] = self.ran[-1]._replace(id=_running_id(shell))
+            # The last of them is running now; the frontend's message tells which cell it is.
+            get_parent = getattr(shell, "get_parent", None)
+            parent = get_parent() if get_parent is not None else None
+            metadata = parent.get("metadata") if isinstance(parent, dict) else None
+            found = metadata.get("cellId") if isinstance(metadata, dict) else None
+            self.ran[-1] = self.ran[-1]._replace(id=found if isinstance(found, str) else None)
 
     def before(self, info: _Info) -> None:
         """Note a cell that is about to run, and check it where the plan was made without it."""
@@ -98,11 +102,18 @@ class CellLog:
 
         main = sys.modules.get("__main__")
         if not self.ran or main is not self.shell.user_module:
-            return _script(getattr(main, "__file__", None))
+            script = getattr(main, "__file__", None)
+            if not isinstance(script, str) or not Path(script).is_file():
+                return None
+            path = Path(script).absolute()
+            kind: Literal["notebook", "script"] = "notebook" if path.suffix == ".ipynb" else "script"
+            return Program(kind, str(path), path.resolve().parent)
         file, standing = self._file()
         # A failed cell may not have come to what it asks for. Once a backend is there no variable is set
         # for it any more, and what it asked for may be why it failed.
-        ran = [run._replace(failed=run.failed and not _has_backend()) for run in self.ran]
+        specs = [getattr(sys.modules.get(name), "__spec__", None) for name in autoxla.WATCHED]
+        has_backend = any(spec and not getattr(spec, "_initializing", False) for spec in specs)
+        ran = [run._replace(failed=run.failed and not has_backend) for run in self.ran]
         cells = arrange(ran, standing, _shorten(file))
         self.known = frozenset(cell.text for cell in cells if cell.certain)
         folder = Path.cwd() if file is None else file.parent
@@ -135,15 +146,22 @@ class CellLog:
         """Return the notebook's file and the cells in it, if there is one that is this notebook's."""
         from autoxla.lookahead.notebook import is_of
 
-        for file in _named_inside(self.shell):
-            standing = _read(file)
-            if standing is not None:
-                return file, standing
-        for file in _named_outside():
-            standing = _read(file)
-            # A variable may be left from a notebook that started this one.
-            if standing is not None and is_of(self.ran, standing):
-                return file, standing
+        for name in _OWN_NAMES:
+            value = self.shell.user_ns.get(name)
+            if isinstance(value, str) and value.endswith(".ipynb"):
+                # Also below the folder in which all this was started (``papermill --cwd``).
+                for folder in (Path.cwd(), Path(read_environ().get("PWD", Path.cwd()))):
+                    standing = _read(folder / value)
+                    if standing is not None:
+                        return folder / value, standing
+        # What Jupyter's server says. Older ones name it from their own folder, and start the kernel in the
+        # notebook's. The variable may be left from a notebook that started this one.
+        session = read_environ().get("JPY_SESSION_NAME", "")
+        if session.endswith(".ipynb"):
+            for file in (Path(session).absolute(), Path(Path(session).name).absolute()):
+                standing = _read(file)
+                if standing is not None and is_of(self.ran, standing):
+                    return file, standing
         return None, ()
 
 
@@ -195,50 +213,6 @@ def _shell() -> Any:
     """Return IPython's one instance; None where there is none, or IPython is only being imported."""
     get = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return None if get is None else get()
-
-
-def _has_backend() -> bool:
-    specs = [getattr(sys.modules.get(name), "__spec__", None) for name in autoxla.WATCHED]
-    return any(spec is not None and not getattr(spec, "_initializing", False) for spec in specs)
-
-
-def _script(file: object) -> Program | None:
-    from autoxla.lookahead import Program
-
-    if not isinstance(file, str) or not Path(file).is_file():
-        return None
-    path = Path(file).absolute()
-    return Program("notebook" if path.suffix == ".ipynb" else "script", str(path), path.resolve().parent)
-
-
-def _running_id(shell: Any) -> str | None:
-    get_parent = getattr(shell, "get_parent", None)
-    parent = get_parent() if get_parent is not None else None
-    metadata = parent.get("metadata") if isinstance(parent, dict) else None
-    found = metadata.get("cellId") if isinstance(metadata, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def _named_inside(shell: Any) -> Iterator[Path]:
-    for name in _OWN_NAMES:
-        value = shell.user_ns.get(name)
-        if isinstance(value, str) and value.endswith(".ipynb"):
-            yield from _below(Path.cwd(), value)
-
-
-def _named_outside() -> Iterator[Path]:
-    """Yield what Jupyter's server says of the file."""
-    session = read_environ().get("JPY_SESSION_NAME", "")
-    if session.endswith(".ipynb"):
-        # Older servers name it from their own folder, and start the kernel in the notebook's.
-        yield Path(session).absolute()
-        yield Path(Path(session).name).absolute()
-
-
-def _below(folder: Path, name: str) -> Iterator[Path]:
-    yield folder / name
-    # Where the shell was from which all this was started (``papermill --cwd``).
-    yield Path(read_environ().get("PWD", folder), name)
 
 
 def _read(file: Path) -> tuple[Standing, ...] | None:

@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from autoxla.lookahead.files import SITE, Package, look
-from autoxla.lookahead.notebook import Cell
 from autoxla.situation.distributions import MetadataReader, read_text
+
+if TYPE_CHECKING:
+    from autoxla.lookahead.notebook import Cell
 
 #: Seconds for which a program that runs waits for its own source to be read.
 PATIENCE = 2.0

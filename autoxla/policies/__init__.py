@@ -7,7 +7,7 @@ Pure: nothing here reads the environment or a file, imports a backend or has a s
 ()
 """
 
-from autoxla.policies.decision import RULES, VARIABLES, decide
+from autoxla.policies.decision import VARIABLES, decide, list_rules
 from autoxla.policies.rule import Rule
 
-__all__ = ["RULES", "VARIABLES", "Rule", "decide"]
+__all__ = ["VARIABLES", "Rule", "decide", "list_rules"]

@@ -6,23 +6,35 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from autoxla.facts import Path, Plan, Situation, Step
-from autoxla.policies import backend, flags, installation, itex, keras_generation, records, xla
+from autoxla.policies import backend, installation, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
 
-#: All rules in the order in which they apply. The switch and the flags come first, because ITEX's
-#: state follows from them; within `itex` what ends the process at load comes before what ends it later.
-RULES: tuple[Rule, ...] = (
-    *keras_generation.RULES,
-    *flags.RULES,
-    *xla.RULES,
-    *itex.RULES,
-    *backend.RULES,
-    *records.RULES,
-    *installation.RULES,
+#: The variables that rules read, but for those of `flags` and `itex`: they belong to a situation.
+VARIABLES = frozenset(
+    name
+    for rules in (keras_generation.RULES, xla.RULES, backend.RULES, records.RULES, installation.RULES)
+    for rule in rules
+    for name in rule.reads
 )
-#: The variables that rules read: those of the environment that belong to a situation. ITEX's come to them.
-VARIABLES = frozenset(name for rule in RULES for name in rule.reads)
-_WITHOUT_ITEX = tuple(rule for rule in RULES if rule not in itex.RULES)
+
+
+def list_rules(*, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
+    """Return the rules in the order in which they apply; those of ``flags`` and ``itex`` load when asked for.
+
+    The switch and the flags come first, because ITEX's state follows from them; within `itex` what ends the
+    process at load comes before what ends it later.
+    """
+    rules: tuple[Rule, ...] = keras_generation.RULES
+    if flags:
+        from autoxla.policies import flags as about_flags
+
+        rules += about_flags.RULES
+    rules += xla.RULES
+    if itex:
+        from autoxla.policies import itex as about_itex
+
+        rules += about_itex.RULES
+    return (*rules, *backend.RULES, *records.RULES, *installation.RULES)
 
 
 def decide(situation: Situation) -> Plan:
@@ -31,14 +43,23 @@ def decide(situation: Situation) -> Plan:
     if mode == "off":
         return Plan()
     draft = Draft(situation)
-    draft.no_xla_because = flags.why_no_xla(draft)
-    for rule in RULES if draft.itex is not None else _WITHOUT_ITEX:
+    has_flags = bool(situation.flag_names)
+    if has_flags:
+        from autoxla.policies.flags import why_no_xla
+
+        draft.no_xla_because = why_no_xla(draft)
+    for rule in list_rules(flags=has_flags, itex=draft.itex is not None):
         rule(draft)
     if mode == "observe":
         # Nothing is applied: the path is that of the situation as it is.
         findings = tuple(replace(finding, applied=False) for finding in draft.findings)
         path = _path(Draft(situation))
         return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
+    is_guarded = False
+    if draft.itex is not None:
+        from autoxla.policies.itex import guard_on
+
+        is_guarded = guard_on(draft)
     return Plan(
         settings=draft.settings(),
         findings=tuple(draft.findings),
@@ -47,7 +68,7 @@ def decide(situation: Situation) -> Plan:
         jit_because=tuple(draft.jit_because),
         import_first=draft.import_first,
         alias=dict(draft.alias),
-        guard=itex.guard_on(draft),
+        guard=is_guarded,
         no_xla_because=draft.no_xla_because,
     )
 
@@ -61,7 +82,7 @@ def _path(draft: Draft) -> Path:
     elif draft.jit is not None:
         step = "xla" if draft.jit else "graph"
     if draft.itex_device:
-        device = "npd" if itex.npd(draft) else "stream-executor"
+        device = "npd" if draft.npd else "stream-executor"
     else:
         device = "metal" if any(p.kind == "metal" for p in draft.situation.plugins) else "stock"
     return Path(cast("Literal[0, 2, 3] | None", keras), step, device, draft.backend)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoxla.policies.example import KERAS, TF_KERAS, Example
-from autoxla.policies.rule import KERAS_3, Cure, Draft, Rule
+from autoxla.policies.rule import AUTO_JIT, FLAGS, KERAS_3, NPD, Cure, Draft, Rule
 from autoxla.situation.env_parsing import (
     guard_disabled,
     guard_sees_auto_jit,
@@ -22,10 +22,7 @@ from autoxla.situation.env_parsing import (
 )
 
 DISABLE = "ITEX_DISABLE_XLA"
-NPD = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE"
 OVERRIDE = "ITEX_OPS_OVERRIDE"
-FLAGS = "TF_XLA_FLAGS"
-AUTO_JIT = "tf_xla_auto_jit"
 
 #: Read with a reader that aborts the process on anything but 0, 1, true and false.
 STRICT = (
@@ -70,16 +67,6 @@ _LEVEL_1 = {FLAGS: "--tf_xla_auto_jit=1"}
 _LEVEL_2 = {FLAGS: "--tf_xla_auto_jit=2"}
 
 
-def level(draft: Draft) -> int:
-    """Return the effective auto-clustering level, 0 for off."""
-    return draft.flags.auto_jit
-
-
-def npd(draft: Draft) -> bool:
-    """Return whether ITEX uses the next pluggable device, its default."""
-    return itex_lenient(draft.environment.get(NPD), default=True)
-
-
 def overrides_ops(draft: Draft) -> bool:
     """Return whether ITEX replaces operations, by variable or by a call in the program."""
     return itex_strict(draft.environment.get(OVERRIDE)) is True or draft.situation.usage.ops_override
@@ -87,7 +74,7 @@ def overrides_ops(draft: Draft) -> bool:
 
 def xla_on(draft: Draft) -> bool:
     """Return whether ITEX's C++ side turns XLA on for its device."""
-    jit = level(draft) > 0
+    jit = draft.flags.auto_jit > 0
     if itex_lenient(draft.environment.get("TF_USE_LEGACY_KERAS"), default=False):
         return jit
     return jit or not itex_lenient(draft.environment.get(DISABLE), default=False)
@@ -121,7 +108,7 @@ def _loading_device(draft: Draft) -> bool:
 
 
 def _is_fatal(draft: Draft) -> bool:
-    return _loading_device(draft) and not npd(draft) and xla_on(draft)
+    return _loading_device(draft) and not draft.npd and xla_on(draft)
 
 
 def _quits(draft: Draft) -> bool:
@@ -200,7 +187,6 @@ RULES = (
         exception. autoxla keeps what the value evidently means and spells it so that ITEX understands it.""",
         example=Example(TF_KERAS, {OVERRIDE: "yes"}, "ITEX 2.15"),
         source=MACHINE,
-        reads=(STRICT_ON_CPU,),
         act=_spell_strictly,
         fatal=True,
     ),
@@ -232,7 +218,7 @@ RULES = (
         code="AX206",
         level="error",
         title="Auto-clustering without the next pluggable device",
-        applies=lambda d: _is_fatal(d) and level(d) == 1,
+        applies=lambda d: _is_fatal(d) and d.flags.auto_jit == 1,
         message=lambda d: (
             f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=1 ends the process: ITEX cannot close NPD then"
         ),
@@ -249,7 +235,7 @@ RULES = (
         code="AX207",
         level="error",
         title="Compiling everything without the next pluggable device",
-        applies=lambda d: _is_fatal(d) and level(d) > 1,
+        applies=lambda d: _is_fatal(d) and d.flags.auto_jit > 1,
         message=lambda d: (
             f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=2 ends the process: ITEX cannot close NPD then"
         ),
@@ -266,7 +252,7 @@ RULES = (
         code="AX201",
         level="error",
         title="Stream executor with XLA on, no Keras",
-        applies=lambda d: d.keras == 0 and _is_fatal(d) and level(d) == 0,
+        applies=lambda d: d.keras == 0 and _is_fatal(d) and d.flags.auto_jit == 0,
         message=lambda d: (
             f"{NPD}={d.value(NPD)} ends the process as long as ITEX's XLA is on: PluggableDevice cannot work "
             "with the latest Keras"
@@ -286,7 +272,7 @@ RULES = (
         code="AX204",
         level="error",
         title="Stream executor with Keras 3",
-        applies=lambda d: d.keras != 0 and _is_fatal(d) and level(d) == 0,
+        applies=lambda d: d.keras != 0 and _is_fatal(d) and d.flags.auto_jit == 0,
         message=lambda d: (
             f"{NPD}={d.value(NPD)} with Keras 3 ends the process: ITEX cannot close NPD while its XLA is on"
         ),
@@ -304,7 +290,7 @@ RULES = (
         code="AX208",
         level="warning",
         title="Custom operations in a program that XLA compiles as a whole",
-        applies=lambda d: _loading_device(d) and overrides_ops(d) and level(d) > 1 and npd(d),
+        applies=lambda d: _loading_device(d) and overrides_ops(d) and d.flags.auto_jit > 1 and d.npd,
         message="ITEX's ops override with --tf_xla_auto_jit=2: XLA does not support the custom operations",
         remedy="set ITEX_OPS_OVERRIDE=0, or --tf_xla_auto_jit=1 in TF_XLA_FLAGS",
         why="""ITEX's ops override puts custom operations into the graph, and level 2 asks XLA to compile all
@@ -343,7 +329,7 @@ RULES = (
         code="AX219",
         level="info",
         title="Auto-clustering with Keras under ITEX",
-        applies=lambda d: d.itex_main and level(d) > 0 and _is_jit_open(d),
+        applies=lambda d: d.itex_main and d.flags.auto_jit > 0 and _is_jit_open(d),
         message=lambda d: (
             f"TF_XLA_FLAGS={d.value(FLAGS)} clusters operations into XLA; Keras' own jit_compile would do so "
             "twice"
@@ -360,7 +346,7 @@ RULES = (
         code="AX205",
         level="error",
         title="Keras 3 with jit_compile=False while ITEX's XLA is on",
-        applies=lambda d: _quits(d) and d.jit is False and level(d) == 0,
+        applies=lambda d: _quits(d) and d.jit is False and d.flags.auto_jit == 0,
         message=lambda d: (
             "jit_compile=False with Keras 3 ends the process with status 0 in compile() or predict(), "
             f"because ITEX's XLA is on ({DISABLE}={d.value(DISABLE)})"
@@ -379,7 +365,7 @@ RULES = (
         code="AX212",
         level="error",
         title="Auto-clustering that ITEX's guard does not recognise",
-        applies=lambda d: _quits(d) and d.jit is False and level(d) > 0,
+        applies=lambda d: _quits(d) and d.jit is False and d.flags.auto_jit > 0,
         message=lambda d: (
             f"jit_compile is off and TF_XLA_FLAGS={d.value(FLAGS)} enables auto-clustering, but ITEX looks "
             "for the text --tf_xla_auto_jit=1 only and ends the process with status 0 in compile() or "
@@ -438,8 +424,8 @@ RULES = (
         applies=lambda d: (
             _loading_device(d)
             and d.keras == 0
-            and level(d) == 0
-            and npd(d)
+            and d.flags.auto_jit == 0
+            and d.npd
             and xla_on(d)
             and not d.situation.usage.enables_xla
         ),

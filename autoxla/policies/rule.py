@@ -19,8 +19,11 @@ from autoxla.facts import (
 )
 from autoxla.policies.example import Example
 from autoxla.policies.usage import Demand, find_demands, first, is_below
-from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
+from autoxla.situation.env_parsing import XlaFlags, itex_lenient, parse_xla_flags, tensorflow_bool
 
+FLAGS = "TF_XLA_FLAGS"
+AUTO_JIT = "tf_xla_auto_jit"
+NPD = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE"
 KERAS_3 = (3,)
 SWITCHABLE = (2, 16)  # the first TensorFlow whose tf.keras is Keras 3 unless the switch is on
 
@@ -167,7 +170,12 @@ class Draft:
     @property
     def flags(self) -> XlaFlags:
         """``TF_XLA_FLAGS`` as the plan would leave it."""
-        return self.parse("TF_XLA_FLAGS")
+        return self.parse(FLAGS)
+
+    @property
+    def npd(self) -> bool:
+        """ITEX uses the next pluggable device, its default."""
+        return itex_lenient(self.environment.get(NPD), default=True)
 
     @property
     def legacy(self) -> bool:

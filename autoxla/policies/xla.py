@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from autoxla.facts import Place, Step, Tuned
 from autoxla.policies.example import KERAS, Example
-from autoxla.policies.itex import AUTO_JIT, FLAGS, NPD, level, npd
-from autoxla.policies.rule import Cure, Draft, Rule
+from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, Cure, Draft, Rule
 
 SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
@@ -58,7 +57,7 @@ def _wanted_level(draft: Draft) -> str | None:
 def _is_in_the_way(draft: Draft) -> bool:
     """Return whether the user's own variables exclude the auto-clustering that the settings ask for."""
     other_level = draft.is_explicit(FLAGS) and draft.flags.get(AUTO_JIT) not in (None, _wanted_level(draft))
-    no_npd = draft.itex_main and draft.itex_device and draft.is_explicit(NPD) and not npd(draft)
+    no_npd = draft.itex_main and draft.itex_device and draft.is_explicit(NPD) and not draft.npd
     return other_level or no_npd or draft.flags.file is not None or bool(draft.flags.errors)
 
 
@@ -269,7 +268,7 @@ RULES = (
         code="AX305",
         level="info",
         title="Auto-clustering with Keras",
-        applies=lambda d: not d.itex_main and level(d) > 0 and d.jit is None and d.keras != 0,
+        applies=lambda d: not d.itex_main and d.flags.auto_jit > 0 and d.jit is None and d.keras != 0,
         message=lambda d: (
             f"TF_XLA_FLAGS={d.value(FLAGS)} clusters operations into XLA; Keras' own jit_compile would do so "
             "twice"
@@ -287,7 +286,7 @@ RULES = (
         level="warning",
         title="Auto-clustering without effect",
         applies=lambda d: (
-            d.itex is None and _on_cpu_only(d) and level(d) > 0 and d.flags.get(CPU_CLUSTERS) is None
+            d.itex is None and _on_cpu_only(d) and d.flags.auto_jit > 0 and d.flags.get(CPU_CLUSTERS) is None
         ),
         message=lambda d: (
             f"TF_XLA_FLAGS={d.value(FLAGS)} has no effect without an accelerator: TensorFlow clusters "

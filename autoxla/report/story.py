@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from autoxla.facts import MODES, Finding, Plan, Setting, Situation
-from autoxla.policies import RULES, decide
+from autoxla.policies import decide, list_rules
 from autoxla.policies.rule import Rule
 
 #: What a row names, and what it says.
@@ -29,7 +29,7 @@ def tell(situation: Situation, plan: Plan) -> list[Section]:
 
 def find_rule(code: str) -> Rule | None:
     """Return the rule with ``code``, None where what it stands for is found by no rule."""
-    return next((rule for rule in RULES if rule.code == code), None)
+    return next((rule for rule in list_rules() if rule.code == code), None)
 
 
 def situation_data(situation: Situation) -> dict[str, object]:

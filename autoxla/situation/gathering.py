@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import FlagNames, Settings, Situation, Usage
+from autoxla.facts import FlagNames, Settings, Situation, Toolchain, Usage
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware
 from autoxla.situation.keras_config import read_keras_config
 from autoxla.situation.plugins import find_plugins
-from autoxla.situation.toolchain import find_toolchain
 from autoxla.store import cache_dir, find_refusal
 
 
@@ -39,6 +38,12 @@ def gather(
     plugins = find_plugins([*folders, *sites], view, versions)
     hardware = find_hardware(view, plugins, root=root)
     flag_files = read_flag_files(view)
+    toolchain = Toolchain()
+    if hardware.kinds & {"cuda", "rocm"}:
+        from autoxla.situation.toolchain import find_toolchain
+
+        flag_file = flag_files.get("XLA_FLAGS")
+        toolchain = find_toolchain(hardware, view, folders, versions, flag_file=flag_file, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
@@ -52,9 +57,7 @@ def gather(
         versions=versions,
         plugins=plugins,
         hardware=hardware,
-        toolchain=find_toolchain(
-            hardware, view, folders, versions, flag_file=flag_files.get("XLA_FLAGS"), root=root
-        ),
+        toolchain=toolchain,
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,
