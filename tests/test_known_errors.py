@@ -42,6 +42,10 @@ AX137 tf_keras.layers.TimeDistributed(keras.layers.Dense(1))
 AX137 keras.saving.save_model(k2(), "x.keras")
 AX138 tf.reduce_sum(keras.Input((4,)))
 AX140 k2().save("folder"); keras.models.load_model("folder")
+AX142 keras.models.load_model("conv.h5")
+AX147 keras.models.load_model("functional.keras")
+AX147 keras.models.model_from_json(open("rnn.json").read())
+AX163 pickle.load(open("tokenizer.pkl", "rb"))
 AX141 k3().save("k3.keras"); tf_keras.models.load_model("k3.keras")
 AX141 k3().save("k3.h5"); tf_keras.models.load_model("k3.h5")
 AX141 tf_keras.models.model_from_json(k3().to_json())
@@ -95,8 +99,18 @@ AX183 from google.protobuf import runtime_version as r; validate(r, 99)
 -     keras.Model(tf_keras.Input((4,)))
 """
 SCENARIOS = [line.split(None, 1) for line in REAL.strip().splitlines()]
+#: Files that Keras 2.15 wrote.
+OLD_FILES = Path(__file__).with_name("keras_2_15")
+#: What hints recommend, behind the scenarios that leave the files.
+REMEDIES = """
+keras.layers.TFSMLayer("folder", call_endpoint="serving_default")(x)
+keras.models.load_model("k2.h5", compile=False)
+k3().save_weights("k3.weights.h5"); k2().load_weights("k3.weights.h5")
+m = k2(); m.load_weights("ckpt"); m.save_weights("k2.weights.h5"); k3().load_weights("k2.weights.h5")
+k3().export("exported")
+""".strip().splitlines()
 PROGRAM = """
-import json, sys
+import json, pickle, sys
 import numpy as np, tensorflow as tf, keras, tf_keras
 from autoxla.hooks.error_hints import find_hint
 
@@ -149,10 +163,16 @@ for source in json.load(open("scenarios.json")):
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Return what each scenario led to, all in one process: [code, error]."""
-    folder = tmp_path_factory.mktemp("scenarios")
-    (folder / "scenarios.json").write_text(json.dumps([source for _, source in SCENARIOS]))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files of Keras 2.15."""
+    return Path(shutil.copytree(OLD_FILES, tmp_path_factory.mktemp("scenarios"), dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="module")
+def outcomes(folder: Path) -> dict[str, list[str]]:
+    """Return what each scenario led to, all in one process in ``folder``: [code, error]."""
+    sources = [*(source for _, source in SCENARIOS), *REMEDIES]
+    (folder / "scenarios.json").write_text(json.dumps(sources))
     done = run_code(PROGRAM, folder, AUTOXLA="off")
     assert done.status == 0, done.err
     lines = [json.loads(line[2:]) for line in done.out.splitlines() if line.startswith("=>")]
@@ -163,6 +183,40 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 @pytest.mark.parametrize(("code", "source"), SCENARIOS, ids=[source for _, source in SCENARIOS])
 def test_a_real_error_has_its_note(outcomes: dict[str, list[str]], code: str, source: str) -> None:
     assert outcomes[source][0] == code, outcomes[source][1]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("source", REMEDIES)
+def test_a_remedy_works(outcomes: dict[str, list[str]], source: str) -> None:
+    assert outcomes[source] == ["no error", ""]
+
+
+LOADING = """
+import pickle, sys
+import keras
+
+for name in sys.argv[1:]:
+    if name.endswith(".pkl"):
+        thing = pickle.load(open(name, "rb"))
+    elif name.endswith(".json"):
+        thing = keras.models.model_from_json(open(name).read())
+    else:
+        thing = keras.models.load_model(name)
+    print(name, type(thing).__module__.partition(".")[0])
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.usefixtures("outcomes")  # which leave a SavedModel
+def test_the_alias_reads_what_keras_2_wrote(folder: Path) -> None:
+    files = [*sorted(file.name for file in OLD_FILES.iterdir()), "folder"]
+    (folder / "load.py").write_text(LOADING)
+    environment = clean_environment(AUTOXLA_KERAS="legacy")
+    done = run(["-m", "autoxla", "load.py", *files], folder, environment)
+    assert done.status == 0, done.err
+    assert [line for line in done.out.splitlines() if line.endswith(" tf_keras")] == [
+        f"{file} tf_keras" for file in files
+    ]
 
 
 # --- Texts of errors that need hardware, other releases or other libraries

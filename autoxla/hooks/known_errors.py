@@ -100,6 +100,8 @@ _AT_ONCE = (
     "found half of one. Import tensorflow and keras in the main thread, before the threads start."
 )
 _SWITCH = "with tf_keras installed, set TF_USE_LEGACY_KERAS=1 before tensorflow is imported"
+#: What reads everything that Keras 2 wrote. To save it anew with tf_keras makes no file that Keras 3 reads.
+_ALIAS = "with tf_keras installed, start the program with AUTOXLA_KERAS=legacy"
 
 #: The documents behind the codes, by their beginnings.
 SOURCES = {
@@ -280,15 +282,17 @@ KNOWN_ERRORS = (
         code="AX140",
         title="A SavedModel, or nothing at all, where Keras 3 wants a file",
         why="""Under Keras 2 a path without extension was a SavedModel folder. Keras 3 reads `.keras` and
-        `.h5` files only, and says the same of a folder as of a path that does not exist.""",
+        `.h5` files only, and says the same of a folder as of a path that does not exist. With
+        `AUTOXLA_KERAS=legacy` the name `keras` gives tf_keras, which reads such folders. To load a folder
+        with tf_keras and to save it anew does not help: Keras 3 cannot read the file that this makes.""",
         error="ValueError: File format not supported: filepath=my_model. Keras 3 only supports V3 `.keras` "
         "files, legacy H5 format files (`.h5` extension).",
         types=_VALUE,
         pattern=r"File format not supported: filepath=(?s:.{0,4000})Keras 3 only supports V3 "
         r"`\.keras` files, legacy H5",
-        hint="The path does not exist, or it is a SavedModel folder, which Keras 3 does not read. Load that "
-        "with tf_keras.models.load_model() and save it anew as .keras, or use keras.layers.TFSMLayer for "
-        "inference.",
+        hint="The path does not exist, or it is a SavedModel folder, which Keras 3 does not read. For such a "
+        f"folder, {_ALIAS}: keras is then tf_keras, which reads it. For inference alone, Keras 3 has "
+        "keras.layers.TFSMLayer(folder, call_endpoint='serving_default').",
     ),
     KnownError(
         code="AX141",
@@ -307,23 +311,21 @@ KNOWN_ERRORS = (
         code="AX142",
         title="Arguments that only Keras 2 layers have",
         why="""Keras 3 dropped some arguments of layers, and a file or a program of Keras 2 still passes
-        them. The generation that wrote a file reads it best. In a program the argument usually does
-        nothing today.""",
+        them. tf_keras reads the files of Keras 2; with `AUTOXLA_KERAS=legacy` the name `keras` gives
+        tf_keras. In a program the argument usually does nothing today.""",
         error="TypeError: Error when deserializing class 'DepthwiseConv2D': Unrecognized keyword arguments "
         "passed to DepthwiseConv2D: {'groups': 1}",
         types=_VALUE_OR_TYPE,
         pattern=r"Unrecognized keyword arguments passed to \w{1,99}: \{(?:'groups'|'batch_input_shape'|"
         r"'time_major'|'implementation')",
-        hint="The layer's configuration is one of Keras 2, and Keras 3 has no such argument. A file: load "
-        "it with tf_keras.models.load_model(), or build the model by code and load the weights only. A "
-        "program: take the argument out.",
+        hint="Keras 2 had this argument, Keras 3 does not have it. If it stands in a file that is loaded, "
+        f"{_ALIAS}: keras is then tf_keras, which reads the file. If it stands in the program, take it out.",
         more=(
             Sign(
                 types=_VALUE_OR_TYPE,
                 pattern=r"Unrecognized keyword arguments(?s:.{0,4000})'batch_input_shape'",
-                hint="The model was saved by Keras 2 and is read by Keras 3, which has no "
-                "batch_input_shape. Load it with tf_keras.models.load_model(), or build it by code and load "
-                "the weights only.",
+                hint="The model was saved by Keras 2 and is read by Keras 3, which has no batch_input_shape. "
+                f"To read it, {_ALIAS}: keras is then tf_keras.",
             ),
         ),
     ),
@@ -387,14 +389,25 @@ KNOWN_ERRORS = (
     KnownError(
         code="AX147",
         title="A configuration of another generation",
-        why="""`to_json` and `get_config` name classes and modules of the generation that wrote them. The
-        other one does not look for them under these names, so that it does not even find `Sequential`.""",
+        why="""`to_json`, `get_config` and `.keras` files name classes and modules of the generation that
+        wrote them. The other one does not have them under these names: it does not even find `Sequential`.
+        With `AUTOXLA_KERAS=legacy` the name `keras` gives tf_keras, which reads what Keras 2 wrote.""",
         error="TypeError: Could not locate class 'Sequential'. Make sure custom classes are decorated with "
         "`@keras.saving.register_keras_serializable()`.",
         types=_VALUE_OR_TYPE,
         pattern=r"Could not locate class '(?:Sequential|Functional|Model)'",
-        hint="The configuration was written by another generation of Keras. Read it with the one that wrote "
-        "it: keras for Keras 3, tf_keras for Keras 2.",
+        hint="The configuration was written by another generation of Keras. If that was Keras 2, "
+        f"{_ALIAS}: keras is then tf_keras, which reads it. If it was Keras 3, read it with "
+        "keras.models.model_from_json().",
+        more=(
+            Sign(
+                types=_VALUE_OR_TYPE,
+                pattern=r"Could not deserialize class '\w{1,99}' because its parent module "
+                r"keras\.(?:src\.)?engine\.[\w.]{1,99} cannot be imported",
+                hint=f"The model was saved by Keras 2 and is read by Keras 3. To read it, {_ALIAS}: keras is "
+                "then tf_keras.",
+            ),
+        ),
     ),
     KnownError(
         code="AX150",
@@ -558,7 +571,7 @@ KNOWN_ERRORS = (
         that imports it was written for one release of Keras. Usually there is a public name that stays.""",
         error="ModuleNotFoundError: No module named 'keras.layers.core'",
         types=_ATTRIBUTE_OR_IMPORT,
-        pattern=rf"No module named {_KERAS_3}\.(?:src\.)?(?:engine|legacy\.interfaces|objectives|"
+        pattern=rf"No module named {_KERAS_3}\.(?:engine|legacy\.interfaces|objectives|"
         r"saving\.hdf5_format|layers\.(?:core|normalization|convolutional|recurrent|merge|"
         r"advanced_activations|embeddings|pooling|wrappers)|optimizer_v[12]|initializers\.\w{1,60}_v\d|"
         r"utils\.(?:generic_utils|np_utils|vis_utils|layer_utils|data_utils|conv_utils|"
@@ -569,6 +582,15 @@ KNOWN_ERRORS = (
         "(keras.layers, keras.models, keras.utils); a library that does this needs a newer release or an "
         "older Keras.",
         more=(
+            Sign(
+                types=_IMPORT,
+                pattern=r"No module named 'keras\.src\.(?:engine|preprocessing|saving\.legacy|"
+                r"optimizers\.(?:legacy|optimizer_v\d)|initializers\.initializers_v1|"
+                r"utils\.(?:generic_utils|np_utils|vis_utils|layer_utils|data_utils|conv_utils))\b",
+                hint="The module is a private one of Keras 2. If a file that is loaded names it (a pickled "
+                f"Tokenizer or model), {_ALIAS}: keras is then tf_keras, which has the module. A library "
+                "that imports it needs a newer release.",
+            ),
             Sign(
                 types=_IMPORT,
                 pattern=r"cannot import name '\w{1,60}' from 'tensorflow\.python\.keras|"
@@ -598,10 +620,10 @@ KNOWN_ERRORS = (
                 rf"module {_KERAS_3}\.preprocessing\.image' has no attribute 'ImageDataGenerator'|"
                 r"cannot import name '(?:ImageDataGenerator|Tokenizer|CuDNNLSTM|CuDNNGRU|KerasClassifier|"
                 rf"KerasRegressor)' from {_KERAS_3}",
-                hint="Keras no longer has this where it was: TextVectorization replaces Tokenizer, "
-                "keras.utils.image_dataset_from_directory and the Random layers replace ImageDataGenerator, "
-                "LSTM and GRU use cuDNN by themselves, and the package scikeras has the wrappers for "
-                "scikit-learn.",
+                hint="Keras 3 does not have this. TextVectorization replaces Tokenizer, "
+                "image_dataset_from_directory ImageDataGenerator, LSTM and GRU the CuDNN layers, the package "
+                "scikeras the wrappers. For a pickled Tokenizer, or a program that is to stay as it is, "
+                "AUTOXLA_KERAS=legacy makes keras tf_keras.",
             ),
         ),
     ),
