@@ -26,7 +26,6 @@ from autoxla.lookahead.files import (
     UnreadError,
 )
 from autoxla.lookahead.follower import Follower
-from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
@@ -235,6 +234,8 @@ class ProgramReader:
         self._files.append(label)
         if not main or self._program.kind != "notebook":
             return self._parse(data, label, main, path)
+        from autoxla.lookahead.notebook import NotANotebookError, read_cells
+
         try:
             cells = read_cells(data)
         except NotANotebookError as error:
