@@ -19,7 +19,7 @@ from autoxla.facts import Situation
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.notebook import Cell, Run, Standing, arrange, is_of, name_cell, read_standing
 from autoxla.policies import decide
-from autoxla.report.table import Explanation, render_html
+from autoxla.report.story import Explanation, render_html
 from programs import Outcome, clean_environment, run
 
 LEGACY = "print(type(tf.keras.optimizers.legacy.Adam(0.1)).__module__.split('.')[0])"

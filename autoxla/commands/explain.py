@@ -16,8 +16,15 @@ from autoxla.facts import Finding, Situation
 from autoxla.notice import printable
 from autoxla.planning import assemble, name_command, subject_from
 from autoxla.report import NoTemplateEngineError, as_data, page_data, write_page
-from autoxla.report.story import Row, Section, finding_lines, situation_data, tell
-from autoxla.report.table import Explanation, render_html
+from autoxla.report.story import (
+    Explanation,
+    Row,
+    Section,
+    finding_lines,
+    render_html,
+    situation_data,
+    tell,
+)
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store

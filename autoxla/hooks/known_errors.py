@@ -126,8 +126,8 @@ KNOWN_ERRORS = (
         types=_VALUE,
         pattern=r"Only instances of `keras\.Layer` can be added to a Sequential model\. Received: "
         r"(?s:.{0,4000})of type <class '(?!keras\.|numpy\.)\w{1,99}\.",
-        hint="A layer of Keras 2 (tf_keras, or a library built on it such as tensorflow_hub) is no layer "
-        f"for a Keras 3 model. {_ONE_GENERATION}: build the model with tf_keras, or {_SWITCH}.",
+        hint="A layer of Keras 2 (tf_keras, or a library built on it such as tensorflow_hub) does not work "
+        f"in a Keras 3 model. {_ONE_GENERATION}: build the model with tf_keras, or {_SWITCH}.",
     ),
     KnownError(
         code="AX133",

@@ -97,7 +97,7 @@ RULES = (
         title="KERAS_BACKEND names an unknown backend",
         applies=lambda d: _will_choose(d) and bool(d.environment.get(VARIABLE)) and d.backend not in BACKENDS,
         message=lambda d: (
-            f"KERAS_BACKEND={d.value(VARIABLE)} is no backend that Keras 3 knows: importing keras raises "
+            f"KERAS_BACKEND={d.value(VARIABLE)} names no backend of Keras 3: importing keras raises "
             "ValueError"
         ),
         remedy="set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino",

@@ -220,7 +220,7 @@ RULES = (
         title="Auto-clustering without the next pluggable device",
         applies=lambda d: _is_fatal(d) and d.flags.auto_jit == 1,
         message=lambda d: (
-            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=1 ends the process: ITEX cannot close NPD then"
+            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=1 ends the process: ITEX's XLA needs NPD"
         ),
         remedy=f"set {NPD}=1",
         why="""Auto-clustering turns ITEX's XLA on, even where `ITEX_DISABLE_XLA` or legacy Keras asks for the
@@ -237,7 +237,7 @@ RULES = (
         title="Compiling everything without the next pluggable device",
         applies=lambda d: _is_fatal(d) and d.flags.auto_jit > 1,
         message=lambda d: (
-            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=2 ends the process: ITEX cannot close NPD then"
+            f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit=2 ends the process: ITEX's XLA needs NPD"
         ),
         remedy=f"set {NPD}=1",
         why="""The same as AX206 at level 2, which compiles everything: it turns ITEX's XLA on, XLA needs the
@@ -254,8 +254,8 @@ RULES = (
         title="Stream executor with XLA on, no Keras",
         applies=lambda d: d.keras == 0 and _is_fatal(d) and d.flags.auto_jit == 0,
         message=lambda d: (
-            f"{NPD}={d.value(NPD)} ends the process as long as ITEX's XLA is on: PluggableDevice cannot work "
-            "with the latest Keras"
+            f"{NPD}={d.value(NPD)} ends the process while ITEX's XLA is on, because that XLA needs the next "
+            "pluggable device"
         ),
         remedy=f"set {DISABLE}=1",
         why="""ITEX's XLA runs on the next pluggable device only, and is on by default whether or not the
@@ -274,7 +274,7 @@ RULES = (
         title="Stream executor with Keras 3",
         applies=lambda d: d.keras != 0 and _is_fatal(d) and d.flags.auto_jit == 0,
         message=lambda d: (
-            f"{NPD}={d.value(NPD)} with Keras 3 ends the process: ITEX cannot close NPD while its XLA is on"
+            f"{NPD}={d.value(NPD)} with Keras 3 ends the process: ITEX's XLA is on, and needs NPD"
         ),
         remedy=f"set {DISABLE}=1",
         why="""With Keras 3 ITEX's XLA is on unless it is disabled, and it needs the next pluggable device.

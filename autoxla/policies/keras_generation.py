@@ -206,7 +206,7 @@ RULES = (
         level="info",
         title="The settings ask for legacy Keras",
         applies=lambda d: _wants_switch(d) and _can_switch(d) and _may_switch(d),
-        message=lambda d: f"{_asked(d)}: tf.keras is to be tf_keras",
+        message=lambda d: f"{_asked(d)}: tf.keras becomes tf_keras",
         remedy=TURN_ON,
         why="""Your settings choose Keras 2 for `tf.keras`. TensorFlow reads the switch while it is imported,
         and again when the program first uses its lazy modules. So autoxla sets the switch before the import.
@@ -322,9 +322,9 @@ RULES = (
         remedy="use packages of one generation, or run the two in processes of their own",
         why="""A process has one `tf.keras`. With the switch off one half of the program breaks, with the
         switch on the other half. Objects of the two generations do not work together, and some mixtures train
-        nothing without an error. No setting cures that: autoxla names both lines and changes nothing. To
-        import keras as well is no such case: its objects are of Keras 3 with and without the switch. Where
-        they come to those of tf.keras the alias helps (AX120).""",
+        nothing without an error. No setting cures that: autoxla names both lines and changes nothing. A
+        program may import keras as well: its objects are of Keras 3 with and without the switch. Where they
+        meet those of tf.keras, the alias helps (AX120).""",
         example=Example(f"{LEGACY_ADAM}mean = tf.keras.ops.mean([1.0, 2.0])\n"),
         source=LAZY_LOADER,
         about=lambda d: d.demand_place(2),
@@ -373,7 +373,7 @@ RULES = (
         level="warning",
         title="keras has to be Keras 2, too",
         applies=_needs_alias,
-        message="objects of keras come here to those of tf.keras or tf_keras, which are Keras 2",
+        message="objects of keras meet objects of tf.keras or tf_keras here, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. A layer, model or
         optimizer of one that comes to one of the other raises an error or trains nothing. The source of the

@@ -133,6 +133,14 @@ def lay_out(trial: Trial, width: int) -> dict[str, Any]:
     steps += [entry["began_at"]] if entry.get("began_at") is not None else []
     x = scale_steps(steps, races[0][1] if races else None, _LEFT, right)
     y = scale_times([*(ms for _, _, ms in trial.samples), *trial.ms.values()], _BOTTOM, _TOP)
+    bands = [("race", begin, end) for begin, end in races]
+    began, compiled = entry.get("began_at"), entry.get("compiled_at")
+    if began is not None and compiled is not None and compiled > began:
+        bands.append(("compile", began, compiled))
+    marks = dict.fromkeys((path for path in NAMES if trial.times(path)), "")
+    for step, path, ms in trial.samples:
+        if path in marks:
+            marks[path] += _MARKS[path].format(x(step), y(ms), x(step) - 2.5, y(ms) - 2.5)
     return {
         "width": width,
         "kind": "wide" if is_wide else "narrow",
@@ -140,24 +148,16 @@ def lay_out(trial: Trial, width: int) -> dict[str, Any]:
         "right": right,
         "top": _TOP,
         "bottom": _BOTTOM,
-        "bands": [(kind, x(begin), x(end) - x(begin)) for kind, begin, end in _bands(entry, races)],
+        "bands": [(kind, x(begin), x(end) - x(begin)) for kind, begin, end in bands],
         "times": [(y(tick), f"{tick:g}") for tick in y.ticks(7)],
         "steps": [(x(t), f"{int(t):,}") for t in x.ticks(8 if is_wide else 4) if t == int(t)],
         "named": "training step" + (", logarithmic" if x.logarithmic else ""),
         "unit": "ms a step" + (", logarithmic" if y.logarithmic else ""),
         "medians": [(path, y(ms)) for path, ms in trial.ms.items()],
         "labels": list(_labels(trial.ms, y)) if is_wide else [],
-        "points": {path: _points(trial, path, x, y) for path in NAMES if trial.times(path)},
+        "points": marks,
         "event": _event(trial, x, width),
     }
-
-
-def _bands(entry: Mapping[str, Any], races: list[tuple[int, int]]) -> Iterator[tuple[str, int, int]]:
-    """Yield what went on: the races, and the compile beside training."""
-    yield from (("race", begin, end) for begin, end in races)
-    began, compiled = entry.get("began_at"), entry.get("compiled_at")
-    if began is not None and compiled is not None and compiled > began:
-        yield "compile", began, compiled
 
 
 def _labels(times: Mapping[str, float], y: Scale) -> Iterator[tuple[str, float]]:
@@ -167,11 +167,6 @@ def _labels(times: Mapping[str, float], y: Scale) -> Iterator[tuple[str, float]]
     missing = max(0.0, 34.5 - (heights[-1] - heights[0])) / 2 if len(heights) > 1 else 0.0
     for path, height, sign in zip(upper_first, heights, (-1, 1), strict=False):
         yield path, height + sign * missing
-
-
-def _points(trial: Trial, path: str, x: Scale, y: Scale) -> str:
-    places = [(x(step), y(ms)) for step, name, ms in trial.samples if name == path]
-    return "".join(_MARKS[path].format(left, at, left - 2.5, at - 2.5) for left, at in places)
 
 
 def _event(trial: Trial, x: Scale, width: int) -> tuple[float, float, str] | None:

@@ -6,7 +6,7 @@ to load any. ``page.html`` is its template, for jinja2, which escapes every valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -60,22 +60,21 @@ def _printable(value: object) -> object:
 def _trial(trial: Trial) -> dict[str, object]:
     """Return what the template shows of a trial: sentences, charts, figures."""
     steps, last = trial.entry.get("steps") or 0, trial.last_drawn
-    times = {path: _figures(found) for path in NAMES if (found := trial.times(path))}
+    figures = {}
+    for path in NAMES:
+        if times := trial.times(path):
+            late = times[min(len(times) - 1, int(len(times) * 0.95))]
+            figures[path] = [len(times), times[0], median(times), late, times[-1]]
     return {
+        "entry": trial.entry,
         "model": trial.model,
         "ms": trial.ms,
+        "paths": (trial.challenger, trial.incumbent),
         "summary": _summary(trial),
-        "ratio": _ratio(trial),
         "cut": (last, steps) if steps > last else None,
         "charts": [lay_out(trial, width) for width in (WIDE, NARROW)] if trial.samples else [],
-        "times": times,
-        "measures": [(name, value) for name, value in _measures(trial) if value],
+        "figures": figures,
     }
-
-
-def _figures(times: list[float]) -> list[str]:
-    late = times[min(len(times) - 1, int(len(times) * 0.95))]
-    return [f"{len(times):,}", *map(number, (times[0], median(times), late, times[-1]))]
 
 
 def _summary(trial: Trial) -> str:
@@ -97,34 +96,3 @@ def _summary(trial: Trial) -> str:
     if trial.entry.get("switched_at") is not None:
         outcome = f"switched to {NAMES[trial.challenger]} at step {trial.entry['switched_at']:,}"
     return f"{said}; {outcome}." if outcome else f"{said}."
-
-
-def _ratio(trial: Trial) -> str:
-    ratio, bounds, pairs = (trial.entry.get(name) for name in ("ratio", "interval", "pairs"))
-    if not ratio:
-        return ""
-    own, other = NAMES[trial.challenger], NAMES[trial.incumbent]
-    interval = f", with 99 % confidence {bounds[0]:.3g} to {bounds[1]:.3g} times" if bounds else ""
-    said = f"A step on {own} takes {ratio:.3g} times as long as its neighbour on {other}{interval}"
-    return f"{said} ({pairs} pairs of neighbouring steps)." if pairs else f"{said}."
-
-
-def _measures(trial: Trial) -> Iterator[tuple[str, str]]:
-    entry = trial.entry
-    yield (
-        "median of the last race",
-        ", ".join(f"{NAMES[path]} {number(ms)} ms" for path, ms in trial.ms.items()),
-    )
-    compiled, expected = entry.get("compile_s"), entry.get("expected_compile_s")
-    if compiled:
-        yield (
-            "XLA's compile",
-            f"{number(compiled)} s" + (f", expected {number(expected)} s" if expected else ""),
-        )
-    yield "operations in the step", f"{entry['nodes']:,}" if entry.get("nodes") else ""
-    marks = [
-        (name, entry.get(f"{name}_at")) for name in ("began", "compiled", "decided", "switched", "ended")
-    ]
-    marks.append(("last of the fit", entry.get("steps")))
-    yield "steps", ", ".join(f"{name} {step:,}" for name, step in marks if step is not None)
-    yield "outcome", entry.get("outcome") or ""

@@ -1,12 +1,17 @@
-"""A plan as a person would tell it: titled rows of what is known, set, left alone, and would be otherwise."""
+"""A plan as a person would tell it: titled rows of what is known, set, left alone, and would be otherwise.
+
+The same as tables for a notebook, without jinja2: `explain` works where that is not installed.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from html import escape
+from typing import Protocol
 
-from autoxla.facts import MODES, Finding, Plan, Setting, Situation
+from autoxla.facts import MODES, Finding, Plan, Situation
 from autoxla.policies import decide, list_rules
 from autoxla.policies.rule import Rule
 
@@ -17,6 +22,9 @@ Section = tuple[str, Sequence[Row]]
 #: What the facts of a usage are called.
 _FACTS = {"keras": "Keras generation", "ops_override": "ITEX ops override", "enables_xla": "enables XLA"}
 _STEERING = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS")
+# Neither colour nor background: a notebook's theme, light or dark, has its own for tables.
+_CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:anywhere;max-width:52em"
+_TITLE = "text-align:left;padding-top:.6em"
 
 
 def tell(situation: Situation, plan: Plan) -> list[Section]:
@@ -53,7 +61,8 @@ def situation_rows(situation: Situation) -> Iterator[Row]:
         if version is not None or name != "intel-extension-for-tensorflow":
             yield name, "not installed" if version is None else ".".join(map(str, version))
     yield "plug-ins", ", ".join(f"{p.kind} ({p.file})" for p in situation.plugins) or "none"
-    yield "accelerator", _accelerator(situation)
+    hardware = situation.hardware
+    yield "accelerator", ", ".join(sorted(hardware.kinds)) or hardware.accelerator
     yield "backends", ", ".join(sorted(situation.backends)) or "none"
     if situation.keras_config is not None:
         yield situation.keras_config.file, f"backend {situation.keras_config.backend or 'not named'}"
@@ -65,7 +74,8 @@ def situation_rows(situation: Situation) -> Iterator[Row]:
 def plan_rows(plan: Plan) -> Iterator[Row]:
     """Yield the path, and what is set and why."""
     path = plan.path
-    yield "keras", "not known before the program runs" if path.keras is None else _generation(path.keras)
+    generations = {None: "not known before the program runs", 0: "not used"}
+    yield "keras", generations.get(path.keras, f"Keras {path.keras}")
     yield "step", path.step or "as Keras decides at compile()"
     yield "device", path.device
     yield "backend", path.backend
@@ -79,10 +89,9 @@ def plan_rows(plan: Plan) -> Iterator[Row]:
     for alias, target in plan.alias.items():
         yield f"import {alias}", f"gives {target}"
     for setting in plan.settings:
-        yield (
-            assignment(setting.variable, setting.value),
-            f"{_previous(setting)}, because {', '.join(setting.because)}",
-        )
+        before = "unset" if setting.previous is None else repr(setting.previous)
+        because = ", ".join(setting.because)
+        yield assignment(setting.variable, setting.value), f"was {before}, because {because}"
     if not plan.settings:
         yield "variables", "none is set or changed"
 
@@ -111,19 +120,15 @@ def left_rows(situation: Situation, plan: Plan) -> Iterator[Row]:
 def mode_rows(situation: Situation, plan: Plan) -> Iterator[Row]:
     """Yield what the other modes would do that the plan does not, or leave that it does."""
     settings = situation.settings
-    ours = _deeds(situation, plan)
+    ours = _changes(situation, plan)
     for mode in MODES:
         if mode != settings.mode:
             there = replace(situation, settings=replace(settings, mode=mode))
-            others = _deeds(there, decide(there))
-            parts = (
-                [f"also: {', '.join(d for d in others if d not in ours)}"] if set(others) - set(ours) else []
-            )
-            parts += (
-                [f"not: {', '.join(d for d in ours if d not in others)}"] if set(ours) - set(others) else []
-            )
-            if parts:
-                yield mode, "; ".join(parts)
+            others = _changes(there, decide(there))
+            more, less = [c for c in others if c not in ours], [c for c in ours if c not in others]
+            parts = (("also", more), ("not", less))
+            if more or less:
+                yield mode, "; ".join(f"{name}: {', '.join(changes)}" for name, changes in parts if changes)
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:
@@ -149,37 +154,62 @@ def _program_rows(situation: Situation) -> Iterator[Row]:
             yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
 
 
-def _accelerator(situation: Situation) -> str:
-    kinds = ", ".join(sorted(situation.hardware.kinds))
-    return kinds or situation.hardware.accelerator
-
-
-def _generation(keras: int) -> str:
-    return f"Keras {keras}" if keras else "not used"
-
-
 def assignment(variable: str, value: str | None) -> str:
     """Return a setting as it would be written in a shell, more or less."""
     return f"unset {variable}" if value is None else f"{variable}={value}"
 
 
-def _previous(setting: Setting) -> str:
-    return "was unset" if setting.previous is None else f"was {setting.previous!r}"
-
-
-def _deeds(situation: Situation, plan: Plan) -> list[str]:
-    """Return what ``plan`` does to a process, in words that can be compared."""
-    deeds = [assignment(setting.variable, setting.value) for setting in plan.settings]
+def _changes(situation: Situation, plan: Plan) -> list[str]:
+    """Return what ``plan`` changes in a process, in words that can be compared."""
+    changes = [assignment(setting.variable, setting.value) for setting in plan.settings]
     if plan.jit_compile is not None:
-        deeds.append(f"jit_compile={plan.jit_compile} where none is given")
-    deeds += [f"import {name} before keras" for name in plan.import_first]
-    deeds += [f"import {alias} gives {target}" for alias, target in plan.alias.items()]
-    return [*deeds, *(["timing paths in training"] if _may_try(situation, plan) else [])]
-
-
-def _may_try(situation: Situation, plan: Plan) -> bool:
-    """Return whether a trial is left open: by the settings, the program and the plan."""
+        changes.append(f"jit_compile={plan.jit_compile} where none is given")
+    changes += [f"import {name} before keras" for name in plan.import_first]
+    changes += [f"import {alias} gives {target}" for alias, target in plan.alias.items()]
     settings, is_open = situation.settings, situation.usage.jit_compile is None and plan.jit_compile is None
     on_tensorflow = "tensorflow" in situation.versions and plan.path.backend == "tensorflow"
     trains = plan.path.keras != 0 and plan.path.step is None
-    return settings.mode == "auto" and settings.trial and is_open and on_tensorflow and trains
+    if settings.mode == "auto" and settings.trial and is_open and on_tensorflow and trains:
+        changes.append("timing paths in training")
+    return changes
+
+
+# --- In a notebook
+
+
+class _Printer(Protocol):
+    def text(self, text: str) -> None: ...
+
+
+class Explanation(str):
+    """A text that Jupyter shows as tables, and IPython at a terminal as it would be printed."""
+
+    __slots__ = ("_html",)
+    _html: str
+
+    def __new__(cls, text: str, html: str = "") -> Explanation:
+        """Return ``text``; ``html`` says the same."""
+        made = super().__new__(cls, text)
+        made._html = html
+        return made
+
+    def _repr_html_(self) -> str:
+        return self._html
+
+    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - IPython's protocol
+        printer.text(self.rstrip("\n"))
+
+
+def render_html(title: str, sections: Iterable[Section], findings: Sequence[Row]) -> str:
+    """Return one table: a section for each part of the plan, and one for the findings.
+
+    A finding is a row of its code and level, and of what it says in some lines. All text is escaped.
+    """
+    parts = [f'<caption style="{_TITLE}"><b>{escape(title)}</b></caption>']
+    for name, rows in (*sections, ("Findings", findings or [("none", "")])):
+        parts.append(f'<tbody><tr><th colspan="2" style="{_TITLE}">{escape(name)}</th></tr>')
+        for row in rows:
+            cells = "".join(f'<td style="{_CELL}">{escape(text)}</td>' for text in row)
+            parts.append(f"<tr>{cells}</tr>")
+        parts.append("</tbody>")
+    return f"<table>{''.join(parts)}</table>"

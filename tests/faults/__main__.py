@@ -156,7 +156,6 @@ def list_all() -> list[str]:
         "autoxla.paths",
         "autoxla.report.page",
         "autoxla.report.chart",
-        "autoxla.report.table",
         "autoxla.ray",
         "autoxla.launch",
         "autoxla.__main__",
