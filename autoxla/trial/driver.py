@@ -522,10 +522,13 @@ class ByHand(State):
             self.driver.fit.step += 1
             return logs
         logs = self.driver.replay(iterator, batch)
-        reason = find_reason(failure)
-        self.driver.guarded(self.driver.keep_failure, self._known, failure, reason)
-        self.driver.guarded(self._give_up, f"the step failed under XLA: {reason}")
+        self.driver.guarded(self._note_failure, failure)
         return logs
+
+    def _note_failure(self, error: Exception) -> None:
+        reason = find_reason(error)
+        self.driver.keep_failure(self._known, error, reason)
+        self._give_up(f"the step failed under XLA: {reason}")
 
     def _note_stranger(self, signature: Signature) -> None:
         self._strangers.add(signature)
