@@ -1,9 +1,9 @@
 """Operations whose check XLA drops, each as a small function of a batch: what proves `autoxla.trial.checks`.
 
 ``python checked_operations.py prove`` runs each on an operand that passes and on one that does not, by
-TensorFlow's CPU kernels and by XLA, and prints as JSON how each of the four ended. ``compare`` holds what a
-guard says against what the kernel does, ``refuse`` tells what is said of those without a guard. Names of
-operations may follow.
+TensorFlow's CPU kernels and by XLA, and prints as JSON how each of the four ended; last, whether the numbers
+for the second were the same. ``compare`` holds what a guard says against what the kernel does, ``refuse``
+tells what is said of those without a guard. Names of operations may follow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ ROWS, COLUMNS = 6, 3
 class Operation:
     """A function of numbers, of shape (rows, 2), which raises for `bad` and not for `good`.
 
-    `guarded`: whether a guard can tell; else XLA does not get the step.
+    `guarded`: whether a guard can tell; else XLA does not get the step. `raises`: whether it does, or gives
+    other numbers than under XLA.
     """
 
     function: Callable[[Any], Any]
@@ -38,6 +39,7 @@ class Operation:
     bad: Any
     guarded: bool = True
     dtype: Any = tf.int32
+    raises: bool = True
 
 
 def _flat(index: Any) -> Any:
@@ -124,9 +126,7 @@ OPERATIONS: dict[str, Operation] = {
     },
     **{
         name: Operation(_scatter(name), IN, ABOVE)
-        for name in (
-            f"ResourceScatter{each}" for each in ("Update", "Add", "Sub", "Mul", "Div", "Min", "Max")
-        )
+        for name in (f"ResourceScatter{each}" for each in ("Update", "Add", "Sub", "Min", "Max"))
     },
     **{
         name: Operation(_scatter_nd(name), [[5, 2]], POINT)
@@ -159,6 +159,19 @@ OPERATIONS: dict[str, Operation] = {
         for name in ("Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod")
     },
     "Pow": Operation(lambda i: tf.cast(raw.Pow(x=2, y=i), tf.float32), [[0, 3]], BELOW),
+    "Cast": Operation(
+        lambda x: tf.cast(tf.cast(x, tf.int32), tf.float32),
+        [[1.5, -2.5]],
+        [[2.0**31, 0.0]],
+        dtype=tf.float32,
+        raises=False,
+    ),
+    "InTopKV2": Operation(
+        lambda i: raw.InTopKV2(predictions=[[-1.0, -2.0], [-2.0, -1.0]], targets=i[0], k=1),
+        [[0, 1]],
+        [[-1, 0]],
+        raises=False,
+    ),
     # No guard
     "Assert": Operation(_assert, [[1, 1]], [[0, 0]], guarded=False),
     "CheckNumerics": Operation(
@@ -262,16 +275,6 @@ OPERATIONS: dict[str, Operation] = {
     "TensorListGetItem": Operation(lambda i: _list().read(i[0, 0]), [[2, 0]], [[3, 0]], False),
     "TensorListSetItem": Operation(lambda i: _list().write(i[0, 0], 1.0).stack(), [[2, 0]], [[3, 0]], False),
     "TensorListGather": Operation(lambda i: _list().gather(_flat(i)), [[2, 0]], [[3, 0]], False),
-    "TensorListResize": Operation(
-        lambda i: raw.TensorListStack(
-            input_handle=raw.TensorListResize(input_handle=_list().flow, size=i[0, 0]),
-            element_shape=[],
-            element_dtype=tf.float32,
-        ),
-        [[2, 0]],
-        [[-1, 0]],
-        False,
-    ),
     "QuantizeAndDequantizeV3": Operation(
         lambda i: raw.QuantizeAndDequantizeV3(
             input=tf.ones(3), input_min=1.0, input_max=tf.cast(i[0, 0], tf.float32), num_bits=8
@@ -317,14 +320,13 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def end(function: Any, batch: Any) -> str:
-    """Return how a call ended: with values, or with which error."""
+def end(function: Any, batch: Any) -> tuple[str, Any]:
+    """Return how a call ended, with values or with which error, and the values."""
     VARIABLE.assign(tf.ones((ROWS, COLUMNS)))
     try:
-        function(batch)
+        return "values", function(batch)
     except Exception as error:  # noqa: BLE001 - which one is what is asked
-        return type(error).__name__
-    return "values"
+        return type(error).__name__, None
 
 
 def trace(operation: Operation) -> Any:
@@ -332,11 +334,14 @@ def trace(operation: Operation) -> Any:
     return tf.function(operation.function, input_signature=[tf.TensorSpec((None, 2), operation.dtype)])
 
 
-def prove(operation: Operation) -> list[str]:
-    """Return how the good and the bad operand end, each by TensorFlow and by XLA."""
+def prove(operation: Operation) -> list[Any]:
+    """Return how the good and the bad operand end, each by TensorFlow and by XLA, and whether alike."""
     functions = trace(operation), tf.function(operation.function, jit_compile=True)
     batches = [tf.constant(each, operation.dtype) for each in (operation.good, operation.bad)]
-    return [end(function, batch) for batch in batches for function in functions]
+    ends = [end(function, batch) for batch in batches for function in functions]
+    plain, xla = (values for _, values in ends[2:])
+    alike = plain is not None and xla is not None and np.array_equal(plain, xla)
+    return [*(how for how, _ in ends), alike]
 
 
 def look(operation: Operation) -> Any:
@@ -346,8 +351,9 @@ def look(operation: Operation) -> Any:
 
 
 def compare(operation: Operation, examples: int) -> list[str]:
-    """Return on which operands a guard and TensorFlow's kernel differ."""
-    plain, differences = trace(operation), []
+    """Return on which operands a guard does not say whether XLA may have them."""
+    plain, xla = trace(operation), tf.function(operation.function, jit_compile=True)
+    differences = []
     guards = look(operation)
     if isinstance(guards, str):
         return [guards]
@@ -357,8 +363,12 @@ def compare(operation: Operation, examples: int) -> list[str]:
     @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3))
     def check(rows: list[tuple[int, int]]) -> None:
         batch = tf.constant(np.reshape(rows, (-1, 2)), operation.dtype)
-        passes, ends = passing[len(rows)]([batch]), end(plain, batch)
-        if passes != (ends == "values"):
+        passes, (ends, values) = passing[len(rows)]([batch]), end(plain, batch)
+        if operation.raises:
+            is_right = passes == (ends == "values")
+        else:
+            is_right = not passes or np.array_equal(values, end(xla, batch)[1])
+        if not is_right:
             differences.append(f"{rows}: the guard says {passes}, TensorFlow {ends}")
 
     check()

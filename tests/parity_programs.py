@@ -40,6 +40,14 @@ class Model(keras.Model):  # type: ignore[misc]
         return self.out(self.hidden(rows)) + tf.reduce_sum(self.function(numbers)) * 0.001
 
 
+class Truncate(layers.Layer):  # type: ignore[misc]
+    """Cuts off what is behind the point."""
+
+    def call(self, inputs: Any) -> Any:
+        """Go by integers, which cannot be as large as floats."""
+        return inputs + tf.cast(tf.cast(inputs * 5, tf.int32), tf.float32) * 1e-9
+
+
 def _embedding() -> Any:
     return keras.Sequential(
         [layers.Embedding(ROWS, COLUMNS), layers.GlobalAveragePooling1D(), layers.Dense(1)]
@@ -61,6 +69,12 @@ def _make(name: str) -> tuple[Any, Any, Any, Any]:
         labels[at] = 3
         model = keras.Sequential([layers.Dense(8, activation="tanh"), layers.Dense(3)])
         return model, rows, labels, keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if name in ("NaN", "cast"):
+        rows[at, 1] = np.nan if name == "NaN" else 1e20
+        chain = [layers.Dense(8, activation="relu"), layers.Dense(1, activation="sigmoid")]
+        if name == "cast":
+            chain.insert(0, Truncate())
+        return keras.Sequential(chain), rows, (targets > 0.5).astype("float32"), "binary_crossentropy"
     operation = OPERATIONS[name]
     good, bad = (np.resize(each, (BATCH, 2)) for each in (operation.good, operation.bad))
     numbers = np.concatenate([good] * BATCHES).astype("int32")

@@ -7,7 +7,7 @@ that its arguments are known. Nothing is traced or run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -37,31 +37,41 @@ class Value(NamedTuple):
     @property
     def node(self) -> Any:
         """Return the operation as a ``NodeDef``, None for an argument of a function."""
-        return self.call.body.nodes.get(self.name)
+        return self.call.nodes.get(self.name)
 
 
-class Body:
-    """The operations of a graph or of a function, by their names, its arguments and its results."""
+@dataclass(eq=False, slots=True)
+class Call:
+    """A function as it is called from one place, or the whole graph, which nobody calls.
 
-    def __init__(self, nodes: Iterable[Any], arguments: Sequence[str], results: Sequence[str]) -> None:
-        self.arguments = {name: number for number, name in enumerate(arguments)}
-        self.nodes = {node.name: node for node in nodes if node.name not in self.arguments}
-        self._results = results
+    `nodes` are its operations by their names, `arguments` and `results` the names of these. `skipped`: how
+    many operands of the calling operation are not the function's. `loop`: what of each variable of the loop
+    hangs on shapes alone, None where this is no loop.
+    """
 
-    def locate(self, reference: str) -> tuple[str, int]:
-        """Return the name and the output's number of ``node``, ``node:1`` or a function's ``node:out:1``."""
+    nodes: dict[str, Any]
+    arguments: dict[str, int]
+    results: Sequence[str] = ()
+    caller: Value | None = None
+    skipped: int = 0
+    loop: list[set[Aspect]] | None = None
+    number: int = 0
+    inner: dict[str, list[Call]] = field(default_factory=dict)
+
+    def operands(self, node: Any) -> list[Value]:
+        """Return what ``node``, of this function, takes."""
+        return [self._locate(name) for name in node.input if not name.startswith("^")]
+
+    def result(self, number: int) -> Value:
+        """Return where result ``number`` of the function is made."""
+        return self._locate(self.results[number])
+
+    def _locate(self, reference: str) -> Value:
+        """Return what ``node``, ``node:1`` or a function's ``node:out:1`` names."""
         name, *rest = reference.split(":")
         if len(rest) < 2:
-            return name, int(rest[0]) if rest else 0
-        return name, _first_output(self.nodes[name], rest[0]) + int(rest[1])
-
-    def operands(self, node: Any) -> list[tuple[str, int]]:
-        """Return where the operands of ``node`` are made."""
-        return [self.locate(name) for name in node.input if not name.startswith("^")]
-
-    def result(self, number: int) -> tuple[str, int]:
-        """Return where result ``number`` of the function is made."""
-        return self.locate(self._results[number])
+            return Value(self, name, int(rest[0]) if rest else 0)
+        return Value(self, name, _first_output(self.nodes[name], rest[0]) + int(rest[1]))
 
 
 def _first_output(node: Any, name: str) -> int:
@@ -81,26 +91,6 @@ def _first_output(node: Any, name: str) -> int:
     return number
 
 
-@dataclass(eq=False, slots=True)
-class Call:
-    """A function as it is called from one place, or the whole graph, which nobody calls.
-
-    `skipped`: how many operands of the calling operation are not the function's. `loop`: what of each
-    variable of the loop hangs on shapes alone, None where this is no loop.
-    """
-
-    body: Body
-    number: int = 0
-    caller: Value | None = None
-    skipped: int = 0
-    loop: list[set[Aspect]] | None = None
-    inner: dict[str, list[Call]] = field(default_factory=dict)
-
-    def operands(self, node: Any) -> list[Value]:
-        """Return what ``node``, of this body, takes."""
-        return [Value(self, *place) for place in self.body.operands(node)]
-
-
 class Trace:
     """A traced step: all its operations, and what their values hang on."""
 
@@ -109,7 +99,7 @@ class Trace:
         self._inputs = concrete.graph.inputs
         self.captured = concrete.captured_inputs
         self.fed = len(self._inputs) - len(self.captured)
-        self._variables = {id(variable.handle): variable for variable in concrete.variables}
+        self.variables = {id(variable.handle): variable for variable in concrete.variables}
         self._functions = {function.signature.name: function for function in definition.library.function}
         self.calls: list[Call] = []
         #: The body and the condition of each loop.
@@ -117,34 +107,42 @@ class Trace:
         self._shapes: dict[Value, list[int | None]] = {}
         self._constants: dict[Value, Any] = {}
         self._known: dict[tuple[Value, Aspect], bool] = {}
-        arguments = [tensor.op.name for tensor in self._inputs]
-        self._enter(Call(Body(definition.node, arguments, ())))
+        arguments = {tensor.op.name: number for number, tensor in enumerate(self._inputs)}
+        self._enter(
+            Call({node.name: node for node in definition.node if node.name not in arguments}, arguments)
+        )
         self._settle_loops()
 
     def values(self) -> Iterator[Value]:
         """Yield the first output of each operation, in each call of the function that it is in."""
         for call in self.calls:
-            yield from (Value(call, name, 0) for name in call.body.nodes)
+            yield from (Value(call, name, 0) for name in call.nodes)
 
     def _enter(self, call: Call) -> None:
         if len(self.calls) >= _MOST_CALLS:
             raise Refused("its functions call each other too often to be looked through")
         call.number = len(self.calls)
         self.calls.append(call)
-        for name, node in call.body.nodes.items():
+        for name, node in call.nodes.items():
             called = self._called(node)
             if called:
                 call.inner[name] = []
-            for function in called:
-                loop: list[set[Aspect]] | None = [] if node.op in LOOPS else None
-                caller, skipped = Value(call, name, 0), CALLS.get(node.op, 0)
-                inner = Call(self._body(function), caller=caller, skipped=skipped, loop=loop)
+            for function in map(self._functions.__getitem__, called):
+                signature = function.signature
+                inner = Call(
+                    nodes={node.name: node for node in function.node_def},
+                    arguments={argument.name: n for n, argument in enumerate(signature.input_arg)},
+                    results=[function.ret[result.name] for result in signature.output_arg],
+                    caller=Value(call, name, 0),
+                    skipped=CALLS.get(node.op, 0),
+                    loop=[] if node.op in LOOPS else None,
+                )
                 call.inner[name].append(inner)
                 self._enter(inner)
             if node.op in LOOPS:
                 # The body and the condition of a loop have the same variables.
                 body, condition = call.inner[name]
-                body.loop = condition.loop = [{"value", "contents"} for _ in body.body.arguments]
+                body.loop = condition.loop = [{"value", "contents"} for _ in body.arguments]
                 self._loops.append((body, condition))
 
     def _called(self, node: Any) -> list[str]:
@@ -155,12 +153,6 @@ class Trace:
         if node.op in ("Case", "StatelessCase"):
             return [function.name for function in node.attr["branches"].list.func]
         return [node.attr["f"].func.name] if node.op in CALLS else []
-
-    def _body(self, name: str) -> Body:
-        function = self._functions[name]
-        arguments = [argument.name for argument in function.signature.input_arg]
-        results = [function.ret[result.name] for result in function.signature.output_arg]
-        return Body(function.node_def, arguments, results)
 
     # What a value hangs on
 
@@ -174,10 +166,10 @@ class Trace:
         if body.caller is None or body.loop is None:
             return False
         first = body.caller.call.operands(body.caller.node)
-        ends = self.is_given(Value(condition, *condition.body.result(0)))
+        ends = self.is_given(condition.result(0))
         varied = False
         for number, aspects in enumerate(body.loop):
-            result = Value(body, *body.body.result(number))
+            result = body.result(number)
             for aspect in tuple(aspects):
                 if not (ends and all(self.is_given(each, aspect) for each in (first[number], result))):
                     aspects.remove(aspect)
@@ -190,7 +182,7 @@ class Trace:
             call, name, output = value
             node = value.node
             if node is None:
-                number = call.body.arguments[name]
+                number = call.arguments[name]
                 if call.caller is None or (call.loop is not None and not _is_kept(call, number)):
                     return value
                 value = call.caller.call.operands(call.caller.node)[number + call.skipped]
@@ -199,8 +191,7 @@ class Trace:
             elif node.op in LOOPS and _is_kept(call.inner[name][0], output):
                 value = call.operands(node)[output]
             elif node.op in ("PartitionedCall", "StatefulPartitionedCall"):
-                inner = call.inner[name][0]
-                value = Value(inner, *inner.body.result(output))
+                value = call.inner[name][0].result(output)
             else:
                 return value
 
@@ -216,8 +207,8 @@ class Trace:
         node = value.node
         if node is None:
             if call.loop is not None:
-                return aspect in call.loop[call.body.arguments[name]]
-            return self._constant_capture(value) is not None
+                return aspect in call.loop[call.arguments[name]]
+            return self._capture(value) is not None
         if node.op in LOOPS:
             loop = call.inner[name][0].loop
             return loop is not None and aspect in loop[output]
@@ -249,7 +240,7 @@ class Trace:
             return self._constants[value]
         node = value.node
         if node is None:
-            captured = self._constant_capture(value)
+            captured = self._capture(value)
             return None if captured is None else captured.numpy()
         if node.op == "Const":
             return tf.make_ndarray(node.attr["value"].tensor)
@@ -272,17 +263,13 @@ class Trace:
         result: Any = {"Rank": len(shape), "Size": math.prod(n or 0 for n in shape)}.get(node.op, shape)
         return np.array(result, np.int64 if node.attr["out_type"].type == _INT64 else np.int32)
 
-    def _constant_capture(self, value: Value) -> Any:
-        captured = self._capture(value)
-        is_plain = captured is not None and captured.dtype not in (tf.resource, tf.variant)
-        return captured if is_plain else None
-
     def _capture(self, value: Value) -> Any:
-        """Return what the step captures as the argument ``value``, None where that is the batch's."""
-        if value.call.caller is not None:
+        """Return the array that the step captures as the argument ``value``, None where it is no array."""
+        number = value.call.arguments[value.name] - self.fed
+        if value.call.caller is not None or number < 0:
             return None
-        number = value.call.body.arguments[value.name]
-        return None if number < self.fed else self.captured[number - self.fed]
+        captured = self.captured[number]
+        return None if captured.dtype in (tf.resource, tf.variant) else captured
 
     def argument(self, number: int) -> Value:
         """Return argument ``number`` of the step as a value."""
@@ -307,18 +294,20 @@ class Trace:
         if node is not None:
             shape = self.graph.get_operation_by_name(value.name).outputs[value.output].shape
         else:
-            captured, tensor = self._capture(value), self._inputs[value.call.body.arguments[value.name]]
-            variable = self._variables.get(id(captured))
-            if variable is None and tensor.dtype == tf.resource:
-                return None  # reached by its handle only
-            shape = tensor.shape if variable is None else variable.shape
+            number = value.call.arguments[value.name]
+            shape = self._inputs[number].shape
+            if self._inputs[number].dtype == tf.resource:
+                variable = self.variables.get(id(self.captured[number - self.fed]))
+                if variable is None:
+                    return None  # reached by its handle only
+                shape = variable.shape
         return None if shape.rank is None else list(shape)
 
 
 def _is_kept(call: Call, number: int) -> bool:
     """Return whether variable ``number`` of a loop stays as it came; ``call`` is a function of the loop."""
     body = call.caller.call.inner[call.caller.name][0] if call.caller is not None else call
-    name, _ = body.body.result(number)
-    while name in body.body.nodes and body.body.nodes[name].op in SAME:
-        name, _ = body.body.locate(body.body.nodes[name].input[0])
-    return body.body.arguments.get(name) == number
+    result = body.result(number)
+    while result.node is not None and result.node.op in SAME:
+        result = body.operands(result.node)[0]
+    return body.arguments.get(result.name) == number

@@ -14,8 +14,8 @@ drops (`autoxla.trial.checks`). What such an operation checks hangs on one of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from autoxla.trial.dataflow import DEEPEST, Refused, Trace, Value
 from autoxla.trial.intervals import Interval, find_interval
 
 #: What is said of an operand that no guard can check.
-_NO_GUARD = "TensorFlow checks an operand of {} in each step, XLA would not, and no guard can: it hangs on {}"
+_NO_GUARD = "XLA does not check an operand of {} as TensorFlow does, and no guard can: it hangs on {}"
 #: How the two results of a `Unique` are used that adds up the rows of a sparse gradient.
 _SUMMED = ("UnsortedSegmentSum", 1, 1)
 _USES = {
@@ -45,6 +45,8 @@ _USES = {
 }  # fmt: skip
 #: Operations that give the values of their operand in another place or order, each at least once.
 _PLACES = frozenset({"Reshape", "ExpandDims", "Squeeze", "Transpose", "RandomShuffle", "Unique"})
+#: The type in which floats of so many bytes are added up.
+_WIDER = {2: np.float32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,6 @@ class Range:
     def least_high(self) -> float:
         """Return the bound that all numbers of a point are to keep."""
         return min(self.high) if isinstance(self.high, tuple) else self.high
-
-
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """Bounds of one tensor of the batch, by its number, that are enough for a value to be in its range."""
-
-    number: int
-    low: float
-    high: float
 
 
 def examine(concrete: Any, definition: Any) -> Guards | str:
@@ -123,13 +116,19 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
         if bound is None:
             if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN)):
                 raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
-            continue
-        is_checked = operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer
-        if is_checked and not trace.is_given(operands[bound.operand]):
+        elif _is_checked(node, bound) and not trace.is_given(operands[bound.operand]):
             checked = trace.follow(operands[bound.operand])
             yield Check(
                 node, operands, bound, _root(trace, checked) if bound.kind == "dimension" else checked
             )
+
+
+def _is_checked(node: Any, bound: Bound) -> bool:
+    """Return whether ``node`` is checked for the types of its operands."""
+    if bound.kind == "integer":
+        source, target = (tf.as_dtype(node.attr[name].type) for name in ("SrcT", "DstT"))
+        return bool(source.is_floating and target.is_integer)
+    return node.op not in INTEGERS or bool(tf.as_dtype(node.attr["T"].type).is_integer)
 
 
 def _is_of_gradient(unique: Value) -> bool:
@@ -137,14 +136,26 @@ def _is_of_gradient(unique: Value) -> bool:
 
     What follows takes as many rows as it gives, whatever these are.
     """
-    body = unique.call.body
     uses = [
         (node.op, number, output)
-        for node in body.nodes.values()
-        for number, (name, output) in enumerate(body.operands(node))
+        for node in unique.call.nodes.values()
+        for number, (_, name, output) in enumerate(unique.call.operands(node))
         if name == unique.name
     ]
     return all(use in _USES for use in uses) and (_SUMMED in uses)
+
+
+def _root(trace: Trace, value: Value) -> Value:
+    """Return the value of which ``value`` is another shape, or the same in more digits."""
+    while value.node is not None:
+        is_wider = value.node.op == "Cast" and (
+            value.node.attr["SrcT"].type == tf.int32.as_datatype_enum
+            and value.node.attr["DstT"].type == tf.int64.as_datatype_enum
+        )
+        if value.output > 0 or (value.node.op not in _PLACES and not is_wider):
+            break
+        value = trace.follow(value.call.operands(value.node)[0])
+    return value
 
 
 class Guards:
@@ -156,20 +167,16 @@ class Guards:
         for check in self._checks:
             self._cut(check)
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether there is nothing to be checked."""
-        return not self._checks
-
     def prepare(self, batch: Sequence[Any]) -> Guard:
         """Return what tells whether a batch of the shapes of ``batch`` passes.
 
         Raises Refused where that cannot be told.
         """
         self._learn(batch)
-        open_checks = [check for check in self._checks if not self._is_settled(check)]
-        ranges = _merge(self._trace, map(self._find_range, open_checks))
-        return Guard(self._trace, ranges, [self._find_quick(each) for each in ranges])
+        ranges = [self._find_range(check) for check in self._checks if not self._is_settled(check)]
+        # An index is checked with its gradient's.
+        ranges = list(dict.fromkeys(ranges))
+        return Guard(self._trace, ranges, self._find_quick(ranges))
 
     def _is_settled(self, check: Check) -> bool:
         """Return whether ``check`` cannot fail, by the way in which its operand is computed."""
@@ -185,12 +192,13 @@ class Guards:
             raise Refused(_NO_GUARD.format(check.node.op, reason)) from None
         return cut
 
-    # The bounds
-
     def _find_range(self, check: Check) -> Range:
         size, kind = self._size(check), check.bound.kind
         if size is None:
             raise Refused(f"the bounds that TensorFlow checks in {check.node.op} are not known")
+        if kind == "integer":
+            target = tf.as_dtype(check.node.attr["DstT"].type)
+            return Range(check.value, float(target.min), size)
         if kind in ("dimensions", "values"):
             return Range(check.value, 0, tuple(int(each) - 1 for each in size))
         low = 0 if check.bound.from_zero and kind != "nonzero" else -math.inf
@@ -201,13 +209,18 @@ class Guards:
         trace, kind = self._trace, check.bound.kind
         if kind in ("nonzero", "nonnegative"):
             return math.inf
+        if kind == "integer":
+            # The greatest number of the floats that is one of the integers.
+            source, target = (tf.as_dtype(check.node.attr[name].type) for name in ("SrcT", "DstT"))
+            limit = source.as_numpy_dtype(target.max)
+            return float(limit if limit < target.max + 1 else np.nextafter(limit, limit.dtype.type(0)))
         if kind == "value":
             return trace.constant(check.of)
         shape = trace.constant(check.of) if kind == "values" else trace.shape(check.of)
-        if kind == "dimension" or shape is None:
+        if kind == "dimension":
             return None if shape is None else shape[self._axis(check)]
         count = (trace.shape(check.value) or [None])[-1]
-        sizes = None if count is None else list(shape[:count])
+        sizes = None if shape is None or count is None else list(shape[:count])
         return None if sizes is None or None in sizes else sizes
 
     def _axis(self, check: Check) -> int:
@@ -235,8 +248,6 @@ class Guards:
         for value, tensor in zip(wanted, cut.trace(names, batch, list).outputs, strict=True):
             self._trace.learn(value, tensor.shape.as_list(), tf.get_static_value(tensor))
 
-    # What holds
-
     def _holds(self, within: Range, assumed: Mapping[Value, Interval]) -> bool:
         """Return whether a value is within its range whatever the data are, given what is ``assumed``."""
         found = find_interval(self._trace, within.value, assumed)
@@ -245,77 +256,65 @@ class Guards:
         low, high = found
         return within.low <= low and high <= within.least_high and not (within.nonzero and low <= 0 <= high)
 
-    def _find_quick(self, within: Range) -> Quick | None:
-        """Return bounds of one tensor of the batch that are enough for ``within``, None where none are."""
-        cut = Cut(self._trace)
-        cut.add(within.value)
-        fed = [number for number in cut.inputs if number < self._trace.fed]
-        if len(fed) != 1:
-            return None
-        low, high = float(within.nonzero), min(within.least_high, 2.0**31 - 1)
-        assumed = {self._trace.argument(fed[0]): (low, high)}
-        return Quick(fed[0], low, high) if self._holds(within, assumed) else None
+    def _find_quick(self, ranges: Sequence[Range]) -> dict[int, Interval] | None:
+        """Return, by the numbers of tensors of the batch, bounds that are enough for all ``ranges``.
 
-
-def _merge(trace: Trace, ranges: Iterable[Range]) -> list[Range]:
-    """Return ``ranges`` without those that follow from others: an index is checked with its gradient's."""
-    merged: dict[Any, Range] = {}
-    for each in ranges:
-        if isinstance(each.high, tuple):
-            merged[each] = each
-            continue
-        key = (_root(trace, each.value), each.nonzero)
-        before = merged.get(key, each)
-        low, high = max(before.low, each.low), min(before.least_high, each.high)
-        merged[key] = replace(each, value=key[0], low=low, high=high)
-    return list(merged.values())
-
-
-def _root(trace: Trace, value: Value) -> Value:
-    """Return the value of which ``value`` is another shape, or the same in more digits."""
-    while value.node is not None:
-        is_wider = value.node.op == "Cast" and (
-            value.node.attr["SrcT"].type == tf.int32.as_datatype_enum
-            and value.node.attr["DstT"].type == tf.int64.as_datatype_enum
-        )
-        if value.output > 0 or (value.node.op not in _PLACES and not is_wider):
-            break
-        value = trace.follow(value.call.operands(value.node)[0])
-    return value
+        None where there are none.
+        """
+        quick: dict[int, Interval] = {}
+        for within in ranges:
+            cut = Cut(self._trace)
+            cut.add(within.value)
+            fed = [number for number in cut.inputs if number < self._trace.fed]
+            if len(fed) != 1:
+                return None
+            low, high = float(within.nonzero), min(within.least_high, 2.0**31 - 1)
+            if not self._holds(within, {self._trace.argument(fed[0]): (low, high)}):
+                return None
+            before = quick.get(fed[0], (low, high))
+            quick[fed[0]] = max(low, before[0]), min(high, before[1])
+        return quick
 
 
 class Guard:
-    """Tells whether a batch passes: called with its tensors before each step of XLA's."""
+    """Tells whether a batch passes: called with its tensors before each step of XLA's.
 
-    def __init__(self, trace: Trace, ranges: Sequence[Range], quick: Sequence[Quick | None]) -> None:
+    `quick`: the bounds of some of its tensors that are enough, None where bounds do not tell.
+    """
+
+    def __init__(self, trace: Trace, ranges: Sequence[Range], quick: Mapping[int, Interval] | None) -> None:
         self._trace = trace
         self.ranges = ranges
+        self._quick = quick
         self._exact: Callable[..., Any] | None = None
-        #: Of each tensor the bounds that are enough; None where they do not tell of all.
-        self._quick: dict[int, Interval] | None = {}
-        for each in quick:
-            if each is None:
-                self._quick = None
-                break
-            low, high = self._quick.get(each.number, (each.low, each.high))
-            self._quick[each.number] = max(low, each.low), min(high, each.high)
+        #: Whether the weights, and all batches so far, are free of NaN; None before the first batch.
+        self._is_free: bool | None = None
 
     def __call__(self, batch: Sequence[Any]) -> bool:
-        """Return whether no check of TensorFlow's fails for ``batch``.
+        """Return whether no check of TensorFlow's fails for ``batch``, and none had a NaN so far.
 
-        Where that cannot be told it does not pass: plain training takes any batch.
+        TensorFlow's minima and activations let a NaN pass where XLA's do not, and the other way round. So
+        once there is one in the weights, or may be, nothing passes any more. Nor does a batch of which
+        nothing can be told: plain training takes any.
         """
         try:
-            return self._is_within_bounds(batch) or self.check(batch)
+            arrays = [_view(tensor) for tensor in batch]
+            if self._is_free is None:
+                self._is_free = not any(np.isnan(_add_up(variable.numpy())) for variable in self._floats())
+            self._is_free &= all(bool(np.isfinite(_add_up(array))) for array in arrays)
+            return self._is_free and (self._is_within_bounds(arrays) or self.check(batch))
         except Exception:  # noqa: BLE001 - an operation that the guard needs may fail itself, as in the step
             return False
 
-    def _is_within_bounds(self, batch: Sequence[Any]) -> bool:
+    def _floats(self) -> Iterator[Any]:
+        return (variable for variable in self._trace.variables.values() if variable.dtype.is_floating)
+
+    def _is_within_bounds(self, arrays: Sequence[Any]) -> bool:
         if self._quick is None:
             return False
         for number, (low, high) in self._quick.items():
-            # No copy. What is no number compares as False; of nothing at all there is no minimum.
-            array = np.asarray(memoryview(batch[number]))
+            array = arrays[number]
+            # Of nothing at all there is no minimum.
             if not array.size or not (
                 np.minimum.reduce(array, None) >= low and np.maximum.reduce(array, None) <= high
             ):
@@ -325,18 +324,25 @@ class Guard:
     def check(self, batch: Sequence[Any]) -> bool:
         """Return what the operations say that the checked operands hang on, as TensorFlow runs them."""
         if self._exact is None:
-            self._exact = self._compile(batch)
+            cut = Cut(self._trace)
+            names = [cut.add(each.value) for each in self.ranges]
+
+            def check(values: Sequence[Any]) -> Any:
+                verdicts = [_check(value, each) for value, each in zip(values, self.ranges, strict=True)]
+                return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
+
+            self._exact = cut.trace(names, batch, check)
         return bool(self._exact(*batch))
 
-    def _compile(self, batch: Sequence[Any]) -> Any:
-        cut = Cut(self._trace)
-        names = [cut.add(each.value) for each in self.ranges]
 
-        def check(values: Sequence[Any]) -> Any:
-            verdicts = [_check(value, each) for value, each in zip(values, self.ranges, strict=True)]
-            return tf.reduce_all(tf.stack(verdicts)) if verdicts else tf.constant(True)
+def _view(tensor: Any) -> Any:
+    """Return the numbers of ``tensor``, without a copy where Python knows their type."""
+    return tensor.numpy() if tensor.dtype in (tf.bfloat16, tf.string) else np.asarray(memoryview(tensor))
 
-        return cut.trace(names, batch, check)
+
+def _add_up(array: Any) -> Any:
+    """Return a number that is finite only where all of ``array`` are: their sum, 0 for integers."""
+    return 0 if array.dtype.kind in "iub" else np.add.reduce(array, None, _WIDER.get(array.itemsize))
 
 
 def _check(value: Any, within: Range) -> Any:
@@ -395,7 +401,7 @@ class Cut:
     def _add_input(self, value: Value) -> str:
         if value.call.caller is not None:
             raise Refused("a loop")
-        number = value.call.body.arguments[value.name]
+        number = value.call.arguments[value.name]
         if not self._widely and number >= self._trace.fed and not self._trace.is_given(value):
             raise Refused("a variable")
         self.inputs.add(number)

@@ -132,27 +132,14 @@ def _floor_mod(node: Any, _: Interval | None, y: Interval | None) -> Interval | 
     return 0.0, y[1] - 1
 
 
-def _bitwise_and(_: Any, x: Interval | None, y: Interval | None) -> Interval | None:
-    masks = [bounds[1] for bounds in (x, y) if bounds is not None and bounds[0] >= 0]
-    return (0.0, min(masks)) if masks else None
+def _extreme(take: Callable[[float, float], float]) -> Callable[..., Interval | None]:
+    """Return what computes the bounds of a minimum or a maximum."""
 
+    def compute(node: Any, x: Interval | None, y: Interval | None) -> Interval | None:
+        x, y = x or _any(node), y or _any(node)
+        return None if x is None or y is None else (take(x[0], y[0]), take(x[1], y[1]))
 
-def _minimum(node: Any, x: Interval | None, y: Interval | None) -> Interval | None:
-    x, y = x or _any(node), y or _any(node)
-    return None if x is None or y is None else (min(x[0], y[0]), min(x[1], y[1]))
-
-
-def _maximum(node: Any, x: Interval | None, y: Interval | None) -> Interval | None:
-    x, y = x or _any(node), y or _any(node)
-    return None if x is None or y is None else (max(x[0], y[0]), max(x[1], y[1]))
-
-
-def _and(_: Any, x: Interval, y: Interval) -> Interval:
-    return min(x[0], y[0]), min(x[1], y[1])
-
-
-def _or(_: Any, x: Interval, y: Interval) -> Interval:
-    return max(x[0], y[0]), max(x[1], y[1])
+    return compute
 
 
 def _clip(node: Any, x: Interval | None, low: Interval | None, high: Interval | None) -> Interval | None:
@@ -166,19 +153,6 @@ def _less(_: Any, x: Interval, y: Interval) -> Interval:
     return (1, 1) if x[1] < y[0] else (0, 0) if x[0] >= y[1] else (0, 1)
 
 
-def _less_equal(_: Any, x: Interval, y: Interval) -> Interval:
-    return (1, 1) if x[1] <= y[0] else (0, 0) if x[0] > y[1] else (0, 1)
-
-
-def _equal(_: Any, x: Interval, y: Interval) -> Interval:
-    apart = x[1] < y[0] or y[1] < x[0]
-    return (0, 0) if apart else (1, 1) if x == y and x[0] == x[1] else (0, 1)
-
-
-def _not(_: Any, x: Interval) -> Interval:
-    return 1 - x[1], 1 - x[0]
-
-
 def _range(node: Any, start: Interval, limit: Interval, delta: Interval) -> Interval | None:
     if delta[0] < 1 or not tf.as_dtype(node.attr["Tidx"].type).is_integer:
         return None
@@ -190,14 +164,11 @@ def _drawn(_: Any, *operands: Interval | None) -> Interval | None:
     return None if low is None or high is None else (low[0], high[1] - 1)
 
 
-def _bucketize(node: Any, _: Interval | None) -> Interval:
-    return 0.0, float(len(node.attr["boundaries"].list.f))
-
-
 #: Those of which one operand tells enough.
 _HALF_KNOWN = frozenset({
-    "Cast", "FloorMod", "BitwiseAnd", "Minimum", "Maximum", "ClipByValue", "Bucketize", "RandomUniformInt",
-    "StatelessRandomUniformInt", "StatelessRandomUniformIntV2",
+    "Cast", "FloorMod", "Minimum", "Maximum", "ClipByValue", "Bucketize", "RandomUniform",
+    "StatelessRandomUniform", "StatelessRandomUniformV2", "RandomUniformInt", "StatelessRandomUniformInt",
+    "StatelessRandomUniformIntV2",
 })  # fmt: skip
 _COMPUTED: dict[str, Callable[..., Interval | None]] = {
     "Cast": _cast,
@@ -206,21 +177,19 @@ _COMPUTED: dict[str, Callable[..., Interval | None]] = {
     "Sub": _subtract,
     "Mul": _multiply,
     "FloorMod": _floor_mod,
-    "BitwiseAnd": _bitwise_and,
-    "Minimum": _minimum,
-    "Maximum": _maximum,
+    "Minimum": _extreme(min),
+    "Maximum": _extreme(max),
     "ClipByValue": _clip,
     "Less": _less,
-    "LessEqual": _less_equal,
     "Greater": lambda node, x, y: _less(node, y, x),
-    "GreaterEqual": lambda node, x, y: _less_equal(node, y, x),
-    "Equal": _equal,
-    "NotEqual": lambda node, x, y: _not(node, _equal(node, x, y)),
-    "LogicalAnd": _and,
-    "LogicalOr": _or,
-    "LogicalNot": _not,
     "Range": _range,
-    "Bucketize": _bucketize,
+    "Bucketize": lambda node, _: (0.0, float(len(node.attr["boundaries"].list.f))),
+    "RandomUniform": lambda *_: (0.0, 1.0),
+    "StatelessRandomUniform": lambda *_: (0.0, 1.0),
+    "StatelessRandomUniformV2": lambda *_: (0.0, 1.0),
+    "Floor": lambda _, x: (math.floor(x[0]), math.floor(x[1])),
+    "Ceil": lambda _, x: (math.ceil(x[0]), math.ceil(x[1])),
+    "Round": lambda _, x: (math.floor(x[0]), math.ceil(x[1])),
     "RandomUniformInt": _drawn,
     "StatelessRandomUniformInt": _drawn,
     "StatelessRandomUniformIntV2": _drawn,
