@@ -88,6 +88,7 @@ LEFT_OUT = {
     "no training": ON_TENSORS + "n = tf_keras.Model(i, x)\nn.predict(1)",
     "frozen": ON_TENSORS.replace("Dense(1)", "Dense(1, trainable=False)") + TRAINS,
     "frozen later": ON_TENSORS + "sys.trainable = False\n" + TRAINS,
+    "model of keras": ON_TENSORS + "n = tf.keras.Sequential()\nn.compile()\nn.fit(1, 2)",
     "no weights": ON_TENSORS.replace("Dense(1)", "Dropout(1)") + TRAINS,
 }
 

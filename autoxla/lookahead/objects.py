@@ -135,7 +135,7 @@ class Objects(Notes):
             symbolic = self.meet(node, made, arguments.all(), sure and last in _REFUSING)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
-            if symbolic is not None:
+            if symbolic is not None and family == "tf_keras":
                 made = made._replace(lost=symbolic.lost)
         return (Binding(made),)
 
