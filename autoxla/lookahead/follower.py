@@ -434,8 +434,9 @@ class Follower(Objects):
                 return self.frame.scope.get(node.id)
             case ast.Constant():
                 value = node.value
-                known = value is None or isinstance(value, (str, bool, int, float))
-                return make_constant(value) if known else ()  # type: ignore[arg-type]
+                if value is None or isinstance(value, (str, int, float)):
+                    return (Binding(Const(value)),)
+                return ()
             case ast.Attribute():
                 return self._refer(node)
             case ast.Call():
