@@ -50,6 +50,34 @@ def test_findings_have_their_place(project: Path) -> None:
     assert "train.py:2:1" in outcome.out
 
 
+LEGACY, NEW = "tf.keras.optimizers.legacy.Adam", "tf.keras.optimizers.Adam"
+#: How programs run with both generations of Keras.
+GUARDED = {
+    "attempt": f"try:\n    adam = {LEGACY}()\nexcept AttributeError:\n    adam = {NEW}()\n",
+    "has_attribute": (
+        f"if hasattr(tf.keras.optimizers, 'legacy'):\n    adam = {LEGACY}()\nelse:\n    adam = {NEW}()\n"
+    ),
+    "version": f"if tf.__version__ < '2.16':\n    adam = {LEGACY}()\nelse:\n    adam = {NEW}()\n",
+    "platform": f"if sys.platform == 'darwin':\n    adam = {LEGACY}()\nelse:\n    adam = {NEW}()\n",
+    "ternary": f"adam = ({LEGACY} if tf.__version__ < '2.16' else {NEW})()\n",
+    "unused": f"def unused():\n    return {LEGACY}()\n",
+    "lookup": f"MAKERS = {{'old': lambda: {LEGACY}(), 'new': lambda: {NEW}()}}\nadam = MAKERS['new']()\n",
+    "instance": f"if isinstance(sys.argv, dict):\n    adam = {LEGACY}()\n",
+}
+
+
+def test_what_is_guarded_is_no_more_than_a_hint(project: Path) -> None:
+    (project / "guarded").mkdir()
+    for name, lines in GUARDED.items():
+        text = f"import sys\nimport tensorflow as tf\n{lines}"
+        (project / "guarded" / f"{name}.py").write_text(text, encoding="utf-8")
+    outcome = check(project, "guarded")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert {tuple(line.split()[1:3]) for line in outcome.out.splitlines()} == {("AX114", "info")}
+    # Where the program asks for what is missing there is nothing to hint at.
+    assert codes(check(project, "guarded/attempt.py", "guarded/has_attribute.py")) == []
+
+
 def test_a_folder_is_read_as_a_whole(project: Path) -> None:
     assert sorted(codes(check(project, "."))) == ["AX113", "AX191"]
 

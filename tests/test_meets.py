@@ -66,10 +66,36 @@ def test_symbolic_tensors_and_optimizers(tmp_path: Path) -> None:
         "keras.layers.TimeDistributed(tf_keras.layers.Dense(1))\n"
     )
     assert meetings(read(tmp_path, code)) == [
-        ("certain", DENSE, "tensorflow.keras.layers.Dense"),
+        ("possible", DENSE, "tensorflow.keras.layers.Dense"),
         ("certain", "tensorflow.keras.optimizers.Adam", "tf_keras.Model"),
         ("certain", DENSE, "keras.layers.TimeDistributed"),
     ]
+
+
+ON_TENSORS = "i = tf_keras.Input((3,))\nx = tf.keras.layers.Dense(1)(tf_keras.layers.Dense(2)(i))\n"
+TRAINS = "n = tf_keras.Model(i, tf_keras.layers.ReLU()(x))\nn.compile('sgd', 'mse')\nn.fit(1, 2)\n"
+
+
+def test_weights_that_training_leaves_out(tmp_path: Path) -> None:
+    """A layer of Keras 3 computes on tensors of tf_keras; a model of tf_keras does not train its weights."""
+    found = meetings(read(tmp_path, HEAD + ON_TENSORS + TRAINS))
+    assert found[-1] == ("certain", "tensorflow.keras.layers.Dense", "tf_keras.Model")
+    assert [grade for grade, *_ in found[:-1]] == ["possible"]
+
+
+#: What may be meant when nothing trains the weights of a layer.
+LEFT_OUT = {
+    "no training": ON_TENSORS + "n = tf_keras.Model(i, x)\nn.predict(1)",
+    "frozen": ON_TENSORS.replace("Dense(1)", "Dense(1, trainable=False)") + TRAINS,
+    "frozen later": ON_TENSORS + "sys.trainable = False\n" + TRAINS,
+    "model of keras": ON_TENSORS + "n = tf.keras.Sequential()\nn.compile()\nn.fit(1, 2)",
+    "no weights": ON_TENSORS.replace("Dense(1)", "Dropout(1)") + TRAINS,
+}
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_weights_that_may_be_left_out(name: str, tmp_path: Path) -> None:
+    assert {grade for grade, *_ in meetings(read(tmp_path, HEAD + LEFT_OUT[name]))} == {"possible"}
 
 
 #: Both generations, side by side: nothing meets.
@@ -106,6 +132,13 @@ GUARDED = {
     ),
     "layer without weights on a tensor": "tf.keras.layers.Dropout(0.5)(tf_keras.Input((3,)))",
     "own layer on a tensor": "class S(tf.keras.layers.Layer):\n    pass\nS()(tf_keras.Input((3,)))",
+    "function of tf_keras on tensors": "tf_keras.layers.add([keras.Input((3,)), 1])",
+    "layer as a function": "tf.keras.layers.Dense(1, activation=tf_keras.layers.ReLU())",
+    "cell of a layer": "keras.layers.RNN(tf_keras.layers.LSTMCell(2))",
+    "own function in a layer": "tf_keras.layers.Lambda(print)(keras.Input((3,)))",
+    "own layer of tf_keras on a tensor": (
+        "class S(tf_keras.layers.Layer):\n    def call(self, x):\n        return x\nS()(keras.Input((3,)))"
+    ),
     "function on tensors": "keras.layers.concatenate([tf_keras.Input((3,)), 1])",
     "sum of tensors": "tf_keras.Input((3,)) + keras.Input((3,))",
     "early return": (
@@ -162,6 +195,11 @@ def test_transformers_makes_tf_keras_what_it_needs_unless_it_was_used_before(tmp
 
 PLAIN = "print('end')\n"
 SWITCHED = {
+    "layer that is not trained": (
+        "i = tf_keras.Input((3,))\nd = tf.keras.layers.Dense(1)\nn = tf_keras.Model(i, d(i))\n"
+        "n.compile('sgd', 'mse')\nw = d.get_weights()[0]\nn.fit(tf.ones((4, 3)), tf.ones(4), verbose=0)\n"
+        "assert (w != d.get_weights()[0]).any()\n"
+    ),
     "layer of tf_keras in a model of tf.keras": "m.add(tf_keras.layers.Dense(1))\nm.build((None, 3))\n",
     "model of tf_keras, optimizer of tf.keras": "tf_keras.Sequential().compile(tf.keras.optimizers.Adam())\n",
     "legacy optimizer in a model of keras": (
@@ -183,6 +221,10 @@ def test_a_program_whose_objects_meet_is_cured(name: str, tmp_path: Path) -> Non
 
 
 SIDE_BY_SIDE = {
+    "layer of keras on a tensor of tf_keras": (
+        "i = tf_keras.Input((3,))\nn = tf_keras.Model(i, tf.keras.layers.Dense(1)(i))\n"
+        "print(n.predict(tf.ones((2, 3)), verbose=0).shape)\n"
+    ),
     "compared": (
         "a, b = tf_keras.layers.Dense(2), tf.keras.layers.Dense(2)\nx = tf.ones((1, 3))\na(x), b(x)\n"
         "print(type(a).__module__ != type(b).__module__)\n"

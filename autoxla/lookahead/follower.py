@@ -284,7 +284,7 @@ class Follower(Objects):
                     self._evaluate(node.exc)
                     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
                     if _name_of(raised) == "SystemExit":
-                        self._end()
+                        self.has_ended |= not self.get_outer() & HANDLER
                 return _RAISE
             case ast.Break() | ast.Continue():
                 return _BREAK
@@ -325,7 +325,9 @@ class Follower(Objects):
             truth = self._truth(node.test)
             branch = node.orelse
             if truth is not False:
-                ended |= self._under(0 if truth else POSSIBLE, node.body)
+                # ``if hasattr(a, "b"):`` is how programs go on without it.
+                asks = isinstance(node.test, ast.Call) and _name_of(node.test.func) == "hasattr"
+                ended |= self._under(0 if truth else POSSIBLE | CAUGHT * asks, node.body)
             if truth is True:
                 frame.flow = outer
                 return ended
@@ -412,6 +414,7 @@ class Follower(Objects):
             return
         if target.attr == "jit_compile":
             self.add_jit(target, "attribute", value)
+        self.freezes |= target.attr == "trainable"
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
             if name == "os.environ":
@@ -423,11 +426,6 @@ class Follower(Objects):
                 if owner.thing is not None:
                     self.hold(target, owner.thing, value)
 
-    def _end(self) -> None:
-        """Take note that the program ends here, unless it does so after an error."""
-        if not self.get_outer() & HANDLER:
-            self.has_ended = True
-
     # Expressions return what they may stand for.
 
     def _evaluate(self, node: ast.expr) -> Bindings:
@@ -436,8 +434,9 @@ class Follower(Objects):
                 return self.frame.scope.get(node.id)
             case ast.Constant():
                 value = node.value
-                known = value is None or isinstance(value, (str, bool, int, float))
-                return make_constant(value) if known else ()  # type: ignore[arg-type]
+                if value is None or isinstance(value, (str, int, float)):
+                    return (Binding(Const(value)),)
+                return ()
             case ast.Attribute():
                 return self._refer(node)
             case ast.Call():
@@ -878,6 +877,8 @@ class Follower(Objects):
                 self._wait(given)
         if len(found) == 1:
             return self._apply(node, found[0].target, arguments, sure=found[0].certain)
+        if not found:
+            return ()
         return doubt([b for target, _ in found for b in self._apply(node, target, arguments, sure=False)])
 
     def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
@@ -906,6 +907,8 @@ class Follower(Objects):
                     value = self._apply(node, method, arguments, sure=sure)
                 if target.thing is None:
                     return value
+                # What a method of the program's own does with objects shows in its own lines.
+                sure = sure and method is None
                 return self.call_thing(node, target.thing, arguments, sure) or value
         return ()
 
@@ -927,7 +930,8 @@ class Follower(Objects):
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
         if name in _EXITS:
-            self._end()
+            # What ends the program after an error is left out of account.
+            self.has_ended |= not self.get_outer() & HANDLER
         elif name in _DYNAMIC:
             self.note(node, f"{name.removeprefix('builtins.')} runs code that is not read")
         elif name.startswith("builtins."):
@@ -1034,7 +1038,7 @@ def _name_of(node: ast.expr) -> str | None:
 
 def _find_getattr(node: ast.Call) -> str | None:
     """Return the attribute that ``getattr`` with a constant name takes, None for any other call."""
-    if _name_of(node.func) != "getattr" or len(node.args) < 2:
+    if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
         return None
     name = node.args[1]
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None

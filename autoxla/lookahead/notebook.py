@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 #: Cell magics whose body is Python that runs in the kernel.
@@ -57,17 +57,18 @@ def read_cells(data: bytes) -> list[tuple[int, str]]:
 
 def read_standing(data: bytes) -> tuple[Standing, ...]:
     """Return all code cells of a notebook's file. Raises `NotANotebookError`."""
+    found: list[Standing] = []
     try:
         content = json.loads(data)
         cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        code = [(at, cell, _text(cell)) for at, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
-        named = [(at, cell.get("id"), text) for at, cell, text in code]
+        for number, cell in enumerate(cells, 1):
+            if cell["cell_type"] == "code":
+                source, name = cell["source"] if "source" in cell else cell["input"], cell.get("id")
+                text = "".join(source) if isinstance(source, list) else str(source)
+                found.append(Standing(number, name if isinstance(name, str) else None, _without_magics(text)))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotANotebookError(str(error)) from error
-    return tuple(
-        Standing(at, name if isinstance(name, str) else None, _without_magics(text))
-        for at, name, text in named
-    )
+    return tuple(found)
 
 
 def is_of(ran: Sequence[Run], standing: Sequence[Standing]) -> bool:
@@ -85,45 +86,30 @@ def arrange(ran: Sequence[Run], standing: Sequence[Standing], file: str) -> tupl
     """
     places = [_find(run, standing) for run in ran]
     at = next((place for place in reversed(places) if place is not None), -1)
-    left = [index for index in range(len(standing)) if index not in places]
-    coming = [_stands(standing[index], file) for index in left if index > at]
-    passed = [_stands(standing[index], file)._replace(certain=False) for index in left if index < at]
-    return _unique([*_ran(ran, places, standing, file), *coming, *passed])
+    labels = [name_cell(run, standing, file) for run in ran]
+    cells = [
+        Cell(label, _without_magics(run.text) or "", not run.failed)
+        for index, (run, label) in enumerate(zip(ran, labels, strict=True))
+        # A cell that failed and was run again is what it was the second time.
+        if not (run.failed and label in labels[index + 1 :])
+    ]
+    left = [index for index in range(len(standing)) if index not in places and index != at]
+    for index in sorted(left, key=lambda index: index < at):
+        cell = standing[index]
+        cells.append(Cell(f"{file}:cell {cell.number}", cell.text or "", index > at))
+    # Each text once: running a cell again adds nothing.
+    found: dict[str, Cell] = {}
+    for each in cells:
+        known = found.setdefault(each.text.strip(), each)
+        if each.certain and not known.certain:
+            found[each.text.strip()] = known._replace(certain=True)
+    return tuple(cell for text, cell in found.items() if text)
 
 
 def name_cell(run: Run, standing: Sequence[Standing], file: str) -> str:
     """Return what findings call a cell that ran: its number in the file, else its execution count."""
     place = _find(run, standing)
     return f"cell {run.number}" if place is None else f"{file}:cell {standing[place].number}"
-
-
-def _ran(
-    ran: Sequence[Run], places: Sequence[int | None], standing: Sequence[Standing], file: str
-) -> list[Cell]:
-    # A cell that failed and was run again is what it was the second time.
-    labels = [
-        f"cell {run.number}" if place is None else f"{file}:cell {standing[place].number}"
-        for run, place in zip(ran, places, strict=True)
-    ]
-    return [
-        Cell(label, _without_magics(run.text) or "", not run.failed)
-        for index, (run, label) in enumerate(zip(ran, labels, strict=True))
-        if not (run.failed and label in labels[index + 1 :])
-    ]
-
-
-def _stands(cell: Standing, file: str) -> Cell:
-    return Cell(f"{file}:cell {cell.number}", cell.text or "")
-
-
-def _unique(cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """Return each text once: running a cell again adds nothing."""
-    found: dict[str, Cell] = {}
-    for cell in cells:
-        known = found.setdefault(cell.text.strip(), cell)
-        if cell.certain and not known.certain:
-            found[cell.text.strip()] = known._replace(certain=True)
-    return tuple(cell for text, cell in found.items() if text)
 
 
 def _find(run: Run, standing: Sequence[Standing]) -> int | None:
@@ -134,11 +120,6 @@ def _find(run: Run, standing: Sequence[Standing]) -> int | None:
     text = (_without_magics(run.text) or "").strip()
     same = (index for index, cell in enumerate(standing) if text and (cell.text or "").strip() == text)
     return next(same, None)
-
-
-def _text(cell: dict[str, object]) -> str:
-    source = cell["source"] if "source" in cell else cell["input"]
-    return "".join(source) if isinstance(source, list) else str(source)
 
 
 def _without_magics(text: str) -> str | None:
@@ -152,37 +133,27 @@ def _without_magics(text: str) -> str | None:
         lines[first] = ""
     if not re.search(r"[%!?]", text):
         return "\n".join(lines)
-    return "\n".join(_lines_without_magics(lines))
-
-
-def _lines_without_magics(lines: list[str]) -> list[str]:
     plain: list[str] = []
     quotes = {'"""': 0, "'''": 0}
     continued = False
     for line in lines:
-        found = None if _is_inside(quotes) else _LINE.match(line)
+        # Within a triple-quoted string, as near as counting tells, nothing is a magic.
+        is_inside = any(number % 2 for number in quotes.values())
+        found = None if is_inside else _LINE.match(line)
         if continued:
             plain.append("")
         elif found is not None:
-            plain.append(found[1] + _replace(found[2], found[3]))
+            indent, sign, rest = found.groups()
+            env = _ENV.fullmatch(rest.strip()) if sign == "%" else None
+            if env is not None:
+                plain.append(f"{indent}get_ipython().run_line_magic('env', {env[1]!r})")
+            elif sign == "%" and rest.split()[:1] == ["run"]:
+                plain.append(f"{indent}get_ipython().run_line_magic('run', {rest!r})")
+            else:
+                plain.append(f"{indent}pass")
         else:
             plain.append(_ASSIGNED.sub(r"\1None", line))
         for sign in quotes:
             quotes[sign] += plain[-1].count(sign)
         continued = (found is not None or continued) and line.endswith("\\")
-    return plain
-
-
-def _replace(sign: str, rest: str) -> str:
-    name = rest.split()[:1]
-    env = _ENV.fullmatch(rest.strip()) if sign == "%" else None
-    if env is not None:
-        return f"get_ipython().run_line_magic('env', {env[1]!r})"
-    if sign == "%" and name == ["run"]:
-        return f"get_ipython().run_line_magic('run', {rest!r})"
-    return "pass"
-
-
-def _is_inside(quotes: Mapping[str, int]) -> bool:
-    """Tell whether the next line begins within a triple-quoted string, as near as counting tells."""
-    return any(number % 2 for number in quotes.values())
+    return "\n".join(plain)

@@ -41,6 +41,11 @@ _BRINGING = tuple(start for start, _ in _BROUGHT)
 _STARTS = tuple(start.rstrip(".") for start, _ in _FAMILIES)
 #: Functions that make a model of what they are given, be it of another generation.
 _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_from_json", "model_from_yaml"})
+#: What refuses to be made of objects of another generation. Other layers may take them for functions.
+_REFUSING = frozenset({"Bidirectional", "Model", "Sequential", "TimeDistributed", "Wrapper"})
+#: Layers that do what the program gives them to do, which may suit tensors of any generation.
+_OPEN = frozenset({"Lambda", "Layer"})
+_TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 #: Layers without weights work in models of another generation, as functions do.
 _WEIGHTLESS = frozenset(
     (
@@ -106,7 +111,13 @@ def get_thing_attribute(thing: Thing, name: str) -> Bindings:
 
 
 class Objects(Notes):
-    """Follows what calls make of objects of Keras, and notes where those of two packages meet."""
+    """Follows what calls make of objects of Keras, and notes where those of two packages meet.
+
+    That is certain only where it was seen to raise an error, or to train less than the program asks for.
+    """
+
+    #: Something may have been told not to be trained.
+    freezes = False
 
     def find_family(self, name: str) -> str | None:
         """Return the package of what a dotted name makes, as ``tf.keras`` is by now."""
@@ -115,24 +126,26 @@ class Objects(Notes):
 
     def make(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
         """Return the object of Keras that calling a public name gives."""
-        family, role = self.find_family(name), find_role(name)
+        family, role, last = self.find_family(name), find_role(name), name.rpartition(".")[2]
         if family is None or role is None:
             return ()
         made = Thing(family, name, role, self.spot(node), sure and self.is_certain())
-        if role != "tensor" and name.rpartition(".")[2] not in _MAKERS:
-            symbolic = self.meet(node, made, arguments.all(), sure)
+        self.freezes |= any(keyword.arg == "trainable" for keyword in node.keywords)
+        if role != "tensor" and last not in _MAKERS:
+            symbolic = self.meet(node, made, arguments.all(), sure and last in _REFUSING)
             if role == "operation":
-                return () if symbolic is None else (Binding(made._replace(role="tensor", family=symbolic)),)
+                return () if symbolic is None else (Binding(symbolic),)
+            if symbolic is not None and family == "tf_keras":
+                made = made._replace(lost=symbolic.lost)
         return (Binding(made),)
 
     def call_thing(self, node: ast.Call, thing: Thing, arguments: Arguments, sure: bool) -> Bindings:
         """Return what calling a layer or model gives: a symbolic tensor where it is given some."""
         if thing.role not in ("layer", "model"):
             return ()
-        symbolic = self.meet(node, thing, arguments.all(), sure)
-        if symbolic is None:
-            return ()
-        return (Binding(thing._replace(role="tensor", family=symbolic, place=self.spot(node))),)
+        sure = sure and thing.name.rpartition(".")[2] not in _OPEN
+        symbolic = self.meet(node, thing, arguments.all(), sure, calls=True)
+        return () if symbolic is None else (Binding(symbolic),)
 
     def call_method(
         self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
@@ -140,34 +153,47 @@ class Objects(Notes):
         """Return what a method of an object gives."""
         if name == "compile" and thing.role == "model":
             self.meet(node, thing, [arguments.get(0, "optimizer")], sure)
-        elif name in ("add", "__init__") and thing.role in ("layer", "model"):
+        elif name == "add" and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
+        elif name == "__init__":
+            self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
+        elif name in _TRAINING and thing.lost is not None:
+            # tf_keras trains no weights of Keras 3, and says nothing.
+            self._add_meeting(node, thing.lost, thing, certain=sure and not self.freezes)
         elif name == "__call__":
             return self.call_thing(node, thing, arguments, sure)
         elif name == "get_layer":
             return (Binding(thing._replace(role="layer")),)
         return ()
 
-    def meet(self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool) -> str | None:
-        """Note objects that come to one of another package.
+    def meet(
+        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, *, calls: bool = False
+    ) -> Thing | None:
+        """Note objects that come to one of another package; `calls`: as what it is called with.
 
-        Return the package of the symbolic tensors that are made of those among them, None without any.
+        Return the symbolic tensor that is made of those among them, None without any.
         """
-        tensors: list[str] = []
+        tensors: list[Thing] = []
+        lost = None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing):
                 continue
             if thing.role == "tensor":
-                tensors.append(thing.family)
+                tensors.append(thing)
             if thing.family != into.family:
-                # Keras 3 takes tensors of tf_keras for TensorFlow's, which does harm to weights only.
-                taken = thing.role == "tensor" and thing.family == "tf_keras"
-                works = taken and (into.role == "operation" or not has_weights(into.name))
-                is_certain = sure and certain and thing.certain and into.certain and not works
-                self._add_meeting(node, thing, into, certain=is_certain)
+                is_certain = sure and certain and thing.certain and into.certain
+                # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
+                works = calls and thing.role == "tensor" and thing.family == "tf_keras"
+                if works and is_certain and self.is_certain() and has_weights(into.name):
+                    lost = into._replace(place=self.spot(node))
+                self._add_meeting(node, thing, into, certain=is_certain and not works)
+        if not tensors:
+            return None
         # Of tensors of tf_keras even layers of Keras 3 make tensors of tf_keras.
-        return ("tf_keras" if "tf_keras" in tensors else into.family) if tensors else None
+        family = "tf_keras" if any(tensor.family == "tf_keras" for tensor in tensors) else into.family
+        lost = next((tensor.lost for tensor in tensors if tensor.lost is not None), lost)
+        return into._replace(role="tensor", family=family, place=self.spot(node), lost=lost)
 
     def hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
         """Note layers and models that become attributes of a model of another package.

@@ -98,16 +98,16 @@ def _find_files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
+
+    def is_skipped(folder: str, name: str) -> bool:
+        hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
+        return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
+
     for folder, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if not _is_skipped(folder, name))
+        names[:] = sorted(name for name in names if not is_skipped(folder, name))
         for name in sorted(files):
             if name.endswith((".py", ".ipynb")) and not name.startswith("."):
                 yield Path(folder, name)
-
-
-def _is_skipped(folder: str, name: str) -> bool:
-    hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
-    return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
 
 
 @contextmanager

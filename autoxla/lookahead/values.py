@@ -62,7 +62,8 @@ class Function(NamedTuple):
 class Thing(NamedTuple):
     """An object of Keras: a layer, model, optimizer, or symbolic tensor of the package `family`.
 
-    `place` is where it was made, as file, line, column.
+    `place` is where it was made, as file, line, column. `lost`: a layer of Keras 3 before it in a model of
+    tf_keras, which knows nothing of the weights of this layer.
     """
 
     family: str
@@ -70,6 +71,7 @@ class Thing(NamedTuple):
     role: str
     place: tuple[str, int, int]
     certain: bool
+    lost: Thing | None = None
 
 
 class Part(NamedTuple):
