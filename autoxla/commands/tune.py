@@ -100,16 +100,19 @@ def _tune(
         except KeyboardInterrupt:
             race.end = "interrupted"
         kept = log = None
-        try:
-            if any(entry.status == "failed" for entry in race.entries):
+        if any(entry.status == "failed" for entry in race.entries):
+            try:
                 handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
                 os.close(handle)
                 log = Path(shutil.copyfile(children.log, name))
-            if (winner := race.winner()) is not None:
+            except OSError as error:
+                say(f"AX902 error records: the runs' log is not kept: {error}")
+        if (winner := race.winner()) is not None:
+            try:
                 record = _make_record(race, winner, situation)
                 kept = keep_tuned(situation, arguments, open_tuned(read_environ()), record)
-        except OSError as error:
-            say(f"AX902 error records: nothing is kept: {error}")
+            except OSError as error:
+                say(f"AX902 error records: nothing is kept: {error}")
     return Outcome(race, paths.impossible, kept, log)
 
 
