@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.facts import NO_ANSWER, Situation
+from autoxla.model import NO_ANSWER, Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.environment import APPLIED
 from autoxla.situation.hardware import identity

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from autoxla.facts import Finding
 from autoxla.hooks.boundary import printable, write
+from autoxla.model import Finding
 from autoxla.situation.environment import read_environ
 
 __all__ = ["QUIET", "headline", "is_quiet", "notify", "printable", "say"]

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autoxla import WATCHED
-from autoxla.facts import Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
+from autoxla.model import Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
-from autoxla.facts import Place
 from autoxla.lookahead import Program, find_program
+from autoxla.model import Place
 from autoxla.planning import Subject, name_command, shorten, subject_of
 from autoxla.situation.cluster import runs_parts
 

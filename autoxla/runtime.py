@@ -19,8 +19,8 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from autoxla.facts import Finding, Place, Plan, Setting, Situation
 from autoxla.hooks import boundary, wrapping
+from autoxla.model import Finding, Place, Plan, Setting, Situation
 from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide

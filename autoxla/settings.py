@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autoxla import BY_SITE
-from autoxla.facts import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
+from autoxla.model import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
 
 KERAS_CHOICES = ("2", "3", "legacy")
 #: Environment variable of each setting.

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import NO_ANSWER, STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
+from autoxla.model import NO_ANSWER, STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
 from autoxla.situation.hardware import digest, identity
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from autoxla import __version__
-from autoxla.facts import Hardware, Plugin, Settings, Situation, Usage
+from autoxla.model import Hardware, Plugin, Settings, Situation, Usage
 from autoxla.policies import decide
 from benchmarks import conclude, interleave, read_arguments, show, summarise
 

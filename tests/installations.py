@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoxla.commands.diagnosis.inventory import Scene, take_inventory
-from autoxla.facts import Settings, Usage
+from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 
 CHECKOUT = Path(__file__).parents[1]

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import itex_model as itex
-from autoxla.facts import Finding, Hardware, Mode, Plan, Plugin, Setting, Settings, Situation, Usage
+from autoxla.model import Finding, Hardware, Mode, Plan, Plugin, Setting, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.situation.env_parsing import intended
 from itex_model import BACKEND, DISABLE, FLAGS, LEGACY, NPD, OVERRIDE, Machine, Outcome, Program

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Plan, Setting, Situation
 from autoxla.hooks.keras_internals import in_strategy
+from autoxla.model import Plan, Setting, Situation
 from autoxla.report import find_differing, fingerprint
 from autoxla.situation.cluster import Cluster, name_follower, read_tf_config
 from programs import Outcome, clean_environment, run

@@ -22,7 +22,7 @@ from autoxla.commands.diagnosis import environment, packages, plugins, trial_imp
 from autoxla.commands.diagnosis.inventory import Line, Scene, take_inventory
 from autoxla.commands.records import KINDS
 from autoxla.commands.rule import read_codes
-from autoxla.facts import Evidence, Hardware, Place, Reading, Settings, Toolchain
+from autoxla.model import Evidence, Hardware, Place, Reading, Settings, Toolchain
 from autoxla.policies import list_rules
 from autoxla.situation.environment import WATCHED_VARIABLES
 from autoxla.store import Store

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoxla.commands import env
-from autoxla.facts import Setting
+from autoxla.model import Setting
 from autoxla.situation.environment import APPLIED, restore
 from programs import Outcome, clean_environment, run
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from autoxla import report, runtime
-from autoxla.facts import Finding, Place, Settings, Usage
 from autoxla.hooks import boundary
+from autoxla.model import Finding, Place, Settings, Usage
 from autoxla.policies import decide
 from autoxla.report import as_data
 from autoxla.report.page import render_page

@@ -16,9 +16,9 @@ from autoxla.commands import site
 from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.programs import line_of
 from autoxla.commands.site import RefusalError
-from autoxla.facts import Place, Reading
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.program import read_entry
+from autoxla.model import Place, Reading
 from autoxla.notice import notify, printable
 from autoxla.planning import read_subject, subject_from
 from autoxla.report import write_whole

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from autoxla import commands
 from autoxla.commands.diagnosis import plugins
-from autoxla.facts import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.lookahead import Program, files, find_program, library, read_paths, read_program
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.model import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.policies import decide
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.distributions import find_requiring, find_versions

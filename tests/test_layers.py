@@ -22,7 +22,7 @@ PACKAGE = Path(autoxla.__file__).parent
 LAYERS = (
     ("autoxla.hooks.finder", "autoxla.hooks.boundary", "autoxla.hooks"),
     (
-        "autoxla.facts",
+        "autoxla.model",
         "autoxla.situation.env_parsing",
         "autoxla.hooks.keras_internals",
         "autoxla.hooks.wrapping",

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Evidence, Place, Reading, Usage
+from autoxla.model import Evidence, Place, Reading, Usage
 from autoxla.policies.usage import summarise
 from autoxla.store import Store, learn, recall_learned
 from programs import run_code

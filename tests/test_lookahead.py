@@ -20,9 +20,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from autoxla.facts import Evidence, Reading
 from autoxla.lookahead import Program, find_program, read_paths, read_program
 from autoxla.lookahead.store import MOST_ENTRIES
+from autoxla.model import Evidence, Reading
 
 
 def lay(folder: Path, files: Mapping[str, str | bytes]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoxla.facts import Reading
 from autoxla.lookahead import Program, read_program
+from autoxla.model import Reading
 from programs import run_code
 from test_lookahead import lay, read
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Situation
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.notebook import Cell, Run, Standing, arrange, is_of, name_cell, read_standing
+from autoxla.model import Situation
 from autoxla.policies import decide
 from autoxla.report.story import Explanation, render_html
 from programs import Outcome, clean_environment, run

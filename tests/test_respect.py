@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoxla.commands import env
-from autoxla.facts import (
+from autoxla.model import (
     Evidence,
     Hardware,
     KerasConfig,

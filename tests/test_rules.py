@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoxla.facts import (
+from autoxla.model import (
     Evidence,
     Finding,
     FlagNames,

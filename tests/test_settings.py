@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Place, Settings, Usage
+from autoxla.model import Place, Settings, Usage
 from autoxla.settings import BadSettingError, read_settings
 from programs import HOME, clean_environment, run
 

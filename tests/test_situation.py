@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Hardware, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage
+from autoxla.model import Hardware, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather
 from autoxla.situation.hardware import find_hardware
@@ -486,7 +486,7 @@ def test_the_backend_of_a_loaded_keras(machine: Machine) -> None:
 
 CHILD = """
 import os, sys
-from autoxla.facts import Settings, Usage
+from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 finders = list(sys.meta_path)
 found = gather(Settings(), Usage(), environ=os.environ, path=sys.path)
@@ -497,7 +497,7 @@ print(sorted(heavy), sys.meta_path == finders)
 READY = """
 import os
 import tensorflow as tf
-from autoxla.facts import Settings, Usage
+from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 def look():
     found = gather(Settings(), Usage(), environ=os.environ)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from autoxla import commands
 from autoxla.activation import PROBE_HOOKS
 from autoxla.commands.parser import parse, parse_budget
-from autoxla.facts import (
+from autoxla.model import (
     Evidence,
     Hardware,
     Place,

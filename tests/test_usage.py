@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autoxla.facts import Evidence, Place, Reading, Usage
+from autoxla.model import Evidence, Place, Reading, Usage
 from autoxla.policies.packages import PACKAGES, find_package
 from autoxla.policies.usage import find_demands, summarise
 

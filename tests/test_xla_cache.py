@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autoxla.compiled import is_whole, keep, prepare, run_folder
-from autoxla.facts import Evidence, Place, Reading, Settings, Situation
+from autoxla.model import Evidence, Place, Reading, Settings, Situation
 from autoxla.policies import decide
 from programs import Outcome, clean_environment, run
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.facts import Evidence, FlagNames, Hardware, Place, Reading, Settings, Situation, Tuned, Usage
+from autoxla.model import Evidence, FlagNames, Hardware, Place, Reading, Settings, Situation, Tuned, Usage
 from autoxla.policies import decide
 from autoxla.situation.xla_flags import find_libraries, judge_flags, propose
 from installations import Site, build_library

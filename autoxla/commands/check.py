@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from autoxla.commands.programs import as_line, is_left, line_of
 from autoxla.commands.terminal import print_text
-from autoxla.facts import ENVIRONMENT, Finding, Reading
 from autoxla.lookahead import read_paths
+from autoxla.model import ENVIRONMENT, Finding, Reading
 from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
 from autoxla.commands.diagnosis.inventory import Line, Scene, State, take_inventory
 from autoxla.commands.terminal import find_width, fold, make_console
-from autoxla.facts import Settings, Usage
+from autoxla.model import Settings, Usage
 from autoxla.notice import printable
 from autoxla.planning import assemble, subject_from
 from autoxla.settings import BadSettingError, read_settings

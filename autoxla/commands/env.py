@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from autoxla.commands import CommandError
 from autoxla.commands.programs import is_left
-from autoxla.facts import Setting
+from autoxla.model import Setting
 from autoxla.notice import headline, say
 from autoxla.planning import assemble, name_command, subject_from
 from autoxla.situation.environment import APPLIED, read_environ, restore

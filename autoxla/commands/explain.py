@@ -12,7 +12,7 @@ from autoxla.commands import CommandError
 from autoxla.commands.programs import as_line, is_left
 from autoxla.commands.records import read_times
 from autoxla.commands.terminal import find_width, fold, print_text
-from autoxla.facts import Finding, Situation
+from autoxla.model import Finding, Situation
 from autoxla.notice import printable
 from autoxla.planning import assemble, name_command, subject_from
 from autoxla.report import NoTemplateEngineError, as_data, page_data, write_page

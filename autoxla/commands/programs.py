@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Finding, Place
 from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.model import Finding, Place
 from autoxla.notice import printable
 from autoxla.situation.files import UnreadableError, read_bytes
 

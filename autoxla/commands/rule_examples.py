@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation, Toolchain, Usage
 from autoxla.lookahead import Program, read_program
+from autoxla.model import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation, Toolchain, Usage
 from autoxla.notice import headline
 from autoxla.policies import decide
 from autoxla.policies.example import FILE, Example

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
-from autoxla.facts import Situation
+from autoxla.model import Situation
 from autoxla.notice import say
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Paths, find_paths

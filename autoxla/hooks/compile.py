@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from autoxla.facts import Finding, Setting
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.error_hints import add_note
 from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.model import Finding, Setting
 from autoxla.notice import headline, notify
 from autoxla.running import calling_place
 from autoxla.runtime import current, put

@@ -23,11 +23,11 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from autoxla.facts import Finding, Place
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
 from autoxla.hooks.keras_internals import FITS, GENERATIONS, TARGETS
 from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.model import Finding, Place
 from autoxla.planning import shorten
 from autoxla.running import calling_place
 from autoxla.runtime import Runtime, current

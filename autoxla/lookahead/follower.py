@@ -12,7 +12,6 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
-from autoxla.facts import Evidence, Place
 from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
 from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
@@ -51,6 +50,7 @@ from autoxla.lookahead.values import (
     get_text,
     make_constant,
 )
+from autoxla.model import Evidence, Place
 
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4

@@ -13,7 +13,6 @@ from pathlib import Path
 from time import monotonic
 from typing import cast
 
-from autoxla.facts import OUT_OF_TIME, Place, Reading
 from autoxla.lookahead.files import (
     SITE,
     Archive,
@@ -30,6 +29,7 @@ from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
+from autoxla.model import OUT_OF_TIME, Place, Reading
 
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
 _SPEED = 1 << 18

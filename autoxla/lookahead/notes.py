@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable
 from typing import Literal, Protocol
 
-from autoxla.facts import Evidence, EvidenceKind, Place
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -23,6 +22,7 @@ from autoxla.lookahead.values import (
     get_text,
     make_constant,
 )
+from autoxla.model import Evidence, EvidenceKind, Place
 
 #: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
 _TRACKED = frozenset({"intel_extension_for_tensorflow", "transformers"})

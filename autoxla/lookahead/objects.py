@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from autoxla.facts import Place
 from autoxla.lookahead.notes import Notes
 from autoxla.lookahead.values import (
     SURVIVES,
@@ -19,6 +18,7 @@ from autoxla.lookahead.values import (
     Thing,
     flatten,
 )
+from autoxla.model import Place
 
 Role: TypeAlias = Literal["layer", "model", "optimizer", "tensor", "operation"]
 

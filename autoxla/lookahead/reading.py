@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from autoxla.facts import Place, Reading
 from autoxla.lookahead.files import Package, Signature, look, own_folders
 from autoxla.lookahead.program import Program, find_editable, search_path
 from autoxla.lookahead.store import load, save
+from autoxla.model import Place, Reading
 
 #: Folders that hold no source of the user's.
 SKIPPED_FOLDERS = frozenset(

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from autoxla.facts import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.lookahead.files import Signature, look
+from autoxla.model import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.store import Store, make_key
 
 #: Changes with the meaning of what is stored, or of what is read.

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autoxla.facts import Plan, Situation, Step
+from autoxla.model import Plan, Situation, Step
 from autoxla.policies import decide
 from autoxla.situation.environment import is_watched
 

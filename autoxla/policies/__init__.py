@@ -2,7 +2,7 @@
 
 Pure: nothing here reads the environment or a file, imports a backend or has a side effect.
 
->>> from autoxla.facts import Situation
+>>> from autoxla.model import Situation
 >>> decide(Situation()).settings
 ()
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal, cast
 
-from autoxla.facts import Path, Plan, Situation, Step
+from autoxla.model import Path, Plan, Situation, Step
 from autoxla.policies import backend, installation, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from autoxla.facts import FlagNames
+from autoxla.model import FlagNames
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import Draft, Rule
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Place, Usage
+from autoxla.model import Place, Usage
 from autoxla.policies.example import FILE, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, Rule
 

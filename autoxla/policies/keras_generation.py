@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Evidence
+from autoxla.model import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from autoxla.facts import Version
+from autoxla.model import Version
 
 #: ``2``: Keras 2 through tf.keras. ``tf_keras``: imports tf_keras itself. ``3``: Keras 3.
 #: ``either``: follows what it finds, or has nothing to do with Keras.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.facts import NO_ANSWER, OUT_OF_TIME, Place, Reading
+from autoxla.model import NO_ANSWER, OUT_OF_TIME, Place, Reading
 from autoxla.policies.example import FILE, KERAS, Example
 from autoxla.policies.rule import Draft, Rule
 

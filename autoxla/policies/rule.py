@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from autoxla.facts import (
+from autoxla.model import (
     ENVIRONMENT,
     Evidence,
     EvidenceKind,

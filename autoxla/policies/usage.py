@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from autoxla.facts import Evidence, Grade, Place, Reading, Usage, Version
+from autoxla.model import Evidence, Grade, Place, Reading, Usage, Version
 from autoxla.policies.packages import find_package
 
 ITEX = "intel_extension_for_tensorflow"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.facts import Place, Step, Tuned
+from autoxla.model import Place, Step, Tuned
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, Cure, Draft, Rule
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from autoxla import __version__
-from autoxla.facts import Finding, Plan, Situation
+from autoxla.model import Finding, Plan, Situation
 from autoxla.notice import notify
 from autoxla.situation.env_parsing import tensorflow_bool
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from html import escape
 from typing import Protocol
 
-from autoxla.facts import MODES, Finding, Plan, Situation
+from autoxla.model import MODES, Finding, Plan, Situation
 from autoxla.policies import decide, list_rules
 from autoxla.policies.rule import Rule
 

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Protocol, cast
 
-from autoxla.facts import Version
+from autoxla.model import Version
 from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.files import is_file
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from autoxla.facts import Version
+from autoxla.model import Version
 
 _TRUE = frozenset({"1", "true"})
 _FALSE = frozenset({"0", "false"})

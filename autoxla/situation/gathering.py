@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.facts import FlagNames, Settings, Situation, Toolchain, Usage
+from autoxla.model import FlagNames, Settings, Situation, Toolchain, Usage
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import filter as select
 from pathlib import Path
 
-from autoxla.facts import Accelerator, Hardware, Plugin
+from autoxla.model import Accelerator, Hardware, Plugin
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import list_names, read_bytes
 

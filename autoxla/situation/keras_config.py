@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from autoxla.facts import KerasConfig
+from autoxla.model import KerasConfig
 from autoxla.situation.files import UnreadableError, is_file, read_bytes
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from autoxla.facts import Plugin, Version
+from autoxla.model import Plugin, Version
 from autoxla.situation.files import is_file, is_folder, list_names
 
 _FOLDER = "tensorflow-plugins"

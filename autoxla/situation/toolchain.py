@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from autoxla.facts import Hardware, Toolchain, Version
+from autoxla.model import Hardware, Toolchain, Version
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import parse_version, parse_xla_flags
 from autoxla.situation.files import is_file, is_folder, list_names

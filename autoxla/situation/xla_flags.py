@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from autoxla.facts import FlagNames
+from autoxla.model import FlagNames
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import KNOWN_TF_XLA_FLAGS, parse_xla_flags
 from autoxla.situation.files import list_names

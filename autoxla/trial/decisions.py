@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from autoxla.facts import Version
+from autoxla.model import Version
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store, cache_dir, make_key

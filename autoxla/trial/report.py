@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autoxla.facts import Finding, Place
+from autoxla.model import Finding, Place
 from autoxla.runtime import Runtime
 from autoxla.trial.decisions import Decision, PathName
 

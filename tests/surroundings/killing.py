@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.facts import Evidence, Place, Reading
 from autoxla.lookahead import store as readings
+from autoxla.model import Evidence, Place, Reading
 from autoxla.store import Store, make_folder
 
 KEYS = tuple(f"{number:016x}" for number in range(8))

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from autoxla.commands.diagnosis.inventory import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import look
-from autoxla.facts import ENVIRONMENT, Finding, KerasConfig, Situation
+from autoxla.model import ENVIRONMENT, Finding, KerasConfig, Situation
 from autoxla.policies import decide
 from autoxla.policies.rule import KERAS_3
 from autoxla.situation.distributions import locate

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from autoxla.facts import Situation, Version
+from autoxla.model import Situation, Version
 from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
 from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.files import UnreadableError, is_folder, list_names, read_bytes
