@@ -152,6 +152,8 @@ def look(model: Any, x: Any, y: Any) -> str | int:
         return guards
     batch = tf.nest.flatten(next(iter(data)))
     guard = guards.prepare(batch)
+    if guard.ranges and guard.quick is None:
+        return "bounds do not tell, each batch is computed"
     return len(guard.ranges) if guard(batch) else "its own batch does not pass"
 
 

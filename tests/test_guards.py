@@ -88,18 +88,22 @@ def test_what_an_operand_hangs_on(tmp_path: Path) -> None:
         assert all(guard == tensorflow for guard, tensorflow in found[name]), name
 
 
-#: Of Keras 3, these optimizers look for the rows of a sparse gradient that differ from zero.
-SPARSE = {"Adagrad", "Adadelta", "RMSprop", "Adafactor"}
+#: Models that XLA does not get. Optimizers look for the rows of a sparse gradient that differ from zero, or
+#: for its unique rows; a layer for images has branches, and one of the losses asserts.
+REFUSED_MODELS = {
+    "keras": {"Adagrad", "Adadelta", "RMSprop", "Adafactor"},
+    "tf_keras": {"Nadam", "Adadelta", "RMSprop", "Ftrl", "Adafactor", "images", "losses"},
+}
 
 
 @pytest.mark.parametrize("generation", ["keras", "tf_keras"])
 def test_models_of_keras_are_known(tmp_path: Path, generation: str) -> None:
-    """No step of Keras' own layers, losses, metrics and optimizers is refused for what nobody knows."""
+    """Most steps of Keras' own layers, losses, metrics and optimizers have guards where they need any."""
     found = ask(tmp_path, "guarded_models.py", generation)
     reasons = {name: each for name, each in found.items() if isinstance(each, str)}
-    assert reasons.keys() == (SPARSE if generation == "keras" else set()), reasons
+    assert reasons.keys() == REFUSED_MODELS[generation], reasons
     assert min(found["text"], found["labels"], found["Adam"]) >= 1
-    assert found["dense"] == found["series"] == found["images"] == found["losses"] == 0
+    assert found["dense"] == found["series"] == found["classes"] == found["metrics"] == 0
 
 
 @pytest.mark.parametrize("generation", ["keras", "tf_keras"])
@@ -125,13 +129,13 @@ def test_a_bad_batch_ends_training_as_ever(tmp_path: Path, generation: str) -> N
 def test_numbers_that_xla_takes_otherwise_train_as_ever(tmp_path: Path, generation: str) -> None:
     """A NaN in the data ends XLA for the model; what no integer can hold goes to Keras' own function."""
     environment = clean_environment(TF_CPP_MIN_LOG_LEVEL="3", AUTOXLA_DEBUG="1", PYTHONPATH=str(HOME))
-    outcome = run(
-        ["-m", "autoxla", str(PROGRAMS), generation, "NaN", "cast"], tmp_path, environment, limit=900
-    )
+    names = ("cast", "NaN", "NaN in a smaller batch")
+    outcome = run(["-m", "autoxla", str(PROGRAMS), generation, *names], tmp_path, environment, limit=900)
     assert outcome.status == 0, outcome.err[-3000:]
     for name, (plain, trial) in outcome.last.items():
-        assert (trial["error"], trial["steps"]) == (plain["error"], plain["steps"]) == (None, 60)
+        assert plain["error"] is trial["error"] is None, name
+        assert trial["steps"] == plain["steps"] >= 60, name
         for ours, theirs in zip(trial["weights"], plain["weights"], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5, nan_ok=True), name
-    assert outcome.last["cast"][1]["outcome"] == "switched to xla"
-    assert outcome.last["NaN"][1]["outcome"].startswith("3 batches in a row")
+        given_up = "3 batches in a row that TensorFlow has to check"
+        assert trial["outcome"] == ("switched to xla" if name == "cast" else given_up), name

@@ -15,8 +15,9 @@ from typing import Literal
 
 #: Where the bound of an operand is: a dimension of another operand (`dimension`), its last dimensions one
 #: by one (`dimensions`), its value (`value`), the values of a shape (`values`). Or there is no other
-#: operand: the value is to be a divisor (`nonzero`) or a count (`nonnegative`).
-Kind = Literal["dimension", "dimensions", "value", "values", "nonzero", "nonnegative"]
+#: operand: the value is to be a divisor (`nonzero`), a count (`nonnegative`), or a number of the integer
+#: type that it is cast to (`integer`).
+Kind = Literal["dimension", "dimensions", "value", "values", "nonzero", "nonnegative", "integer"]
 #: What of a value is looked at; of a list, its value is its length.
 Aspect = Literal["value", "contents"]
 

@@ -495,9 +495,11 @@ class ByHand(State):
         if batch is None:
             return self.driver.stock(iterator)
         signature = attempt("trial", sign, batch)
+        # A batch of another shape is looked at, too: a NaN in it stays in the weights.
+        passes = attempt("trial", self._challenger.passes, batch)
         if signature != self._challenger.signature:
             self.driver.guarded(self._note_stranger, signature)
-        elif attempt("trial", self._challenger.passes, batch):
+        elif passes:
             self._challenger.stopped = 0
             return self._train(iterator, batch)
         else:

@@ -268,11 +268,11 @@ class Guards:
             fed = [number for number in cut.inputs if number < self._trace.fed]
             if len(fed) != 1:
                 return None
-            low, high = float(within.nonzero), min(within.least_high, 2.0**31 - 1)
-            if not self._holds(within, {self._trace.argument(fed[0]): (low, high)}):
-                return None
-            before = quick.get(fed[0], (low, high))
-            quick[fed[0]] = max(low, before[0]), min(high, before[1])
+            low, high = quick.get(fed[0], (0.0, 2.0**31 - 1))
+            quick[fed[0]] = max(low, float(within.nonzero)), min(high, within.least_high)
+        assumed = {self._trace.argument(number): bounds for number, bounds in quick.items()}
+        if not all(self._holds(within, assumed) for within in ranges):
+            return None
         return quick
 
 
@@ -285,7 +285,7 @@ class Guard:
     def __init__(self, trace: Trace, ranges: Sequence[Range], quick: Mapping[int, Interval] | None) -> None:
         self._trace = trace
         self.ranges = ranges
-        self._quick = quick
+        self.quick = quick
         self._exact: Callable[..., Any] | None = None
         #: Whether the weights, and all batches so far, are free of NaN; None before the first batch.
         self._is_free: bool | None = None
@@ -310,9 +310,9 @@ class Guard:
         return (variable for variable in self._trace.variables.values() if variable.dtype.is_floating)
 
     def _is_within_bounds(self, arrays: Sequence[Any]) -> bool:
-        if self._quick is None:
+        if self.quick is None:
             return False
-        for number, (low, high) in self._quick.items():
+        for number, (low, high) in self.quick.items():
             array = arrays[number]
             # Of nothing at all there is no minimum.
             if not array.size or not (
