@@ -203,12 +203,29 @@ def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
 
 
 def _without_calls(concrete: Any) -> Any:
-    """Return the graph of ``concrete`` with its functions written out, None where none has a loop in it."""
+    """Return the graph of ``concrete`` with its functions written out, None where none has a loop in it.
+
+    None also where a function does more than compute: TensorFlow does not promise to keep the order of what
+    functions read and write when it writes them out.
+    """
     definition = concrete.graph.as_graph_def()
     functions = {function.signature.name: function for function in definition.library.function}
     called = [node.attr["f"].func.name for node in definition.node if node.op in _CALLS]
     if not any(node.op in _LOOPS for name in called for node in functions[name].node_def):
         return None
+    registry = importlib.import_module("tensorflow.python.framework.op_def_registry")
+    reached: set[str] = set()
+    while called:
+        name = called.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        for node in functions[name].node_def:
+            inner = [value.func.name for value in node.attr.values() if value.HasField("func")]
+            called += inner
+            operation = registry.get(node.op)
+            if not inner and (operation is None or operation.is_stateful):
+                return None
     convert = importlib.import_module("tensorflow.python.framework.convert_to_constants")
     return convert._run_inline_graph_optimization(
         concrete, lower_control_flow=False, aggressive_inlining=True
