@@ -32,9 +32,7 @@ def hook(module: ModuleType) -> None:
 
 
 def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    from autoxla.trial import fits
-
-    fit = attempt("trial", fits.begin, wrapped, args, kwargs)
+    fit = attempt("trial", lambda: _load_fits().begin(wrapped, args, kwargs))
     try:
         with ExitStack() as hidden:
             attempt("frames", hide_frames, hidden)
@@ -44,17 +42,22 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         raise
     finally:
         if fit is not None:
-            attempt("trial", fits.end, fit)
+            attempt("trial", lambda: _load_fits().end(fit))
 
 
 def _make_train_function(
     wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
-    from autoxla.trial import fits
-
     model = args[0] if args else None
     before = getattr(model, "train_function", None)
     result = wrapped(*args, **kwargs)
-    driver = attempt("trial", fits.put_in, model, before)
+    driver = attempt("trial", lambda: _load_fits().put_in(model, before))
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None or driver is None else driver
+
+
+def _load_fits() -> ModuleType:
+    # Inside the boundary: autoxla may have been taken away since the program began.
+    from autoxla.trial import fits
+
+    return fits
