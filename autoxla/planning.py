@@ -116,7 +116,12 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     else:
         target = Path(program.target).resolve()
         own = target if program.kind == "directory" else target.parent
-    return Subject(program, tuple(arguments), own or folder or Path.cwd(), path)
+    if own is None and folder is None:
+        try:
+            folder = Path.cwd()
+        except FileNotFoundError:  # it is gone
+            folder = Path("/")
+    return Subject(program, tuple(arguments), own or folder or Path("/"), path)
 
 
 def assemble(

@@ -23,7 +23,10 @@ def running_subject() -> Subject:
     in_ipython = _find_in_ipython()
     if in_ipython is not None and in_ipython.kind == "cells":
         return subject_of(in_ipython, ())
-    found = in_ipython or find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
+    try:
+        found = in_ipython or find_program(sys.modules.get("__main__"), sys.argv, sys.orig_argv)
+    except FileNotFoundError:  # the current folder is gone, and a name is relative to it
+        found = None
     file = program_file() if found is None else None
     folder = None if file is None or _is_installed(str(file)) else file.resolve().parent
     return subject_of(found, sys.argv[1:], folder)

@@ -167,6 +167,7 @@ class Runtime:
                 put(APPLIED, None)
             remember(self.plan.settings)
         except Exception:
+            self.is_off = True
             self.plan, self.findings = Plan(), []
             self.uninstall()
             for variable in environment.keys() | read_environ().keys():
@@ -181,8 +182,8 @@ class Runtime:
             self._undos.append(undo)
 
     def wrap(self, owner: Any, name: str, wrapper: wrapping.Wrapper) -> bool:
-        """Wrap a method until `uninstall`, see `wrapping.wrap`."""
-        return wrapping.wrap(owner, name, wrapper, self.wrapped)
+        """Wrap a method until `uninstall`, see `wrapping.wrap`; none where autoxla stands aside."""
+        return not self.is_off and wrapping.wrap(owner, name, wrapper, self.wrapped)
 
     def of(self, kind: type[State]) -> State:
         """Return what a hook keeps in this process, made at its first use."""
@@ -338,6 +339,13 @@ class Runtime:
             if not self.is_announced:
                 say_plan(Planned(self.situation, self.plan, ()), self.program)
         self.write_report()
+
+    def say_once_a_tree(self, finding: Finding) -> None:
+        """Say ``finding`` in the process that planned first, unless the settings leave it out."""
+        own = str(os.getpid())
+        is_shown = self.situation is None or self.situation.settings.shows(finding.code)
+        if is_shown and read_environ().get(ROOT, own) == own:
+            say_findings([finding], self.program)
 
     def write_report(self, *, last: bool = False) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.

@@ -214,15 +214,6 @@ notebook.CellLog._before = notebook.CellLog._after = fail
     assert "AX901" in said[0]
 
 
-@pytest.mark.tensorflow
-def test_the_command_line_that_started_the_kernel(tmp_path: Path) -> None:
-    """As with ``jupyter nbconvert --execute`` and ``papermill``, which tell the kernel nothing."""
-    cells = ["import autoxla", "import tensorflow as tf", LEGACY]
-    done = execute_file(write(tmp_path / "train.ipynb", cells))
-    # Only Linux tells of other processes' command lines.
-    assert done.out(2) == ("tf_keras\n" if sys.platform == "linux" else "")
-
-
 # IPython at a terminal
 
 

@@ -261,7 +261,7 @@ list   all records: decisions (which execution path won), programs, learned
 show   one record in full; the beginning of a key suffices where it is one
        record's alone
 clear  removes the records that are named, else all of them; with --all also
-       what XLA compiled, what was read of sources, and which worker spoke
+       what XLA compiled and what was read of sources
 
 Each takes --json. Only files that autoxla wrote for this user are read or
 removed; what was there and cannot be trusted is said on stderr.

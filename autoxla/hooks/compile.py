@@ -24,7 +24,6 @@ from autoxla.hooks.error_hints import add_note
 from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting
-from autoxla.notice import headline, notify
 from autoxla.running import calling_place
 from autoxla.runtime import current, put
 from autoxla.situation.env_parsing import guard_disabled
@@ -237,7 +236,7 @@ def _reconcile(model: Any, requested: object) -> None:
         announced = runtime.of(Calls).announced
         if reason is not None and reason.code not in announced:
             announced.add(reason.code)
-            notify(headline([reason], runtime.program))
+            runtime.say_once_a_tree(reason)
     runtime.left_open.pop(model, None)
     if not explicit:
         runtime.left_open[model] = used

@@ -175,6 +175,7 @@ class AutoxlaFinder:
         What that thread had locked stays locked in the child, autoxla's own modules among it.
         """
         if any(thread != get_ident() for thread in self.executing.values()):
+            self.seen.update(self.watched)
             self.watched.clear()
         self.executing.clear()
 
@@ -413,6 +414,8 @@ def uninstall() -> None:
     """Take the finder off ``sys.meta_path`` and forget all callbacks."""
     if FINDER in sys.meta_path:
         sys.meta_path.remove(FINDER)
+    # What is imported from now on does not go past the finder: nobody is looking.
+    FINDER.seen.update(FINDER.watched)
     FINDER.watched.clear()
 
 

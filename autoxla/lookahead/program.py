@@ -258,9 +258,12 @@ def search_path(program: Program | None) -> list[str]:
     if program is not None and program.patience is not None:
         return sys.path
     is_safe = getattr(sys.flags, "safe_path", False)  # PYVERSION: -P came with 3.11
-    here = os.getcwd()
-    # The folder that Python put in front for the command: of ``python -m``, or of a script.
-    ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
+    try:
+        here = os.getcwd()
+        # The folder that Python put in front for the command: of ``python -m``, or of a script.
+        ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
+    except FileNotFoundError:  # the current folder is gone
+        return sys.path
     entries = sys.path[1:] if not is_safe and sys.path[:1] and sys.path[0] in ours else sys.path
     return entries if is_safe else [here if program is None else str(program.folder), *entries]
 

@@ -169,7 +169,9 @@ def _changes(situation: Situation, plan: Plan) -> list[str]:
     settings, is_open = situation.settings, situation.usage.jit_compile is None and plan.jit_compile is None
     on_tensorflow = "tensorflow" in situation.versions and plan.path.backend == "tensorflow"
     trains = plan.path.keras != 0 and plan.path.step is None
-    if settings.mode == "auto" and settings.trial and is_open and on_tensorflow and trains:
+    # On an accelerator a trial has to be asked for.
+    times = settings.trial and ("trial" in settings.places or situation.hardware.accelerator != "present")
+    if settings.mode == "auto" and times and not plan.no_xla_because and is_open and on_tensorflow and trains:
         changes.append("timing paths in training")
     return changes
 

@@ -152,7 +152,7 @@ CHANGES: dict[str, Change] = {
     "sys.modules: autoxla is deleted after the import": Change(after=_forget("autoxla")),
     "sys.modules: autoxla is None": Change("sys.modules['autoxla'] = None", forbids=True),
     "sys.modules: parts of autoxla are None": Change(
-        "sys.modules['autoxla.session'] = sys.modules['autoxla.hooks'] = None"
+        "sys.modules['autoxla.runtime'] = sys.modules['autoxla.hooks'] = None"
     ),
     "sys.modules: wrapt and importlib.metadata are deleted": Change(
         "import importlib.metadata\n"
