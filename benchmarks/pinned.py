@@ -94,7 +94,7 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     driver.structure = batches.element_spec
     run = Executable(step.concrete)
     signature = sign(tf.nest.flatten(next(iterator)))
-    driver.state = Switched(driver, ANYTHING, Challenger(run, run, lambda _: True, signature))
+    driver.state = Switched(driver, ANYTHING, Challenger(run, run, None, signature))
     return partial(driver, iterator)
 
 

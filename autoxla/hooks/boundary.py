@@ -51,15 +51,8 @@ def note_fault(where: str, error: Exception) -> None:
 
     Raises ``error`` where it is none: what the handler of a signal raised is the program's.
     """
-    signal = sys.modules.get("signal")
-    if signal is not None:
-        handlers = [signal.getsignal(each) for each in signal.valid_signals()]
-        codes = [handler.__code__ for handler in handlers if hasattr(handler, "__code__")]
-        trace = error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code in codes:
-                raise error
-            trace = trace.tb_next
+    if is_of_a_signal(error):
+        raise error
     if len(FAULTS.kept) < MOST:
         FAULTS.kept.append((where, error))
     else:
@@ -67,6 +60,19 @@ def note_fault(where: str, error: Exception) -> None:
     say(where, error, first=len(FAULTS.kept) == 1)
     # Kept until the process ends, and with the traceback all that its frames refer to.
     error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+def is_of_a_signal(error: Exception) -> bool:
+    """Return whether the handler of a signal raised ``error`` in the midst of what ran."""
+    signal = sys.modules.get("signal")
+    if signal is None:
+        return False
+    handlers = [signal.getsignal(each) for each in signal.valid_signals()]
+    codes = [handler.__code__ for handler in handlers if hasattr(handler, "__code__")]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None
 
 
 def say(where: str, error: Exception, *, first: bool) -> None:

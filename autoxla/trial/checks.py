@@ -196,9 +196,6 @@ HARMLESS = CHEAP | OF_SHAPES | CALLS.keys() | LOOPS | frozenset({
     "MirrorPad", "MirrorPadGrad", "Diag", "DiagPart", "MatrixDiag", "MatrixDiagPart", "MatrixDiagPartV2",
     "MatrixDiagPartV3", "MatrixDiagV2", "MatrixDiagV3", "MatrixSetDiag", "MatrixSetDiagV2",
     "MatrixSetDiagV3", "ConjugateTranspose", "Qr", "Svd",
-    "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxArgsGradient", "FakeQuantWithMinMaxVars",
-    "FakeQuantWithMinMaxVarsGradient", "FakeQuantWithMinMaxVarsPerChannel",
-    "FakeQuantWithMinMaxVarsPerChannelGradient",
     # Random numbers
     "Multinomial", "RandomStandardNormal", "RandomUniform", "TruncatedNormal", "RandomShuffle",
     "StatelessMultinomial", "StatelessRandomNormal", "StatelessRandomNormalV2", "StatelessRandomUniform",

@@ -107,6 +107,7 @@ class Trace:
         self._shapes: dict[Value, list[int | None]] = {}
         self._constants: dict[Value, Any] = {}
         self._known: dict[tuple[Value, Aspect], bool] = {}
+        self._counting: dict[Value, bool] = {}
         arguments = {tensor.op.name: number for number, tensor in enumerate(self._inputs)}
         self._enter(
             Call({node.name: node for node in definition.node if node.name not in arguments}, arguments)
@@ -232,6 +233,21 @@ class Trace:
         else:
             return False
         return all(self.is_given(operand, each, depth + 1) for operand, each in needed)
+
+    def counts(self, value: Value, depth: int = 0) -> bool:
+        """Return whether ``value`` is computed from a variable of a loop, and may change in each round.
+
+        What a loop took out of a list is not looked at: there the gradient finds what the loop put in.
+        """
+        value = self.follow(value)
+        if value.node is None:
+            return value.call.loop is not None
+        if value.node.op in TAKEN or value.node.op in OF_SHAPES or value.node.op in LOOPS:
+            return False
+        if value not in self._counting:
+            operands = value.call.operands(value.node)
+            self._counting[value] = depth >= DEEPEST or any(self.counts(each, depth + 1) for each in operands)
+        return self._counting[value]
 
     def constant(self, value: Value) -> Any:
         """Return the array that ``value`` always is, None where that is not seen at once."""

@@ -18,7 +18,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.boundary import attempt, is_of_a_signal
 from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
@@ -30,7 +30,7 @@ from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_fol
 from autoxla.trial.economics import Prior, fit_costs, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import Dispatch, Executable, Signature, is_supported, sign, synchronise
-from autoxla.trial.guards import replay
+from autoxla.trial.guards import Guard, replay
 from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
 from autoxla.trial.steps import count_operations, find_step
 from autoxla.trial.survey import Survey, survey
@@ -155,9 +155,12 @@ class Driver:
         if isinstance(self.state, Resting):
             self.go(Watching(self, self.state.known))
         has_begun = not isinstance(self.state, Watching) or self.state.known is not None
-        if has_begun and not self.is_final and find_global_seed() is not None:
-            # Set since the trial began: from now on the program is one that is to repeat.
-            self.end("nothing is switched in a program that is seeded (tf.random.set_seed)")
+        if has_begun and not self.is_final:
+            # What may have come since the trial began.
+            if find_global_seed() is not None:
+                self.end("nothing is switched in a program that is seeded (tf.random.set_seed)")
+            elif (obstacle := find_obstacle(self.model, self.session)) is not None:
+                self.end(f"nothing is switched any more: {obstacle}")
 
     def close(self) -> None:
         """End with the fit. What still compiles does so for the next one."""
@@ -180,7 +183,7 @@ class Driver:
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
         try:
-            if not isinstance(iterator, self._tf.data.Iterator):
+            if not isinstance(iterator, self._tf.data.Iterator) or self._tf.config.functions_run_eagerly():
                 return self.stock(iterator)
             return self.state.run(iterator)
         except BaseException as error:
@@ -396,7 +399,7 @@ class Fetching(State):
         driver, known = self.driver, self._known
         concrete = known.step.concrete
         try:
-            passes = known.guards.prepare(batch) if known.guards is not None else lambda _: True
+            guard = None if known.guards is None else known.guards.prepare(batch)
         except Refused as refused:
             driver.end(str(refused))
             return
@@ -407,7 +410,7 @@ class Fetching(State):
         if not is_supported(made):
             driver.end("XLA's function captures what cannot be copied")
             return
-        challenger = Challenger(Executable(made), Executable(concrete), passes, sign(batch))
+        challenger = Challenger(Executable(made), Executable(concrete), guard, sign(batch))
         challenger.compiled.check()
         challenger.usual.check()
         driver.go(Compiling(driver, known, challenger, batch))
@@ -418,15 +421,24 @@ class Challenger:
     """What the race is run with.
 
     `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
-    `signature`; `passes` tells whether the challenger may have a batch. `stopped`: batches in a row that
-    it may not have.
+    `signature`; `guard` tells whether the challenger may have a batch, None where it may have any.
+    `stopped`: batches in a row that it may not have.
     """
 
     compiled: Executable
     usual: Executable
-    passes: Callable[[Sequence[Any]], bool]
+    guard: Guard | None
     signature: Signature
     stopped: int = 0
+
+    def passes(self, batch: Sequence[Any]) -> bool:
+        """Return whether the challenger may have ``batch``."""
+        return self.guard is None or self.guard(batch)
+
+    def forget(self) -> None:
+        """Look at the weights anew: others than this trial may have trained the model."""
+        if self.guard is not None:
+            self.guard.forget()
 
 
 class Compiling(State):
@@ -466,7 +478,9 @@ class Compiling(State):
         driver = self.driver
         try:
             is_done = all(dispatch.poll() for dispatch in self._waiting)
-        except Exception as error:  # noqa: BLE001 - XLA has many ways to say no
+        except Exception as error:
+            if is_of_a_signal(error):
+                raise
             reason = find_reason(error)
             driver.keep_failure(self._known, error, reason)
             driver.end(f"XLA cannot compile the step: {reason}")
@@ -493,6 +507,7 @@ class ByHand(State):
         """Train on the next batch, by Keras where it is not for others."""
         batch = self.driver.fetch(iterator)
         if batch is None:
+            self._challenger.forget()
             return self.driver.stock(iterator)
         signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
@@ -512,14 +527,17 @@ class ByHand(State):
     def end_fit(self) -> State:
         """Go on in the next fit, in which other shapes are counted anew."""
         self._strangers.clear()
+        self._challenger.forget()
         return self
 
     def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:
         """Train by the challenger; where it fails, by Keras' own function on the same batch, for good."""
         try:
             logs = self._challenger.compiled(batch)
-        except Exception as error:  # noqa: BLE001 - if it is the program's own, Keras raises it, too
-            failure = error
+        except Exception as error:
+            if is_of_a_signal(error):
+                raise
+            failure = error  # where it is the step's own, Keras raises it, too
         else:
             self.driver.fit.step += 1
             return logs

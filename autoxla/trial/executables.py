@@ -62,9 +62,11 @@ class Running(list["Dispatch"]):
 
     def reap(self) -> None:
         """Let go of those that are done and that nobody asks any more."""
+        import tensorflow as tf
+
         for each in self.copy():
             # It was given up: how it ended does not matter.
-            with suppress(Exception):
+            with suppress(tf.errors.OpError):
                 each.poll()
 
 

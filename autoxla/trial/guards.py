@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from autoxla.hooks.boundary import is_of_a_signal
 from autoxla.trial.checks import (
     BOUNDS,
     CHEAP,
@@ -110,6 +111,11 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
         for number in COMPILED_IN.get(operation, ()):
             if not trace.is_given(operands[number]):
                 raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
+        sizes = COMPILED_IN.get(operation, (0,) if operation == "Where" else ())
+        if any(trace.counts(operands[number]) for number in sizes):
+            raise Refused(f"a loop's counter decides how much {operation} gives: XLA's gradients are wrong")
+        if _is_other_number(node) and not trace.is_given(operands[0]):
+            raise Refused(f"XLA gives other numbers than TensorFlow in {operation}")
         if operation == "Unique" and not _is_of_gradient(value):
             raise Refused("the data say how many rows Unique gives")
         bound = BOUNDS.get(operation)
@@ -121,6 +127,14 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
             yield Check(
                 node, operands, bound, _root(trace, checked) if bound.kind == "dimension" else checked
             )
+
+
+def _is_other_number(node: Any) -> bool:
+    """Return whether ``node`` gives another result under XLA for some finite numbers of its types."""
+    if node.op == "Cast":
+        source, target = (tf.as_dtype(node.attr[name].type) for name in ("SrcT", "DstT"))
+        return bool(source.is_complex and not target.is_complex)
+    return node.op == "Mean" and bool(tf.as_dtype(node.attr["T"].type).is_integer)
 
 
 def _is_checked(node: Any, bound: Bound) -> bool:
@@ -303,8 +317,14 @@ class Guard:
                 self._is_free = not any(np.isnan(_add_up(variable.numpy())) for variable in self._floats())
             self._is_free &= all(bool(np.isfinite(_add_up(array))) for array in arrays)
             return self._is_free and (self._is_within_bounds(arrays) or self.check(batch))
-        except Exception:  # noqa: BLE001 - an operation that the guard needs may fail itself, as in the step
-            return False
+        except Exception as error:
+            if is_of_a_signal(error):
+                raise
+            return False  # an operation that the guard needs may fail itself, as in the step
+
+    def forget(self) -> None:
+        """Look at the weights again before the next batch: others may have changed them."""
+        self._is_free = None
 
     def _floats(self) -> Iterator[Any]:
         return (variable for variable in self._trace.variables.values() if variable.dtype.is_floating)

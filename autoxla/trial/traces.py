@@ -324,6 +324,8 @@ def _count_rounds(loop: Any, condition: Any, body: Any) -> int | None:
     if test is None or test.op != "Less" or not set(test.input) <= set(names):
         return None
     at, end = (names.index(name) for name in test.input)
+    if not (loop.inputs[at].dtype.is_integer and loop.inputs[end].dtype.is_integer):
+        return None
     arguments = [each.name for each in body.signature.input_arg]
     results = [body.ret[each.name] for each in body.signature.output_arg]
     nodes = {node.name: node for node in body.node_def}

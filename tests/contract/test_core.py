@@ -85,7 +85,9 @@ def describe(folder: Path) -> str:
     return os.pathsep.join([str(folder / "site"), *own])
 
 
-CONFLICT = "import tensorflow as tf\nimport keras\nadam = tf.keras.optimizers.legacy.Adam(0.1)\n"
+CONFLICT = (
+    "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam(0.1)\nmean = tf.keras.ops.mean([1.0])\n"
+)
 LEGACY = "import tensorflow as tf\noptimizer = tf.keras.optimizers.legacy.Adam(0.1)\n"
 
 
@@ -94,7 +96,7 @@ def test_check(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(CONFLICT, encoding="utf-8")
     outcome = start(["-m", "autoxla", "check", "train.py"], tmp_path, PYTHONPATH=describe(tmp_path))
     assert outcome.status == 1, outcome.err
-    assert outcome.out.startswith("train.py:3:8 AX113 error")
+    assert outcome.out.startswith("train.py:2:8 AX113 error")
 
 
 @pytest.mark.row("Reading: `explain` follows an import and plans for what it finds")
