@@ -54,6 +54,12 @@ def counted(limit: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return loop
 
 
+def prefixes(x: Any, i: Any) -> Any:
+    """Add up more and more rows, as a loop counts."""
+    body = lambda k, t: (k + 1, t + tf.reduce_sum(x[:, :k]))  # noqa: E731
+    return tf.while_loop(lambda k, _: k < 6, body, [1, 0.0])[1]
+
+
 def labelled(x: Any, i: Any) -> Any:
     """Compute a loss with labels that come as floats."""
     labels = tf.cast(x[:, 0, 0], tf.int64)
@@ -94,6 +100,7 @@ STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     "loop by data": (counted(lambda x, i: i[1]), [(DATA, GOOD)]),
     "variable": (lambda x, i: tf.gather(tf.ones(5), tf.cast(WEIGHTS[0, 0], tf.int32)), [(DATA, GOOD)]),
     "unknown": (lambda x, i: tf.strings.length(tf.strings.as_string(i)), [(DATA, GOOD)]),
+    "rows by a counter": (prefixes, [(DATA, GOOD)]),
     "rows by data": (lambda x, i: tf.boolean_mask(x, x[:, 0, 0] > 0), [(DATA, GOOD)]),
 }
 

@@ -73,6 +73,7 @@ REFUSED = {
     "loop by data": "StridedSlice",
     "variable": "a variable",
     "unknown": "not known",
+    "rows by a counter": "a loop's counter",
     "rows by data": "Where",
 }
 

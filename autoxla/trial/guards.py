@@ -112,7 +112,8 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
             if not trace.is_given(operands[number]):
                 raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
         sizes = COMPILED_IN.get(operation, (0,) if operation == "Where" else ())
-        if any(trace.counts(operands[number]) for number in sizes):
+        counted = [number for number in sizes if trace.counts(operands[number])]
+        if not all(_is_one_row(trace, value, number) for number in counted):
             raise Refused(f"a loop's counter decides how much {operation} gives: XLA's gradients are wrong")
         if _is_other_number(node) and not trace.is_given(operands[0]):
             raise Refused(f"XLA gives other numbers than TensorFlow in {operation}")
@@ -127,6 +128,18 @@ def _find_checks(trace: Trace) -> Iterator[Check]:
             yield Check(
                 node, operands, bound, _root(trace, checked) if bound.kind == "dimension" else checked
             )
+
+
+def _is_one_row(trace: Trace, value: Value, number: int) -> bool:
+    """Return whether operand ``number`` of a slice counts in dimensions only of which it takes one row."""
+    if value.node.op not in ("StridedSlice", "StridedSliceGrad"):
+        return False
+    packed = trace.follow(value.call.operands(value.node)[number])
+    if packed.node is None or packed.node.op != "Pack":
+        return False
+    single = value.node.attr["shrink_axis_mask"].i
+    places = enumerate(packed.call.operands(packed.node))
+    return all(single >> place & 1 for place, each in places if trace.counts(each))
 
 
 def _is_other_number(node: Any) -> bool:
