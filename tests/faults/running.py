@@ -261,6 +261,7 @@ def _train(folder: Path, words: Sequence[str], asked: dict[str, Any]) -> list[st
     path = [FOLDER / "site", folder, HOME, FOLDER.parent]
     environment = clean_environment(
         PYTHONPATH=os.pathsep.join(map(str, path)),
+        AUTOXLA="auto",  # there are no trials in the site hook's own mode
         AUTOXLA_CACHE=str(folder / "cache"),
         TF_CPP_MIN_LOG_LEVEL="3",
         CUDA_VISIBLE_DEVICES="-1",

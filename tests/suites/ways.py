@@ -66,7 +66,9 @@ def make_ways(python: str, folder: Path, wheel: Path, *, frameworks: bool) -> di
         "launcher": Way(inactive, ("-m", "autoxla")),
     }
     if frameworks:
-        ways["trials forced"] = Way(hook, (), {"PYTHONPATH": str(TESTS)}, ("suites.forced",))
+        ways["trials forced"] = Way(
+            hook, (), {"PYTHONPATH": str(TESTS), "AUTOXLA": "auto"}, ("suites.forced",)
+        )
     return ways
 
 
