@@ -162,8 +162,7 @@ import os
 import tensorflow as tf
 model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
 print(float(tf.keras.ops.mean(tf.ones((2, 2)))))
-for name in ("TF_USE_LEGACY_KERAS",):
-    os.environ[name] = "1"
+os.environ["_".join(["TF", "USE", "LEGACY", "KERAS"])] = "1"
 """,
     "no Keras": """
 import tensorflow as tf

@@ -235,7 +235,7 @@ class Driver:
         took = perf_counter() - begin
         self.fit.times.append(took)
         self.fit.step += 1
-        self.report.sample(self.fit.step, self.incumbent, took)
+        attempt("trial", self.report.sample, self.fit.step, self.incumbent, took)
         return logs
 
     def fetch(self, iterator: Any) -> Sequence[Any] | None:

@@ -51,6 +51,21 @@ OUTERMOST = {
     "autoxla.launch.launcher:launch": "the launcher's command is nothing but this",
     "autoxla.trial.driver:Driver.__call__": "it stands in the place of Keras' training step, and runs it",
     "autoxla.trial.executables:Executable.__call__": "it runs the program's own training step",
+    "autoxla.trial.guards:replay": "it runs the program's own training step",
+    **{
+        f"autoxla.trial.driver:{name}": "it runs the program's own training step"
+        for name in (
+            "State.run",
+            "Watching.run",
+            "Surveying.run",
+            "Fetching.run",
+            "Compiling.run",
+            "ByHand.run",
+            "Driver.run_stock",
+            "Driver.replay",
+            "Driver.fetch",
+        )
+    },
 }
 
 Item = TypeVar("Item")
