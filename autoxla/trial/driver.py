@@ -286,8 +286,10 @@ class Driver:
         return pays(self.fit.typical, self.fit.left, compile_s, prior, count_cores())
 
     def _retire(self) -> None:
-        if not self.is_final:
-            self.go(Retired(self))
+        # Not by `go`: what failed may be that.
+        self.state = Retired(self)
+        if getattr(self.model, "train_function", None) is self:
+            self.model.train_function = self.stock
 
 
 class Watching(State):
@@ -507,7 +509,7 @@ class ByHand(State):
         """Train on the next batch, by Keras where it is not for others."""
         batch = self.driver.fetch(iterator)
         if batch is None:
-            self._challenger.forget()
+            self.driver.guarded(self._challenger.forget)
             return self.driver.stock(iterator)
         signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
@@ -527,8 +529,8 @@ class ByHand(State):
     def end_fit(self) -> State:
         """Go on in the next fit, in which other shapes are counted anew."""
         self._strangers.clear()
-        self._challenger.forget()
-        return self
+        self.driver.guarded(self._challenger.forget)
+        return self.driver.state
 
     def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:
         """Train by the challenger; where it fails, by Keras' own function on the same batch, for good."""

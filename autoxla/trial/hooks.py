@@ -42,7 +42,7 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         raise
     finally:
         if fit is not None:
-            attempt("trial", lambda: _load_fits().end(fit))
+            attempt("trial", lambda: _load_fits().end(fit), otherwise=lambda: _give_back(fit))
 
 
 def _make_train_function(
@@ -54,6 +54,11 @@ def _make_train_function(
     driver = attempt("trial", lambda: _load_fits().put_in(model, before))
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None or driver is None else driver
+
+
+def _give_back(fit: Any) -> None:
+    if fit.driver is not None and getattr(fit.model, "train_function", None) is fit.driver:
+        fit.model.train_function = fit.driver.stock
 
 
 def _load_fits() -> ModuleType:
