@@ -57,8 +57,9 @@ def _make_train_function(
 
 
 def _give_back(fit: Any) -> None:
-    if fit.driver is not None and getattr(fit.model, "train_function", None) is fit.driver:
-        fit.model.train_function = fit.driver.stock
+    driver = None if fit is None else fit.driver
+    if driver is not None and getattr(fit.model, "train_function", None) is driver:
+        fit.model.train_function = driver.stock
 
 
 def _load_fits() -> ModuleType:
