@@ -57,9 +57,11 @@ def _make_train_function(
 
 
 def _give_back(fit: Any) -> None:
-    driver = None if fit is None else fit.driver
-    if driver is not None and getattr(fit.model, "train_function", None) is driver:
-        fit.model.train_function = driver.stock
+    if fit.driver is None:
+        return
+    is_there = getattr(fit.model, "train_function", None) is fit.driver
+    if is_there:
+        fit.model.train_function = fit.driver.stock
 
 
 def _load_fits() -> ModuleType:
