@@ -116,12 +116,13 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     else:
         target = Path(program.target).resolve()
         own = target if program.kind == "directory" else target.parent
-    if own is None and folder is None:
+    own = own or folder
+    if own is None:
         try:
-            folder = Path.cwd()
+            own = Path.cwd()
         except FileNotFoundError:  # it is gone
-            folder = Path("/")
-    return Subject(program, tuple(arguments), own or folder or Path("/"), path)
+            own = Path("/")
+    return Subject(program, tuple(arguments), own, path)
 
 
 def assemble(
