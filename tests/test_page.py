@@ -392,7 +392,7 @@ def test_jinja2_is_loaded_for_a_page_only(tmp_path: Path) -> None:
 def test_the_wheel_has_what_is_read_beside_the_modules(tmp_path: Path) -> None:
     from hatchling.builders.wheel import WheelBuilder
 
-    wheel = next(WheelBuilder(str(HOME)).build(directory=str(tmp_path)))
+    wheel = next(WheelBuilder(str(CHECKOUT)).build(directory=str(tmp_path)))
     names = zipfile.ZipFile(wheel).namelist()
     assert {"autoxla/report/page.html", "autoxla/commands/migration/names.txt"} <= set(names)
 
