@@ -14,7 +14,7 @@ from faults.running import CHECKOUT, OUTERMOST, Verdict
 from faults.scenarios import SCENARIOS
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = CHECKOUT / "docs" / "faults.md"
+PAGE = FOLDER.parent / "faults.md"
 #: The stages of the whole run.
 STAGES = ("errors", "other kinds", "trial", "TensorFlow")
 #: The columns, and which kinds of fault are in them.
