@@ -44,7 +44,8 @@ from programs import HOME, clean_environment, run_code
 from test_notebooks import execute, execute_file, write
 
 CHECKOUT = Path(__file__).parents[1]
-FILES = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *(page for room in ("docs", "qa") for page in sorted((CHECKOUT / room).glob("*.md")))]
+ROOMS = [sorted((CHECKOUT / room).glob("*.md")) for room in ("docs", "qa")]
+FILES = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *ROOMS[0], *ROOMS[1]]
 PAGES = {str(file.relative_to(CHECKOUT)): file.read_text(encoding="utf-8") for file in FILES}
 BLOCKS = {page: read_blocks(text, page) for page, text in PAGES.items()}
 LANGUAGES = ("sh", "python", "toml", "diff", "")

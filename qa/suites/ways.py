@@ -68,7 +68,10 @@ def make_ways(python: str, folder: Path, wheel: Path, *, frameworks: bool) -> di
     }
     if frameworks:
         ways["trials forced"] = Way(
-            hook, (), {"PYTHONPATH": os.pathsep.join(map(str, SOURCES)), "AUTOXLA": "auto"}, ("suites.forced",)
+            hook,
+            (),
+            {"PYTHONPATH": os.pathsep.join(map(str, SOURCES)), "AUTOXLA": "auto"},
+            ("suites.forced",),
         )
     return ways
 
