@@ -44,10 +44,15 @@ DEEPEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a known error means and what to do about it."""
+    """What a known error means and what to do about it.
+
+    `setting` is the one setting of autoxla under which the program lives, ``{"AUTOXLA_KERAS": "2"}`` or
+    ``"legacy"``; None where there is none, or more than one may do.
+    """
 
     code: str
     text: str
+    setting: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
