@@ -1,15 +1,15 @@
 """Cures: the variables under which a program lives that dies without them, kept for its next runs.
 
-``python -m autoxla heal`` finds one by running the program; a run that dies of a known error with one possible
-setting learns it. One cure a program, whatever its arguments: it holds over edits, until the program dies under
-it or the releases change. What a run under it disproved is not learned again.
+``python -m autoxla heal`` finds one by running the program; a run that dies of a known error with one
+possible setting learns it. One cure a program, whatever its arguments: it holds over edits, until the program
+dies under it or the releases change. What a run under it disproved is not learned again.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -54,16 +54,16 @@ def open_cures(environ: Mapping[str, str]) -> Store:
 def keep(subject: Subject, situation: Situation, cure: Cure, environ: Mapping[str, str]) -> str | None:
     """Keep ``cure`` for the program; return the record's key.
 
-    ``environ`` is the environment in which the program dies. None: the program has no name by which a run of it
-    is known, or ``cure`` was only learned, and a run disproved it before. Raises OSError where the folder cannot
-    be written.
+    ``environ`` is the environment in which the program dies. None: the program has no name by which a run of
+    it is known, or ``cure`` was only learned, and a run disproved it before. Raises OSError where the folder
+    cannot be written.
     """
     key = _make_key(subject)
     if key is None:
         return None
     store, content = open_cures(environ), program_key(situation.reading, ())
-    backend = cure.variables.get("KERAS_BACKEND") or situation.environment.get("KERAS_BACKEND") or "tensorflow"
-    releases = _find_releases(situation, (*_RELEASES, backend))
+    backend = cure.variables.get("KERAS_BACKEND") or situation.environment.get("KERAS_BACKEND")
+    releases = _find_releases(situation, [*_RELEASES, *([backend] if backend else [])])
     old = store.read(key) or {}
     refused = old.get("refused") if cure.origin == "learned" and old.get("versions") == releases else None
     refused = refused if isinstance(refused, dict) else {}
@@ -184,9 +184,9 @@ def _make_key(subject: Subject) -> str | None:
     if program.kind == "code":
         return make_key("code", program.target)
     if program.kind == "module":
-        folder = "" if program.installed else os.path.realpath(subject.folder)  # noqa: PTH118
+        folder = "" if program.installed else os.path.realpath(subject.folder)
         return make_key("module", program.target, folder)
-    return make_key("file", os.path.realpath(program.target))  # noqa: PTH118
+    return make_key("file", os.path.realpath(program.target))
 
 
 def _name(subject: Subject) -> str:
@@ -197,9 +197,10 @@ def _name(subject: Subject) -> str:
     return program.target if program.kind == "module" else os.path.basename(program.target)  # noqa: PTH119
 
 
-def _find_releases(situation: Situation, names: Mapping[str, object] | tuple[str, ...]) -> dict[str, str | None]:
-    found = {name: situation.versions.get(name) for name in names}
-    return {name: version and ".".join(map(str, version)) for name, version in found.items()}  # type: ignore[misc]
+def _find_releases(situation: Situation, names: Iterable[str]) -> dict[str, str | None]:
+    """Return the releases of these distributions, None for one that is not installed."""
+    versions = situation.versions
+    return {name: ".".join(map(str, versions[name])) if name in versions else None for name in names}
 
 
 def _list_compared(cure: Cure) -> list[str]:

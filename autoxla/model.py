@@ -12,7 +12,7 @@ from typing import Literal
 
 Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
-Grade = Literal["certain", "possible", "learned"]
+Grade = Literal["certain", "possible"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
 EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets"]
 Accelerator = Literal["none", "present", "unknown"]
@@ -220,10 +220,10 @@ class Tuned:
 class Cure:
     """Variables under which a program lives that dies without them; None stands for unset.
 
-    They are such as a user sets in front of ``python -m autoxla``: ``AUTOXLA_KERAS=legacy``. `mark` is one line
-    on what the program died of, `origin` tells whether ``heal`` found it by running the program or a run that
-    died learned it, `code` is that of the known error, if it was one. `program` is the program's name, and
-    `replaced` is what the variables hold without the cure: filled in when it is recalled.
+    They are such as a user sets in front of ``python -m autoxla``: ``AUTOXLA_KERAS=legacy``. `mark` is one
+    line on what the program died of. `origin` tells whether ``heal`` found it by running the program, or a run
+    that died learned it. `code` is that of the known error, if it was one. `program` is the program's name,
+    and `replaced` is what the variables hold without the cure: both are filled in when it is recalled.
     """
 
     variables: Mapping[str, str | None]

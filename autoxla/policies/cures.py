@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from autoxla.model import OUTDATED, Cure, Place
 from autoxla.policies.example import FILE, TF_KERAS, Example
@@ -23,8 +24,7 @@ def name_settings(variables: Mapping[str, str | None]) -> str:
 
 def _cure(draft: Draft) -> Cure:
     """Return the cure that is kept; the rules here are asked for no message where there is none."""
-    assert draft.situation.cure is not None
-    return draft.situation.cure
+    return cast("Cure", draft.situation.cure)
 
 
 def _use(draft: Draft) -> bool:
@@ -47,9 +47,9 @@ RULES = (
             f"{name_settings(_cure(d).variables)}, because {_WHO[_cure(d).origin]}: {_cure(d).mark}"
         ),
         remedy="start with what cured it",
-        why="""The program died without these variables. `heal` found by running it that it lives under them, or
-        a run died of a known error that they cure. That is kept for the program, whatever its arguments are,
-        and holds when you edit it. It is dropped where the program dies under it, and where TensorFlow or
+        why="""The program died without these variables. `heal` found by running it that it lives under them,
+        or a run died of a known error that they cure. That is kept for the program, whatever its arguments
+        are, and holds when you edit it. It is dropped where the program dies under it, and where TensorFlow or
         Keras is of another release. `records clear` makes autoxla forget it.""",
         example=Example(
             TF_KERAS,
@@ -68,8 +68,8 @@ RULES = (
         applies=lambda d: bool(d.situation.uncured) and not _is_outdated(d),
         message=lambda d: f"{name_settings(_cure(d).variables)} cured it, but {d.situation.uncured}",
         remedy="nothing, if that was meant",
-        why="""The program died without these variables once. Now you chose another value yourself, or TensorFlow
-        was imported before autoxla could set any. Your choice stands.""",
+        why="""The program died without these variables once. Now you chose another value yourself, which
+        stands.""",
         example=Example(
             TF_KERAS,
             {"TF_USE_LEGACY_KERAS": "0"},
@@ -84,11 +84,13 @@ RULES = (
         level="warning",
         title="What cured the program does not hold any more",
         applies=_is_outdated,
-        message=lambda d: f"{name_settings(_cure(d).variables)} cured it and is dropped: {d.situation.uncured}",
+        message=lambda d: (
+            f"{name_settings(_cure(d).variables)} cured it and is dropped: {d.situation.uncured}"
+        ),
         remedy="if it dies again, python -m autoxla heal finds what cures it now",
-        why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras, tf_keras and
-        the backend. What was found with others says nothing of these, so the program runs as it is. Where it
-        dies under what had cured it, that is dropped, too.""",
+        why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras,
+        tf_keras and the backend. What was found with others says nothing of these, so the program runs as it
+        is. Where it dies under what had cured it, that is dropped, too.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE, "uncured": f"{OUTDATED} tensorflow 2.20.0, which is 2.21.0 now"},
