@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.settings import VARIABLES as OF_SETTINGS
-from autoxla.situation.environment import restore
 from autoxla.store import Store, cache_dir, make_key, program_key
 
 if TYPE_CHECKING:
     from autoxla.planning import Subject
 
-__all__ = ["UNCURED", "VARIABLES", "Cure", "drop", "keep", "open_cures", "read_cure", "recall"]
+__all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 
 #: Where this variable is set, cures are neither used nor learned: a process and its children run as they are.
 UNCURED = "AUTOXLA_UNCURED"
@@ -54,11 +53,11 @@ def open_cures(environ: Mapping[str, str]) -> Store:
 def keep(subject: Subject, situation: Situation, cure: Cure, environ: Mapping[str, str]) -> str | None:
     """Keep ``cure`` for the program; return the record's key.
 
-    ``environ`` is the environment in which the program dies. None: the program has no name by which a run of
-    it is known, or ``cure`` was only learned, and a run disproved it before. Raises OSError where the folder
-    cannot be written.
+    ``situation`` is the one in which the program dies. None: no later run of the program could be known, or
+    ``cure`` was only learned and the user chose otherwise, or a run disproved it before. Raises OSError where
+    the folder cannot be written.
     """
-    key = _make_key(subject)
+    key = key_of(subject)
     if key is None:
         return None
     store, content = open_cures(environ), program_key(situation.reading, ())
@@ -70,9 +69,12 @@ def keep(subject: Subject, situation: Situation, cure: Cure, environ: Mapping[st
     name = name_settings(cure.variables)
     if name in refused and refused[name] in (None, content):
         return None
-    values = _choose(situation.settings, environ)
+    values = _choose(situation.settings, situation.environment)
+    # What the user chose stands, unless heal has seen the program die of it.
+    if cure.origin == "learned" and any(name in values for name in _list_compared(cure)):
+        return None
     facts = {
-        "program": _name(subject),
+        "program": name_subject(subject),
         "origin": cure.origin,
         "code": cure.code,
         "mark": cure.mark,
@@ -91,7 +93,7 @@ def recall(subject: Subject, situation: Situation, environ: Mapping[str, str], s
 
     ``environ`` is the environment of which ``situation`` tells, without what autoxla set.
     """
-    key = _make_key(subject)
+    key = key_of(subject)
     record = store.read(key) if key is not None else None
     if key is None or record is None or "variables" not in record:
         return situation
@@ -101,7 +103,7 @@ def recall(subject: Subject, situation: Situation, environ: Mapping[str, str], s
         return situation
     now = _find_releases(situation, versions)
     cure = replace(
-        cure, program=_name(subject), replaced={name: environ.get(name) for name in cure.variables}
+        cure, program=name_subject(subject), replaced={name: environ.get(name) for name in cure.variables}
     )
     values = _choose(situation.settings, environ)
     if all(values.get(name) == value for name, value in cure.variables.items()):
@@ -139,7 +141,7 @@ def drop(subject: Subject, situation: Situation, environ: Mapping[str, str], *, 
 
     Raises OSError where the folder cannot be written.
     """
-    key, cure, store = _make_key(subject), situation.cure, open_cures(environ)
+    key, cure, store = key_of(subject), situation.cure, open_cures(environ)
     old = store.read(key) if key is not None else None
     if key is None or cure is None or old is None:
         return
@@ -176,7 +178,7 @@ def _may_set(name: str, value: object) -> bool:
     return pattern is not None and (value is None or is_text)
 
 
-def _make_key(subject: Subject) -> str | None:
+def key_of(subject: Subject) -> str | None:
     """Return the key of a program, None for one that no later run can be known by: a notebook's cells."""
     program = subject.program
     if program is None or program.kind == "cells":
@@ -189,7 +191,7 @@ def _make_key(subject: Subject) -> str | None:
     return make_key("file", os.path.realpath(program.target))
 
 
-def _name(subject: Subject) -> str:
+def name_subject(subject: Subject) -> str:
     """Return the program as a finding names it."""
     program = subject.program
     if program is None or program.kind == "code":
@@ -211,4 +213,4 @@ def _list_compared(cure: Cure) -> list[str]:
 def _choose(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return what the user set, settings as the variables that they have."""
     asked = {of: getattr(settings, name) for name, of in OF_SETTINGS.items()}
-    return {**restore(environ)[0], **{name: value for name, value in asked.items() if value is not None}}
+    return {**environ, **{name: value for name, value in asked.items() if value is not None}}

@@ -221,9 +221,9 @@ class Cure:
     """Variables under which a program lives that dies without them; None stands for unset.
 
     They are such as a user sets in front of ``python -m autoxla``: ``AUTOXLA_KERAS=legacy``. `mark` is one
-    line on what the program died of. `origin` tells whether ``heal`` found it by running the program, or a run
-    that died learned it. `code` is that of the known error, if it was one. `program` is the program's name,
-    and `replaced` is what the variables hold without the cure: both are filled in when it is recalled.
+    line on what the program died of. `origin` tells whether ``heal`` found it by running the program, or a
+    run that died learned it. `code` is that of the known error, if it was one. `program` is the program's
+    name, and `replaced` is what the variables hold without the cure: both are filled in when it is recalled.
     """
 
     variables: Mapping[str, str | None]

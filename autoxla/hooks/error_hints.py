@@ -127,6 +127,7 @@ class ExceptionHooks:
         finally:
             if line is not None:
                 attempt("hint on an error", notify, line)
+            attempt("last words", conclude, error)
 
     def _except_in_thread(self, args: Any) -> None:
         line = attempt("hint on an error", prepare, args.exc_value)
@@ -146,6 +147,15 @@ def prepare(error: BaseException | None) -> str | None:
         return None
     found = find_in_chain(error)
     return None if found is None else str(found[1])
+
+
+def conclude(error: BaseException) -> None:
+    """Learn and say what there is, now that the program, or a cell, dies of ``error``."""
+    if isinstance(error, Exception):
+        from autoxla.hooks import last_words
+
+        links = tuple(_chain(error))
+        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
 
 
 # --- Which error is known
