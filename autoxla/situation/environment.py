@@ -18,7 +18,7 @@ from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
 
-#: Variables that no rule reads and that change what a program meets: its devices, threads, files and packages.
+#: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
     "AUTOXLA_KERAS",
     "AUTOXLA_STEP",
