@@ -7,7 +7,9 @@ note to an exception; type, arguments and traceback stay as they are, without a 
 exception gets, for a program that handles its errors shall not hear of them. (Without its C extension wrapt
 leaves a frame of its own.)
 
-The errors themselves are data in `autoxla.hooks.known_errors`, which loads with the first error.
+An error over what only the other generation of Keras has is found by comparison
+(`autoxla.hooks.other_generation`); all others that are known are data (`autoxla.hooks.known_errors`). Both
+load with the first error.
 """
 
 from __future__ import annotations
@@ -95,7 +97,12 @@ def add_note(error: BaseException) -> None:
 
     Does nothing the second time, and nothing on Python 3.10, which has no notes.
     """
-    found = find_in_chain(error) if HAS_NOTES else None
+    notes = [getattr(link, "__notes__", None) for link in _chain(error)]
+    if not HAS_NOTES or any(
+        str(note).startswith(PREFIX) for each in notes if isinstance(each, list) for note in each
+    ):
+        return
+    found = find_in_chain(error)
     if found is not None:
         found[0].add_note(f"{PREFIX}{found[1]}")  # type: ignore[attr-defined, unused-ignore]
 
@@ -152,15 +159,9 @@ def prepare(error: BaseException | None) -> str | None:
 
 
 def find_in_chain(error: BaseException) -> tuple[BaseException, Hint] | None:
-    """Return the exception in the chain of ``error`` that is known, with its hint; None if it has one."""
-    for link in _chain(error):
-        notes = getattr(link, "__notes__", ())
-        if isinstance(notes, (list, tuple)) and any(str(note).startswith(PREFIX) for note in notes):
-            return None
-        hint = find_hint(link)
-        if hint is not None:
-            return link, hint
-    return None
+    """Return the first exception in the chain of ``error`` that there is a hint on, with it."""
+    hints = ((link, find_hint(link)) for link in _chain(error))
+    return next(((link, hint) for link, hint in hints if hint is not None), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -179,20 +180,42 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def find_hint(error: BaseException) -> Hint | None:
-    """Return the hint on ``error`` of the first sign that fits, None for an unknown one. Never raises.
-
-    Of a long message, the first and last `SEARCHED` characters are looked at.
-    """
-    # Most programs never meet an error.
-    from autoxla.hooks.known_errors import KNOWN_ERRORS
-
+    """Return the hint on ``error``, None for an unknown one. Never raises."""
     try:
-        names = {cls.__name__ for cls in type(error).__mro__}
-        signs = [(e, s) for e in KNOWN_ERRORS for s in e.signs if not names.isdisjoint(s.types)]
-        text = _message(error) if signs else ""
-        return next((Hint(e.code, s.hint_on(text)) for e, s in signs if _fits(s, error, text)), None)
+        return _compare(error) or _look_up(error)
     except Exception:  # noqa: BLE001 - a foreign exception's __str__ may raise anything
         return None
+
+
+def _compare(error: BaseException) -> Hint | None:
+    """Return the hint that the other generation of Keras has what ``error`` is about."""
+    if not isinstance(error, (AttributeError, ImportError, TypeError, ValueError)):
+        return None
+    # Most programs never meet an error.
+    from autoxla.hooks.other_generation import compare, find_cure
+
+    claim = compare(error)
+    cure = None if claim is None else find_cure(error, claim.own)
+    return (
+        None if claim is None or cure is None else Hint("AX169", f"{claim.text}: {cure.text}.", cure.setting)
+    )
+
+
+def _look_up(error: BaseException) -> Hint | None:
+    """Return the hint of the first known sign that is on ``error``."""
+    from autoxla.hooks.known_errors import KNOWN_ERRORS
+    from autoxla.hooks.other_generation import find_ways
+
+    names = {cls.__name__ for cls in type(error).__mro__}
+    signs = [(known, s) for known in KNOWN_ERRORS for s in known.signs if not names.isdisjoint(s.types)]
+    text = _message(error) if signs else ""
+    for known, sign in signs:
+        if _fits(sign, error, text):
+            ways, setting = find_ways(error) if "{" in sign.hint else ({}, None)
+            if "{release}" not in sign.hint or ways["release"]:
+                has_cure = "{keras2}" in sign.hint
+                return Hint(known.code, sign.hint_on(text, ways), setting if has_cure else None)
+    return None
 
 
 def _message(error: BaseException) -> str:

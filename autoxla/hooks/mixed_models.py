@@ -42,6 +42,8 @@ _SEARCH = "search for mixed generations"
 _KERAS_3, _CORE = "keras.src.layers.layer", "keras_core.src.layers.layer"
 _KERAS_2 = ("tf_keras.src.engine.base_layer", "keras.src.engine.base_layer")
 _CONTAINERS = (list, tuple, set, frozenset, dict)
+#: What a program may import a Keras from; of two that fit the first counts.
+_PACKAGES = ("tensorflow.python.keras", "tensorflow.keras", "tensorflow", "tf_keras", "keras_core", "keras")
 
 
 class Seen:
@@ -302,14 +304,15 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
         "tensorflow.python.keras" if family.startswith("tensorflow") else family.partition(".")[0]
         for family in first.families
     ]
+    of_tensorflow = "tf_keras" if tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS")) else "keras"
     # The files in which the program may import what it mixes, the likeliest first.
     modules = [sys.modules.get(type(model).__module__), sys.modules.get("__main__")]
     named = [place.file, *(getattr(module, "__file__", None) for module in modules)]
     lines: dict[str, str] = {}
     for file in dict.fromkeys(str(Path(file).absolute()) for file in named if file):
-        if "site-packages" not in file:
-            for package, line in find_imports(file):
-                lines.setdefault(package, f"{package} is imported at {shorten(file)}:{line}")
+        for package, line in () if "site-packages" in file else find_imports(file):
+            shown = of_tensorflow if package == "tensorflow.keras" else package
+            lines.setdefault(shown, f"{shown} is imported at {shorten(file)}:{line}")
     shown = ", ".join(lines[package] for package in dict.fromkeys(packages) if package in lines)
     message = f"{first.message}{more}" + (f" ({shown})" if shown else "")
     public = " or ".join(package for package in packages if "." not in package)
@@ -318,23 +321,18 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
 
 
 def find_imports(file: str) -> Iterator[tuple[str, int]]:
-    """Yield the packages that ``file`` gets a Keras from, with the lines of the imports."""
+    """Yield the packages that ``file`` may get a Keras from, with the lines of the imports."""
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
-        names: list[str] = []
+        names: list[tuple[str, int]] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            top = name.partition(".")[0]
-            if f"{name}.".startswith("tensorflow.keras."):
-                legacy = tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS"))
-                yield "tf_keras" if legacy else "keras", node.lineno  # type: ignore[attr-defined]
-            elif f"{name}.".startswith("tensorflow.python.keras."):
-                yield "tensorflow.python.keras", node.lineno  # type: ignore[attr-defined]
-            elif top in ("keras", "tf_keras", "keras_core"):
-                yield top, node.lineno  # type: ignore[attr-defined]
+            names = [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+        for name, line in names:
+            package = next((each for each in _PACKAGES if f"{name}.".startswith(f"{each}.")), None)
+            if package is not None:
+                yield package, line
