@@ -50,7 +50,7 @@ AX141 k3().save("k3.keras"); tf_keras.models.load_model("k3.keras")
 AX141 k3().save("k3.h5"); tf_keras.models.load_model("k3.h5")
 AX141 tf_keras.models.model_from_json(k3().to_json())
 AX142 depthwise().save("dw.h5"); keras.models.load_model("dw.h5")
-AX142 keras.layers.LSTM(2, batch_input_shape=(1, 2, 3))
+AX169 keras.layers.LSTM(2, batch_input_shape=(1, 2, 3))
 AX143 compiled(k2()).save("k2.h5"); keras.models.load_model("k2.h5")
 AX144 k3().save("noextension")
 AX145 k3().save("folder3", save_format="tf")
@@ -63,7 +63,7 @@ AX157 noisy(tf.constant(x))
 AX157 tf.function(noise)(tf.constant(x))
 AX160 keras.optimizers.legacy.Adam()
 AX161 keras.backend.set_session
-AX161 tf.keras.backend.learning_phase()
+AX169 tf.keras.backend.learning_phase()
 AX161 from tensorflow.compat.v1 import keras as k; getattr(k, "compat.v1.x")
 AX162 tf.estimator
 AX162 import tensorflow.contrib
@@ -73,17 +73,17 @@ AX163 from keras.layers.core import Dense
 AX163 from keras.utils import np_utils
 AX163 import tensorflow.keras.engine
 AX163 from tensorflow.python.keras import __version__
-AX164 keras.layers.experimental
-AX164 from tensorflow.keras.layers.experimental import preprocessing
-AX164 from keras.preprocessing.text import Tokenizer
+AX169 keras.layers.experimental
+AX169 from tensorflow.keras.layers.experimental import preprocessing
+AX169 from keras.preprocessing.text import Tokenizer
 AX164 from tensorflow.keras.wrappers.scikit_learn import KerasClassifier
-AX164 keras.preprocessing.image.ImageDataGenerator
+AX169 keras.preprocessing.image.ImageDataGenerator
 AX164 from keras.layers import CuDNNLSTM
-AX165 keras.optimizers.Adam(lr=.1)
+AX169 keras.optimizers.Adam(lr=.1)
 AX165 tf_keras.optimizers.Adam(decay=.1)
-AX166 k3().fit_generator
+AX169 k3().fit_generator
 AX166 k3().predict_classes
-AX167 tf.keras.__internal__
+AX169 tf.keras.__internal__
 AX168 import keras_core
 AX183 from google.protobuf import runtime_version as r; validate(r, 99)
 -     keras.models.load_model("missing.keras")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class Sign:
     after: str = ""
     threads: bool = False
 
-    def hint_on(self, message: str, ways: dict[str, str] | None = None) -> str:
+    def hint_on(self, message: str, ways: Mapping[str, str] | None = None) -> str:
         """Return the hint on an error with this message; ``ways`` are those to Keras 2, by their names."""
         if self.hint == "{operation}":
             return name_operation(message)
@@ -49,8 +50,8 @@ class KnownError(Sign):
 
 #: The ways to Keras 2 for a program that is not known.
 ANY_WAY = {
-    "keras2": "with TensorFlow's release of tf_keras, set TF_USE_LEGACY_KERAS=1 before tensorflow is imported",
-    "alias": "with TensorFlow's release of tf_keras, start the program with AUTOXLA_KERAS=legacy",
+    "keras2": "set TF_USE_LEGACY_KERAS=1 before tensorflow is imported, with a tf_keras of its release",
+    "alias": "start the program with AUTOXLA_KERAS=legacy, with a tf_keras of TensorFlow's release",
     "release": "pip install 'tf-keras==X.Y.*', with the X.Y of TensorFlow",
 }
 #: The packages whose names stand for Keras 3 in messages; those of Keras 2 have api._v2 in them.

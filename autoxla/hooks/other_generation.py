@@ -77,7 +77,9 @@ def compare(error: BaseException) -> Claim | None:
         in_library = bool(modules) and _top(modules[-1]) in (*OTHER, "tensorflow")
         return _compare_attribute(getattr(origin, "obj", None), origin.name or "", frames, in_library)
     if isinstance(error, TypeError):
-        return _compare_call(str(error), frames)
+        # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
+        is_own = bool(modules) and _top(modules[-1]) in OTHER and frames[-1].f_code.co_name != "error_handler"
+        return None if is_own else _compare_call(str(error), frames)
     return _compare_arguments(str(error), frames[-1]) if isinstance(error, ValueError) and frames else None
 
 
@@ -124,7 +126,7 @@ def _compare_attribute(owner: object, name: str, frames: list[FrameType], in_lib
         return None
     source = _read_other(own)
     if source is not None and any(source.has(each, name) for each in _find_all(source, public)):
-        return _claim(own, f"has {public[0]}.{name}")
+        return _claim(own, f"has keras.{public[0]}.{name}")
     return None
 
 
@@ -149,7 +151,7 @@ def _compare_name(module: str, name: str, *, is_module: bool = False) -> Claim |
     found = None if source is None or not own else source.find(public)
     if found is None or (is_module and found.node is not None):
         return None
-    return _claim(own, f"has {public}")
+    return _claim(own, f"has keras.{public}")
 
 
 def _is_shape_of_keras(shape: tuple[object, ...], frames: list[FrameType]) -> bool:
@@ -208,7 +210,7 @@ def _compare_call(message: str, frames: list[FrameType]) -> Claim | None:
     shown = public[0] if method in ("", "__init__") else f"{public[0]}.{method}"
     if unexpected is not None:
         if all(source.takes(each, method, told[2]) for each in found):
-            return _claim(own, f"takes {told[2]} in {shown}")
+            return _claim(own, f"takes {told[2]} in keras.{shown}")
         return None
     given = int(many[3]) - bool(method) if many is not None else _count_arguments(frames, head, method)
     orders = [source.order(each, method) for each in found]
@@ -246,7 +248,7 @@ def _compare_arguments(message: str, frame: FrameType) -> Claim | None:
         return _claim_order(own, shown, order) if order[:1] == [by_keyword[1]] else None
     refused = re.findall(r"'(\w+)': ", message)
     if refused and all(source.takes(each, name, key) for each in found for key in refused):
-        return _claim(own, f"takes {', '.join(refused)} in {shown}")
+        return _claim(own, f"takes {', '.join(refused)} in keras.{shown}")
     return None
 
 
@@ -275,17 +277,13 @@ def _count_arguments(frames: list[FrameType], head: str, method: str) -> int | N
 # --- What is compared with what
 
 
-def _claim(own: str, has: str) -> Claim:
-    verb, rest = has.split(" ", 1)
-    return Claim(own, f"{CALLED[OTHER[own]]} {verb} {rest}, {CALLED[own]} does not")
+def _claim(own: str, does: str) -> Claim:
+    return Claim(own, f"{CALLED[OTHER[own]]} {does}, {CALLED[own]} does not")
 
 
 def _claim_order(own: str, shown: str, order: list[str]) -> Claim:
     first = ", ".join(order[:3]) + (", …" if len(order) > 3 else "")
-    return Claim(
-        own,
-        f"{CALLED[OTHER[own]]} takes the arguments of {shown} in the order ({first}), {CALLED[own]} does not",
-    )
+    return _claim(own, f"takes the arguments of keras.{shown} in the order ({first})")
 
 
 def _top(name: str) -> str:
@@ -422,10 +420,11 @@ def _needs_keras_3() -> bool:
     """Return whether the program's source certainly uses what Keras 2 has not."""
     situation = current().situation
     two, three = _read_other("keras"), _read_other("tf_keras")
-    for evidence in () if situation is None else situation.reading.evidence:
-        path = _split(evidence.name)[1]
-        is_certain = evidence.grade == "certain" and not evidence.caught
-        if path and is_certain and evidence.kind in ("import", "attribute") and two and three:
-            if three.find(path) is not None and two.find(path) is None:
-                return True
-    return False
+    evidence = () if situation is None else situation.reading.evidence
+    used = [
+        e.name
+        for e in evidence
+        if e.kind in ("import", "attribute") and e.grade == "certain" and not e.caught
+    ]
+    paths = [path for path in (_split(name)[1] for name in used) if path]
+    return bool(two and three) and any(three.find(path) and not two.find(path) for path in paths)
