@@ -7,12 +7,17 @@ comes from another package, counts as missing.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 #: How many names that stand for other names are followed, and how many classes of one ancestry are read.
 _LONGEST = 50
+#: What tf_keras no longer has of TensorFlow's copy of Keras 2.
+_DROPPED = frozenset(
+    ("apply", "get_losses_for", "get_updates_for", "op", "predict_classes", "predict_proba", "to_yaml")
+)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 #: What a name of a module is: its definition, or (module, name) of an import; no name: the module itself.
 _Meaning = ast.stmt | tuple[str, str]
@@ -141,6 +146,46 @@ class Source:
                 tree = None
             self._modules[module] = None if tree is None else _names_of(tree.body)
         return self._modules[module]
+
+
+class OldSource(Source):
+    """TensorFlow's private copy of an older Keras 2, for where tf_keras is not installed; classes only.
+
+    What tf_keras has dropped since does not count, and nothing of the optimizers does, which are others now.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._classes: dict[str, list[str]] = {}
+        for file in folder.glob("python/keras/**/[!_]*.py"):
+            if not file.stem.endswith("_v1"):
+                module = ".".join((self.package, *file.relative_to(folder).with_suffix("").parts))
+                for name in re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
+                    self._classes.setdefault(name, []).append(module)
+
+    def find(self, public: str) -> Definition | None:
+        """Return the one class that has the last part of ``public`` as its name."""
+        name = public.rpartition(".")[2]
+        modules = self._classes.get(name, [])
+        return self._resolve(modules[0], name) if len(modules) == 1 else None
+
+    def has(self, found: Definition, name: str) -> bool:
+        """See `Source.has`."""
+        return _is_kept(found, name) and super().has(found, name)
+
+    def takes(self, found: Definition, method: str, keyword: str) -> bool:
+        """See `Source.takes`."""
+        is_kept = _is_kept(found, keyword if method == "__init__" else method)
+        return is_kept and super().takes(found, method, keyword)
+
+    def order(self, found: Definition, method: str) -> list[str] | None:
+        """See `Source.order`."""
+        return super().order(found, method) if _is_kept(found, method) else None
+
+
+def _is_kept(found: Definition, name: str) -> bool:
+    """Return whether tf_keras still has what the old copy has under ``name``."""
+    return name == "lr" if ".optimizer" in found.module else not name.startswith("_") and name not in _DROPPED
 
 
 def _names_of(body: list[ast.stmt]) -> dict[str, _Meaning]:

@@ -8,10 +8,8 @@ be proved is not said. Loaded with the first error that may be one of these.
 
 from __future__ import annotations
 
-import ast
 import gc
 import inspect
-import linecache
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,8 +18,9 @@ from functools import lru_cache
 from types import FrameType, ModuleType
 from typing import Any
 
-from autoxla.hooks.keras_sources import Definition, Source
+from autoxla.hooks.keras_sources import Definition, OldSource, Source
 from autoxla.hooks.known_errors import ANY_WAY
+from autoxla.model import Evidence
 from autoxla.runtime import current
 from autoxla.situation.distributions import find_versions, locate
 from autoxla.situation.env_parsing import tensorflow_bool
@@ -30,6 +29,8 @@ from autoxla.situation.environment import read_environ
 #: The packages of the two generations, each with the other one, and what people call them.
 OTHER = {"keras": "tf_keras", "tf_keras": "keras"}
 CALLED = {"keras": "Keras 3", "tf_keras": "Keras 2"}
+#: Packages of the public interface that came with Keras 3.
+_NEW = ("distribution", "ops", "quantizers", "random", "tree")
 #: Under which names the modules of the public interface are loaded; the longest first.
 _PUBLIC = re.compile(
     r"(?:tensorflow\.keras|keras(?:\.api)?\._tf_keras\.keras|keras\.api|tf_keras\.api\._v[12]\.keras|"
@@ -66,21 +67,30 @@ class Cure:
 
 def compare(error: BaseException) -> Claim | None:
     """Return what the other generation has that ``error`` misses, None where it is not proved."""
-    origin, frames = _find_origin(error), list_frames(error)
+    frames = list_frames(error)
     modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
     # What stands in a file is another matter than what stands in the program.
     if any(_top(name) in OTHER and ".saving" in name for name in modules):
         return None
+    message, last = str(error), frames[-1] if frames else None
+    in_keras = bool(modules) and _top(modules[-1]) in OTHER
     if isinstance(error, ImportError):
-        return _compare_import(str(error))
-    if isinstance(origin, AttributeError):
-        in_library = bool(modules) and _top(modules[-1]) in (*OTHER, "tensorflow")
-        return _compare_attribute(getattr(origin, "obj", None), origin.name or "", frames, in_library)
+        return _compare_import(message)
+    if isinstance(error, AttributeError):
+        # Keras and AutoGraph raise a copy with a longer text, which no longer has the object.
+        before = error.__context__
+        is_copy = isinstance(before, AttributeError) and str(before) in message
+        origin = before if is_copy and isinstance(before, AttributeError) else error
+        if isinstance(origin.obj, ModuleType):
+            return _compare_name(origin.obj.__name__, origin.name)
+        # Inside Keras or TensorFlow one generation stumbles over an object of the other.
+        in_library = in_keras or (bool(modules) and _top(modules[-1]) == "tensorflow")
+        return None if in_library else _compare_attribute(origin.obj, origin.name, last)
     if isinstance(error, TypeError):
         # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
-        is_own = bool(modules) and _top(modules[-1]) in OTHER and frames[-1].f_code.co_name != "error_handler"
-        return None if is_own else _compare_call(str(error), frames)
-    return _compare_arguments(str(error), frames[-1]) if isinstance(error, ValueError) and frames else None
+        is_own = in_keras and last is not None and last.f_code.co_name != "error_handler"
+        return None if is_own else _compare_call(message)
+    return None if last is None else _compare_arguments(message, last, in_keras=in_keras)
 
 
 def list_frames(error: BaseException) -> list[FrameType]:
@@ -92,42 +102,22 @@ def list_frames(error: BaseException) -> list[FrameType]:
     return frames[-_DEEPEST:]
 
 
-def _find_origin(error: BaseException) -> BaseException:
-    """Return the error of which ``error`` is a copy with a longer text, as Keras and AutoGraph make."""
-    before = error.__context__
-    is_copy = before is not None and type(before) is type(error) and str(before) in str(error)
-    return before if is_copy and before is not None else error
-
-
 # --- Attributes and names
 
 
-def _compare_attribute(owner: object, name: str, frames: list[FrameType], in_library: bool) -> Claim | None:
-    if isinstance(owner, ModuleType):
-        return _compare_name(owner.__name__, name)
-    # One generation stumbles over an object of the other here, or TensorFlow does.
-    if in_library or owner is None:
-        return None
+def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Claim | None:
     if type(owner) is tuple:
         shape = _class_of_tensorflow("tensorflow.python.framework.tensor_shape", "TensorShape")
-        if hasattr(shape, name) and _is_shape_of_keras(owner, frames):
-            return Claim(
-                "keras", f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
-            )
-        return None
-    cls = owner if isinstance(owner, type) else type(owner)
-    own, public = _find_public(cls)
-    if public == ["Variable"] and own == "keras":
-        variable = "tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable"
-        if hasattr(_class_of_tensorflow(*variable), name):
-            return Claim(
-                own, f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
-            )
-        return None
-    source = _read_other(own)
-    if source is not None and any(source.has(each, name) for each in _find_all(source, public)):
-        return _claim(own, f"has keras.{public[0]}.{name}")
-    return None
+        is_meant = hasattr(shape, name) and _is_shape_of_keras(owner, last)
+        told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
+        return Claim("keras", told) if is_meant else None
+    pair = _find_pair(owner if isinstance(owner, type) else type(owner))
+    if pair.own == "keras" and pair.shown == "keras.Variable":
+        variable = _class_of_tensorflow("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable")
+        told = f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
+        return Claim("keras", told) if hasattr(variable, name) else None
+    has = pair.source is not None and any(pair.source.has(each, name) for each in pair.found)
+    return _claim(pair.own, f"has {pair.shown}.{name}") if has else None
 
 
 def _compare_import(message: str) -> Claim | None:
@@ -148,151 +138,151 @@ def _compare_name(module: str, name: str, *, is_module: bool = False) -> Claim |
         return None
     source = _read_other(own)
     public = f"{path}.{name}".lstrip(".")
-    found = None if source is None or not own else source.find(public)
-    if found is None or (is_module and found.node is not None):
-        return None
-    return _claim(own, f"has keras.{public}")
+    found = None if source is None or isinstance(source, OldSource) else source.find(public)
+    is_there = found is not None and not (is_module and found.node is not None)
+    return _claim(own, f"has keras.{public}") if is_there else None
 
 
-def _is_shape_of_keras(shape: tuple[object, ...], frames: list[FrameType]) -> bool:
+def _is_shape_of_keras(shape: tuple[object, ...], last: FrameType | None) -> bool:
     """Return whether ``shape`` is that of a tensor or variable of Keras 3, or what a layer is built for."""
-    if any(isinstance(each, dict) and each.get("_shape") is shape for each in gc.get_referrers(shape)):
-        return True
-    if any(
-        _top(type(each).__module__) == "keras" and getattr(each, "_shape", None) is shape
-        for each in gc.get_referrers(shape)
-    ):
-        return True
-    code = frames[-1].f_code if frames else None
-    if code is None or code.co_name not in ("build", "compute_output_shape") or not code.co_varnames:
+    for holder in gc.get_referrers(shape):
+        attributes = holder if isinstance(holder, dict) else {}
+        if _top(type(holder).__module__) == "keras":
+            attributes = {"_shape": getattr(holder, "_shape", None)}
+        if attributes.get("_shape") is shape:
+            return True
+    if last is None or last.f_code.co_name not in ("build", "compute_output_shape"):
         return False
-    values = frames[-1].f_locals
-    layer = values.get(code.co_varnames[0])
-    return _find_public(type(layer))[0] == "keras" and any(each is shape for each in values.values())
+    is_layer = _find_pair(type(last.f_locals.get("self"))).own == "keras"
+    return is_layer and any(each is shape for each in last.f_locals.values())
 
 
 # --- Arguments
 
 
-def _compare_call(message: str, frames: list[FrameType]) -> Claim | None:
+def _compare_call(message: str) -> Claim | None:
     """Compare the function that a TypeError of the interpreter is about."""
     unexpected, twice, many = (each.search(message) for each in (_UNEXPECTED, _TWICE, _TOO_MANY))
     told = unexpected or twice or many
     if told is None:
         return None
     head, _, method = told[1].partition(".")
-
-    def refuses(function: Any) -> bool:
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):
-            return False
-        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        kinds = {p.kind for p in parameters}
-        if unexpected is not None:
-            known = {p.name for p in parameters}
-            return told[2] not in known and inspect.Parameter.VAR_KEYWORD not in kinds
-        if twice is not None:
-            return told[2] in positional
-        return len(positional) == int(told[2]) and inspect.Parameter.VAR_POSITIONAL not in kinds
-
-    # The message has a name only: whose it is shows which of that name refuses the call.
     things = {id(thing): thing for module in list(sys.modules.values()) if (thing := _get(module, head))}
-    named = [thing for thing in things.values() if getattr(thing, "__qualname__", "") == head]
-    guilty = [thing for thing in named if refuses(vars(thing).get(method) if method else thing)]
-    if len(guilty) != 1:
+    functions = {key: vars(thing).get(method) if method else thing for key, thing in things.items()}
+    # The message has a name only: whose it is shows which one of that name refuses the call.
+    guilty = [key for key, each in functions.items() if unexpected is None or _refuses(each, told[2])]
+    pair = _find_pair(things[guilty[0]], method) if len(guilty) == 1 else _NO_PAIR
+    if pair.source is None or not pair.found:
         return None
-    own, public = _find_public(guilty[0])
-    source = _read_other(own)
-    found = [] if source is None else _find_all(source, public)
-    if source is None or not found:
-        return None
-    shown = public[0] if method in ("", "__init__") else f"{public[0]}.{method}"
     if unexpected is not None:
-        if all(source.takes(each, method, told[2]) for each in found):
-            return _claim(own, f"takes {told[2]} in keras.{shown}")
-        return None
-    given = int(many[3]) - bool(method) if many is not None else _count_arguments(frames, head, method)
-    orders = [source.order(each, method) for each in found]
-    if given is None or any(order is None for order in orders):
-        return None
+        takes = all(pair.source.takes(each, method, told[2]) for each in pair.found)
+        return _claim(pair.own, f"takes {told[2]} in {pair.shown}") if takes else None
+    order = pair.source.order(pair.found[0], method) or []
     if many is not None:
-        fits = all(len(order or ()) >= given for order in orders)
+        fits = len(order) >= int(many[3]) - bool(method)
     else:
-        fits = all(told[2] not in (order or ())[:given] for order in orders)
-    return _claim_order(own, shown, orders[0] or []) if fits else None
+        # As many arguments came by position as it takes to reach the one that came by keyword, too.
+        own = list(inspect.signature(functions[guilty[0]]).parameters)[bool(method) :]
+        fits = told[2] not in order[: own.index(told[2]) + 1]
+    return _claim_order(pair, order) if order and fits else None
 
 
-def _compare_arguments(message: str, frame: FrameType) -> Claim | None:
+def _get(module: object, name: str) -> Any:
+    """Return the class or function of that name that ``module`` has."""
+    thing = getattr(module, "__dict__", {}).get(name)
+    return thing if callable(thing) and getattr(thing, "__qualname__", "") == name else None
+
+
+def _refuses(function: Any, keyword: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return keyword not in parameters and not takes_all
+
+
+def _compare_arguments(message: str, frame: FrameType, *, in_keras: bool) -> Claim | None:
     """Compare the function of Keras that raised a ValueError over its arguments.
 
     Keras cuts its own frames off where an error passes a layer's call or ``fit``, but for the outermost one.
     """
-    values, name = frame.f_locals, frame.f_code.co_name
+    values, method = frame.f_locals, frame.f_code.co_name
     owner, arguments = values.get("self"), values.get("args")
     by_keyword = _BY_KEYWORD.search(message)
     if by_keyword is not None:
-        name = by_keyword[2]
-    elif _NOT_RECOGNIZED.search(message) is None or _top(frame.f_globals.get("__name__", "")) not in OTHER:
+        method = by_keyword[2]
+    elif _NOT_RECOGNIZED.search(message) is None or not in_keras:
         return None
-    elif name == "error_handler" and isinstance(arguments, tuple) and arguments:
-        owner, name = arguments[0], getattr(values.get("fn"), "__name__", "")
-    own, public = _find_public(type(owner))
-    source = _read_other(own)
-    found = [] if source is None else _find_all(source, public)
-    if source is None or not found:
+    elif method == "error_handler" and isinstance(arguments, tuple) and arguments:
+        owner, method = arguments[0], getattr(values.get("fn"), "__name__", "")
+    pair = _find_pair(type(owner), method)
+    if pair.source is None or not pair.found:
         return None
-    shown = public[0] if name == "__init__" else f"{public[0]}.{name}"
     if by_keyword is not None:
-        order = source.order(found[0], name) or []
-        return _claim_order(own, shown, order) if order[:1] == [by_keyword[1]] else None
+        order = pair.source.order(pair.found[0], method) or []
+        return _claim_order(pair, order) if order[:1] == [by_keyword[1]] else None
     refused = re.findall(r"'(\w+)': ", message)
-    if refused and all(source.takes(each, name, key) for each in found for key in refused):
-        return _claim(own, f"takes {', '.join(refused)} in keras.{shown}")
-    return None
-
-
-def _count_arguments(frames: list[FrameType], head: str, method: str) -> int | None:
-    """Return how many positional arguments the call in the innermost frame's line passes, if that shows."""
-    if not frames:
-        return None
-    called = head if method in ("", "__init__") else method
-    line = frames[-1].f_lineno
-    try:
-        tree = ast.parse("".join(linecache.getlines(frames[-1].f_code.co_filename)))
-    except (SyntaxError, ValueError):
-        return None
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-        and (getattr(node.func, "attr", None) or getattr(node.func, "id", None)) == called
-    ]
-    if len(calls) != 1 or any(isinstance(each, ast.Starred) for each in calls[0].args):
-        return None
-    return len(calls[0].args)
+    takes = all(pair.source.takes(each, method, key) for each in pair.found for key in refused)
+    return _claim(pair.own, f"takes {', '.join(refused)} in {pair.shown}") if refused and takes else None
 
 
 # --- What is compared with what
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A class or function of the package ``own``, and what has its public names in the other generation."""
+
+    own: str = ""
+    shown: str = ""
+    source: Source | None = None
+    found: tuple[Definition, ...] = ()
+
+
+_NO_PAIR = _Pair()
+
+
+def _find_pair(thing: Any, method: str = "") -> _Pair:
+    """Return the pair of ``thing``; of a program's own class, that of its nearest base in Keras.
+
+    A base that is not public stands for the public classes next to it.
+    """
+    ancestry = thing.__mro__ if isinstance(thing, type) else (thing,)
+    bases = [base for base in ancestry if _top(getattr(base, "__module__", None) or "") in OTHER]
+    if not bases:
+        return _NO_PAIR
+    own = _top(bases[0].__module__)
+    names: dict[str, int] = {}
+    for key, module in list(sys.modules.items()):
+        is_public = _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__
+        for name, value in list(vars(module).items()) if is_public else ():
+            line = value.__mro__ if isinstance(value, type) else (value,)
+            distance = next((at for at, base in enumerate(line) if base is bases[0]), None)
+            if distance is not None and not name.startswith("_"):
+                names.setdefault(f"{_split(module.__name__)[1]}.{name}".lstrip("."), distance)
+    nearest = min(names.values(), default=0)
+    public = sorted((name for name, distance in names.items() if distance == nearest), key=len)
+    source = _read_other(own)
+    if source is None or not public:
+        return _NO_PAIR
+    also = [f"__internal__.{name}" for name in public]
+    found = [each for each in map(source.find, (*public, *also)) if each is not None]
+    shown = ".".join(("keras", public[0], *([method] if method not in ("", "__init__") else [])))
+    return _Pair(own, shown, source, tuple({id(each.node): each for each in found}.values()))
 
 
 def _claim(own: str, does: str) -> Claim:
     return Claim(own, f"{CALLED[OTHER[own]]} {does}, {CALLED[own]} does not")
 
 
-def _claim_order(own: str, shown: str, order: list[str]) -> Claim:
+def _claim_order(pair: _Pair, order: list[str]) -> Claim:
     first = ", ".join(order[:3]) + (", …" if len(order) > 3 else "")
-    return _claim(own, f"takes the arguments of keras.{shown} in the order ({first})")
+    return _claim(pair.own, f"takes the arguments of {pair.shown} in the order ({first})")
 
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _get(module: object, name: str) -> Any:
-    thing = getattr(module, "__dict__", {}).get(name)
-    return thing if inspect.isclass(thing) or callable(thing) else None
 
 
 def _split(module: str) -> tuple[str, str]:
@@ -300,42 +290,9 @@ def _split(module: str) -> tuple[str, str]:
     found = _PUBLIC.match(module)
     if found is None:
         return "", ""
-    own = "tf_keras" if module.startswith("tf_keras") else "keras"
-    if module.startswith("tensorflow.") and tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS")):
-        own = "tf_keras"
-    return own, module[found.end() :]
-
-
-def _find_public(thing: Any) -> tuple[str, list[str]]:
-    """Return the package of Keras that a class or function is of, and its names in the public interface.
-
-    Of a program's own class that is the nearest base; of a base that is not public, those next to it.
-    """
-    ancestry = thing.__mro__ if isinstance(thing, type) else (thing,)
-    for cls in ancestry:
-        own = _top(getattr(cls, "__module__", None) or "")
-        if own in OTHER:
-            break
-    else:
-        return "", []
-    names: dict[str, int] = {}
-    for module in [each for name, each in list(sys.modules.items()) if _top(name) == own]:
-        is_public = isinstance(module, ModuleType) and ".src" not in module.__name__
-        for name, value in list(vars(module).items()) if is_public else ():
-            bases = value.__mro__ if isinstance(value, type) else (value,)
-            distance = next((at for at, base in enumerate(bases) if base is cls), None)
-            if distance is not None and not name.startswith("_"):
-                path = f"{_split(module.__name__)[1]}.{name}".lstrip(".")
-                names[path] = min(distance, names.get(path, distance))
-    nearest = min(names.values(), default=0)
-    return own, sorted((n for n, distance in names.items() if distance == nearest), key=len)
-
-
-def _find_all(source: Source, public: list[str]) -> list[Definition]:
-    """Return what ``source`` has under names that are one thing in the other generation."""
-    also = [f"__internal__.{name}" for name in public]
-    found = [source.find(name) for name in (*public, *also)]
-    return list({(each.module, id(each.node)): each for each in found if each is not None}.values())
+    of_tensorflow = module.startswith("tensorflow.")
+    is_legacy = of_tensorflow and tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS"))
+    return "tf_keras" if is_legacy or module.startswith("tf_keras") else "keras", module[found.end() :]
 
 
 def _class_of_tensorflow(module: str, name: str) -> Any:
@@ -345,12 +302,15 @@ def _class_of_tensorflow(module: str, name: str) -> Any:
 @lru_cache(maxsize=2)
 def _read_other(own: str) -> Source | None:
     """Return the source of the generation that ``own`` is not; None where that is not installed."""
-    file = locate(OTHER[own], sys.path) if own in OTHER else None
     backend = sys.modules.get("keras.src.backend.config")
-    if file is None or (own == "keras" and backend is not None and backend.backend() != "tensorflow"):
+    # Up to TensorFlow 2.15 the package keras is Keras 2. All other backends are Keras 3's alone.
+    is_other = own in OTHER and find_versions(sys.path).get("keras", ()) >= (3,)
+    if not is_other or (own == "keras" and backend is not None and backend.backend() != "tensorflow"):
         return None
-    # Up to TensorFlow 2.15 the package keras is Keras 2.
-    return Source(file.parent) if find_versions(sys.path).get("keras", ()) >= (3,) else None
+    file, tensorflow = locate(OTHER[own], sys.path), locate("tensorflow", sys.path)
+    if file is not None:
+        return Source(file.parent)
+    return OldSource(tensorflow.parent) if own == "keras" and tensorflow is not None else None
 
 
 # --- How the program gets the other generation
@@ -406,9 +366,8 @@ def _list_packages(error: BaseException) -> Iterator[str]:
     """Yield what the program imports Keras from: tensorflow, keras and tf_keras."""
     from autoxla.hooks.mixed_models import find_imports
 
-    situation = current().situation
-    for evidence in () if situation is None else situation.reading.evidence:
-        if evidence.kind == "import":
+    for evidence in _list_evidence():
+        if evidence.kind == "import" and _top(evidence.name) in (*OTHER, "tensorflow"):
             yield _top(evidence.name)
     for frame in list_frames(error):
         if _top(str(frame.f_globals.get("__name__", ""))) not in (*OTHER, "tensorflow", "autoxla"):
@@ -418,13 +377,15 @@ def _list_packages(error: BaseException) -> Iterator[str]:
 
 def _needs_keras_3() -> bool:
     """Return whether the program's source certainly uses what Keras 2 has not."""
-    situation = current().situation
     two, three = _read_other("keras"), _read_other("tf_keras")
+    names = [e.name for e in _list_evidence() if e.grade == "certain" and not e.caught]
+    paths = [path for path in (_split(name)[1] for name in names) if path]
+    if two is None or three is None or isinstance(two, OldSource):
+        return any(path.partition(".")[0] in _NEW for path in paths)
+    return any(three.find(path) and not two.find(path) for path in paths)
+
+
+def _list_evidence() -> list[Evidence]:
+    situation = current().situation
     evidence = () if situation is None else situation.reading.evidence
-    used = [
-        e.name
-        for e in evidence
-        if e.kind in ("import", "attribute") and e.grade == "certain" and not e.caught
-    ]
-    paths = [path for path in (_split(name)[1] for name in used) if path]
-    return bool(two and three) and any(three.find(path) and not two.find(path) for path in paths)
+    return [each for each in evidence if each.kind in ("import", "attribute")]
