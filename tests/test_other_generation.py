@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +164,206 @@ def test_what_only_keras_3_has_is_said_under_keras_2(tmp_path: Path) -> None:
         "unset."
     )
     assert run_code(code, tmp_path).status == 0
+
+
+#: As if tf_keras were not there.
+WITHOUT = """
+import keras as K
+from autoxla.hooks import other_generation as other
+locate, find_versions = other.locate, other.find_versions
+other.locate = lambda name, path: None if name == "tf_keras" else locate(name, path)
+other.find_versions = lambda path: {k: v for k, v in find_versions(path).items() if k != "tf-keras"}
+"""
+#: Of which TensorFlow's own copy of Keras 2 knows nothing, or which is no part of a class.
+UNKNOWN = ("K.layers.experimental", "K.preprocessing", "K.backend", "K.optimizers.legacy")
+
+
+@pytest.mark.tensorflow
+def test_without_tf_keras_it_is_said_how_to_install_it(tmp_path: Path) -> None:
+    quiet = QUIET.strip().splitlines()
+    outcomes = find_outcomes(tmp_path, WITHOUT, [*(source for _, source, _ in SCENARIOS), *quiet])
+    assert {outcomes[source][0] for source in quiet} <= {"-", "AX165", "AX166", "AX163", "no error"}
+    compared = [each for each in SCENARIOS if each[0] == "AX169" and not each[1].startswith(UNKNOWN)]
+    for code, source, text in compared:
+        assert outcomes[source][0] == code, (source, outcomes[source])
+        assert text in outcomes[source][1]
+    assert {told[2] for told in outcomes.values()} == {None}
+    release = outcomes["K.optimizers.Adam().lr"][1].partition(": ")[2]
+    assert release.startswith("pip install 'tf-keras==2.")
+    assert release.endswith(f".*'; then {ALIAS}.")
+
+
+@pytest.mark.tensorflow
+def test_a_tf_keras_of_another_release_is_told(tmp_path: Path) -> None:
+    """The package is a double, which fails as the real one of 2.15 does beside TensorFlow 2.21."""
+    (tmp_path / "tf_keras").mkdir()
+    failing = "import tensorflow.compat.v2 as tf\ntf.__internal__.register_load_context_function_of_old\n"
+    (tmp_path / "tf_keras" / "__init__.py").write_text(failing)
+    (tmp_path / "tf_keras-2.15.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: tf-keras\nVersion: 2.15.0\n"
+    (tmp_path / "tf_keras-2.15.0.dist-info" / "METADATA").write_text(metadata)
+    outcome = run_code("import autoxla, tf_keras", tmp_path)
+    assert outcome.err.splitlines()[-1].startswith(
+        "autoxla: AX186 The installed tf_keras was made for another release of TensorFlow: pip install 'tf-keras=="
+    )
+
+
+@pytest.mark.tensorflow
+def test_the_error_of_a_cell_has_its_note(tmp_path: Path) -> None:
+    code = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance(colors="NoColor")
+for cell in ("%load_ext autoxla", "import tensorflow as tf", "tf.keras.optimizers.Adam().lr"):
+    shell.run_cell(cell, store_history=True)
+"""
+    outcome = run(["-c", code], tmp_path, clean_environment(IPYTHONDIR=str(tmp_path / "ipython")))
+    assert f"autoxla: AX169 Keras 2 has keras.optimizers.Adam.lr, Keras 3 does not: {SWITCH}." in outcome.out
+
+
+# --- The ways to the other generation
+
+FITTING = {"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0), "keras": (3, 15, 1)}
+
+
+def cure_of(
+    monkeypatch: pytest.MonkeyPatch, source: str, folder: Path, **versions: tuple[int, ...]
+) -> object:
+    """Return how a program whose failing function is ``source`` gets Keras 2."""
+    monkeypatch.setattr(other_generation, "find_versions", lambda _: {**FITTING, **versions})
+    file = folder / "train.py"
+    file.write_text(f"{source}\nraise ValueError\n")
+    with pytest.raises(ValueError, match="") as caught:
+        exec(compile(file.read_text(), str(file), "exec"), {"__name__": "train"})  # noqa: S102
+    caught.value.__traceback__ = caught.value.__traceback__ and caught.value.__traceback__.tb_next
+    cure = find_cure(caught.value, "keras")
+    return cure and (cure.text, cure.setting)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder, and put empty packages in the place of those that programs import."""
+    for name in ("tensorflow", "keras", "tf_keras"):
+        (tmp_path / f"{name}.py").write_text("")
+    for name in ("TF_USE_LEGACY_KERAS", "AUTOXLA_KERAS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_the_imports_choose_the_way(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {
+        "import tensorflow as tf": (SWITCH, {"AUTOXLA_KERAS": "2"}),
+        "from tensorflow.keras import layers": (SWITCH, {"AUTOXLA_KERAS": "2"}),
+        "import tensorflow as tf, keras": (ALIAS, {"AUTOXLA_KERAS": "legacy"}),
+        "import tf_keras": (
+            "take it from tf_keras, or move the source: python -m autoxla migrate --to legacy",
+            None,
+        ),
+    }
+    for source, way in ways.items():
+        assert cure_of(monkeypatch, f"if False:\n    {source}", empty) == way
+
+
+def test_what_is_set_already_stands(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "if False:\n    import tensorflow as tf"
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
+    assert cure_of(monkeypatch, source, empty) == (SWITCH, None)
+    monkeypatch.setenv("AUTOXLA_KERAS", "3")
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS")
+    assert cure_of(monkeypatch, source, empty) == (SWITCH, None)
+
+
+def test_a_release_that_does_not_fit_is_installed_first(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cure = cure_of(monkeypatch, "if False:\n    import keras", empty, **{"tf-keras": (2, 15, 0)})
+    assert cure == (f"pip install 'tf-keras==2.21.*'; then {ALIAS}", None)
+    assert find_fitting_release() == "pip install 'tf-keras==2.21.*'"
+
+
+# --- What the source of a package shows
+
+PACKAGE = {
+    "__init__": "from made import layers\nfrom made.src.base import Base\n",
+    "layers/__init__": "from made.src.dense import Dense\nfrom made.src.dense import Dense as Other\n",
+    "src/__init__": "",
+    "src/base": """
+class Base(elsewhere.Thing):
+    known = 1
+    def __init__(self, name=None, **kwargs):
+        self.kept = name
+        allowed_kwargs = {"weights"}
+        self._take(kwargs)
+        if kwargs.pop("refused", None):
+            raise ValueError
+    def _take(self, options):
+        self.taken = options.pop("lr", None)
+    def gone(self):
+        \"\"\"Say that it went.\"\"\"
+        raise NotImplementedError
+    def add(self, name, shape=None, *, dtype=None):
+        other.stored = 1
+        self.late = 1
+""",
+    "src/dense": """
+from made.src import base
+class Dense(base.Base):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+    if True:
+        def chosen(self): pass
+class Closed(base.Base):
+    def __init__(self, **kwargs):
+        kwargs.get("mine")
+        super().__init__()
+def function(x, *, y): pass
+""",
+}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Source:
+    """Return a small package's source."""
+    for name, text in PACKAGE.items():
+        file = tmp_path / "made" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return Source(tmp_path / "made")
+
+
+def test_public_names_are_found(made: Source) -> None:
+    names = ("layers", "layers.Dense", "layers.Other", "Base", "layers.Base", "layers.Dense.units", "nothing")
+    found = [made.find(name) for name in names]
+    assert [getattr(each and each.node, "name", each and each.module) for each in found] == [
+        *("made.layers", "Dense", "Dense", "Base"),
+        *(None, None, None),
+    ]
+
+
+def test_attributes_are_found(made: Source) -> None:
+    dense = made.find("layers.Dense")
+    assert dense is not None
+    names = ("known", "kept", "add", "chosen", "gone", "stored", "late", "taken", "nothing")
+    assert [name for name in names if made.has(dense, name)] == ["known", "kept", "add", "chosen"]
+
+
+def test_arguments_are_found(made: Source) -> None:
+    dense, closed, function = (made.find(f"src.dense.{name}") for name in ("Dense", "Closed", "function"))
+    assert dense is not None and closed is not None and function is not None
+    names = ("units", "name", "weights", "lr", "refused", "nothing", "mine")
+    assert [name for name in names if made.takes(dense, "__init__", name)] == [
+        "units",
+        "name",
+        "weights",
+        "lr",
+    ]
+    assert [name for name in names if made.takes(closed, "__init__", name)] == ["mine"]
+    assert [name for name in ("x", "y", "z") if made.takes(function, "", name)] == ["x", "y"]
+    assert not made.takes(dense, "gone", "name")
+    assert made.order(dense, "add") == ["name", "shape"]
+    assert made.order(function, "") == ["x"]
+    assert made.order(dense, "nothing") is None
+
+
+def test_a_file_that_is_no_python_is_left_out(made: Source, tmp_path: Path) -> None:
+    (tmp_path / "made" / "src" / "base.py").write_text("class (")
+    dense = made.find("layers.Dense")
+    assert dense is not None
+    assert not made.has(dense, "known")

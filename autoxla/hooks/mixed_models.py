@@ -1,8 +1,7 @@
 """Models with parts of two generations of Keras, of which nothing fails and part is not trained.
 
-`autoxla.activation` loads this module with the second generation. From then on ``fit`` and ``compile`` of
-both look for parts of the other one in the model that they are called on. Parts that have no weights yet are
-looked at again after the first training step.
+`autoxla.activation` loads this module with the second generation. From then on ``compile`` of both looks for
+parts of the other one in its model, and so does the first step of ``fit``, where the model is built.
 
 Known limits: a Keras 3 layer without bias called on a ``tf_keras.Input`` leaves a plain tensor in the
 model, which nothing tells from a constant that belongs there. Layers of TensorFlow's private Keras are
@@ -25,7 +24,7 @@ from typing import Any
 
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import FITS, GENERATIONS, TARGETS
+from autoxla.hooks.keras_internals import GENERATIONS, TARGETS
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Place
 from autoxla.planning import shorten
@@ -50,15 +49,13 @@ class Seen:
     """What this process saw of models with two generations.
 
     `settled` are the models that were looked at when all of their parts were built. `said` has what was said,
-    and for which line: one that trains many models of one make says it once. Of models in `watching` the next
-    training step is shadowed.
+    and for which line: one that trains many models of one make says it once.
     """
 
     def __init__(self) -> None:
         self.registered = False
         self.settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.said: set[tuple[Place, tuple[str, ...]]] = set()
-        self.watching: set[int] = set()
 
 
 def register(runtime: Runtime) -> None:
@@ -67,69 +64,31 @@ def register(runtime: Runtime) -> None:
     if seen.registered:
         return
     seen.registered = True
-    compiles = (target.module for target in TARGETS if target.role == "compile")
-    for module in dict.fromkeys((*FITS, *compiles)):
-        finder.on_import(module, hook)
+    for target in TARGETS:
+        if target.role == "compile":
+            finder.on_import(target.module, hook)
 
 
 def hook(module: ModuleType) -> None:
-    """Wrap ``fit`` and ``compile`` of the classes of Keras in ``module``."""
-    runtime, name = current(), module.__name__
+    """Wrap what compiles a model in ``module``, and what its first step ends with, which builds it."""
     for target in TARGETS:
-        if target.module == name and target.role == "compile":
-            runtime.wrap(getattr(module, target.owner, None), "compile", _compile)
-    if name in FITS:
-        runtime.wrap(getattr(module, FITS[name], None), "fit", _fit)
+        if target.module == module.__name__ and target.role == "compile":
+            for name in ("compile", "get_metrics_result"):
+                current().wrap(getattr(module, target.owner, None), name, _check_behind)
 
 
-def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _check_behind(
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
     try:
         result = wrapped(*args, **kwargs)
     except Exception as error:
         attempt(_SEARCH, leave_no_frame, error)
         raise
     # A model may be made of anything.
-    attempt(_SEARCH, check_mixing, args[0] if args else None)
+    model, is_built = args[0] if args else None, wrapped.__name__ != "compile"
+    attempt(_SEARCH, check_mixing, model, is_built)
     return result
-
-
-def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    model = args[0] if args else None
-    attempt(_SEARCH, look_at_parts, model)
-    try:
-        return wrapped(*args, **kwargs)
-    except Exception as error:
-        attempt(_SEARCH, leave_no_frame, error)
-        raise
-    finally:
-        attempt(_SEARCH, stop_watching, model)
-
-
-def look_at_parts(model: Any) -> None:
-    """Check ``model`` now, and if parts of it are not built, after its first step.
-
-    The step is shadowed on the instance, past Keras' own ``__setattr__``, which tracks what it sees.
-    """
-    if not check_mixing(model) or "train_step" in vars(model):
-        return
-    original = model.train_step
-
-    def train_step(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        attempt(_SEARCH, stop_watching, model)
-        attempt(_SEARCH, check_mixing, model)
-        return result
-
-    current().of(Seen).watching.add(id(model))
-    object.__setattr__(model, "train_step", train_step)
-
-
-def stop_watching(model: Any) -> None:
-    """Take the shadow off the training step of ``model``."""
-    watching = current().of(Seen).watching
-    if id(model) in watching:
-        watching.discard(id(model))
-        vars(model).pop("train_step", None)
 
 
 # --- What is looked for
@@ -149,14 +108,14 @@ class Mixture:
     families: tuple[str, str]
 
 
-def check_mixing(model: Any) -> bool:
+def check_mixing(model: Any, is_built: bool) -> None:
     """Say what ``model`` silently loses to a second generation of Keras.
 
-    Returns whether a part is not built yet, so that its weights are not known.
+    Of a part that is not built the weights are not known: unless ``is_built``, the model is looked at again.
     """
     settled = current().of(Seen).settled
     if settled.get(id(model)) is model:
-        return False
+        return
     family = generation_of(type(model))
     is_open = False
     if family in _KERAS_2:
@@ -167,9 +126,8 @@ def check_mixing(model: Any) -> bool:
         foreign = [(layer, path, _count_trainable(layer)) for layer, path in find_foreign(model, family)]
         _report(model, [_lost(model, *each) for each in foreign if each[-1]])
         is_open = any(layer.trainable and not layer.built and not count for layer, _, count in foreign)
-    if not is_open:
+    if is_built or not is_open:
         settled[id(model)] = model
-    return is_open
 
 
 def generation_of(cls: type) -> str | None:

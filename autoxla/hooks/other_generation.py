@@ -90,7 +90,8 @@ def compare(error: BaseException) -> Claim | None:
         # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
         is_own = in_keras and last is not None and last.f_code.co_name != "error_handler"
         return None if is_own else _compare_call(message)
-    return None if last is None else _compare_arguments(message, last, in_keras=in_keras)
+    is_value = isinstance(error, ValueError) and last is not None
+    return _compare_arguments(message, last, in_keras=in_keras) if is_value and last is not None else None
 
 
 def list_frames(error: BaseException) -> list[FrameType]:
