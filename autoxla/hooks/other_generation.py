@@ -109,7 +109,7 @@ def list_frames(error: BaseException) -> list[FrameType]:
 def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Claim | None:
     if type(owner) is tuple:
         shape = _class_of_tensorflow("tensorflow.python.framework.tensor_shape", "TensorShape")
-        is_meant = hasattr(shape, name) and _is_shape_of_keras(owner, last)
+        is_meant = _read_other("keras") and hasattr(shape, name) and _is_shape_of_keras(owner, last)
         told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
         return Claim("keras", told) if is_meant else None
     pair = _find_pair(owner if isinstance(owner, type) else type(owner))
