@@ -33,6 +33,7 @@ VARIABLES: Mapping[str, re.Pattern[str]] = {
     "KERAS_HOME": re.compile(r"/[^\0\n]{1,1000}"),
     "SM_FRAMEWORK": re.compile(r"tf\.keras|keras"),
     "TF_ENABLE_ONEDNN_OPTS": re.compile("[01]"),
+    "TF_KERAS": re.compile("[01]"),
     "TF_USE_LEGACY_KERAS": re.compile("[01]"),
     "TF_XLA_FLAGS": re.compile(r"[^\0\n]{0,4000}"),
     "USE_TF": re.compile("[01]"),

@@ -62,7 +62,6 @@ class Project:
         subject, environ = subject_from([str(self.folder / "train.py")]), self.environment(**variables)
         return keep(subject, assemble(subject, environ).situation, cure, environ)
 
-    @property
     def record(self) -> Mapping[str, object] | None:
         """What is kept of ``train.py``."""
         key = key_of(subject_from([str(self.folder / "train.py")]))
@@ -156,11 +155,11 @@ def test_other_releases_drop_it_and_that_is_said_once(change: str, project: Proj
     record["versions"] |= {"tf-keras": "2.20.0"} if change == "release" else {"jax": "0.4.1"}
     file.write_text(json.dumps(record), encoding="utf-8")
     assert "cured it and is dropped: it was found with" in project.run("explain", "train.py").out
-    assert project.record is not None
+    assert project.record() is not None
     outcome = project.run()
     assert outcome.out == "None None\n"
     assert "AX913 warning train.py: AUTOXLA_KERAS=2 cured it and is dropped" in outcome.err
-    assert project.record is None
+    assert project.record() is None
     assert project.run().notices == []
 
 
@@ -263,7 +262,7 @@ def test_nothing_is_learned_against_the_user_or_for_a_job(
     project.write(DIES)
     job = {"LOCAL_RANK": "0", "WORLD_SIZE": "2"} if "RANK" in variables else {}
     assert "AX914" not in project.run(**variables, **job).err
-    assert project.record is None
+    assert project.record() is None
 
 
 def test_nothing_is_learned_where_the_setting_changes_nothing(project: Project) -> None:
