@@ -19,7 +19,6 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from autoxla import cures
 from autoxla.hooks import boundary, wrapping
 from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
 from autoxla.notice import headline, notify
@@ -161,6 +160,8 @@ class Runtime:
             if planned.situation.uncured.startswith(OUTDATED):
                 # A cache that cannot be written is lost, and nothing else.
                 with suppress(OSError):
+                    from autoxla import cures
+
                     cures.drop(subject, planned.situation, read_environ(), for_good=False)
             # What a parent process set for its own program is put back.
             inherited = {} if is_worker() else remembered(read_environ())
