@@ -165,8 +165,8 @@ def assemble(
     situation = replace(situation, restart=restart)
     if PROBE in environ:
         # A program that is being tuned takes the path that it is given.
-        situation = replace(situation, settings=replace(settings, trial=False))
-    elif settings.mode == "auto" and restart is None and not is_of_many(environ):
+        situation = replace(situation, settings=replace(situation.settings, trial=False))
+    elif settings.mode == "auto" and is_alone:
         situation = recall_tuned(situation, subject.arguments, tuned)
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
