@@ -169,8 +169,9 @@ class OldSource(Source):
 
     def has(self, found: Definition, name: str) -> bool:
         """See `Source.has`."""
-        # Its optimizers have their hyperparameters as attributes by a trick.
-        return _is_kept(found, name) and (name == "lr" or super().has(found, name))
+        # The source does not show it: optimizers have their hyperparameters as attributes.
+        is_rate = ".optimizer" in found.module and name == "lr"
+        return is_rate or (_is_kept(found, name) and super().has(found, name))
 
     def takes(self, found: Definition, method: str, keyword: str) -> bool:
         """See `Source.takes`."""
