@@ -192,7 +192,7 @@ def _names_of(body: list[ast.stmt]) -> dict[str, _Meaning]:
     """Return what the statements of a module or class bind, those under conditions included."""
     names: dict[str, _Meaning] = {}
     for node in body:
-        if isinstance(node, (ast.ClassDef, *_Function.__args__)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             names[node.name] = node
         elif isinstance(node, ast.Import):
             names.update({a.asname or a.name: (a.name, "") for a in node.names})

@@ -82,10 +82,10 @@ def compare(error: BaseException) -> Claim | None:
         is_copy = isinstance(before, AttributeError) and str(before) in message
         origin = before if is_copy and isinstance(before, AttributeError) else error
         if isinstance(origin.obj, ModuleType):
-            return _compare_name(origin.obj.__name__, origin.name)
+            return _compare_name(origin.obj.__name__, origin.name or "")
         # Inside Keras or TensorFlow one generation stumbles over an object of the other.
         in_library = in_keras or (bool(modules) and _top(modules[-1]) == "tensorflow")
-        return None if in_library else _compare_attribute(origin.obj, origin.name, last)
+        return None if in_library else _compare_attribute(origin.obj, origin.name or "", last)
     if isinstance(error, TypeError):
         # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
         is_own = in_keras and last is not None and last.f_code.co_name != "error_handler"
