@@ -57,6 +57,7 @@ K.Input((4,)).shape.nonsense
 x.shape.as_list()
 model().weights[0].nonsense
 Reader()(x)
+Reader()._updates
 ModelCheckpoint("a.keras", period=2)
 Own().fit(workers=2)
 EarlyStopping(nonsense=2)
@@ -163,6 +164,14 @@ def test_what_only_keras_3_has_is_said_under_keras_2(tmp_path: Path) -> None:
         "unset."
     )
     assert run_code(code, tmp_path).status == 0
+
+
+@pytest.mark.tensorflow
+def test_what_the_program_needs_is_not_advised_against(tmp_path: Path) -> None:
+    legacy = "import autoxla\nimport tensorflow as tf\ntf.keras.optimizers.legacy.Adam()\n"
+    outcome = run_code(f"{legacy}getattr(tf.keras, 'o' + 'ps')", tmp_path)
+    assert [notice.split()[1] for notice in outcome.notices] == ["AX112"]
+    assert outcome.err.splitlines()[-1].startswith("AttributeError: module ")
 
 
 #: As if tf_keras were not there.

@@ -29,6 +29,7 @@ from autoxla.situation.environment import read_environ
 #: The packages of the two generations, each with the other one, and what people call them.
 OTHER = {"keras": "tf_keras", "tf_keras": "keras"}
 CALLED = {"keras": "Keras 3", "tf_keras": "Keras 2"}
+_SWITCH = "TF_USE_LEGACY_KERAS"
 #: Packages of the public interface that came with Keras 3.
 _NEW = ("distribution", "ops", "quantizers", "random", "tree")
 #: Under which names the modules of the public interface are loaded; the longest first.
@@ -112,7 +113,9 @@ def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Clai
         is_meant = _read_other("keras") and hasattr(shape, name) and _is_shape_of_keras(owner, last)
         told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
         return Claim("keras", told) if is_meant else None
-    pair = _find_pair(owner if isinstance(owner, type) else type(owner))
+    cls = owner if isinstance(owner, type) else type(owner)
+    # A private name of a program's own class is the program's.
+    pair = _NO_PAIR if name.startswith("_") and _top(cls.__module__) not in OTHER else _find_pair(cls)
     if pair.own == "keras" and pair.shown == "keras.Variable":
         variable = _class_of_tensorflow("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable")
         told = f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
@@ -292,7 +295,7 @@ def _split(module: str) -> tuple[str, str]:
     if found is None:
         return "", ""
     of_tensorflow = module.startswith("tensorflow.")
-    is_legacy = of_tensorflow and tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS"))
+    is_legacy = of_tensorflow and tensorflow_bool(read_environ().get(_SWITCH))
     return "tf_keras" if is_legacy or module.startswith("tf_keras") else "keras", module[found.end() :]
 
 
@@ -326,7 +329,9 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
     if own == "tf_keras":
         if "tf_keras" in used:
             return Cure("take it from keras, or move the source: python -m autoxla migrate --to keras3")
-        return Cure("leave TF_USE_LEGACY_KERAS and AUTOXLA_KERAS unset")
+        # What autoxla set by itself the program needs in another place.
+        is_needed = any(s.variable == _SWITCH and "AX112" in s.because for s in current().plan.settings)
+        return None if is_needed else Cure(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
     if _needs_keras_3():
         return None
     environ, install = read_environ(), find_fitting_release()
@@ -334,7 +339,7 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
     move = "move the source: python -m autoxla migrate --to legacy"
     if "tf_keras" in used and not alias:
         return Cure(f"{first}take it from tf_keras, or {move}")
-    is_alias = alias or "keras" in used or tensorflow_bool(environ.get("TF_USE_LEGACY_KERAS"))
+    is_alias = alias or "keras" in used or tensorflow_bool(environ.get(_SWITCH))
     if is_alias and "intel_extension_for_tensorflow" in sys.modules:
         return Cure(f"{first}{move}")
     is_free = bool(used) and not install and not environ.get("AUTOXLA_KERAS")
@@ -342,8 +347,8 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
         effect = "" if alias else ", which makes keras tf_keras"
         start = f"start the program with AUTOXLA_KERAS=legacy{effect}"
         return Cure(f"{first}{start}", {"AUTOXLA_KERAS": "legacy"} if is_free else None)
-    switch = "set TF_USE_LEGACY_KERAS=1 before tensorflow is imported, or AUTOXLA_KERAS=2"
-    is_free = is_free and "TF_USE_LEGACY_KERAS" not in environ
+    switch = f"set {_SWITCH}=1 before tensorflow is imported, or AUTOXLA_KERAS=2"
+    is_free = is_free and _SWITCH not in environ
     return Cure(f"{first}{switch}", {"AUTOXLA_KERAS": "2"} if is_free else None)
 
 
