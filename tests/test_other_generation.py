@@ -31,6 +31,10 @@ AX169 K.Input((4,)).get_shape() => has keras.KerasTensor.get_shape,
 AX169 K.Input((4,)).shape.as_list() => a TensorShape in Keras 2, which has as_list,
 AX169 Sized()(x) => a TensorShape in Keras 2, which has ndims,
 AX169 Weighted()(x) => takes the arguments of keras.Layer.add_weight in the order (name, shape, dtype, …),
+AX169 K.Input((4,), 2, "mine", dtype="float32") => takes the arguments of keras.Input in the order (shape,
+AX169 K.layers.Layer(True, "mine") => takes the arguments of keras.Layer in the order (trainable,
+AX169 functional().predict_generator(iter([x]), steps=1) => has keras.Model.predict_generator,
+AX169 functional().predict(x, verbose=0, workers=2) => takes workers in keras.Model.predict,
 AX169 Updated()(x) => has keras.Layer.add_update,
 AX169 K.metrics.Mean().reset_states() => has keras.metrics.Mean.reset_states,
 AX169 model().layers[0].output_shape => has keras.layers.Dense.output_shape,
@@ -58,6 +62,8 @@ x.shape.as_list()
 model().weights[0].nonsense
 Reader()(x)
 Reader()._updates
+K.Input((4,), 2, shape=(4,))
+K.layers.Layer(1, 2, 3, 4, 5, 6)
 ModelCheckpoint("a.keras", period=2)
 Own().fit(workers=2)
 EarlyStopping(nonsense=2)
@@ -73,6 +79,9 @@ def model():
     made = K.Sequential([K.Input((4,)), K.layers.Dense(1)])
     made.compile("sgd", "mse")
     return made
+def functional():
+    inputs = K.Input((4,))
+    return K.Model(inputs, K.layers.Dense(1)(inputs))
 class Callback(K.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.model.optimizer.lr
@@ -183,7 +192,7 @@ other.locate = lambda name, path: None if name == "tf_keras" else locate(name, p
 other.find_versions = lambda path: {k: v for k, v in find_versions(path).items() if k != "tf-keras"}
 """
 #: Of which TensorFlow's own copy of Keras 2 knows nothing, or which is no part of a class.
-UNKNOWN = ("K.layers.experimental", "K.backend")
+UNKNOWN = ("K.layers.experimental", "K.backend", "K.Input((4,), 2", "K.layers.Layer(")
 
 
 @pytest.mark.tensorflow

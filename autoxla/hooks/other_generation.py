@@ -114,12 +114,12 @@ def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Clai
         told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
         return Claim("keras", told) if is_meant else None
     cls = owner if isinstance(owner, type) else type(owner)
-    # A private name of a program's own class is the program's.
-    pair = _NO_PAIR if name.startswith("_") and _top(cls.__module__) not in OTHER else _find_pair(cls)
-    if pair.own == "keras" and pair.shown == "keras.Variable":
+    if any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__):
         variable = _class_of_tensorflow("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable")
         told = f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
-        return Claim("keras", told) if hasattr(variable, name) else None
+        return Claim("keras", told) if _read_other("keras") and hasattr(variable, name) else None
+    # A private name of a program's own class is the program's.
+    pair = _NO_PAIR if name.startswith("_") and _top(cls.__module__) not in OTHER else _find_pair(cls)
     has = pair.source is not None and any(pair.source.has(each, name) for each in pair.found)
     return _claim(pair.own, f"has {pair.shown}.{name}") if has else None
 
@@ -174,7 +174,7 @@ def _compare_call(message: str) -> Claim | None:
     things = {id(thing): thing for module in list(sys.modules.values()) if (thing := _get(module, head))}
     functions = {key: vars(thing).get(method) if method else thing for key, thing in things.items()}
     # The message has a name only: whose it is shows which one of that name refuses the call.
-    guilty = [key for key, each in functions.items() if unexpected is None or _refuses(each, told[2])]
+    guilty = [key for key, each in functions.items() if _refuses(each, told)]
     pair = _find_pair(things[guilty[0]], method) if len(guilty) == 1 else _NO_PAIR
     if pair.source is None or not pair.found:
         return None
@@ -192,18 +192,27 @@ def _compare_call(message: str) -> Claim | None:
 
 
 def _get(module: object, name: str) -> Any:
-    """Return the class or function of that name that ``module`` has."""
+    """Return the class or function of that name that ``module`` has, none of TensorFlow's private Keras."""
     thing = getattr(module, "__dict__", {}).get(name)
-    return thing if callable(thing) and getattr(thing, "__qualname__", "") == name else None
+    is_private = str(getattr(thing, "__module__", "")).startswith("tensorflow.python.")
+    is_meant = callable(thing) and getattr(thing, "__qualname__", "") == name
+    return thing if is_meant and not is_private else None
 
 
-def _refuses(function: Any, keyword: str) -> bool:
+def _refuses(function: Any, told: re.Match[str]) -> bool:
+    """Return whether ``function`` refuses the arguments of which the message is ``told``."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return False
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return keyword not in parameters and not takes_all
+    kinds = {each.kind for each in parameters}
+    if told.re is _UNEXPECTED:
+        names = {each.name for each in parameters}
+        return told[2] not in names and inspect.Parameter.VAR_KEYWORD not in kinds
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if told.re is _TWICE:
+        return told[2] in positional
+    return len(positional) == int(told[2]) and inspect.Parameter.VAR_POSITIONAL not in kinds
 
 
 def _compare_arguments(message: str, frame: FrameType, *, in_keras: bool) -> Claim | None:
@@ -248,32 +257,35 @@ _NO_PAIR = _Pair()
 
 
 def _find_pair(thing: Any, method: str = "") -> _Pair:
-    """Return the pair of ``thing``; of a program's own class, that of its nearest base in Keras.
+    """Return the pair of ``thing``, or of its nearest base that the other generation has, too.
 
     A base that is not public stands for the public classes next to it.
     """
     ancestry = thing.__mro__ if isinstance(thing, type) else (thing,)
     bases = [base for base in ancestry if _top(getattr(base, "__module__", None) or "") in OTHER]
-    if not bases:
-        return _NO_PAIR
-    own = _top(bases[0].__module__)
-    names: dict[str, int] = {}
-    for key, module in list(sys.modules.items()):
-        is_public = _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__
-        for name, value in list(vars(module).items()) if is_public else ():
-            line = value.__mro__ if isinstance(value, type) else (value,)
-            distance = next((at for at, base in enumerate(line) if base is bases[0]), None)
-            if distance is not None and not name.startswith("_"):
-                names.setdefault(f"{_split(module.__name__)[1]}.{name}".lstrip("."), distance)
-    nearest = min(names.values(), default=0)
-    public = sorted((name for name, distance in names.items() if distance == nearest), key=len)
+    own = _top(bases[0].__module__) if bases else ""
     source = _read_other(own)
-    if source is None or not public:
+    if source is None:
         return _NO_PAIR
-    also = [f"__internal__.{name}" for name in public]
-    found = [each for each in map(source.find, (*public, *also)) if each is not None]
-    shown = ".".join(("keras", public[0], *([method] if method not in ("", "__init__") else [])))
-    return _Pair(own, shown, source, tuple({id(each.node): each for each in found}.values()))
+    public: list[tuple[str, Any]] = []
+    for key, module in list(sys.modules.items()):
+        if _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__:
+            path = _split(module.__name__)[1]
+            named = [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
+            public += [(f"{path}.{name}".lstrip("."), value) for name, value in named]
+    # How far from each base the public classes are that have it: 0 for itself.
+    sides = [{name: 0 for name, value in public if value is base} for base in bases]
+    classes = [(name, value.__mro__) for name, value in public if isinstance(value, type)]
+    sides.append({name: line.index(bases[0]) for name, line in classes if bases[0] in line})
+    for distances in sides:
+        nearest = min(distances.values(), default=0)
+        names = sorted((name for name, distance in distances.items() if distance == nearest), key=len)
+        found = [source.find(each) for name in names for each in (name, f"__internal__.{name}")]
+        unique = {id(each.node): each for each in found if each is not None}
+        if unique:
+            shown = ("keras", names[0], *([method] if method not in ("", "__init__") else []))
+            return _Pair(own, ".".join(shown), source, tuple(unique.values()))
+    return _NO_PAIR
 
 
 def _claim(own: str, does: str) -> Claim:
