@@ -156,10 +156,12 @@ class OldSource(Source):
         super().__init__(folder)
         self._classes: dict[str, list[str]] = {}
         for file in folder.glob("python/keras/**/[!_]*.py"):
-            if not file.stem.endswith("_v1"):
-                module = ".".join((self.package, *file.relative_to(folder).with_suffix("").parts))
-                for name in re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
-                    self._classes.setdefault(name, []).append(module)
+            module = ".".join((self.package, *file.relative_to(folder).with_suffix("").parts))
+            # Of TensorFlow 1 are modules of these names.
+            is_older = module.endswith("_v1") or ".legacy_" in module
+            text = "" if is_older else file.read_text(encoding="utf-8")
+            for name in re.findall(r"^class (\w+)", text, re.MULTILINE):
+                self._classes.setdefault(name, []).append(module)
 
     def find(self, public: str) -> Definition | None:
         """Return the one class that has the last part of ``public`` as its name."""
