@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from autoxla.hooks.keras_sources import Definition, OldSource, Source
@@ -193,10 +193,12 @@ def _compare_call(message: str) -> Claim | None:
 
 def _get(module: object, name: str) -> Any:
     """Return the class or function of that name that ``module`` has, none of TensorFlow's private Keras."""
-    thing = getattr(module, "__dict__", {}).get(name)
-    is_private = str(getattr(thing, "__module__", "")).startswith("tensorflow.python.")
-    is_meant = callable(thing) and getattr(thing, "__qualname__", "") == name
-    return thing if is_meant and not is_private else None
+    # Not by an attribute: a module that is loaded lazily would load.
+    has_names = isinstance(module, ModuleType)
+    thing = object.__getattribute__(module, "__dict__").get(name) if has_names else None
+    if not isinstance(thing, (type, FunctionType)) or thing.__qualname__ != name:
+        return None
+    return None if str(thing.__module__).startswith("tensorflow.python.") else thing
 
 
 def _refuses(function: Any, told: re.Match[str]) -> bool:
