@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autoxla.hooks.error_hints import Hint
 
 #: Errors whose message names what was missing, where no code of that package is on the traceback.
-_NAMING = (AttributeError, ImportError, TypeError)
+_NAMING = (AttributeError, ImportError, KeyError, TypeError)
 #: Frames of a traceback, and characters of a message, that are looked at.
 _DEEPEST, _LONGEST = 200, 200
 
