@@ -27,7 +27,7 @@ from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower, part_number
-from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
+from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -38,8 +38,6 @@ _MOST = 1000
 _MOST_ALIKE, _MOST_SAID = 100, 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
-#: Names the process that planned first; its children keep quiet and report into files of their own.
-ROOT = "AUTOXLA_ROOT"
 State = TypeVar("State")
 T = TypeVar("T")
 
@@ -337,6 +335,12 @@ class Runtime:
                 put(ROOT, str(os.getpid()))
             if not self.is_announced:
                 say_plan(Planned(self.situation, self.plan, ()), self.program)
+        elif cured := [finding for finding in self.findings if finding.code == "AX911"]:
+            # A program that another one started is itself what was cured.
+            from autoxla import cures
+
+            if cures.is_first(read_environ(), str(self.program)):
+                say_findings(cured, self.program)
         self.write_report()
 
     def say_once_a_tree(self, finding: Finding) -> None:
