@@ -10,11 +10,9 @@ import re
 import stat
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-Kind = Literal["keras", "h5", "weights", "folder", "json", "checkpoint"]
+from autoxla.model import Saved, SavedKind
 
 #: Bytes that are read of a file, or of a member of a zip.
 MOST = 1 << 20
@@ -24,29 +22,9 @@ _OF_3 = re.compile(rb'"batch_shape"|"keras\.src\.models\.|"DTypePolicy"|"keras_v
 _RELEASE = re.compile(rb'"keras_version": ?"(\d{1,3}\.\d{1,3}[\w.]{0,20})"')
 #: In HDF5 the texts of attributes lie in a heap, each behind its number and length.
 _HEAP = re.compile(rb"GCOL\x01.{11}.{16}(?:tensorflow\0{6}.{16})?(\d{1,3}\.\d{1,3}\.[\w.]{1,20})\0", re.DOTALL)
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A file of Keras. `release`: of the Keras that wrote it, empty where only its `generation` is known.
-
-    `parts`: those of `PARTS` that the model has.
-    """
-
-    kind: Kind
-    generation: Literal[2, 3]
-    release: str = ""
-    parts: frozenset[str] = frozenset()
-
-    @property
-    def writer(self) -> str:
-        """What wrote it, as messages name it."""
-        return f"Keras {self.release or self.generation}"
-
-
 #: What makes a difference to whoever reads the model.
-PARTS = ("Lambda", "hard_sigmoid")
+_PARTS = ("Lambda", "hard_sigmoid")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def identify(path: Path) -> Saved | None:
@@ -69,7 +47,7 @@ def identify(path: Path) -> Saved | None:
         return None
 
 
-def identify_text(kind: Kind, texts: Sequence[bytes], release: str = "") -> Saved | None:
+def identify_text(kind: SavedKind, texts: Sequence[bytes], release: str = "") -> Saved | None:
     """Return what wrote a model that is configured by ``texts``, JSON; None where that cannot be told."""
     text = b"".join(texts)
     named = _RELEASE.search(text)
@@ -77,7 +55,7 @@ def identify_text(kind: Kind, texts: Sequence[bytes], release: str = "") -> Save
     if not release and not _OF_2.search(text) and not _OF_3.search(text):
         return None
     is_2 = release.startswith("2") if release else _OF_2.search(text) is not None
-    parts = frozenset(part for part in PARTS if f'"{part}"'.encode() in text)
+    parts = frozenset(part for part in _PARTS if f'"{part}"'.encode() in text)
     return Saved(kind, 2 if is_2 else 3, release, parts)
 
 

@@ -38,7 +38,7 @@ _HUB = "keras-hub==0.30.0 kagglehub kagglesdk tqdm pyyaml regex"
 #: What is installed, the variables of the program, and its lines.
 TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
     "qkeras": (
-        f"qkeras==0.9.0 pyparser parse networkx tensorflow-model-optimization==0.8.0 keras-tuner==1.4.7 kt-legacy {_SKLEARN}",
+        f"qkeras==0.9.0 pyparser pyparsing parse networkx tensorflow-model-optimization==0.8.0 keras-tuner==1.4.7 kt-legacy {_SKLEARN}",
         {},
         "import qkeras; stack(qkeras.QDense(1, kernel_quantizer=qkeras.quantized_bits(4, 0, 1)))",
     ),

@@ -10,6 +10,7 @@ import importlib
 import json
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +67,29 @@ MODELS = {
     "lambda": lambda: sequential(layers.Dense(2), layers.Lambda(lambda x: x * 2)),
     "hard": lambda: sequential(layers.Dense(2, activation="hard_sigmoid")),
 }
+WITH_WEIGHTS = ("sequential", "conv", "recurrent")
 
 
 def write(name: str, model: Any) -> None:
-    """Write ``model`` in every format that this Keras has for it."""
+    """Write ``model`` in every format that this Keras has for it, and say which it fails to write."""
     stem = str(folder / name)
-    model.save(f"{stem}.keras")
-    model.save(f"{stem}.h5")
-    Path(f"{stem}.json").write_text(model.to_json())
-    if generation == 3:
-        model.export(stem)
-        model.save_weights(f"{stem}.weights.h5")
-        return
-    model.save(stem, save_format="tf")
-    if package == "keras":
-        Path(f"{stem}.pkl").write_bytes(pickle.dumps(model))
-    if name in ("sequential", "conv", "recurrent"):
-        model.save_weights(f"{stem}.weights.h5")
-        model.save_weights(f"{stem}-weights.h5")
-        model.save_weights(f"{stem}-checkpoint")
+    ways: dict[str, Callable[[], object]] = {
+        ".keras": lambda: model.save(f"{stem}.keras"),
+        ".h5": lambda: model.save(f"{stem}.h5"),
+        ".json": lambda: Path(f"{stem}.json").write_text(model.to_json()),
+        "folder": lambda: model.export(stem) if generation == 3 else model.save(stem, save_format="tf"),
+        ".pkl": lambda: Path(f"{stem}.pkl").write_bytes(pickle.dumps(model)),
+    }
+    if name in WITH_WEIGHTS:
+        ways[".weights.h5"] = lambda: model.save_weights(f"{stem}.weights.h5")
+    if name in WITH_WEIGHTS and generation == 2:
+        ways["-weights.h5"] = lambda: model.save_weights(f"{stem}-weights.h5")
+        ways["-checkpoint"] = lambda: model.save_weights(f"{stem}-checkpoint")
+    for ending, way in ways.items():
+        try:
+            way()
+        except Exception as error:
+            print("=>", name, ending, "cannot be written:", f"{type(error).__name__}: {error}"[:100])
 
 
 answers = {}
