@@ -184,8 +184,8 @@ class KerasConfig:
     others: Mapping[str, object] = field(default_factory=dict)
 
 
-#: ``weights``: HDF5 with weights alone; ``folder``: a SavedModel; ``checkpoint``: weights as TensorFlow saves them.
-SavedKind = Literal["keras", "h5", "weights", "folder", "json", "checkpoint"]
+#: ``folder``: a SavedModel; ``checkpoint``: weights as TensorFlow saves them; the others are models.
+SavedKind = Literal["keras", "h5", "folder", "json", "checkpoint"]
 
 
 @dataclass(frozen=True, slots=True)

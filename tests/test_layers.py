@@ -41,6 +41,7 @@ LAYERS = (
         "autoxla.hooks.error_hints",
         "autoxla.hooks.mixed_models",
         "autoxla.hooks.other_generation",
+        "autoxla.hooks.saved_files",
     ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),

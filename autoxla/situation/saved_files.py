@@ -21,7 +21,7 @@ _OF_2 = re.compile(rb'"batch_input_shape"|"keras\.(?:src\.)?engine\.|"keras_vers
 _OF_3 = re.compile(rb'"batch_shape"|"keras\.src\.models\.|"DTypePolicy"|"keras_version": ?"3')
 _RELEASE = re.compile(rb'"keras_version": ?"(\d{1,3}\.\d{1,3}[\w.]{0,20})"')
 #: In HDF5 the texts of attributes lie in a heap, each behind its number and length.
-_HEAP = re.compile(rb"GCOL\x01.{11}.{16}(?:tensorflow\0{6}.{16})?(\d{1,3}\.\d{1,3}\.[\w.]{1,20})\0", re.DOTALL)
+_HEAP = re.compile(rb"GCOL\x01.{11}.{16}(\d{1,3}\.\d{1,3}\.[\w.]{1,20})\0", re.DOTALL)
 #: What makes a difference to whoever reads the model.
 _PARTS = ("Lambda", "hard_sigmoid")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -41,7 +41,9 @@ def identify(path: Path) -> Saved | None:
                 members = [archive.open(name).read(MOST) for name in ("metadata.json", "config.json")]
             return identify_text("keras", members)
         if start.startswith(_HDF5):
-            return _identify_hdf5(path.name, start)
+            release = _HEAP.search(start)
+            is_model = b"model_config" in start
+            return identify_text("h5", [start], release[1].decode() if release else "") if is_model else None
         return identify_text("json", [start]) if start.lstrip().startswith(b"{") else None
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile):
         return None
@@ -66,17 +68,6 @@ def _identify_folder(folder: Path) -> Saved | None:
         return identify_text("folder", [_read(metadata)]) or Saved("folder", 2)
     # `model.export` of Keras 3, and whatever else TensorFlow saves: no Keras reads it as a model.
     return Saved("folder", 3) if (folder / "saved_model.pb").exists() else None
-
-
-def _identify_hdf5(name: str, start: bytes) -> Saved | None:
-    release = _HEAP.search(start)
-    named = release[1].decode() if release is not None else ""
-    if b"model_config" in start:
-        return identify_text("h5", [start], named)
-    if b"layer_names" in start:
-        return identify_text("weights", [start], named)
-    # The newer format of weights is the same in both generations.
-    return Saved("weights", 3) if b"\0vars\0" in start or b"_layer_checkpoint_dependencies" in start else None
 
 
 def _read(file: Path) -> bytes:
