@@ -79,6 +79,8 @@ K3, TF_KERAS = (3, 15, 1), (2, 21, 0)
         (Saved("keras", 2, "2.13.1"), K3, "", "TensorFlow 2.13 and save it as .h5"),
         (Saved("keras", 2, "2.13.1"), (2, 13, 1), "", None),
         (Saved("keras", 3, "3.15.1"), TF_KERAS, "", "load_model() of Keras 3"),
+        (Saved("keras", 2, "2.22.0"), TF_KERAS, "", "it takes TensorFlow and tf_keras 2.22, or later"),
+        (Saved("h5", 2, "2.22.0"), K3, "", "it takes TensorFlow and tf_keras 2.22, or later"),
         (Saved("keras", 3, "3.15.1"), (3, 3, 3), "", "pip install 'keras>=3.15.1'"),
         (Saved("keras", 3, "3.3.3"), K3, "", None),
         (Saved("h5", 2, "2.15.0"), K3, "Unknown layer: 'Scale'. Please", "custom_objects={'Scale': Scale}"),
@@ -89,7 +91,7 @@ K3, TF_KERAS = (3, 15, 1), (2, 21, 0)
     ],
 )
 def test_advice(saved: Saved, reader: tuple[int, ...], error: str, told: str | None) -> None:
-    advice = advise(saved, reader=reader, error=error)
+    advice = advise(saved, reader=reader, tf_keras=TF_KERAS, error=error)
     if told is None:
         assert advice is None
     else:
@@ -97,6 +99,67 @@ def test_advice(saved: Saved, reader: tuple[int, ...], error: str, told: str | N
         assert advice is not None
         assert begin in advice
         assert advice.endswith(end) or end in advice
+
+
+#: The Keras of each column and each row of the recorded outcomes, and the tf_keras beside it.
+READERS = {
+    "k3_0": ((3, 0), (2, 16)), "k3_3": ((3, 3), (2, 16)), "k3_8": ((3, 8), (2, 16)), "k3_15": ((3, 15), (2, 21)),
+    "k2_15": ((2, 15), (2, 15)), "alias_16": ((2, 16), (2, 16)), "alias_21": ((2, 21), (2, 21)),
+}  # fmt: skip
+WROTE = {
+    "k2_13": "2.13.1", "k2_15": "2.15.0", "tfk2_16": "2.16.0", "tfk2_21": "2.21.0", "k3_0": "3.0.5",
+    "k3_3": "3.3.3", "k3_8": "3.8.0", "k3_15": "3.15.1",
+}  # fmt: skip
+KINDS = {".keras": "keras", ".h5": "h5", ".json": "json", "-checkpoint": "checkpoint", "": "folder"}
+
+
+def read_outcomes() -> dict[tuple[str, str, str, str], str]:
+    """Return what came of each file that was tried, by reader, writer, way and file: ok, differs or fails."""
+    recorded = json.loads((FILES / "outcomes.json").read_text())
+    return {
+        (reader, writer, way, file): outcome
+        for reader, writers in recorded.items()
+        for writer, ways in writers.items()
+        for way, outcomes in ways.items()
+        for outcome, files in outcomes.items()
+        for file in files.split()
+    }
+
+
+def test_the_recorded_trials_prove_the_advice() -> None:
+    outcomes, told = read_outcomes(), set()
+    for (reader, writer, way, file), outcome in outcomes.items():
+        stem, kind = next((file.removesuffix(end), kind) for end, kind in KINDS.items() if file.endswith(end))
+        # What needs an argument besides is tried above and below; a pickle says itself what it misses.
+        is_told = way in ("plain", "weights") and not file.endswith((".pkl", "weights.h5"))
+        if outcome != "fails" or not is_told or stem in ("own", "trained"):
+            continue
+        parts = frozenset({"Lambda"} if stem == "lambda" else ())
+        is_2 = WROTE[writer] < "3"
+        if parts and (kind in ("h5", "json") or is_2 == (READERS[reader][0] < (3,))):
+            continue
+        named = "" if kind == "checkpoint" else WROTE[writer]
+        saved = Saved(kind, 2 if is_2 else 3, named, parts)  # type: ignore[arg-type]
+        version, tf_keras = READERS[reader]
+        advice = advise(saved, reader=version, tf_keras=tf_keras, error="")
+        if advice is None:
+            assert (saved.kind, saved.generation) == ("folder", 3), (reader, writer, file)
+            continue
+        alias = f"alias_{tf_keras[1]}"
+        if advice.startswith("keras.layers.TFSMLayer"):
+            assert outcomes[reader, writer, "TFSMLayer", file] == "ok"
+        if advice.endswith("safe_mode=False"):
+            assert outcomes[alias, writer, "unsafe", file] == "ok"
+        elif KERAS_2 in advice:
+            assert outcomes[alias, writer, way, file] == "ok", (reader, writer, file)
+        elif "save it as .h5" in advice:
+            assert outcomes[alias, writer, "plain", f"{stem}.h5"] in ("ok", "fails" if parts else "ok")
+        elif "it takes TensorFlow" in advice:
+            assert outcomes[f"alias_{WROTE[writer][2:4]}", writer, way, file] == "ok" or parts
+        elif "keras>=" in advice or "of Keras 3" in advice:
+            assert outcomes["k3_15", writer, way, file] == "ok" or parts
+        told.add(advice)
+    assert len(told) >= 8
 
 
 LOADING = """

@@ -9,6 +9,7 @@ from typing import Any
 
 from autoxla.hooks.other_generation import find_cure, list_frames
 from autoxla.policies.saved_files import KERAS_2, advise
+from autoxla.situation.distributions import find_versions
 from autoxla.situation.env_parsing import parse_version
 from autoxla.situation.saved_files import identify, identify_text
 
@@ -33,8 +34,11 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
     saved = identify_text("json", [str(given).encode()]) if is_text else identify(Path(given))
     release = str(getattr(sys.modules.get(package), "__version__", ""))
     reader = parse_version(release)
-    advice = advise(saved, reader=reader, error=str(error)) if saved is not None and reader else None
-    if saved is None or advice is None:
+    if saved is None or not reader:
+        return None
+    tf_keras = find_versions(sys.path).get("tf-keras", ())
+    advice = advise(saved, reader=reader, tf_keras=tf_keras, error=str(error))
+    if advice is None:
         return None
     setting = None
     if KERAS_2 in advice:
@@ -45,4 +49,5 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
         # Where the program has to be edited besides, the setting alone does not make it live.
         setting = cure.setting if "safe_mode" not in advice else None
     name = "the configuration" if is_text else Path(given).name
-    return f"{name} was written by Keras {saved.release or saved.generation}, and this is {package} {release}: {advice}.", setting
+    writer = saved.release or saved.generation
+    return f"{name} was written by Keras {writer}, and this is {package} {release}: {advice}.", setting

@@ -20,10 +20,11 @@ _RENAMED = (2, 15)
 _LAYER = "keras.layers.TFSMLayer(folder, call_endpoint='serving_default') reads it for inference"
 
 
-def advise(saved: Saved, *, reader: Version, error: str) -> str | None:
+def advise(saved: Saved, *, reader: Version, tf_keras: Version, error: str) -> str | None:
     """Return how to read ``saved``, which a Keras of release ``reader`` did not load: it raised ``error``.
 
-    None where no way is known. `KERAS_2` in it stands for the program's way to Keras 2.
+    None where no way is known. `KERAS_2` in it stands for the program's way to ``tf_keras``, which is () where
+    it is not installed.
     """
     own = _OWN_CLASS.search(error)
     if own is not None:
@@ -43,11 +44,14 @@ def advise(saved: Saved, *, reader: Version, error: str) -> str | None:
                 "or carry the weights over, by save_weights to .weights.h5, into a model built by code"
             )
         return f"pip install 'keras>={saved.release}'" if release > reader[:2] else None
+    series = ".".join(map(str, release))
     if saved.kind == "keras" and release and release < _RENAMED <= reader:
-        series = ".".join(map(str, release))
         return f"no later Keras finds its weights: load it with TensorFlow {series} and save it as .h5"
+    newer = f"it takes TensorFlow and tf_keras {series}, or later" if release > (tf_keras or reader)[:2] else ""
     if reader < (3,):
-        return None
+        return newer or None
     if saved.kind == "folder":
-        return f"{_LAYER}; for all else, {KERAS_2}"
+        return f"{_LAYER}; for all else, {newer or KERAS_2}"
+    if newer:
+        return newer
     return f"{KERAS_2}, and pass safe_mode=False" if "Lambda" in saved.parts and saved.kind != "h5" else KERAS_2

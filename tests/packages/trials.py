@@ -33,7 +33,7 @@ def stack(*layers, shape=(4,), **options):
 _SM = "segmentation_models==1.0.1 efficientnet==1.0.0 image-classifiers==1.0.0 keras-applications==1.0.8"
 _TFM = "gin-config sentencepiece pycocotools opencv-python-headless pyyaml seqeval sacrebleu immutabledict tf-slim"
 _SKLEARN = "scikit-learn joblib threadpoolctl scipy"
-_HUB = "keras-hub==0.30.0 kagglehub kagglesdk tqdm pyyaml regex"
+_HUB = "keras-hub==0.30.0 tokenizers kagglehub kagglesdk tqdm pyyaml regex"
 
 #: What is installed, the variables of the program, and its lines.
 TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
@@ -96,7 +96,7 @@ TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
         "t.search(x, y, verbose=0)",
     ),
     "autokeras": (
-        f"autokeras==3.0.0 keras-tuner==1.4.8 kt-legacy {_HUB}",
+        f"autokeras==3.0.0 keras-tuner==1.4.8 kt-legacy dm-tree tensorflow-text==2.21.1 {_HUB}",
         {},
         "import autokeras as ak\nr = ak.StructuredDataRegressor if hasattr(ak, 'StructuredDataRegressor') else ak.AutoModel\n"
         "m = ak.AutoModel(ak.Input(), ak.RegressionHead(), max_trials=1, overwrite=True)\nm.fit(x, y, epochs=1, verbose=0)",
@@ -135,8 +135,7 @@ TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
     "keras-cv": (
         "keras-cv==0.9.0 keras-core==0.1.7 tensorflow-datasets kagglehub kagglesdk regex tqdm pyyaml promise toml array-record etils immutabledict tensorflow-metadata pyarrow simple-parsing docstring-parser fsspec zipp importlib-resources dm-tree",
         {},
-        "import keras_cv\nb = keras_cv.models.ResNet18V2Backbone(include_rescaling=False, input_shape=(32, 32, 3))\n"
-        "print(b.count_params())\nstack(keras_cv.layers.StochasticDepth(0.1) if 0 else L.Dense(1))",
+        "import keras_cv\nfit(tf.keras.Sequential([tf.keras.Input((4, 4, 3)), keras_cv.layers.RandomChannelShift((0, 255), 0.1), L.Flatten(), L.Dense(1)]), np.zeros((8, 4, 4, 3), 'float32'))",
     ),
     "keras-nlp": (f"keras-nlp==0.30.0 {_HUB} tensorflow-text==2.21.1", {}, "import keras_nlp\nstack(keras_nlp.layers.TransformerEncoder(4, 1), L.Dense(1), shape=(3, 4), x=np.zeros((8, 3, 4), 'float32'), y=np.zeros((8, 3, 1), 'float32'))"),
     "keras-hub": (f"{_HUB} tensorflow-text==2.21.1", {}, "import keras_hub\nstack(keras_hub.layers.TransformerEncoder(4, 1), L.Dense(1), shape=(3, 4), x=np.zeros((8, 3, 4), 'float32'), y=np.zeros((8, 3, 1), 'float32'))"),
@@ -167,7 +166,7 @@ TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
         "KerasRegressor(build, loss='mse', optimizer='sgd', verbose=0).fit(x, y)",
     ),
     "scikeras old": (
-        "scikeras==0.12.0 scikit-learn==1.3.2 joblib threadpoolctl scipy packaging",
+        "scikeras==0.12.0 scikit-learn==1.5.2 joblib threadpoolctl scipy packaging",
         {},
         "from scikeras.wrappers import KerasRegressor\ndef build(): return tf.keras.Sequential([tf.keras.Input((4,)), L.Dense(1)])\n"
         "KerasRegressor(build, loss='mse', optimizer='sgd', verbose=0).fit(x, y)",
@@ -186,19 +185,19 @@ TRIALS: dict[str, tuple[str, dict[str, str], str]] = {
     "tensorflow-gnn": ("tensorflow-gnn==1.0.3 networkx pyarrow mlcroissant apache-beam google-vizier", {}, "import tensorflow_gnn as tfgnn\nfrom tensorflow_gnn.models import gcn\nprint(gcn.GCNConv(2))"),
     "keras-crf": ("keras-crf==0.3.0 tensorflow-addons==0.23.0 typeguard==2.13.3", {}, "from keras_crf import CRFModel\nm = CRFModel(tf.keras.Sequential([tf.keras.Input((3, 4)), L.Dense(4)]), 2)"),
     "tf2crf": ("tf2crf==0.1.33 tensorflow-addons==0.23.0 typeguard==2.13.3", {}, "from tf2crf import CRF, ModelWithCRFLoss\ni = tf.keras.Input((3, 4))\nm = ModelWithCRFLoss(tf.keras.Model(i, CRF(units=2)(i)))\nm.compile('sgd')\nm.fit(np.zeros((8, 3, 4), 'float32'), np.zeros((8, 3), 'int32'), verbose=0)"),
-    "tensorflow-similarity": (f"tensorflow-similarity==0.17.1 tensorflow-datasets nmslib pandas pytz python-dateutil tqdm distinctipy matplotlib termcolor bokeh umap-learn {_SKLEARN}", {}, "import tensorflow_similarity as tfsim"),
+    "tensorflow-similarity": (f"tensorflow-similarity==0.17.1 tensorflow-datasets nmslib pandas pytz python-dateutil tqdm distinctipy tabulate contourpy cycler fonttools kiwisolver pillow pyparsing matplotlib termcolor bokeh umap-learn {_SKLEARN}", {}, "import tensorflow_similarity as tfsim"),
     "larq": ("larq==0.13.3 terminaltables typeguard==2.13.3", {}, "import larq as lq\nstack(lq.layers.QuantDense(1, kernel_quantizer='ste_sign', kernel_constraint='weight_clip'))"),
     "larq new": ("larq==0.14.0 terminaltables typeguard==2.13.3", {}, "import larq as lq\nstack(lq.layers.QuantDense(1, kernel_quantizer='ste_sign', kernel_constraint='weight_clip'))"),
     "keras-ocr": ("keras-ocr==0.9.3 editdistance essential-generators fonttools imgaug imageio opencv-python-headless pyclipper scikit-image shapely validators efficientnet==1.0.0 keras-applications==1.0.8 lazy-loader networkx tifffile matplotlib scipy", {}, "import keras_ocr\nr = keras_ocr.recognition.Recognizer(weights=None)"),
     "image-classifiers": ("image-classifiers==1.0.0 keras-applications==1.0.8", {}, "from classification_models.tfkeras import Classifiers\nm = Classifiers.get('resnet18')[0]((32, 32, 3), weights=None)"),
-    "deepxde": (f"deepxde==1.15.0 matplotlib scikit-optimize pyaml pyyaml contourpy cycler fonttools kiwisolver pillow pyparsing python-dateutil {_SKLEARN}", {"DDE_BACKEND": "tensorflow"}, "import deepxde as dde\ng = dde.geometry.Interval(-1, 1)\ndata = dde.data.Function(g, lambda x: x, 8, 8)\nm = dde.Model(data, dde.nn.FNN([1, 4, 1], 'tanh', 'Glorot uniform'))\nm.compile('adam', lr=0.001)\nm.train(iterations=2)"),
-    "bayesflow": (f"bayesflow==2.1.0 matplotlib seaborn pandas pytz python-dateutil tqdm contourpy cycler fonttools kiwisolver pillow pyparsing {_SKLEARN}", {"KERAS_BACKEND": "tensorflow"}, "import bayesflow as bf\nn = bf.networks.MLP([4])\nprint(n(x).shape)"),
+    "deepxde": (f"deepxde==1.15.0 tensorflow-probability==0.25.0 decorator cloudpickle dm-tree matplotlib scikit-optimize pyaml pyyaml contourpy cycler fonttools kiwisolver pillow pyparsing python-dateutil {_SKLEARN}", {"DDE_BACKEND": "tensorflow"}, "import deepxde as dde\ng = dde.geometry.Interval(-1, 1)\ndata = dde.data.Function(g, lambda x: x, 8, 8)\nm = dde.Model(data, dde.nn.FNN([1, 4, 1], 'tanh', 'Glorot uniform'))\nm.compile('adam', lr=0.001)\nm.train(iterations=2)"),
+    "bayesflow": (f"bayesflow==2.0.12 matplotlib seaborn pandas pytz python-dateutil tqdm contourpy cycler fonttools kiwisolver pillow pyparsing {_SKLEARN}", {"KERAS_BACKEND": "tensorflow"}, "import bayesflow as bf\nn = bf.networks.MLP([4])\nprint(n(x).shape)"),
     "tensorflow-lattice": ("tensorflow-lattice==2.1.1 sortedcontainers pandas pytz python-dateutil", {}, "import tensorflow_lattice as tfl\nstack(tfl.layers.Linear(4))"),
     "tf-agents": ("tf-agents==0.19.0 tensorflow-probability==0.23.0 decorator cloudpickle dm-tree gin-config pygame gym==0.23.0 gym-notices pillow typing-extensions==4.5.0", {}, "from tf_agents.networks import sequential\nn = sequential.Sequential([L.Dense(2)], input_spec=tf.TensorSpec([4]))\nn.create_variables()"),
     "keras-tcn": ("keras-tcn==3.5.6 ", {}, "from tcn import TCN\nstack(TCN(nb_filters=2), L.Dense(1), shape=(3, 4), x=np.zeros((8, 3, 4), 'float32'))"),
     "keras-cv-attention-models": ("keras-cv-attention-models==1.4.3 tensorflow-datasets promise tqdm pillow toml array-record etils immutabledict tensorflow-metadata pyarrow simple-parsing docstring-parser fsspec zipp importlib-resources dm-tree psutil", {}, "from keras_cv_attention_models import resnet_family\nm = resnet_family.ResNet50D(pretrained=None, input_shape=(32, 32, 3))"),
-    "tf-keras-vis": ("tf-keras-vis==0.8.7 deprecated scipy imageio pillow", {}, "from tf_keras_vis.gradcam import Gradcam\nfrom tf_keras_vis.utils.model_modifiers import ReplaceToLinear\nfrom tf_keras_vis.utils.scores import CategoricalScore\nm = tf.keras.Sequential([tf.keras.Input((8, 8, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(2, activation='softmax')])\nGradcam(m, model_modifier=ReplaceToLinear(), clone=True)(CategoricalScore([0]), np.zeros((1, 8, 8, 1), 'float32'))"),
-    "keras-unet-collection": ("keras-unet-collection==0.1.13", {}, "from keras_unet_collection import models\nm = models.unet_2d((32, 32, 1), [2, 4], n_labels=2)"),
+    "tf-keras-vis": ("tf-keras-vis==0.8.7 deprecated scipy imageio pillow", {}, "from tf_keras_vis.saliency import Saliency\nfrom tf_keras_vis.utils.scores import CategoricalScore\nm = tf.keras.Sequential([tf.keras.Input((8, 8, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(2)])\nSaliency(m)(CategoricalScore([0]), np.zeros((1, 8, 8, 1), 'float32'))"),
+    "keras-unet-collection": ("keras-unet-collection==0.1.13 pillow", {}, "from keras_unet_collection import models\nm = models.unet_2d((32, 32, 1), [2, 4], n_labels=2)"),
     "transformers": (
         "transformers==4.48.3 tokenizers==0.21.0 huggingface-hub==0.36.0 safetensors regex tqdm pyyaml filelock fsspec hf-xet",
         {},
