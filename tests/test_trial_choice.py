@@ -13,10 +13,9 @@ from autoxla.trial import economics
 from autoxla.trial.background import Background, free_memory
 from autoxla.trial.comparison import FEW, MOST, interval, judge
 from autoxla.trial.economics import (
-    CostModel,
     Prior,
+    compile_seconds,
     expect,
-    fit_costs,
     is_worth_switching,
     pays,
     steps_expected,
@@ -135,15 +134,14 @@ def test_what_is_still_to_come() -> None:
 
 def test_costs_are_fitted_on_this_machine() -> None:
     """Two machines: one twice as slow as the formula, one unknown; an outlier does not matter."""
-    slow = fit_costs([(1000, 2.2), (2000, 3.8), (500, 1.4), (500, 90.0)])
-    assert slow.compile_seconds(1000) == pytest.approx(2.2, rel=0.01)
-    assert fit_costs([]) == CostModel()
-    assert fit_costs([(0, 1.0), (5, -1.0)]) == CostModel()
+    slow = [(1000, 2.2), (2000, 3.8), (500, 1.4), (500, 90.0)]
+    assert compile_seconds(1000, slow) == pytest.approx(2.2, rel=0.01)
+    assert compile_seconds(1000, [(0, 1.0), (5, -1.0)]) == compile_seconds(1000, [])
 
 
 @given(st.lists(st.tuples(st.integers(-10, 10**6), st.floats(-1, 1e4))))
 def test_costs_are_always_usable(compiles: list[tuple[int, float]]) -> None:
-    assert 0 < fit_costs(compiles).compile_seconds(1000) < 100
+    assert 0 < compile_seconds(1000, compiles) < 100
 
 
 @pytest.mark.parametrize(
