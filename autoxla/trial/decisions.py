@@ -17,7 +17,6 @@ from autoxla.model import Version
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store, cache_dir, make_key
-from autoxla.trial.comparison import Verdict
 
 PathName = Literal["graph", "xla"]
 #: The shapes of a batch's tensors.
@@ -113,15 +112,3 @@ class Decisions:
 def decisions_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the decisions."""
     return cache_dir(environ) / "decisions"
-
-
-def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object]:
-    """Return what a race measured, as a record and the report have it."""
-    bounded = verdict.low > 0
-    return {
-        "graph_ms": round(graph_s * 1e3, 4),
-        "xla_ms": round(xla_s * 1e3, 4),
-        "ratio": round(verdict.ratio, 4),
-        "interval": [round(verdict.low, 4), round(verdict.high, 4)] if bounded else None,
-        "pairs": verdict.pairs,
-    }

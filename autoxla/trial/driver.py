@@ -29,7 +29,7 @@ from autoxla.trial import economics
 from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge
 from autoxla.trial.dataflow import Refused
-from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder, measured
+from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
 from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import Dispatch, Executable, is_supported, sign, synchronise
@@ -595,7 +595,11 @@ class Racing(ByHand):
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
-        facts = {"winner": winner, **measured(verdict, graph, xla)}
+        facts = {
+            "winner": winner, "graph_ms": round(graph * 1e3, 4), "xla_ms": round(xla * 1e3, 4),
+            "ratio": round(verdict.ratio, 4), "pairs": verdict.pairs,
+            "interval": [round(verdict.low, 4), round(verdict.high, 4)] if verdict.low > 0 else None,
+        }  # fmt: skip
         entry.update(facts, decided_at=driver.fit.step)
         batch = [list(shape) for shape in self._challenger.signature]
         driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
