@@ -76,6 +76,7 @@ class Runtime:
         self.configured: dict[str, object] = {}
         self.began = False
         self.is_off = False
+        self.is_taken_back = False
         self.is_announced = False
         self.complaint = ""
         self.program: str | None = ""
@@ -94,12 +95,15 @@ class Runtime:
     def begin(self, name: str | None, install: Callable[[Runtime], None]) -> None:
         """Make the plan, once, because ``name`` is about to execute (None: it was loaded already).
 
-        ``install`` hangs in what the plan needs.
+        ``install`` hangs in what the plan needs, once more where that was taken back.
         """
         with self._lock:
             is_first, self.began = not self.began, True
             if is_first:
                 self._plan(name, install)
+            elif self.is_taken_back and not self.is_off:
+                self.is_taken_back = False
+                install(self)
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
@@ -198,6 +202,7 @@ class Runtime:
 
     def uninstall(self) -> None:
         """Give back everything that was hung into this process; variables that were set stay set."""
+        self.is_taken_back = True
         wrapping.unwrap(self.wrapped)
         while self._undos:
             boundary.attempt("uninstall", self._undos.pop())
