@@ -63,8 +63,11 @@ def register(runtime: Runtime) -> None:
 
 
 def _show(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    with _hinted(sys.exc_info()[1]):
-        return wrapped(*args, **kwargs)
+    error = sys.exc_info()[1]
+    with _hinted(error):
+        shown = wrapped(*args, **kwargs)
+    attempt("last words", conclude, error)
+    return shown
 
 
 def add_note(error: BaseException) -> str | None:
@@ -101,6 +104,7 @@ class ExceptionHooks:
     def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         with _hinted(error):
             self.main(kind, error, trace)
+        attempt("last words", conclude, error)
 
     def _except_in_thread(self, args: Any) -> None:
         with _hinted(args.exc_value):
@@ -116,6 +120,15 @@ def _hinted(error: BaseException | None) -> Iterator[None]:
     finally:
         if line is not None:
             attempt("hint on an error", notify, line)
+
+
+def conclude(error: BaseException | None) -> None:
+    """Learn and say what there is, now that the program, or a cell, dies of ``error``."""
+    if isinstance(error, Exception):
+        from autoxla.hooks import last_words
+
+        links = tuple(_chain(error))
+        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
 
 
 # --- Which error is known
@@ -150,7 +163,11 @@ def find_hint(error: BaseException) -> Hint | None:
     try:
         # Most programs never meet an error.
         from autoxla.hooks.other_generation import compare, find_cure
+        from autoxla.hooks.saved_files import explain
 
+        explained = explain(error)
+        if explained is not None:
+            return Hint("AX147", *explained)
         claim = compare(error)
         cure = None if claim is None else find_cure(error, claim.own)
         if claim is not None and cure is not None:
