@@ -2,39 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Literal, cast
 
 from autoxla.model import Path, Plan, Situation, Step
-from autoxla.policies import backend, installation, keras_generation, records, xla
-from autoxla.policies.rule import Draft, Rule
+from autoxla.policies.rule import FLAGS, SWITCH, XLA_FLAGS, Draft, Rule
 
-#: The variables that rules read, but for those of `flags` and `itex`: they belong to a situation.
-VARIABLES = frozenset(
-    name
-    for rules in (keras_generation.RULES, xla.RULES, backend.RULES, records.RULES, installation.RULES)
-    for rule in rules
-    for name in rule.reads
-)
+#: Parts of names by which a program that needs a rule about generations is known.
+_OLD_OR_KERAS = ("keras", "estimator", "contrib", "transformers")
 
 
-def list_rules(*, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
-    """Return the rules in the order in which they apply; those of ``flags`` and ``itex`` load when asked for.
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A module of rules, in the order of its rules.
 
-    The switch and the flags come first, because ITEX's state follows from them; within `itex` what ends the
-    process at load comes before what ends it later.
+    It is loaded where it ``concerns`` the plan as it is by then: where that is False none of its rules
+    applies. ``reads`` are the variables that its rules ask for, which makes them part of a situation.
     """
-    rules: tuple[Rule, ...] = keras_generation.RULES
-    if flags:
-        from autoxla.policies import flags as about_flags
 
-        rules += about_flags.RULES
-    rules += xla.RULES
-    if itex:
-        from autoxla.policies import itex as about_itex
+    module: str
+    concerns: Callable[[Draft], bool]
+    reads: tuple[str, ...] = ()
 
-        rules += about_itex.RULES
-    return (*rules, *backend.RULES, *records.RULES, *installation.RULES)
+    def rules(self) -> tuple[Rule, ...]:
+        """Return its rules; loads the module."""
+        found: tuple[Rule, ...] = import_module(self.module).RULES
+        return found
+
+
+def _concerns_generations(draft: Draft) -> bool:
+    situation = draft.situation
+    is_switch_known = SWITCH in draft.environment or situation.read_values.get(SWITCH) is not None
+    is_asked = situation.settings.keras is not None or situation.importing == "keras_core"
+    names = (evidence.name for evidence in situation.reading.evidence)
+    return (
+        is_switch_known
+        or is_asked
+        or bool(draft.demands or draft.late_variables())
+        or any(part in name for name in names for part in _OLD_OR_KERAS)
+    )
+
+
+def _concerns_xla(draft: Draft) -> bool:
+    situation, settings = draft.situation, draft.situation.settings
+    return (
+        not draft.environment.keys().isdisjoint((FLAGS, XLA_FLAGS))
+        or settings.step is not None
+        or settings.xla_cache
+        or situation.tuned is not None
+        or situation.usage.jit_compile is True
+        or not situation.hardware.kinds.isdisjoint(("cuda", "rocm"))
+    )
+
+
+def _concerns_backend(draft: Draft) -> bool:
+    situation = draft.situation
+    is_settled = situation.keras_backend is not None
+    return is_settled or draft.itex is not None or draft.backend not in situation.backends
+
+
+#: In the order in which they apply. The switch and the flags come first, because ITEX's state follows from
+#: them; within `itex` what ends the process at load comes before what ends it later.
+SUBJECTS = (
+    Subject(
+        "autoxla.policies.keras_generation",
+        _concerns_generations,
+        (SWITCH, "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
+    ),
+    Subject("autoxla.policies.flags", lambda d: bool(d.situation.flag_names)),
+    Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS, "ROCM_PATH")),
+    Subject("autoxla.policies.itex", lambda d: d.itex is not None),
+    Subject("autoxla.policies.backend", _concerns_backend, ("KERAS_BACKEND",)),
+    Subject(
+        "autoxla.policies.records",
+        lambda d: d.situation.cache_refused is not None or bool(d.situation.reading.unread),
+    ),
+    Subject("autoxla.policies.installation", lambda d: d.itex is not None or bool(d.too_late)),
+)
+#: The variables that rules read, but for those of ITEX, which are known by how they begin.
+VARIABLES = frozenset(name for subject in SUBJECTS for name in subject.reads)
+
+
+def list_rules() -> tuple[Rule, ...]:
+    """Return all rules in the order in which they apply."""
+    return tuple(rule for subject in SUBJECTS for rule in subject.rules())
 
 
 def decide(situation: Situation) -> Plan:
@@ -43,13 +96,14 @@ def decide(situation: Situation) -> Plan:
     if mode == "off":
         return Plan()
     draft = Draft(situation)
-    has_flags = bool(situation.flag_names)
-    if has_flags:
+    if situation.flag_names:
         from autoxla.policies.flags import why_no_xla
 
         draft.no_xla_because = why_no_xla(draft)
-    for rule in list_rules(flags=has_flags, itex=draft.itex is not None):
-        rule(draft)
+    for subject in SUBJECTS:
+        if subject.concerns(draft):
+            for rule in subject.rules():
+                rule(draft)
     if mode == "observe":
         # Nothing is applied: the path is that of the situation as it is.
         findings = tuple(replace(finding, applied=False) for finding in draft.findings)

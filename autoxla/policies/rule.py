@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from autoxla.model import (
     ENVIRONMENT,
@@ -17,11 +18,15 @@ from autoxla.model import (
     Setting,
     Situation,
 )
-from autoxla.policies.example import Example
 from autoxla.policies.usage import Demand, find_demands, first, is_below
 from autoxla.situation.env_parsing import XlaFlags, itex_lenient, parse_xla_flags, tensorflow_bool
 
+if TYPE_CHECKING:
+    from autoxla.policies.example import Example
+
 FLAGS = "TF_XLA_FLAGS"
+XLA_FLAGS = "XLA_FLAGS"
+SWITCH = "TF_USE_LEGACY_KERAS"
 AUTO_JIT = "tf_xla_auto_jit"
 NPD = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE"
 KERAS_3 = (3,)
@@ -50,8 +55,8 @@ class Rule:
     for the end of the process or silently wrong results: only then does the user's explicit value give way.
     Where `milder` holds, an error is a warning.
 
-    `reads` are variables that its condition asks for: they are watched. The other fields are those of
-    `Finding`.
+    The other fields are those of `Finding`. The variables that it asks for are listed in
+    `autoxla.policies.decision`.
     """
 
     code: str
@@ -69,7 +74,6 @@ class Rule:
     cures: Callable[[Draft], tuple[Cure, ...]] | None = None
     act: Callable[[Draft], object] | None = None
     fatal: bool = False
-    reads: tuple[str, ...] = ()
     after_restart: str = ""
     late: Callable[[Draft], tuple[str, ...]] | None = None
     certain_with: Callable[[Draft], str | None] | None = None
@@ -180,7 +184,7 @@ class Draft:
     @property
     def legacy(self) -> bool:
         """``tf.keras`` will be tf_keras, by TensorFlow's reading of the switch."""
-        return tensorflow_bool(self.environment.get("TF_USE_LEGACY_KERAS"))
+        return tensorflow_bool(self.environment.get(SWITCH))
 
     @property
     def switchable(self) -> bool:
@@ -299,13 +303,13 @@ class Draft:
 
     def set(self, variable: str, value: str | None) -> bool:
         """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
-        if variable == "TF_XLA_FLAGS":
+        if variable == FLAGS:
             at_import = self.tensorflow_loaded and bool(self.situation.plugins)
             is_too_late = at_import or self.situation.devices_ready
         elif variable == "KERAS_BACKEND":
             is_too_late = "keras" in self.situation.imported
         else:
-            is_too_late = self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
+            is_too_late = self.tensorflow_loaded and variable not in (XLA_FLAGS, "ROCM_PATH")
         if is_too_late:
             self.too_late.append(variable)
             return False
