@@ -17,10 +17,10 @@ from typing import Literal, NamedTuple
 
 from autoxla import WATCHED
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
+from autoxla.lookahead.files import find_module, is_in_site
+from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.policies import decide
-from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
@@ -254,11 +254,14 @@ def with_reading(
 
 def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> Situation:
     """Return ``situation`` with what the program's source says, and the packages that it names."""
-    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
-    versions = look_up(sorted(known[top] for top in tops if top in known), path)
-    versions = {**situation.versions, **versions}
-    unknown = sorted(tops - known.keys() - KERAS_FREE - _BACKENDS)
+    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"} - KERAS_FREE - _BACKENDS
+    known: dict[str, str] = {}
+    if tops:
+        from autoxla.policies.packages import PACKAGES
+
+        known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
+    versions = {**situation.versions, **look_up(sorted(known[top] for top in tops if top in known), path)}
+    unknown = sorted(tops - known.keys())
     return replace(
         situation,
         versions=versions,

@@ -1,7 +1,7 @@
 """What is kept from one run to the next: where it lies, and one small JSON file a key.
 
 Three kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), what is read of
-programs' sources (`autoxla.lookahead.store`), and facts of programs: what a run showed of its program
+programs' sources (`autoxla.lookahead.reading`), and facts of programs: what a run showed of its program
 (`learn`), and what tuning found for it (`keep_tuned`). All of it may be lost at any time.
 
 What is read is trusted for nothing but being JSON: who asks checks every part of it. Many processes may

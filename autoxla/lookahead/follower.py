@@ -11,8 +11,9 @@ import ast
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
+from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function, is_tracked
 from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
@@ -52,6 +53,9 @@ from autoxla.lookahead.values import (
 )
 from autoxla.model import Evidence, Place
 
+if TYPE_CHECKING:
+    from autoxla.lookahead.library import ProgramReader
+
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4
 _ANY_ERROR = frozenset({"Exception", "BaseException"})
@@ -59,15 +63,8 @@ _MISSING = _ANY_ERROR | {"ImportError", "ModuleNotFoundError", "AttributeError"}
 _MISFIT = _ANY_ERROR | {"TypeError", "ValueError"}
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # PYVERSION: ``except*`` came with 3.11
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-# Parts of names whose calls change how the rest runs; of all others only the attribute is evidence.
-_CONFIGURING = frozenset(
-    (
-        *("backend", "config", "debugging", "distribute", "enable_op_determinism", "experimental"),
-        *("function", "intel_extension_for_tensorflow", "mixed_precision", "models", "random", "saving"),
-        *("set_backend", "utils"),
-    )
-)
-_SEEDS = frozenset({"numpy.random.seed", "random.seed"})
+#: Parts of the names whose calls are evidence; of all others only the attribute is.
+_CALLS = frozenset({"distribute", "set_jit"})
 _EXITS = frozenset({"builtins.exit", "builtins.quit", "os._exit", "os.abort", "sys.exit"})
 _DYNAMIC = frozenset({"builtins.eval", "builtins.exec", "runpy.run_module", "runpy.run_path"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
@@ -86,7 +83,7 @@ _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 class Follower(Objects):
     """Collects evidence; see `Notes` for `each` and `deep`."""
 
-    def __init__(self, library: Library, *, each: bool = False, deep: bool = False) -> None:
+    def __init__(self, library: ProgramReader, *, each: bool = False, deep: bool = False) -> None:
         super().__init__(library, each=each, deep=deep)
         self._functions: list[Function] = []
         self._pending: list[Callable[[], object]] = []
@@ -918,14 +915,11 @@ class Follower(Objects):
             for target, certain in given[0]:
                 if isinstance(target, Function):
                     self._run(target, Arguments(), sure=sure and certain, awaited=True)
-        is_configuring = name in _SEEDS
         if is_tracked(name):
             self.add(node, "attribute", name, certain=sure)
-            is_configuring = not _CONFIGURING.isdisjoint(name.split("."))
-        if is_configuring:
-            first = get_constant(given[0]) if given else None
-            self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
-        if is_tracked(name):
+            if not _CALLS.isdisjoint(name.split(".")):
+                first = get_constant(given[0]) if given else None
+                self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)

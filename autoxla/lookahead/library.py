@@ -15,7 +15,6 @@ from typing import cast
 
 from autoxla.lookahead.files import (
     SITE,
-    Archive,
     Finder,
     Location,
     Looker,
@@ -23,6 +22,7 @@ from autoxla.lookahead.files import (
     Package,
     Signature,
     UnreadError,
+    shorten,
 )
 from autoxla.lookahead.follower import Follower
 from autoxla.lookahead.notes import is_tracked
@@ -61,7 +61,6 @@ class ProgramReader:
         self.seen: dict[str, Signature] = self._looker.seen
         self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
         self._finder = Finder(self._looker, folders, packages)
-        self._archive: Archive | None = None
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
@@ -141,9 +140,10 @@ class ProgramReader:
                 if self._looker.is_folder(path):
                     location = Location("module", os.path.join(path, "__main__.py"))
                 else:
-                    self._archive = Archive(self._looker, path)
-                    self._finder.archive = self._archive
-                    location = self._archive.find("__main__")
+                    from autoxla.lookahead.archive import Archive
+
+                    self._finder.archive = Archive(self._looker, path)
+                    location = self._finder.archive.find("__main__")
                     if location is None:
                         raise UnreadError("there is no __main__.py in it")
             case _:
@@ -225,8 +225,8 @@ class ProgramReader:
         if location.kind == "compiled":
             raise UnreadError("it is compiled")
         path = location.path
-        if location.archive is not None and self._archive is not None:
-            data = self._archive.read(path)
+        if location.archive is not None and self._finder.archive is not None:
+            data = self._finder.archive.read(path)
             path = os.path.join(location.archive, path)
         else:
             data = self._looker.read(path)
@@ -264,8 +264,7 @@ class ProgramReader:
         return (Source(label, place, tree, yields, main),)
 
     def _label(self, path: str) -> str:
-        inside = self._cwd and path.startswith(self._cwd + os.sep)
-        return path[len(self._cwd) + 1 :] if inside else path
+        return shorten(path, self._cwd)
 
     def _note(self, label: str, reason: str) -> None:
         if (note := (Place(label), reason)) not in self._unread:

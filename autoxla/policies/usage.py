@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from autoxla.model import Evidence, Grade, Place, Reading, Usage, Version
-from autoxla.policies.packages import find_package
 
 ITEX = "intel_extension_for_tensorflow"
 _OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
@@ -179,10 +178,13 @@ def _imported(
 ) -> Iterator[Demand]:
     """Yield what a package that is imported needs: by the user's table, else by ours."""
     top = evidence.name.partition(".")[0]
+    need: str | None = None
+    why = ""
     if top in own_packages:
-        need: str | None = own_packages[top]
-        why = "by [tool.autoxla.packages]"
-    else:
+        need, why = own_packages[top], "by [tool.autoxla.packages]"
+    elif top not in KERAS_FREE and top not in ("tensorflow", "keras", "tf_keras"):
+        from autoxla.policies.packages import find_package
+
         package = find_package(evidence.name, versions)
         need, why = (package.need, package.evidence) if package is not None else (None, "")
     told = f"{evidence.name} needs Keras {need} ({why})"
