@@ -59,7 +59,7 @@ def _concerns_xla(draft: Draft) -> bool:
 
 def _concerns_backend(draft: Draft) -> bool:
     situation = draft.situation
-    is_settled = situation.keras_backend is not None
+    is_settled = situation.keras_backend is not None and "KERAS_BACKEND" in situation.environment
     return is_settled or draft.itex is not None or draft.backend not in situation.backends
 
 
