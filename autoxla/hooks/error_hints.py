@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoxla.hooks import finder
-from autoxla.hooks.known_errors import KNOWN_ERRORS
 
 if TYPE_CHECKING:
     from autoxla.hooks.known_errors import Sign
@@ -94,6 +93,9 @@ def find_hint(error: BaseException) -> Hint | None:
 
     Of a long message, the first and last `SEARCHED` characters are looked at.
     """
+    # Most programs never meet an error.
+    from autoxla.hooks.known_errors import KNOWN_ERRORS
+
     try:
         names = {cls.__name__ for cls in type(error).__mro__}
         signs = [(e, s) for e in KNOWN_ERRORS for s in e.signs if not names.isdisjoint(s.types)]
