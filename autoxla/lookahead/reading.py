@@ -53,7 +53,16 @@ _LARGEST_ENTRY = 8 << 20
 _RACE = 2_000_000_000
 _KINDS, _GRADES = frozenset(get_args(EvidenceKind)), frozenset({"certain", "possible"})
 #: The types of the parts of `Evidence` in what is stored, where places are lists.
-_TYPES = ({str}, {str}, {str, bool, NoneType}, {str}, {list}, {bool}, {bool}, {list, NoneType})
+_TYPES: tuple[set[type], ...] = (
+    {str},
+    {str},
+    {str, bool, NoneType},
+    {str},
+    {list},
+    {bool},
+    {bool},
+    {list, NoneType},
+)
 
 
 def read_program(
