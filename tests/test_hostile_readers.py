@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from autoxla import commands
 from autoxla.commands.diagnosis import plugins
-from autoxla.lookahead import Program, files, find_program, library, read_paths, read_program
+from autoxla.lookahead import Program, files, find_program, library, read_program
+from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.model import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.policies import decide

@@ -1,13 +1,16 @@
 """Finding and reading the program's own files, and noting what was looked at, for the cache."""
 
-# ruff: noqa: PTH100, PTH112, PTH113, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -105,6 +108,28 @@ def look(path: str) -> Signature:
     if stat.S_ISDIR(found.st_mode):
         return ("d", 0, 0)
     return ("f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep warnings about the program's syntax back, and the collector from visiting each tree."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def current_folder() -> str:
+    """Return the current folder, empty where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def shorten(path: str, cwd: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -166,7 +165,7 @@ class Follower(Objects):
             return ()
         if isinstance(node, ast.AsyncFunctionDef) and not awaited:
             return (Binding(Coroutine(function, arguments)),)
-        if function.source.yields != [] and _is_generator(node, function.source.yields):
+        if function.generates:
             # It runs as far as somebody takes values from it.
             sure, arguments = False, self._unknown_arguments(function)
         certain, outer = sure and function.plain and self.is_certain(), self.get_outer()
@@ -579,19 +578,10 @@ class Follower(Objects):
                 if deciding in truths:
                     return deciding
                 return None if None in truths else not deciding
-            case (
-                ast.Compare(
-                    left=ast.Name(id="__name__"),
-                    ops=[(ast.Eq() | ast.NotEq()) as operator],
-                    comparators=[ast.Constant(value="__main__")],
-                )
-                | ast.Compare(
-                    left=ast.Constant(value="__main__"),
-                    ops=[(ast.Eq() | ast.NotEq()) as operator],
-                    comparators=[ast.Name(id="__name__")],
-                )
-            ):
-                return self.frame.source.main is isinstance(operator, ast.Eq)
+            case ast.Compare(left=left, ops=[(ast.Eq() | ast.NotEq()) as operator], comparators=[right]):
+                sides = {getattr(p, "id", None) or getattr(p, "value", None) for p in (left, right)}
+                if sides == {"__name__", "__main__"}:
+                    return self.frame.source.main is isinstance(operator, ast.Eq)
         return None
 
     # Names
@@ -811,7 +801,8 @@ class Follower(Objects):
         # The names of a class are none of its methods'.
         is_method = frame.in_class is not None and frame.scope.parent is not None
         scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
-        function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
+        generates = frame.source.has_yields and _is_generator(node)
+        function = Function(node, scope, frame.module, frame.source, is_plain, generates, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
         self._bind(node.name, (Binding(function),))
@@ -1038,12 +1029,8 @@ def _find_getattr(node: ast.Call) -> str | None:
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
 
 
-def _is_generator(node: ast.stmt, lines: list[int] | None) -> bool:
-    """Tell whether a function is a generator; `lines` are those with the word, None where all may be."""
-    if lines is not None:
-        at = bisect_left(lines, node.lineno)
-        if at == len(lines) or lines[at] > (node.end_lineno or 0):
-            return False
+def _is_generator(node: ast.stmt) -> bool:
+    """Tell whether a function is a generator."""
     left: list[ast.AST] = [node]
     while left:
         for inner in ast.iter_child_nodes(left.pop()):

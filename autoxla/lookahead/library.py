@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -22,7 +22,11 @@ from autoxla.lookahead.files import (
     Package,
     Signature,
     UnreadError,
+    current_folder,
+    look,
+    own_folders,
     shorten,
+    undisturbed,
 )
 from autoxla.lookahead.follower import Follower
 from autoxla.lookahead.notes import is_tracked
@@ -31,6 +35,10 @@ from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
 from autoxla.model import OUT_OF_TIME, Place, Reading
 
+#: Folders that hold no source of the user's.
+SKIPPED_FOLDERS = frozenset(
+    {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
+)
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
 _SPEED = 1 << 18
 #: Bytes that text has no use for. What cannot be parsed and has one of them was never meant to be source.
@@ -255,13 +263,8 @@ class ProgramReader:
             line, text = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
             self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
             return ()
-        source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
-        yields: list[int] | None = []
-        if b"yield" in source:
-            # Lines may end with a bare \r, too: then it is left to the tree.
-            lines = enumerate(source.split(b"\n"), 1)
-            yields = None if b"\r" in source else [number for number, line in lines if b"yield" in line]
-        return (Source(label, place, tree, yields, main),)
+        has_yields = "yield" in data if isinstance(data, str) else b"yield" in data
+        return (Source(label, place, tree, has_yields, main),)
 
     def _label(self, path: str) -> str:
         return shorten(path, self._cwd)
@@ -269,3 +272,40 @@ class ProgramReader:
     def _note(self, label: str, reason: str) -> None:
         if (note := (Place(label), reason)) not in self._unread:
             self._unread.append(note)
+
+
+def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
+    """Return a reading of every ``.py`` and ``.ipynb`` file at or below `paths`, each by itself.
+
+    Each file is read as if it were the program; its imports are not followed. Hidden folders,
+    virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
+    Every place is evidence.
+    """
+    found: dict[Path, Reading] = {}
+    with undisturbed():
+        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
+            # The folder in which the package that the file is in, if any, is found.
+            folder = Path(os.path.abspath(file)).parent
+            while (folder / "__init__.py").exists() and folder != folder.parent:
+                folder = folder.parent
+            program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
+            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=current_folder(), alone=True)
+            found[file] = reader.read()
+            reader.forget()
+    return found
+
+
+def _find_files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+
+    def is_skipped(folder: str, name: str) -> bool:
+        hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
+        return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
+
+    for folder, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not is_skipped(folder, name))
+        for name in sorted(files):
+            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
+                yield Path(folder, name)

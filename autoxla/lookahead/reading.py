@@ -1,18 +1,16 @@
-"""Reading of whole programs, and of all files below some paths; and what was read, kept for the next run."""
+"""Reading of whole programs, and what was read, kept for the next run."""
 
-# ruff: noqa: PTH100, PTH109, PTH118 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
 import ast
-import gc
 import os
 import re
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import Any, cast, get_args
@@ -23,19 +21,17 @@ from autoxla.lookahead.files import (
     Package,
     Signature,
     UnreadError,
+    current_folder,
     find_editable,
     look,
     own_folders,
     shorten,
+    undisturbed,
 )
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, EvidenceKind, Place, Reading
 from autoxla.store import Store, make_key
 
-#: Folders that hold no source of the user's.
-SKIPPED_FOLDERS = frozenset(
-    {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
-)
 #: What a program may say that somebody asks for, beyond the names of its imports.
 _TELLING = re.compile(
     rb"keras|estimator|contrib|losses|metrics|optimizers|Strategy|jit|compile|intel_extension|environ|putenv"
@@ -85,7 +81,7 @@ def read_program(
         return _read(program, folders, packages, entries)[0]
     own = [program.installed, [list(package) for package in packages]]
     version = list(sys.version_info[:3])
-    key = make_key(_FORMAT, program.kind, program.target, _cwd(), folders, own, entries, version)
+    key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
     known = recall(cache, key)
     if known is not None:
         return known
@@ -95,42 +91,19 @@ def read_program(
     return reading
 
 
-def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
-    """Return a reading of every ``.py`` and ``.ipynb`` file at or below `paths`, each by itself.
-
-    Each file is read as if it were the program; its imports are not followed. Hidden folders,
-    virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
-    Every place is evidence.
-    """
-    from autoxla.lookahead.library import ProgramReader
-
-    found: dict[Path, Reading] = {}
-    with _undisturbed():
-        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
-            # The folder in which the package that the file is in, if any, is found.
-            folder = Path(os.path.abspath(file)).parent
-            while (folder / "__init__.py").exists() and folder != folder.parent:
-                folder = folder.parent
-            program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=_cwd(), alone=True)
-            found[file] = reader.read()
-            reader.forget()
-    return found
-
-
 def _read(
     program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
 ) -> tuple[Reading, Mapping[str, Signature]]:
     """Return the reading, and what was looked at for it: nothing where it ended before its time."""
     looker = Looker()
-    with _undisturbed():
+    with undisturbed():
         plain = read_plain(program, Finder(looker, folders, packages), looker)
         if plain is not None:
             return plain, looker.seen
         from autoxla.lookahead.library import ProgramReader
         from autoxla.lookahead.notes import brings_backend
 
-        reader = ProgramReader(program, folders, path, cwd=_cwd(), packages=packages)
+        reader = ProgramReader(program, folders, path, cwd=current_folder(), packages=packages)
         reading, seen = reader.read(), reader.seen
         named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
         if program.installed and reading.known and not any(map(brings_backend, named)):
@@ -151,7 +124,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
     if program.kind != "script" or program.installed:
         return None
     place = os.path.abspath(program.target)
-    label = shorten(place, _cwd())
+    label = shorten(place, current_folder())
     try:
         data = looker.read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
@@ -191,43 +164,6 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
     return None if is_followed else Reading(tuple(evidence), True, True, (label,))
-
-
-def _find_files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-
-    def is_skipped(folder: str, name: str) -> bool:
-        hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
-        return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
-
-    for folder, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if not is_skipped(folder, name))
-        for name in sorted(files):
-            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
-                yield Path(folder, name)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep warnings about the program's syntax back, and the collector from visiting each tree."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _cwd() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
 
 
 # --- What is kept
