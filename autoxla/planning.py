@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autoxla import WATCHED
+from autoxla.cache import cache_dir, has_record, has_records, program_key
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.files import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
@@ -29,7 +30,6 @@ from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
-from autoxla.store import Store, cache_dir, open_learned, open_tuned, recall_learned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
@@ -150,17 +150,26 @@ def assemble(
     Raises `autoxla.settings.BadSettingError`.
     """
     settings, usage = declared or read_settings(subject.folder, environ, configured)
-    learned, tuned = open_learned(environ), open_tuned(environ)
-    reading = Reading() if subject.program is None else read_subject(subject, environ, learned)
+    ignored: list[tuple[Path, str]] = []
+    reading = Reading() if subject.program is None else read_subject(subject, environ, ignored)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
     if PROBE in environ:
         # A program that is being tuned takes the path that it is given.
         situation = replace(situation, settings=replace(settings, trial=False))
-    elif settings.mode == "auto" and restart is None and not is_of_many(environ):
+    elif (
+        settings.mode == "auto"
+        and restart is None
         # Workers of one job must not differ by what each machine remembers.
+        and not is_of_many(environ)
+        and has_records(cache_dir(environ) / "programs")
+    ):
+        from autoxla.learned import open_tuned, recall_tuned
+
+        tuned = open_tuned(environ)
         situation = recall_tuned(situation, subject.arguments, tuned)
+        ignored += tuned.ignored
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
         from autoxla.compiled import name_compiler, run_folder
@@ -174,13 +183,12 @@ def assemble(
             situation = replace(situation, cache_refused=str(error))
     plan = decide(situation)
     # Each record that was left out has a finding; a folder that is refused has one of its own.
-    ignored = [
+    left_out = [
         Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in (learned, tuned)
-        for file, reason in dict.fromkeys(store.ignored)
-        if file != store.folder
+        for file, reason in dict.fromkeys(ignored)
+        if file.suffix == ".json"
     ]
-    return Planned(situation, plan, (*plan.findings, *ignored))
+    return Planned(situation, plan, (*plan.findings, *left_out))
 
 
 def survey(
@@ -271,11 +279,22 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
     )
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str], learned: Store) -> Reading:
-    """Return what the source of the program says, and what its runs with the same arguments taught."""
+def read_subject(subject: Subject, environ: Mapping[str, str], ignored: list[tuple[Path, str]]) -> Reading:
+    """Return what the source of the program says, and what its runs with the same arguments taught.
+
+    ``ignored`` gets the records that are left out, each with the reason.
+    """
     if subject.program is None:
         return Reading()
     if subject.program.kind == "cells":  # another program each time, cell by cell
         return read_program(subject.program)
     reading = read_program(subject.program, cache=cache_dir(environ) / "lookahead")
-    return recall_learned(reading, subject.arguments, learned)
+    key = program_key(reading, subject.arguments)
+    if key is None or not has_record(cache_dir(environ) / "learned", key):
+        return reading
+    from autoxla.learned import open_learned, recall_learned
+
+    learned = open_learned(environ)
+    reading = recall_learned(reading, subject.arguments, learned)
+    ignored += learned.ignored
+    return reading

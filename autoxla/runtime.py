@@ -27,7 +27,6 @@ from autoxla.running import find_shell, importing_place, is_worker, name_program
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower, part_number
 from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
-from autoxla.store import learn, open_learned
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -269,7 +268,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject, read_environ(), open_learned(read_environ()))
+        reading = read_subject(subject, read_environ(), [])
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
@@ -303,6 +302,8 @@ class Runtime:
         if situation is not None and situation.settings.mode != "observe" and not situation.restart:
             # A cache that cannot be written is lost, and nothing else.
             with suppress(OSError):
+                from autoxla.learned import learn, open_learned
+
                 store = open_learned(read_environ())
                 learn(situation.reading, sys.argv[1:], self.imports, self.compiles, store)
         if self.compiled is not None:

@@ -618,7 +618,7 @@ def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
     """It finds both by the program: what an earlier run taught, and what tuning found."""
     code = (
         "from autoxla.runtime import current\n"
-        "from autoxla.store import program_key, tuned_key\n"
+        "from autoxla.learned import program_key, tuned_key\n"
         "session = current()\n"
         "session.begin(None, lambda _: None)\n"
         "print(program_key(session.situation.reading, []), tuned_key(session.situation, []))\n"

@@ -169,7 +169,7 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "from autoxla.planning import assemble, subject_from\n"
-        "from autoxla.store import program_key, tuned_key\n"
+        "from autoxla.learned import program_key, tuned_key\n"
         "situation = assemble(subject_from(['train.py']), os.environ).situation\n"
         "print(program_key(situation.reading, []), tuned_key(situation, []))\n"
     )

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla.learned import learn, recall_learned
 from autoxla.model import Evidence, Place, Reading, Usage
 from autoxla.policies.usage import summarise
-from autoxla.store import Store, learn, recall_learned
+from autoxla.store import Store
 from programs import run_code
 
 KEY = "0123456789abcdef"

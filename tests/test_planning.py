@@ -231,7 +231,7 @@ def test_what_a_run_taught_counts_for_the_same_arguments(tmp_path: Path) -> None
 KEEP = """
 import os, sys
 from autoxla.planning import assemble, subject_from
-from autoxla.store import keep_tuned, open_tuned
+from autoxla.learned import keep_tuned, open_tuned
 subject = subject_from(sys.argv[1:])
 facts = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 2.0, "date": "2026-01-01"}
 print(keep_tuned(assemble(subject, os.environ).situation, subject.arguments, open_tuned(os.environ), facts))

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoxla.commands import env
+from autoxla.learned import VARIABLES as TUNED_VARIABLES
 from autoxla.model import (
     Evidence,
     Hardware,
@@ -31,7 +32,6 @@ from autoxla.model import (
 from autoxla.policies import decide, list_rules
 from autoxla.situation.env_parsing import intended, parse_xla_flags
 from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
-from autoxla.store import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
 DEADLY = frozenset(rule.code for rule in list_rules() if rule.fatal)

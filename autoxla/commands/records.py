@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
 from autoxla.compiled import clear as clear_compiled
+from autoxla.learned import read_tuned
 from autoxla.notice import printable, say
 from autoxla.situation.environment import read_environ
-from autoxla.store import Record, Store, cache_dir, read_tuned
+from autoxla.store import Record, Store
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "learned")

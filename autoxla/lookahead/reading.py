@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import NoneType
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
+from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
     Finder,
     Looker,
@@ -30,7 +31,9 @@ from autoxla.lookahead.files import (
 )
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, EvidenceKind, Place, Reading
-from autoxla.store import Store, make_key
+
+if TYPE_CHECKING:
+    from autoxla.store import Store
 
 #: What a program may say that somebody asks for, beyond the names of its imports.
 _TELLING = re.compile(
@@ -171,6 +174,8 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
 
 def open_readings(folder: Path) -> Store:
     """Return the store of readings in ``folder``."""
+    from autoxla.store import Store
+
     return Store(folder, largest=_LARGEST_ENTRY, most=MOST_ENTRIES, most_bytes=MOST_ENTRIES * _LARGEST_ENTRY)
 
 
@@ -188,7 +193,7 @@ def keep(folder: Path, key: str, reading: Reading, seen: Mapping[str, Signature]
 def recall(folder: Path, key: str) -> Reading | None:
     """Return what was read the last time, None where nothing is kept that still holds."""
     try:
-        entry: Any = open_readings(folder).read(key)
+        entry: Any = open_readings(folder).read(key) if has_record(folder, key) else None
         if entry is None:
             return None
         for path, before in entry["seen"].items():

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoxla.cache import make_folder, make_key
 from autoxla.lookahead import reading as readings
 from autoxla.model import Evidence, Place, Reading
-from autoxla.store import Store, make_folder, make_key
+from autoxla.store import Store
 
 KEYS = tuple(f"{number:016x}" for number in range(8))
 _LONGEST = 0.02  # s
