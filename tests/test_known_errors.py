@@ -436,8 +436,8 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Hider
 """
 REGISTER = """
 from autoxla import runtime
-from autoxla.hooks import error_hooks
-error_hooks.register(runtime.current())
+from autoxla.hooks import error_hints
+error_hints.register(runtime.current())
 """
 #: Code, module that is not there, variables, program, the error at the end of the traceback.
 UNCAUGHT = [

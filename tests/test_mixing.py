@@ -18,8 +18,8 @@ pytestmark = pytest.mark.tensorflow
 HAS_NOTES = sys.version_info >= (3, 11)
 #: One line, as `NOTHING` is: the lines of a program have the same numbers behind both.
 REGISTER = (
-    "import autoxla.runtime; from autoxla.hooks import error_hints, error_hooks, mixed_models; "
-    "[hooks.register(autoxla.runtime.current()) for hooks in (error_hooks, mixed_models)]\n"
+    "import autoxla.runtime; from autoxla.hooks import error_hints, mixed_models; "
+    "[hooks.register(autoxla.runtime.current()) for hooks in (error_hints, mixed_models)]\n"
 )
 NOTHING = "#\n"
 START = """

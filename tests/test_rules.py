@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla import policies
 from autoxla.model import (
     Evidence,
     Finding,
@@ -26,7 +27,7 @@ from autoxla.model import (
     Tuned,
     Usage,
 )
-from autoxla.policies import VARIABLES, decide, decision, list_rules
+from autoxla.policies import VARIABLES, decide, list_rules
 from autoxla.policies.rule import Draft
 from autoxla.situation.environment import is_watched
 
@@ -380,8 +381,8 @@ def test_a_module_of_rules_that_is_not_loaded_has_none_that_applies(
     situation = replace(situation, **{name: getattr(other, name) for name, other in others.items()})
     plan = decide(situation)
     with pytest.MonkeyPatch.context() as patch:
-        always = tuple(replace(subject, concerns=lambda _: True) for subject in decision.SUBJECTS)
-        patch.setattr(decision, "SUBJECTS", always)
+        always = tuple(replace(subject, concerns=lambda _: True) for subject in policies.SUBJECTS)
+        patch.setattr(policies, "SUBJECTS", always)
         assert decide(situation) == plan
 
 

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.error_hooks import add_note
+from autoxla.hooks.error_hints import add_note
 from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting

@@ -1,18 +1,32 @@
-"""Hints on errors that are known: which hint an exception gets, as a note or, up to Python 3.10, as a line.
+"""Hints on errors that are known: a note on an exception on its way through Keras or out of the program.
 
-The errors themselves are data in `autoxla.hooks.known_errors`; both load with the first error.
-`autoxla.hooks.error_hooks` sees the errors.
+`register` wraps ``fit``, ``Sequential.add`` and the saving functions of every Keras that is imported, and
+chains ``sys.excepthook`` and ``threading.excepthook`` for the errors that no wrapper sees. A wrapper adds a
+note to an exception; type, arguments and traceback stay as they are, without a frame of ours. Up to Python
+3.10 the frame remains, and exceptions have no notes: there the hint is a line on stderr that only an uncaught
+exception gets, for a program that handles its errors shall not hear of them. (Without its C extension wrapt
+leaves a frame of its own.)
+
+The errors themselves are data in `autoxla.hooks.known_errors`, which loads with the first error.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
 
 from autoxla.hooks import finder
+from autoxla.hooks.boundary import attempt
+from autoxla.hooks.keras_internals import FITS, SAVING, SEQUENTIALS
+from autoxla.hooks.wrapping import hide_frames, leave_no_frame
+from autoxla.notice import notify
+from autoxla.runtime import Runtime, current
 
 if TYPE_CHECKING:
     from autoxla.hooks.known_errors import Sign
@@ -39,6 +53,38 @@ class Hint:
         return f"{self.code} {self.text}"
 
 
+def register(runtime: Runtime) -> None:
+    """Have the wrappers put on when their targets are imported, and chain the hooks for what is uncaught."""
+    hooks = ExceptionHooks()
+    hooks.install()
+    runtime.on_uninstall(hooks.remove)
+    for module in dict.fromkeys((*FITS, *SEQUENTIALS, *SAVING)):
+        finder.on_import(module, hook)
+
+
+def hook(module: ModuleType) -> None:
+    """Wrap what Keras has in ``module``: functions before other modules import them from there."""
+    runtime, name = current(), module.__name__
+    if name in FITS:
+        runtime.wrap(getattr(module, FITS[name], None), "fit", _call)
+    if name in SEQUENTIALS:
+        runtime.wrap(getattr(module, "Sequential", None), "add", _call)
+    if name in SAVING:
+        for function in ("load_model", "save_model", "load_weights", "save_weights"):
+            runtime.wrap(module, function, _call)
+
+
+def _call(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        with ExitStack() as hidden:
+            attempt("frames", hide_frames, hidden)
+            return wrapped(*args, **kwargs)
+    except Exception as error:
+        attempt("hint on an error", add_note, error)
+        attempt("hint on an error", leave_no_frame, error)
+        raise
+
+
 def add_note(error: BaseException) -> None:
     """Add to ``error``, or to the exception that it came from, the hint that is known for it.
 
@@ -49,8 +95,47 @@ def add_note(error: BaseException) -> None:
         found[0].add_note(f"{PREFIX}{found[1]}")  # type: ignore[attr-defined, unused-ignore]
 
 
-def prepare(error: Exception) -> str | None:
+# --- What nobody caught
+
+
+class ExceptionHooks:
+    """Lets uncaught exceptions have their hint, then go to the hooks that the program had before."""
+
+    def __init__(self) -> None:
+        self.main, self.thread = sys.excepthook, threading.excepthook
+
+    def install(self) -> None:
+        """Stand in front of the program's hooks."""
+        sys.excepthook, threading.excepthook = self._except, self._except_in_thread
+
+    def remove(self) -> None:
+        """Put the program's hooks back, where ours are still in place."""
+        if sys.excepthook == self._except:
+            sys.excepthook = self.main
+        if threading.excepthook == self._except_in_thread:
+            threading.excepthook = self.thread
+
+    def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        line = attempt("hint on an error", prepare, error)
+        try:
+            self.main(kind, error, trace)
+        finally:
+            if line is not None:
+                attempt("hint on an error", notify, line)
+
+    def _except_in_thread(self, args: Any) -> None:
+        line = attempt("hint on an error", prepare, args.exc_value)
+        try:
+            self.thread(args)
+        finally:
+            if line is not None:
+                attempt("hint on an error", notify, line)
+
+
+def prepare(error: BaseException | None) -> str | None:
     """Add the note; return the hint instead where the exception has no notes."""
+    if error is None or not isinstance(error, Exception):
+        return None
     if HAS_NOTES:
         add_note(error)
         return None

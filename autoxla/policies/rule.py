@@ -56,7 +56,7 @@ class Rule:
     Where `milder` holds, an error is a warning.
 
     The other fields are those of `Finding`. The variables that it asks for are listed in
-    `autoxla.policies.decision`.
+    `autoxla.policies.SUBJECTS`.
     """
 
     code: str
