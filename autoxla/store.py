@@ -1,7 +1,7 @@
 """What is kept from one run to the next: one small JSON file a key, in `autoxla.cache`'s folder.
 
 Three kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), what is read of
-programs' sources (`autoxla.lookahead.reading`), and facts of programs (`autoxla.learned`). All of it may be
+programs' sources (`autoxla.lookahead.kept`), and facts of programs (`autoxla.learned`). All of it may be
 lost at any time.
 
 What is read is trusted for nothing but being JSON: who asks checks every part of it. Many processes may

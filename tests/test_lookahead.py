@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead import reading as reading_module
 from autoxla.lookahead.files import Finder, Looker
+from autoxla.lookahead.kept import MOST_ENTRIES
 from autoxla.lookahead.library import read_paths
-from autoxla.lookahead.reading import MOST_ENTRIES, read_plain
+from autoxla.lookahead.reading import read_plain
 from autoxla.model import Evidence, Reading, Situation
 from autoxla.planning import Start, with_reading
 from autoxla.policies import decide

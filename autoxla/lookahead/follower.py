@@ -801,7 +801,8 @@ class Follower(Objects):
         # The names of a class are none of its methods'.
         is_method = frame.in_class is not None and frame.scope.parent is not None
         scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
-        generates = frame.source.has_yields and _is_generator(node)
+        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.source.yields)
+        generates = has_yield and _is_generator(node)
         function = Function(node, scope, frame.module, frame.source, is_plain, generates, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)

@@ -263,8 +263,10 @@ class ProgramReader:
             line, text = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
             self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
             return ()
-        has_yields = "yield" in data if isinstance(data, str) else b"yield" in data
-        return (Source(label, place, tree, has_yields, main),)
+        source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+        lines = enumerate(source.splitlines(), 1) if b"yield" in source else ()
+        yields = [number for number, line in lines if b"yield" in line]
+        return (Source(label, place, tree, yields, main),)
 
     def _label(self, path: str) -> str:
         return shorten(path, self._cwd)

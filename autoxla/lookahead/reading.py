@@ -1,4 +1,4 @@
-"""Reading of whole programs, and what was read, kept for the next run."""
+"""Reading of whole programs."""
 
 # ruff: noqa: PTH100 - strings, since pathlib costs more than all that is done with the paths
 
@@ -10,10 +10,8 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import cast
 
 from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
@@ -24,16 +22,12 @@ from autoxla.lookahead.files import (
     UnreadError,
     current_folder,
     find_editable,
-    look,
     own_folders,
     shorten,
     undisturbed,
 )
 from autoxla.lookahead.program import Program, search_path
-from autoxla.model import Evidence, EvidenceKind, Place, Reading
-
-if TYPE_CHECKING:
-    from autoxla.store import Store
+from autoxla.model import Evidence, Place, Reading
 
 #: What a program may say that somebody asks for, beyond the names of its imports.
 _TELLING = re.compile(
@@ -45,23 +39,8 @@ _LONGEST_PLAIN = 1 << 16  # bytes
 
 #: Changes with the meaning of what is stored, or of what is read.
 _FORMAT = 5
-#: How many programs are remembered, and how long one entry may be in bytes.
-MOST_ENTRIES = 64
-_LARGEST_ENTRY = 8 << 20
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
-_KINDS, _GRADES = frozenset(get_args(EvidenceKind)), frozenset({"certain", "possible"})
-#: The types of the parts of `Evidence` in what is stored, where places are lists.
-_TYPES: tuple[set[type], ...] = (
-    {str},
-    {str},
-    {str, bool, NoneType},
-    {str},
-    {list},
-    {bool},
-    {bool},
-    {list, NoneType},
-)
 
 
 def read_program(
@@ -85,11 +64,18 @@ def read_program(
     own = [program.installed, [list(package) for package in packages]]
     version = list(sys.version_info[:3])
     key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
-    known = recall(cache, key)
-    if known is not None:
-        return known
+    if has_record(cache, key):
+        from autoxla.lookahead.kept import recall
+
+        known = recall(cache, key)
+        if known is not None:
+            return known
     reading, seen = _read(program, folders, packages, entries)
-    if seen:
+    # Not where a file is so new that its next change could go unseen.
+    newest = max((found[2] for found in seen.values() if found is not None), default=0)
+    if seen and time.time_ns() - newest >= _RACE:
+        from autoxla.lookahead.kept import keep
+
         keep(cache, key, reading, seen)
     return reading
 
@@ -167,85 +153,3 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
     return None if is_followed else Reading(tuple(evidence), True, True, (label,))
-
-
-# --- What is kept
-
-
-def open_readings(folder: Path) -> Store:
-    """Return the store of readings in ``folder``."""
-    from autoxla.store import Store
-
-    return Store(folder, largest=_LARGEST_ENTRY, most=MOST_ENTRIES, most_bytes=MOST_ENTRIES * _LARGEST_ENTRY)
-
-
-def keep(folder: Path, key: str, reading: Reading, seen: Mapping[str, Signature]) -> None:
-    """Keep ``reading``, unless a file is so new that its next change could go unseen.
-
-    What cannot be written is not: the next run reads again.
-    """
-    newest = max((found[2] for found in seen.values() if found is not None), default=0)
-    if time.time_ns() - newest >= _RACE:
-        with suppress(OSError):
-            open_readings(folder).write(key, {"seen": seen, "reading": _to_data(reading)})
-
-
-def recall(folder: Path, key: str) -> Reading | None:
-    """Return what was read the last time, None where nothing is kept that still holds."""
-    try:
-        entry: Any = open_readings(folder).read(key) if has_record(folder, key) else None
-        if entry is None:
-            return None
-        for path, before in entry["seen"].items():
-            now = look(path)
-            if (None if now is None else list(now)) != before:
-                return None
-        return _from_data(entry["reading"])
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return None
-
-
-def _to_data(reading: Reading) -> dict[str, object]:
-    def of(place: Place) -> list[object]:
-        return [place.file, place.line, place.column]
-
-    return {
-        "evidence": [
-            (e.kind, e.name, e.value, e.grade, of(e.place), e.early, e.caught, e.origin and of(e.origin))
-            for e in reading.evidence
-        ],
-        "complete": reading.complete,
-        "known": reading.known,
-        "files": reading.files,
-        "unread": [[of(place), reason] for place, reason in reading.unread],
-    }
-
-
-def _from_data(data: Mapping[str, Any]) -> Reading:
-    """Return what `_to_data` was given. Raises TypeError or ValueError on what it does not give."""
-    rows, files = data["evidence"], data["files"]
-    # Each form of a row once, since there may be thousands of rows.
-    for form in {tuple(map(type, row)) for row in rows}:
-        if len(form) != len(_TYPES) or any(
-            kind not in kinds for kind, kinds in zip(form, _TYPES, strict=True)
-        ):
-            raise TypeError
-    is_right = {row[0] for row in rows} <= _KINDS and {row[3] for row in rows} <= _GRADES
-    if not is_right or not {*map(type, files), *(type(reason) for _, reason in data["unread"])} <= {str}:
-        raise ValueError
-    return Reading(
-        evidence=tuple(
-            Evidence(kind, name, value, grade, _place(*place), early, caught, origin and _place(*origin))
-            for kind, name, value, grade, place, early, caught, origin in rows
-        ),
-        complete=data["complete"] is True,
-        known=data["known"] is True,
-        files=tuple(files),
-        unread=tuple((_place(*place), reason) for place, reason in data["unread"]),
-    )
-
-
-def _place(file: object, line: object, column: object) -> Place:
-    if type(file) is not str or not {type(line), type(column)} <= {int, NoneType}:
-        raise TypeError
-    return Place(file, line, column)  # type: ignore[arg-type]

@@ -222,13 +222,13 @@ class Scope:
 class Source:
     """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
 
-    `has_yields`: the word is in it. `main`: it is the program's.
+    `yields` are the lines with the word. `main`: it is the program's.
     """
 
     label: str
     place: str | None
     tree: ast.Module
-    has_yields: bool
+    yields: list[int]
     main: bool
     has_late_annotations: bool = False
 

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from autoxla.model import Path, Plan, Situation, Step
-from autoxla.policies.rule import FLAGS, SWITCH, XLA_FLAGS, Draft, Rule
+from autoxla.policies.draft import FLAGS, SWITCH, XLA_FLAGS, Draft
 
-__all__ = ["SUBJECTS", "VARIABLES", "Rule", "decide", "list_rules"]
+if TYPE_CHECKING:
+    from autoxla.policies.rule import Rule
+
+__all__ = ["SUBJECTS", "VARIABLES", "decide", "list_rules"]
 
 #: Parts of names by which a program that needs a rule about generations is known.
 _OLD_OR_KERAS = ("keras", "estimator", "contrib", "transformers")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoxla.cache import make_folder, make_key
-from autoxla.lookahead import reading as readings
+from autoxla.lookahead import kept as readings
 from autoxla.model import Evidence, Place, Reading
 from autoxla.store import Store
 
