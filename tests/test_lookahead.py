@@ -1012,7 +1012,7 @@ HEADS = st.sampled_from(
             "import torch",
         ),
         *("'''import keras'''", "from __future__ import annotations", "import transformers", "import site"),
-        *("import os; import sys", "from sys import path", "import tensorflow.math", "import json"),
+        *("import os; import sys", "from sys import path as p", "import tensorflow.math", "import json"),
     ]
 )
 BODIES = st.sampled_from(
@@ -1024,7 +1024,7 @@ BODIES = st.sampled_from(
             "# important",
             "sys.exit()",
         ),
-        *("getattr(tf, 'ker' 'as').x", "getattr(tf, '\\x6beras').x", "getattr(tf, 'abs')", "path.append(x)"),
+        *("getattr(tf, 'ker' 'as').x", "getattr(tf, '\\x6beras').x", "getattr(tf, 'abs')", "p.append(x)"),
         *(
             "sys.path.append('lib')",
             "os.environ['A'] = '1'",

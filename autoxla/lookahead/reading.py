@@ -33,6 +33,7 @@ from autoxla.model import Evidence, Place, Reading
 _TELLING = re.compile(
     rb"keras|estimator|contrib|losses|metrics|optimizers|Strategy|jit|compile|intel_extension|environ|putenv"
     rb"|unsetenv|importlib|import_module|__import__|runpy|exec|eval|magic|get_ipython|load_model|load_weights|save"
+    rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
 )
 _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
@@ -117,8 +118,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
     try:
         data = looker.read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
-        is_long = len(data) > _LONGEST_PLAIN
-        if is_long or not data.isascii() or _TELLING.search(data) or b"coding" in data[:200]:
+        if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
         tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
     except (UnreadError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
@@ -148,7 +148,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
     texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)) if b"getattr" in left else ()
     is_followed = (
         _IMPORT.search(left) is not None
-        or (not tops.isdisjoint(("sys", "site")) and b"path" in left)
+        or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
         or any(isinstance(text, str) and _TELLING.search(text.encode()) for text in texts)
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
