@@ -141,9 +141,8 @@ def _metadata(pipe: Path) -> None:
 
 def _script(pipe: Path) -> None:
     assert read_entry(str(pipe)) is None
-    assert [reason for _, reason in read_subject(subject_from([str(pipe)]), {}, []).unread] == [
-        "it is not a regular file"
-    ]
+    unread = read_subject(subject_from([str(pipe)]), {}).unread
+    assert [reason for _, reason in unread] == ["it is not a regular file"]
     assert line_of(Place(str(pipe), 1, 1)) == ""
 
 

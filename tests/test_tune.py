@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from autoxla import commands
 from autoxla.activation import PROBE_HOOKS
 from autoxla.commands.parser import parse, parse_budget
-from autoxla.learned import VARIABLES, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
 from autoxla.model import (
     Evidence,
     Hardware,
@@ -42,6 +41,7 @@ from autoxla.paths.measuring import Failure, Measurement, Request, measure
 from autoxla.paths.race import ROUNDS, Race, find_break_even
 from autoxla.policies import decide
 from autoxla.store import Store
+from autoxla.tuned import VARIABLES, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
 from programs import clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}

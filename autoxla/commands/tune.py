@@ -17,7 +17,6 @@ from pathlib import Path
 
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
-from autoxla.learned import keep_tuned, open_tuned
 from autoxla.model import Situation
 from autoxla.notice import say
 from autoxla.paths.children import Children, raising_interrupts
@@ -28,6 +27,7 @@ from autoxla.planning import PROBE, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
+from autoxla.tuned import keep_tuned, open_tuned
 
 _INTERRUPTED = 130
 _HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")

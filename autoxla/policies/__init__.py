@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from autoxla.model import Path, Plan, Situation, Step
 from autoxla.policies.draft import FLAGS, SWITCH, XLA_FLAGS, Draft
+from autoxla.policies.usage import KERAS_FREE
 
 if TYPE_CHECKING:
     from autoxla.policies.rule import Rule
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SUBJECTS", "VARIABLES", "decide", "list_rules"]
 
 #: Parts of names by which a program that needs a rule about generations is known.
-_OLD_OR_KERAS = ("keras", "estimator", "contrib", "transformers")
+_OLD_OR_KERAS = ("keras", "estimator", "contrib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,14 @@ def _concerns_generations(draft: Draft) -> bool:
     situation = draft.situation
     is_switch_known = SWITCH in draft.environment or situation.read_values.get(SWITCH) is not None
     is_asked = situation.settings.keras is not None or situation.importing == "keras_core"
-    names = (evidence.name for evidence in situation.reading.evidence)
+    evidence = situation.reading.evidence
+    imported = {e.name.partition(".")[0] for e in evidence if e.kind == "import"}
     return (
         is_switch_known
         or is_asked
         or bool(draft.demands or draft.late_variables())
-        or any(part in name for name in names for part in _OLD_OR_KERAS)
+        or not imported <= KERAS_FREE | {"tensorflow"}
+        or any(part in e.name for e in evidence for part in _OLD_OR_KERAS)
     )
 
 
@@ -78,6 +81,7 @@ def _concerns_backend(draft: Draft) -> bool:
 #: In the order in which they apply. The switch and the flags come first, because ITEX's state follows from
 #: them; within `itex` what ends the process at load comes before what ends it later.
 SUBJECTS = (
+    Subject("autoxla.policies.cures", lambda d: d.situation.cure is not None),
     Subject(
         "autoxla.policies.keras_generation",
         _concerns_generations,

@@ -1,4 +1,4 @@
-"""Facts of programs that are kept: what a run showed of its program (`learn`), and what tuning found for it.
+"""What tuning found for programs, kept for their next runs.
 
 What is read is trusted for nothing but being JSON: each part of it is checked here.
 """
@@ -6,13 +6,12 @@ What is read is trusted for nothing but being JSON: each part of it is checked h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla import WATCHED
 from autoxla.cache import cache_dir, make_key, program_key
-from autoxla.model import STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
+from autoxla.model import STEPS, Situation, Step, Tuned, Version
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store
 
@@ -30,58 +29,6 @@ _PATH_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: The distributions whose releases a record of tuning holds for.
 _RELEASES = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "intel-extension-for-tensorflow")
-
-
-def open_learned(environ: Mapping[str, str]) -> Store:
-    """Return the store of what runs showed of their programs."""
-    return Store(cache_dir(environ) / "learned")
-
-
-def recall_learned(reading: Reading, arguments: Sequence[str], store: Store) -> Reading:
-    """Return ``reading`` with what earlier runs of this very program with these arguments taught."""
-    key = program_key(reading, arguments)
-    record = store.read(key) if key is not None else None
-    if record is None:
-        return reading
-    place, jit = Place("an earlier run"), record.get("jit_compile")
-    found = [Evidence("import", name, None, "learned", place) for name in _learned_imports(record)]
-    if isinstance(jit, bool):
-        found.append(Evidence("jit_compile", "compile", jit, "learned", place))
-    return replace(reading, evidence=(*reading.evidence, *found))
-
-
-def learn(
-    reading: Reading,
-    arguments: Sequence[str],
-    imports: Iterable[str],
-    compiles: Sequence[Mapping[str, object]],
-    store: Store,
-) -> None:
-    """Keep what the run showed beyond ``reading``: a computed import, a ``jit_compile`` out of a file.
-
-    ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
-    entries. What was learned before stays; a changed program has forgotten it. Raises OSError where
-    ``store`` cannot be written.
-    """
-    key = program_key(reading, arguments)
-    told = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    new = {name for name in imports if name not in told}
-    # The one explicit value that every compile of the run got, if the source had not told it.
-    requested = {entry.get("requested") for entry in compiles}
-    jit = next(iter(requested)) if len(requested) == 1 else None
-    if not isinstance(jit, bool) or any(e.kind == "jit_compile" and e.value == jit for e in reading.evidence):
-        jit = None
-    if key is None or not (new or jit is not None):
-        return
-    old = store.read(key) or {}
-    kept = jit if jit is not None else old.get("jit_compile")
-    imported = sorted(new.union(_learned_imports(old)))
-    store.write(key, {"program": Path(reading.files[0]).name, "imports": imported, "jit_compile": kept})
-
-
-def _learned_imports(record: Mapping[str, object]) -> list[str]:
-    imports = record.get("imports")
-    return [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
 
 
 def open_tuned(environ: Mapping[str, str]) -> Store:
