@@ -15,8 +15,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoxla.model import NO_ANSWER, Reading
+
+if TYPE_CHECKING:
+    from autoxla.planning import Subject
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
 PATIENCE = 2.0
@@ -147,6 +151,19 @@ def has_records(folder: Path) -> bool:
 def make_key(*facts: object) -> str:
     """Return a key that stands for ``facts``, which JSON has words for."""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def key_of(subject: Subject) -> str | None:
+    """Return the key of a program, None for one that no later run can be known by: a notebook's cells."""
+    program = subject.program
+    if program is None or program.kind == "cells":
+        return None
+    if program.kind == "code":
+        return make_key("code", program.target)
+    if program.kind == "module":
+        folder = "" if program.installed else os.path.realpath(subject.folder)
+        return make_key("module", program.target, folder)
+    return make_key("file", os.path.realpath(program.target))
 
 
 def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:

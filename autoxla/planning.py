@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autoxla import WATCHED
-from autoxla.cache import cache_dir, has_records
+from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.files import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
@@ -162,7 +162,8 @@ def assemble(
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
     is_early = situation.imported <= {start.name if start is not None else None}
-    if is_alone and is_early and settings.mode in ("fix", "auto") and has_records(cache / "cures"):
+    may_cure = is_alone and is_early and settings.mode in ("fix", "auto")
+    if may_cure and (key := key_of(subject)) is not None and has_record(cache / "cures", key):
         from autoxla.cures import open_cures
 
         kept = open_cures(environ)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.cures import Cure, keep, key_of, open_cures, read_cure
+from autoxla.cache import key_of
+from autoxla.cures import Cure, keep, open_cures, read_cure
 from autoxla.planning import assemble, subject_from
 from autoxla.store import Store
 from programs import Outcome, clean_environment, run
