@@ -31,7 +31,7 @@ from autoxla.model import (
 from autoxla.policies import decide, list_rules
 from autoxla.situation.env_parsing import intended, parse_xla_flags
 from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
-from autoxla.store import VARIABLES as TUNED_VARIABLES
+from autoxla.tuned import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
 DEADLY = frozenset(rule.code for rule in list_rules() if rule.fatal)
@@ -106,7 +106,7 @@ SAID = st.builds(
         ]
     ),
     st.none() | st.booleans() | st.sampled_from(["1", "0", "yes", "a.h5", "m.keras"]),
-    st.sampled_from(["certain", "possible", "learned"]),
+    st.sampled_from(["certain", "possible"]),
     st.just(Place("train.py", 7)),
     st.booleans(),
     st.booleans(),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from autoxla.model import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
-from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
+from autoxla.policies.packages import Package, find_package
+from autoxla.policies.rule import KERAS_3, SWITCH, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.situation.env_parsing import intended, tensorflow_bool
 
-SWITCH = "TF_USE_LEGACY_KERAS"
 #: Private modules that programs for Keras 2 import.
 PRIVATE = (
     "keras.engine",
@@ -171,6 +171,25 @@ def _has_tensorflow_for_nothing(draft: Draft) -> bool:
     return bool(torch_only) and old and names_it is None and draft.has("keras", KERAS_3)
 
 
+def _fitting_none(draft: Draft) -> tuple[Evidence, Package] | None:
+    """Return the package that works with neither Keras, and where the program certainly imports it."""
+    situation = draft.situation
+    for evidence in situation.reading.evidence if draft.has("tensorflow", SWITCHABLE) else ():
+        is_needed = evidence.kind == "import" and evidence.grade == "certain" and not evidence.caught
+        package = find_package(evidence.name, situation.versions) if is_needed else None
+        is_known = evidence.name.partition(".")[0] in situation.settings.packages
+        if package is not None and package.need == "none" and not is_known:
+            return evidence, package
+    return None
+
+
+def _name_package(found: tuple[Evidence, Package] | None, draft: Draft) -> str:
+    if found is None:
+        return ""
+    release = ".".join(map(str, draft.situation.versions[found[1].distribution]))
+    return f"{found[1].distribution} {release} works with no Keras of this TensorFlow ({found[1].evidence})"
+
+
 def _asked(draft: Draft) -> str:
     return f"keras = {draft.situation.settings.keras!r} in the settings"
 
@@ -193,7 +212,6 @@ RULES = (
         example=Example(TF_KERAS, {SWITCH: "yes"}),
         source=LAZY_LOADER,
         about=SWITCH,
-        reads=(SWITCH,),
         act=lambda d: (
             intended(d.environment[SWITCH]) is True
             and not _keeps_keras_3(d)
@@ -389,6 +407,19 @@ RULES = (
         act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
+        code="AX121",
+        level="error",
+        title="A package that works with no Keras of this TensorFlow",
+        applies=lambda d: _fitting_none(d) is not None,
+        message=lambda d: _name_package(_fitting_none(d), d),
+        remedy="a newer release of it, if there is one, or TensorFlow 2.15 in an environment of its own",
+        why="""The package needs something that neither Keras 3 nor tf_keras has, or that went with TensorFlow
+        2.16. It was tried with both. The switch does not help, so autoxla leaves it off.""",
+        example=Example("from rl.agents import DQNAgent\n", machine="keras-rl2"),
+        source="docs/packages.md",
+        about=lambda d: place_of((_fitting_none(d) or (None,))[0]),
+    ),
+    Rule(
         code="AX116",
         level="warning",
         title="The program turns the switch on too late",
@@ -445,7 +476,6 @@ RULES = (
         example=Example('import os\nimport keras\n\nos.environ["KERAS_BACKEND"] = "jax"\n'),
         source=LAZY_LOADER,
         about=lambda d: place_of(_first_late(d, *READ_AT_IMPORT)),
-        reads=READ_AT_IMPORT,
         late=_without_effect,
         after_restart="set it in its first cell",
     ),

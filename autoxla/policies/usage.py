@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from autoxla.model import Evidence, Grade, Place, Reading, Usage, Version
-from autoxla.policies.packages import find_package
+
+if TYPE_CHECKING:
+    from autoxla.policies.packages import Package
 
 ITEX = "intel_extension_for_tensorflow"
 _OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
@@ -129,7 +131,12 @@ def _demands(
             evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
         ):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
-        elif evidence.kind == "import":
+        elif evidence.kind == "attribute":
+            package = _look_up(evidence.name, versions)
+            # Of most packages the import is enough, of some only one function.
+            if package is not None and package.module == evidence.name:
+                yield from _imported(evidence, versions, own_packages)
+        else:
             yield from _imported(evidence, versions, own_packages)
             top = evidence.name.split(".")[0]
             if top in requiring and top not in own_packages:
@@ -183,7 +190,7 @@ def _imported(
         need: str | None = own_packages[top]
         why = "by [tool.autoxla.packages]"
     else:
-        package = find_package(evidence.name, versions)
+        package = _look_up(evidence.name, versions)
         need, why = (package.need, package.evidence) if package is not None else (None, "")
     told = f"{evidence.name} needs Keras {need} ({why})"
     if need == "2":
@@ -192,6 +199,15 @@ def _imported(
         # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
         grade = evidence.grade if top in own_packages else "possible"
         yield Demand(3, grade, evidence.place, told, evidence.name)
+
+
+def _look_up(name: str, versions: Mapping[str, Version]) -> Package | None:
+    """Return the row for an imported module; the table loads where it may have one."""
+    if name.partition(".")[0] in KERAS_FREE | {"tensorflow", "keras", "tf_keras"}:
+        return None
+    from autoxla.policies.packages import find_package
+
+    return find_package(name, versions)
 
 
 def _generation(
@@ -228,11 +244,8 @@ def _is_keras_free(name: str) -> bool:
 def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
     """Return the one value that every ``compile`` of the program gets; None where they differ."""
     given = [e for e in reading.evidence if e.kind == "jit_compile" and e.name != "function"]
-    certain = [e for e in given if e.grade in ("certain", "learned")]
-    # A computed value (None) stands for what a run has learned.
-    values = {e.value for e in given} - ({None} if any(e.grade == "learned" for e in given) else set())
-    sure = next((e for e in certain if isinstance(e.value, bool)), None)
-    if sure is None or len(values) != 1:
+    sure = next((e for e in given if e.grade == "certain" and isinstance(e.value, bool)), None)
+    if sure is None or len({e.value for e in given}) != 1:
         return None
     places["jit_compile"] = sure.place
     return bool(sure.value)
@@ -246,8 +259,7 @@ def _enables_xla(evidence: Evidence) -> bool:
 
 
 def _certain(reading: Reading, *kinds: str) -> list[Evidence]:
-    # What the very same program did in an earlier run is as good as what its source says.
-    return [e for e in reading.evidence if e.grade in ("certain", "learned") and e.kind in kinds]
+    return [e for e in reading.evidence if e.grade == "certain" and e.kind in kinds]
 
 
 def is_below(name: str, top: str) -> bool:
