@@ -27,8 +27,7 @@ from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
-from autoxla.situation.gathering import gather, read_flag_names
-from autoxla.situation.plugins import site_folders
+from autoxla.situation.gathering import gather, read_flag_names, site_folders
 from autoxla.store import Store, cache_dir, open_learned, open_tuned, recall_learned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
