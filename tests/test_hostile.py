@@ -152,9 +152,11 @@ def _script(pipe: Path) -> None:
 def _marker(pipe: Path) -> None:
     (pipe.parent / site.MARKER).symlink_to(pipe)
     (pipe.parent / "autoxla.pth").symlink_to(pipe)
-    with pytest.raises(RefusalError, match="no regular file"):
+    with pytest.raises(RefusalError, match="not a regular file"):
         site.disable(pipe.parent)
-    assert site._look_into(pipe.parent).pth == "changed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "site_folders", lambda: [pipe.parent])
+        assert site.look()["folders"][0]["pth"] == "changed"
 
 
 CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _marker)}
