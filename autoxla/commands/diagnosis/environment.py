@@ -6,19 +6,17 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from autoxla.commands.diagnosis.inventory import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
-from autoxla.commands.site import look
-from autoxla.model import ENVIRONMENT, Finding, KerasConfig, Situation
+from autoxla.commands.site import describe, look
+from autoxla.model import ENVIRONMENT, KerasConfig
 from autoxla.policies import decide
 from autoxla.policies.rule import KERAS_3
 from autoxla.situation.distributions import locate
-from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.files import is_file, is_folder, list_names
 from autoxla.store import Store, cache_dir
 
@@ -28,8 +26,9 @@ from autoxla.store import Store, cache_dir
 _SHADOWED = ("tensorflow", "keras", "tf_keras", "numpy", "wrapt", "h5py", "absl", "google")
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 #: What Python loads before it looks into the program's folder, and what no program imports.
-_EARLY = frozenset({"__future__", "__main__", "abc", "codecs", "io", "os", "site", "stat", "sys"})
-_EASTER_EGGS = frozenset({"this", "antigravity"})
+_UNSHADOWED = frozenset(
+    {"__future__", "__main__", "abc", "antigravity", "codecs", "io", "os", "site", "stat", "sys", "this"}
+)
 
 
 def check_shadowing(scene: Scene) -> Iterator[Line]:
@@ -38,29 +37,25 @@ def check_shadowing(scene: Scene) -> Iterator[Line]:
     # In a folder that an installer fills lies the package itself. An .egg-info is such a sign on PYTHONPATH
     # only: a project that is being developed has one beside its programs.
     named = [folder for folder in named if not list_names(folder, "*.egg-info")]
-    is_quiet = True
+    lines = []
     for folder in dict.fromkeys([scene.folder, scene.current, *named]):
         if _INSTALLED.intersection(folder.parts) or list_names(folder, "*.dist-info"):
             continue
         for name in _SHADOWED:
-            found = locate(name, [str(folder)])
-            if found is None:
+            if (found := locate(name, [str(folder)])) is None:
                 continue
-            is_quiet = False
             remedy = f"rename {found.parent if found.name == '__init__.py' else found}"
             if folder == scene.current != scene.folder:
                 where = "in programs that start here with -m or -c, or in notebooks"
-                yield Line("warning", "AX822", f"{found} takes the place of {name} {where}", remedy)
+                lines.append(Line("warning", "AX822", f"{found} takes the place of {name} {where}", remedy))
             else:
-                yield Line("error", "AX821", f"import {name} gives {found}, not the package", remedy)
+                lines.append(Line("error", "AX821", f"import {name} gives {found}, not the package", remedy))
         for file in list_names(folder, "*.py"):
             module = file.removesuffix(".py")
-            if module in sys.stdlib_module_names - _EARLY - _EASTER_EGGS:
-                is_quiet = False
+            if module in sys.stdlib_module_names - _UNSHADOWED:
                 text = f"{folder / file} takes the place of Python's own module {module}"
-                yield Line("warning", "AX823", text, f"rename {folder / file}")
-    if is_quiet:
-        yield Line("ok", "AX820", f"nothing in {scene.folder} takes the place of a package")
+                lines.append(Line("warning", "AX823", text, f"rename {folder / file}"))
+    yield from lines or [Line("ok", "AX820", f"nothing in {scene.folder} takes the place of a package")]
 
 
 # --- The Keras backend
@@ -71,22 +66,19 @@ _ALLOWED = {
 }
 _LARGEST_EPSILON = 1e-3
 #: By value: how grave it is, what it does to every program, and the usual value.
-_EFFECTS: MappingProxyType[str, tuple[State, str, str]] = MappingProxyType(
-    {
-        "channels_first": (
-            "warning",
-            "layers for images expect channels before height and width; other input gives wrong results",
-            "channels_last",
-        ),
-        "float16": (
-            "warning",
-            "all weights and computations of layers are float16: small gradients become 0, large values "
-            "infinite",
-            "float32, with keras.config.set_dtype_policy('mixed_float16') where speed is wanted",
-        ),
-        "float64": ("note", "all layers compute in float64, slower and with twice the memory", "float32"),
-    }
-)
+_EFFECTS: Mapping[str, tuple[State, str, str]] = {
+    "channels_first": (
+        "warning",
+        "layers for images expect channels before height and width; other input gives wrong results",
+        "channels_last",
+    ),
+    "float16": (
+        "warning",
+        "all weights and computations of layers are float16: small gradients become 0, large values infinite",
+        "float32, with keras.config.set_dtype_policy('mixed_float16') where speed is wanted",
+    ),
+    "float64": ("note", "all layers compute in float64, slower and with twice the memory", "float32"),
+}
 
 
 def check_backend(scene: Scene) -> Iterator[Line]:
@@ -102,14 +94,9 @@ def check_backend(scene: Scene) -> Iterator[Line]:
         backend, chosen = config.backend, config.file
     elif not backend:
         backend, chosen = "tensorflow", "default"
+    # What is wrong with one that is not installed is a rule's.
     if backend in scene.situation.backends:
         yield Line("ok", "AX830", f"{backend}, installed; chosen by {chosen}")
-        return
-    # A rule says it, too, except where autoxla changes so much that none may.
-    is_told = any(finding.stops_keras for finding in judge(scene.situation))
-    if not is_told and not tensorflow_bool(scene.environ.get("TF_USE_LEGACY_KERAS")):
-        text = f"the backend {backend}, chosen by {chosen}, is not installed: keras cannot be imported"
-        yield Line("error", "AX833", text, "install it, or choose one that is installed")
 
 
 def _judge_config(config: KerasConfig) -> Iterator[Line]:
@@ -142,30 +129,28 @@ def _judge_config(config: KerasConfig) -> Iterator[Line]:
 _PLUGGABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
 _DEVICES = "when TensorFlow lists its devices: at the first operation, with a plug-in in import tensorflow"
 #: Who reads a variable, and when: until then a program can still set it. The rest is ITEX's.
-READERS = MappingProxyType(
-    {
-        "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",
-        "HIP_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
-        "ITEX_*": "ITEX, when TensorFlow loads it: set before import tensorflow",
-        "ITEX_DISABLE_XLA": "ITEX, by its library at load, by its guard at each compile() and predict()",
-        "KERAS_BACKEND": "Keras 3, at import keras, which import tensorflow does, too",
-        "KERAS_HOME": "Keras 3 and tf_keras, at their import",
-        "OMP_NUM_THREADS": "OpenMP, when the first library with it is loaded",
-        "ONEAPI_DEVICE_SELECTOR": f"the SYCL runtime, {_DEVICES}",
-        "ROCM_PATH": "XLA, when it first compiles for an AMD GPU",
-        "ROCR_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
-        "TF_CPP_MIN_LOG_LEVEL": "TensorFlow's library, in import tensorflow",
-        "TF_DETERMINISTIC_OPS": "TensorFlow's library, at the first operation that asks",
-        "TF_ENABLE_ONEDNN_OPTS": "TensorFlow's library, in import tensorflow, once",
-        "TF_NUM_INTRAOP_THREADS": f"TensorFlow's library, {_DEVICES}",
-        _PLUGGABLE: "TensorFlow, in import tensorflow",
-        "TF_USE_LEGACY_KERAS": "TensorFlow, in import tensorflow, and again at the first use of tf.keras, "
-        "tf.optimizers …",
-        "TF_XLA_FLAGS": f"TensorFlow's library, {_DEVICES}",
-        "XLA_FLAGS": "XLA, when it first compiles, once",
-        "ZE_AFFINITY_MASK": f"the Level Zero driver, {_DEVICES}",
-    }
-)
+READERS = {
+    "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",
+    "HIP_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
+    "ITEX_*": "ITEX, when TensorFlow loads it: set before import tensorflow",
+    "ITEX_DISABLE_XLA": "ITEX, by its library at load, by its guard at each compile() and predict()",
+    "KERAS_BACKEND": "Keras 3, at import keras, which import tensorflow does, too",
+    "KERAS_HOME": "Keras 3 and tf_keras, at their import",
+    "OMP_NUM_THREADS": "OpenMP, when the first library with it is loaded",
+    "ONEAPI_DEVICE_SELECTOR": f"the SYCL runtime, {_DEVICES}",
+    "ROCM_PATH": "XLA, when it first compiles for an AMD GPU",
+    "ROCR_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
+    "TF_CPP_MIN_LOG_LEVEL": "TensorFlow's library, in import tensorflow",
+    "TF_DETERMINISTIC_OPS": "TensorFlow's library, at the first operation that asks",
+    "TF_ENABLE_ONEDNN_OPTS": "TensorFlow's library, in import tensorflow, once",
+    "TF_NUM_INTRAOP_THREADS": f"TensorFlow's library, {_DEVICES}",
+    _PLUGGABLE: "TensorFlow, in import tensorflow",
+    "TF_USE_LEGACY_KERAS": "TensorFlow, in import tensorflow, and again at the first use of tf.keras, "
+    "tf.optimizers …",
+    "TF_XLA_FLAGS": f"TensorFlow's library, {_DEVICES}",
+    "XLA_FLAGS": "XLA, when it first compiles, once",
+    "ZE_AFFINITY_MASK": f"the Level Zero driver, {_DEVICES}",
+}
 
 
 def check_variables(scene: Scene) -> Iterator[Line]:
@@ -209,14 +194,18 @@ def check_devices(scene: Scene) -> Iterator[Line]:
 
 # --- The rules
 
-_STATES: MappingProxyType[str, State] = MappingProxyType(
-    {"info": "note", "warning": "warning", "error": "error"}
-)
+_STATES: Mapping[str, State] = {"info": "note", "warning": "warning", "error": "error"}
 
 
 def check_rules(scene: Scene) -> Iterator[Line]:
-    """Say each finding. One that autoxla cures is still there for programs that run without it."""
-    findings = judge(scene.situation)
+    """Say each finding of the plan, also where autoxla is switched off; then it cures nothing.
+
+    One that autoxla cures is still there for programs that run without it.
+    """
+    situation, settings = scene.situation, scene.situation.settings
+    if settings.mode == "off":
+        situation = replace(situation, settings=replace(settings, mode="observe"))
+    findings = decide(situation).findings
     for finding in findings:
         place = "" if finding.place == ENVIRONMENT else f"{finding.place}: "
         state, remedy = _STATES[finding.level], finding.remedy
@@ -227,13 +216,6 @@ def check_rules(scene: Scene) -> Iterator[Line]:
         yield Line(state, finding.code, f"{place}{finding.message}", remedy)
     if not findings:
         yield Line("ok", "AX899", "no rule found anything")
-
-
-def judge(situation: Situation) -> tuple[Finding, ...]:
-    """Return the findings of the rules, also where autoxla is switched off; then it cures nothing."""
-    settings = situation.settings
-    mode = "observe" if settings.mode == "off" else settings.mode
-    return decide(replace(situation, settings=replace(settings, mode=mode))).findings
 
 
 # --- autoxla itself
@@ -254,10 +236,9 @@ def check_autoxla(scene: Scene) -> Iterator[Line]:
             remedy = "make it a folder that you alone can write" if is_store else "remove the file"
             yield Line("note", "AX907", f"{file} is left out: {reason}", remedy)
     status = look()
-    text = f"{status.state} in new interpreters of this environment: {'; '.join(status.because)}"
-    yield Line("ok", "AX891", text)
-    for each in status.folders:
-        if each.pth == "changed":
+    yield Line("ok", "AX891", f"{describe(status)}: {'; '.join(status['because'])}")
+    for each in status["folders"]:
+        if each["pth"] == "changed":
             remedy = "pip install --force-reinstall --no-deps autoxla-runtime"
-            text = f"{each.folder}/autoxla.pth is not the one of this release"
+            text = f"{each['folder']}/autoxla.pth is not the one of this release"
             yield Line("warning", "AX892", text, remedy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,18 +21,13 @@ from autoxla.situation.files import UnreadableError, is_folder, list_names, read
 #: ``error``: a program would not start, or soon dies; ``warning``: what it does may be wrong.
 State = Literal["ok", "note", "warning", "error"]
 #: The distributions whose releases are looked at.
-NAMES = frozenset(WATCHED_DISTRIBUTIONS) | {
-    "absl-py",
-    "h5py",
-    "keras-cv",
-    "keras-hub",
-    "keras-tuner",
-    "ml-dtypes",
-    "tensorflow-decision-forests",
-    "tensorflow-hub",
-    "tensorflow-probability",
-    "tf-models-official",
-}
+NAMES = frozenset(
+    (
+        *WATCHED_DISTRIBUTIONS,
+        *("absl-py", "h5py", "keras-cv", "keras-hub", "keras-tuner", "ml-dtypes"),
+        *("tensorflow-decision-forests", "tensorflow-hub", "tensorflow-probability", "tf-models-official"),
+    )
+)
 #: The packages of which it matters to which distribution they belong.
 PACKAGES = ("tensorflow", "keras", "tf_keras")
 
@@ -143,20 +139,15 @@ def normalise(name: str) -> str:
 
 
 def _read(name: str, folder: Path) -> Installed:
-    def text_of(*names: str) -> str:
-        """Return the text of the first of these files that has any."""
-        for name in names:
-            try:
-                content = read_bytes(folder / name, _LIMIT)
-            except UnreadableError:
-                continue
-            if content:
-                return content.decode("utf-8", "replace")
-        return ""
-
-    headers = _HEADER.findall(text_of("METADATA", "PKG-INFO").partition("\n\n")[0])
-    files = text_of("RECORD", "installed-files.txt")
-    owns = {p for p in PACKAGES if re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", files, re.MULTILINE)}
+    texts = []
+    for files in (("METADATA", "PKG-INFO"), ("RECORD", "installed-files.txt")):
+        content = b""
+        for file in files:
+            with suppress(UnreadableError):
+                content = content or read_bytes(folder / file, _LIMIT) or b""
+        texts.append(content.decode("utf-8", "replace"))
+    headers = _HEADER.findall(texts[0].partition("\n\n")[0])
+    owns = {p for p in PACKAGES if re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", texts[1], re.MULTILINE)}
     return Installed(
         name=name,
         text=next((value for header, value in headers if header == "Version"), ""),

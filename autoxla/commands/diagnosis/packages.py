@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.files import is_file, is_folder, list_names
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
 
 _SHOWN = ("tensorflow", "keras", "tf-keras", "wrapt", "numpy", "protobuf", "ml-dtypes", "h5py")
 _SWITCH = "TF_USE_LEGACY_KERAS"
@@ -33,7 +33,7 @@ _PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 def check_versions(scene: Scene) -> Iterator[Line]:
     """Say each release, and what ``tf.keras`` is."""
-    yield Line("ok", "AX801", f"python {'.'.join(map(str, sys.version_info[:3]))}")
+    yield Line("ok", "AX801", f"python {platform.python_version()}")
     for name in _SHOWN:
         found = scene.inventory.provider(name)
         if found is not None:
@@ -123,9 +123,7 @@ def check_installation(scene: Scene) -> Iterator[Line]:
                 text = f"{folder} is a leftover without __init__.py: import {package} gives an empty package"
                 remedy = f"remove {folder}, and pip install {package}"
                 lines.append(Line("error", "AX818", text, remedy))
-    yield from lines
-    if not lines:
-        yield Line("ok", "AX810", "each package belongs to one distribution")
+    yield from lines or [Line("ok", "AX810", "each package belongs to one distribution")]
 
 
 def check_requirements(scene: Scene) -> Iterator[Line]:
@@ -153,22 +151,22 @@ def check_requirements(scene: Scene) -> Iterator[Line]:
             except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
                 continue
             name = normalise(requirement.name)
-            if name not in NAMES or not applies:
-                continue
-            if name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"]):
-                continue  # the two are compared below: it is never TensorFlow that has to change
+            # What is bound to a TensorFlow is compared below: it is never TensorFlow that has to change.
+            is_bound = name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"])
             found = scene.inventory.provider(name)
-            wanted = f"{found.name if found else name}{requirement.specifier}"
-            if found is None:
-                is_fatal = is_imported and (name in _CORE or (name == "keras" and _needs_keras(scene)))
-                code, told = "AX881", "which is not installed"
-            elif not requirement.specifier.contains(found.text, prereleases=True):
-                is_fatal = is_imported and _fails_with(found, requirement, scene)
-                code, told = "AX882", f"and {found.text} is installed"
-            else:
+            fits = found is not None and requirement.specifier.contains(found.text, prereleases=True)
+            if name not in NAMES or not applies or is_bound or fits:
                 continue
-            message = f"{each} requires {wanted}, {told}"
-            lines.append(Line("error" if is_fatal else "warning", code, message, f"pip install '{wanted}'"))
+            is_fatal = is_imported and _breaks_tensorflow(name, found, requirement.specifier, scene)
+            wanted = f"{found.name if found else name}{requirement.specifier}"
+            told = f"and {found.text} is installed" if found else "which is not installed"
+            line = Line(
+                "error" if is_fatal else "warning",
+                "AX882" if found else "AX881",
+                f"{each} requires {wanted}, {told}",
+                f"pip install '{wanted}'",
+            )
+            lines.append(line)
     for name in _BOUND:
         found = scene.inventory.provider(name)
         if tensorflow is None or found is None or found.version[:2] == tensorflow.version[:2]:
@@ -181,45 +179,36 @@ def check_requirements(scene: Scene) -> Iterator[Line]:
             is_switched = tensorflow.version >= SWITCHABLE and tensorflow_bool(scene.environ.get(_SWITCH))
             told = f"is not the one for TensorFlow {tensorflow.text}: tf_keras fails in its import or later"
             lines.append(Line("error" if is_switched else "warning", "AX885", f"{found} {told}", remedy))
-    yield from dict.fromkeys(lines)
-    if not lines:
-        yield Line("ok", "AX880", "the installed releases fit what TensorFlow and Keras ask for")
+    fine = Line("ok", "AX880", "the installed releases fit what TensorFlow and Keras ask for")
+    yield from dict.fromkeys(lines) or [fine]
 
 
-def _needs_keras(scene: Scene) -> bool:
-    """Return whether ``tf.keras`` is Keras 3, and the program certainly uses it, or Keras itself."""
-    tensorflow = scene.inventory.tensorflow
-    is_legacy = tensorflow_bool(scene.environ.get(_SWITCH))
-    if tensorflow is None or tensorflow.version < SWITCHABLE or is_legacy:
-        return False
-    # import tensorflow alone loads no Keras, and tf_keras needs none.
-    usage = scene.situation.usage
-    sure = (e for e in scene.situation.reading.evidence if e.kind == "import" and e.grade != "possible")
-    is_imported = any(is_below(e.name, "keras") for e in sure)
-    return usage.keras == KERAS_3[0] or usage.tf_keras_api or is_imported
-
-
-def _fails_with(found: Installed, requirement: Requirement, scene: Scene) -> bool:
-    """Return whether TensorFlow is known to fail with a release that is not the one it asks for."""
+def _breaks_tensorflow(name: str, found: Installed | None, asked: SpecifierSet, scene: Scene) -> bool:
+    """Return whether TensorFlow is known to fail with ``found``, which is not what it asks for."""
     from packaging.version import Version
 
-    if found.name == "keras":
-        return found.version < KERAS_3 and _needs_keras(scene)
-    lower = [Version(each.version) for each in requirement.specifier if each.operator in (">=", "~=")]
+    if name == "keras":
+        tensorflow, usage = scene.inventory.tensorflow, scene.situation.usage
+        is_3 = tensorflow is not None and tensorflow.version >= SWITCHABLE
+        if tensorflow_bool(scene.environ.get(_SWITCH)) or not is_3 or (found and found.version >= KERAS_3):
+            return False
+        # import tensorflow alone loads no Keras, and tf_keras needs none.
+        sure = (e for e in scene.situation.reading.evidence if e.kind == "import" and e.grade != "possible")
+        is_imported = any(is_below(e.name, "keras") for e in sure)
+        return usage.keras == KERAS_3[0] or usage.tf_keras_api or is_imported
+    if found is None:
+        return name in _CORE
+    lower = [Version(each.version) for each in asked if each.operator in (">=", "~=")]
     least = max(lower).release if lower else ()
-    if found.name == "numpy":
+    if name == "numpy":
         # Where TensorFlow admits NumPy 2.0, a bound such as `<2.2` is only cautious.
-        asks_for_1 = least < _NUMPY_2 and not requirement.specifier.contains("2.0.0")
-        return found.version >= _NUMPY_2 and asks_for_1
-    if found.name not in ("protobuf", "ml-dtypes") or not lower:
+        return found.version >= _NUMPY_2 > least and not asked.contains("2.0.0")
+    if name not in ("protobuf", "ml-dtypes") or not lower:
         return False
     # Older than TensorFlow asks for, both lack names that it uses when it is imported. A patch release makes
     # a difference to the check of protobuf only.
-    is_checked = found.name == "protobuf" and least >= _CHECKING
-    size = len(least) if is_checked else 2
+    size = len(least) if name == "protobuf" and least >= _CHECKING else 2
     if found.version and found.version[:size] < least[:size]:
         return True
-    if requirement.specifier.contains("3.20.3"):
-        return False
     is_pure = found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python"
-    return least < _STRICT <= found.version and not is_pure
+    return not asked.contains("3.20.3") and least < _STRICT <= found.version and not is_pure

@@ -31,31 +31,27 @@ _REFUSED = re.compile(r"cannot be preloaded \(([^)]+)\)")
 _NO_LIBRARY = ("invalid ELF header", "file too short", "not a mach-o file")
 _OTHER_PROCESSOR = ("wrong ELF class", "incompatible architecture", "cannot open shared object file")
 
-#: By how a library's name begins: the distribution that brings it. The longer beginning comes first.
+#: By distribution, how the names of the libraries that it brings begin. The longer beginning comes first.
 WHEELS = {
-    "libimf.": "intel-cmplr-lib-rt",
-    "libintlc.": "intel-cmplr-lib-rt",
-    "libirc.": "intel-cmplr-lib-rt",
-    "libirng.": "intel-cmplr-lib-rt",
-    "libsvml.": "intel-cmplr-lib-rt",
-    "libiomp5.": "intel-openmp",
-    "libsycl.": "intel-sycl-rt",
-    "libOpenCL.": "intel-opencl-rt",
-    "libur_": "intel-cmplr-lib-ur",
-    "libumf.": "umf",
-    "libtcm.": "tcmlib",
-    "libtbb": "tbb",
-    "libmkl_sycl_blas.": "onemkl-sycl-blas",
-    "libmkl_sycl_dft.": "onemkl-sycl-dft",
-    "libmkl_sycl_lapack.": "onemkl-sycl-lapack",
-    "libmkl_": "mkl",
-    "libdnnl.": "onednn",
-    "libcudart.": "nvidia-cuda-runtime-cu12",
-    "libcudnn": "nvidia-cudnn-cu12",
-    "libcublas": "nvidia-cublas-cu12",
+    "intel-cmplr-lib-rt": ("libimf.", "libintlc.", "libirc.", "libirng.", "libsvml."),
+    "intel-openmp": ("libiomp5.",),
+    "intel-sycl-rt": ("libsycl.",),
+    "intel-opencl-rt": ("libOpenCL.",),
+    "intel-cmplr-lib-ur": ("libur_",),
+    "umf": ("libumf.",),
+    "tcmlib": ("libtcm.",),
+    "tbb": ("libtbb",),
+    "onemkl-sycl-blas": ("libmkl_sycl_blas.",),
+    "onemkl-sycl-dft": ("libmkl_sycl_dft.",),
+    "onemkl-sycl-lapack": ("libmkl_sycl_lapack.",),
+    "mkl": ("libmkl_",),
+    "onednn": ("libdnnl.",),
+    "nvidia-cuda-runtime-cu12": ("libcudart.",),
+    "nvidia-cudnn-cu12": ("libcudnn",),
+    "nvidia-cublas-cu12": ("libcublas",),
 }
 #: The same for packages of the system.
-_SYSTEM = {"libze_loader.": "level-zero (libze1 on Debian)", "libcuda.": "the NVIDIA driver"}
+_SYSTEM = {"level-zero (libze1 on Debian)": ("libze_loader.",), "the NVIDIA driver": ("libcuda.",)}
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -115,12 +111,9 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
     if any(text in answer for text in _NO_LIBRARY):
         text = f"{file} is not a shared library ({reason}): import tensorflow fails with it"
         return Line("error", "AX872", text, f"reinstall what it belongs to, or remove {file}")
-    names = [name for found in _MISSING.finditer(answer) for name in found.groups() if name]
-    missing = [
-        name
-        for name in dict.fromkeys(names)
-        if not Path(name).name.startswith(_TENSORFLOW) and Path(name).name != file.name
-    ]
+    names = dict.fromkeys(name for found in _MISSING.finditer(answer) for name in found.groups() if name)
+    own = (*_TENSORFLOW, file.name)
+    missing = [name for name in names if not Path(name).name.startswith(own)]
     if missing:
         are = "is" if len(missing) == 1 else "are"
         text = f"{', '.join(missing)}, which {file} needs, {are} not found: import tensorflow fails"
@@ -132,10 +125,9 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
         if "CXX" in version[2]:
             remedy += "; conda install libstdcxx-ng brings a newer libstdc++"
         return Line("error", "AX873", text, remedy)
-    if names:  # of TensorFlow's alone
-        return Line("ok", "AX870", f"{file} finds all libraries that are not TensorFlow's")
-    if not reason:
-        return Line("ok", "AX870", f"{file} finds all the libraries that it needs")
+    if names or not reason:  # those that are missing are TensorFlow's alone
+        which = "libraries that are not TensorFlow's" if names else "the libraries that it needs"
+        return Line("ok", "AX870", f"{file} finds all {which}")
     remedy = "reinstall what it belongs to, or remove it"
     if any(each in reason for each in _OTHER_PROCESSOR):
         remedy = (
@@ -149,18 +141,18 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
 
 def propose(names: Sequence[str], scene: Scene) -> str:
     """Return how to come by the shared libraries ``names``."""
-
-    def look_up(table: Mapping[str, str], name: str) -> str:
-        return next((found for beginning, found in table.items() if name.startswith(beginning)), "")
-
     folder = scene.prefix / "lib"
     absent = [name for name in names if not is_file(folder / name)]
     export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
     if not absent:
         return export
-    wheels = {name: look_up(WHEELS, name) for name in absent}
-    system = {name: look_up(_SYSTEM, name) for name in absent}
-    if any(wheel and not wheel.startswith("nvidia") for wheel in wheels.values()):
+
+    def look_up(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+        found = {name: [each for each in table if name.startswith(table[each])] for name in absent}
+        return {name: each[0] for name, each in found.items() if each}
+
+    wheels, system = look_up(WHEELS), look_up(_SYSTEM)
+    if any(not wheel.startswith("nvidia") for wheel in wheels.values()):
         # The rest belongs to oneAPI, whose script sets the paths.
         named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
         folders = [Path(named)] if named else []
@@ -168,8 +160,8 @@ def propose(names: Sequence[str], scene: Scene) -> str:
         scripts = (each / "setvars.sh" for each in folders)
         if (script := next(filter(is_file, scripts), None)) is not None:
             return f"source {script} before Python starts"
-    steps = [f"find what provides {name}" for name in absent if not wheels[name] and not system[name]]
-    steps += [f"install {package}" for package in dict.fromkeys(filter(None, system.values()))]
-    if chosen := " ".join(dict.fromkeys(filter(None, wheels.values()))):
-        steps += [f"pip install {chosen} in releases with these files", export]
+    steps = [f"find what provides {name}" for name in absent if name not in wheels | system]
+    steps += [f"install {package}" for package in dict.fromkeys(system.values())]
+    if wheels:
+        steps += [f"pip install {' '.join(dict.fromkeys(wheels.values()))} in releases with these files", export]
     return f"{'; '.join(steps)}; or uninstall the plug-in"
