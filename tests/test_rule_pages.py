@@ -18,13 +18,14 @@ from autoxla.commands.rule import (
     FAMILIES,
     PARTS,
     family_of,
+    follow,
     make_pages,
     plain,
     read_codes,
+    render,
     render_page,
     sentence,
 )
-from autoxla.commands.rule_examples import follow, render
 from autoxla.hooks.error_hints import find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
 from autoxla.policies import Rule, list_rules

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoxla.commands import CommandError
-from autoxla.commands.programs import as_line, is_left
 from autoxla.commands.records import read_times
-from autoxla.commands.terminal import find_width, fold, print_text
+from autoxla.commands.terminal import as_line, find_width, fold, is_left, print_text
 from autoxla.model import Finding, Situation
 from autoxla.notice import printable
 from autoxla.planning import assemble, name_command, subject_from
