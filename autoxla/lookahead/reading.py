@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
 
     found: dict[Path, Reading] = {}
     with _undisturbed():
-        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
+        for file in dict.fromkeys(file for path in paths for file in find_files(path)):
             # The folder in which the package that the file is in, if any, is found.
             folder = Path(os.path.abspath(file)).parent
             while (folder / "__init__.py").exists() and folder != folder.parent:
@@ -94,7 +94,12 @@ def _read(
         return reading, None if reader.is_cut else seen
 
 
-def _find_files(path: Path) -> Iterator[Path]:
+def find_files(
+    path: Path,
+    endings: tuple[str, ...] = (".py", ".ipynb"),
+    onerror: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yield the user's own files below a folder, or ``path`` itself; ``onerror`` as `os.walk` has it."""
     if not path.is_dir():
         yield path
         return
@@ -103,10 +108,10 @@ def _find_files(path: Path) -> Iterator[Path]:
         hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
         return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
 
-    for folder, names, files in os.walk(path):
+    for folder, names, files in os.walk(path, onerror=onerror):
         names[:] = sorted(name for name in names if not is_skipped(folder, name))
         for name in sorted(files):
-            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
+            if name.endswith(endings) and not name.startswith("."):
                 yield Path(folder, name)
 
 
