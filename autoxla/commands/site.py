@@ -131,9 +131,8 @@ def look() -> dict[str, Any]:
             states[name.partition(".")[2]] = state
         folders.append({"folder": str(folder), **states, "enabled": (folder / MARKER).exists()})
     # What keeps this interpreter from reading what activates autoxla keeps the new one, too.
-    flags = sys.flags
-    chosen = {"-S": flags.no_site, "-I": flags.isolated, "-E": flags.ignore_environment, "-s": flags.no_user_site}
-    options = [option for option, is_set in chosen.items() if is_set]
+    names = {"-S": "no_site", "-I": "isolated", "-E": "ignore_environment", "-s": "no_user_site"}
+    options = [option for option, name in names.items() if getattr(sys.flags, name)]
     examples = []
     for entry in dict.fromkeys(sys.path):
         file = Path(entry) / "sitecustomize.py"

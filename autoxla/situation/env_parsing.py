@@ -39,21 +39,24 @@ _INTEGER = re.compile(r"[ \t\r\n\v\f]*([+-]?[0-9]{1,64})[ \t\r\n\v\f]*")
 _RELEASE = re.compile(r"\s*v?((?:[0-9]{1,18}\.)*[0-9]{1,18})(?![0-9])")
 
 _BOOLEANS = frozenset(
-    """
-    tf_dump_graphs_in_tfg tf_mlir_enable_convert_control_to_data_outputs_pass
-    tf_mlir_enable_merge_control_flow_pass tf_mlir_enable_mlir_bridge tf_mlir_enable_strict_clusters
-    tf_mlir_enable_tpu_variable_runtime_reformatting_pass tf_xla_always_defer_compilation
-    tf_xla_async_compilation tf_xla_check_cluster_input_numerics tf_xla_check_cluster_output_numerics
-    tf_xla_clustering_debug tf_xla_compile_on_demand tf_xla_cpu_global_jit
-    tf_xla_deterministic_cluster_names tf_xla_disable_constant_folding
-    tf_xla_disable_deadness_safety_checks_for_debugging tf_xla_disable_full_embedding_pipelining
-    tf_xla_disable_resource_variable_safety_checks_for_debugging tf_xla_disable_strict_signature_checks
-    tf_xla_enable_device_api_for_gpu tf_xla_enable_lazy_compilation tf_xla_enable_xla_devices
-    tf_xla_persistent_cache_read_only tf_xla_print_cluster_outputs
-    tf_xla_sparse_core_disable_table_stacking tf_xla_use_device_api
-    tf_xla_use_device_api_for_auto_jit tf_xla_use_device_api_for_compile_on_demand
-    tf_xla_use_device_api_for_xla_launch
-    """.split()
+    (
+        *("tf_dump_graphs_in_tfg", "tf_mlir_enable_convert_control_to_data_outputs_pass"),
+        *("tf_mlir_enable_merge_control_flow_pass", "tf_mlir_enable_mlir_bridge"),
+        *("tf_mlir_enable_strict_clusters", "tf_mlir_enable_tpu_variable_runtime_reformatting_pass"),
+        *("tf_xla_always_defer_compilation", "tf_xla_async_compilation"),
+        *("tf_xla_check_cluster_input_numerics", "tf_xla_check_cluster_output_numerics"),
+        *("tf_xla_clustering_debug", "tf_xla_compile_on_demand", "tf_xla_cpu_global_jit"),
+        *("tf_xla_deterministic_cluster_names", "tf_xla_disable_constant_folding"),
+        "tf_xla_disable_deadness_safety_checks_for_debugging",
+        "tf_xla_disable_full_embedding_pipelining",
+        "tf_xla_disable_resource_variable_safety_checks_for_debugging",
+        *("tf_xla_disable_strict_signature_checks", "tf_xla_enable_device_api_for_gpu"),
+        *("tf_xla_enable_lazy_compilation", "tf_xla_enable_xla_devices"),
+        *("tf_xla_persistent_cache_read_only", "tf_xla_print_cluster_outputs"),
+        *("tf_xla_sparse_core_disable_table_stacking", "tf_xla_use_device_api"),
+        *("tf_xla_use_device_api_for_auto_jit", "tf_xla_use_device_api_for_compile_on_demand"),
+        "tf_xla_use_device_api_for_xla_launch",
+    )
 )
 # With their width in bits.
 _INTEGERS = {
@@ -66,10 +69,11 @@ _INTEGERS = {
     "tf_xla_sparse_core_stacking_table_shard_limit_bytes": 64,
 }
 _STRINGS = frozenset(
-    """
-    tf_xla_auto_jit tf_xla_call_module_disabled_checks tf_xla_cluster_exclude_ops tf_xla_ops_to_cluster
-    tf_xla_persistent_cache_device_types tf_xla_persistent_cache_directory tf_xla_persistent_cache_prefix
-    """.split()
+    (
+        *("tf_xla_auto_jit", "tf_xla_call_module_disabled_checks", "tf_xla_cluster_exclude_ops"),
+        *("tf_xla_ops_to_cluster", "tf_xla_persistent_cache_device_types"),
+        *("tf_xla_persistent_cache_directory", "tf_xla_persistent_cache_prefix"),
+    )
 )
 
 #: Names that TensorFlow 2.15 to 2.21 all take in ``TF_XLA_FLAGS``: the only ones that may be added.
@@ -271,7 +275,7 @@ def _find_error(name: str | None, value: str | None) -> str:
         is_right = value is not None or name not in _STRINGS
     if is_right:
         return ""
-    return f"it needs a value: {wanted}".removesuffix(": ") if value is None else f"its value is to be {wanted}"
+    return f"its value is to be {wanted}" if value is not None else f"it needs a value: {wanted}".rstrip(": ")
 
 
 def _integer(text: str, bits: int = 32) -> int | None:

@@ -162,6 +162,6 @@ def propose(names: Sequence[str], scene: Scene) -> str:
             return f"source {script} before Python starts"
     steps = [f"find what provides {name}" for name in absent if name not in wheels | system]
     steps += [f"install {package}" for package in dict.fromkeys(system.values())]
-    if wheels:
-        steps += [f"pip install {' '.join(dict.fromkeys(wheels.values()))} in releases with these files", export]
+    if chosen := " ".join(dict.fromkeys(wheels.values())):
+        steps += [f"pip install {chosen} in releases with these files", export]
     return f"{'; '.join(steps)}; or uninstall the plug-in"

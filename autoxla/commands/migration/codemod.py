@@ -1,4 +1,4 @@
-"""What to change in a module, and what not to, as a codemod of libcst's.
+"""What to change in a module, and what not to, by libcst's scopes and matchers.
 
 Names stay: what a module binds keeps its name and gets it from the other package, so that nothing
 which uses or imports it needs a change. Only three things need more: ``tf.keras.X``, where TensorFlow
@@ -6,7 +6,8 @@ keeps its name and an import of Keras is added behind it; ``import tensorflow.ke
 ``import tf_keras``, whose name would tell a lie under Keras 3.
 
 libcst's AddImportsVisitor is not used: it adds imports at the top of the module, and here they have to
-follow TensorFlow's, in its block, behind the environment variables that are set before it.
+follow TensorFlow's, in its block, behind the environment variables that are set before it. What is edited
+is the text, so that all else keeps its characters.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import libcst as cst
 import libcst.matchers as m
-from libcst import codemod
 
 from autoxla.commands.migration import names
 from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
-from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of, parse, text_of
+from autoxla.commands.migration.source import Alias, Chain, Source, Span, dotted, module_of, text_of
 
 _IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
 _EVALUATORS = {"compile", "eval", "exec"}
@@ -59,80 +58,60 @@ def migrate_text(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...
 
     Raises SyntaxError where it is no Python.
     """
-    new, refusals = _transform(text, target)
-    if new != text and _transform(new, target) != (new, ()):
+    new, refusals = _Module(text, target).move()
+    if new != text and _Module(new, target).move() != (new, ()):
         message = "the edited text would need another edit; please report this with the file"
         return text, (Refusal(1, 1, "AX129", message),)
     return new, refusals
 
 
-def _transform(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...]]:
-    command = KerasCommand(codemod.CodemodContext(), target)
-    new = command.transform_module(parse(text)).code
-    return new, tuple(sorted(command.refusals))
+class _Module:
+    """One module that is moved to one generation, or left with what is refused."""
 
-
-class KerasCommand(codemod.VisitorBasedCodemodCommand):
-    """Moves one module to one generation, or leaves it and fills `refusals`."""
-
-    DESCRIPTION = "Move a module to one generation of Keras."
-    METADATA_DEPENDENCIES = Source.PROVIDERS
-
-    def __init__(self, context: codemod.CodemodContext, target: Generation) -> None:
-        super().__init__(context)
+    def __init__(self, text: str, target: Generation) -> None:
         self.target = target
         self.package = PACKAGE[target]
+        self.source = Source(text)
         self.refusals: set[Refusal] = set()
-        self.replaced: dict[Any, Any] = {}
-        #: Lines to insert behind a statement.
+        #: What is to stand in the place of a part of the text.
+        self.edits: dict[Span, str] = {}
+        #: Lines to put behind a statement.
         self.added: dict[Any, list[str]] = {}
-
-    def transform_module_impl(self, tree: cst.Module) -> cst.Module:
-        """Decide on all edits; make them if nothing is refused."""
-        self.source = Source(tree, self.metadata)
         self.kept = self._find_fallbacks()
         bound = [*self.source.aliases, *dict.fromkeys(self.source.assigned.values())]
         self.packages = [alias for alias in bound if self._is_package(alias)]
+
+    def move(self) -> tuple[str, tuple[Refusal, ...]]:
+        """Return the text with all edits made if nothing is refused."""
+        source = self.source
         for statement in {alias.statement: None for alias in self._live()}:
             self._edit_import(statement)
         self._edit_uses()
         self._refuse_mixtures()
-        for star in self.source.stars:
+        for star in source.stars:
             found = classify(module_of(star))
             if found and found.kind != self.package:
                 message = f"`from {module_of(star)} import *` binds names that cannot be told"
                 self._refuse(star, "AX122", message)
-        for node, value in self.source.strings:
+        for node, value in source.strings:
             if "keras" in value and self._names_module(node, value):
                 message = f"the string {value!r} names a module of the other generation"
                 self._refuse(node, "AX126", message)
-        if self.replaced or self.added:
-            self._refuse_variables(tree)
-        if self.replaced or self.added or self.refusals:
+        if self.edits or self.added:
+            self._refuse_variables()
+        if self.edits or self.added or self.refusals:
             self._refuse_libraries()
-        return tree if self.refusals else super().transform_module_impl(tree)
-
-    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
-        """Make the edits of a node."""
-        updated = self.replaced.get(original_node, updated_node)
-        if original_node in self.source.quoted:
-            expression = self.source.quoted[original_node]
-            before = self.module.code_for_node(expression)
-            after = self.module.code_for_node(expression.visit(self))
-            return original_node.with_changes(value=original_node.value.replace(before, after))
-        # Where nothing else stands on the line of a statement, a line may follow it.
-        is_line = isinstance(original_node, cst.SimpleStatementLine)
-        statement = original_node.body[0] if is_line else original_node
-        lines = self.added.get(statement)
-        line = self.source.parent_of(statement) if lines else None
-        if not lines or (isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1) is not is_line:
-            return updated
-        added = [_parse_small(line) for line in lines]
-        if is_line:
-            return cst.FlattenSentinel([updated, *(cst.SimpleStatementLine([each]) for each in added)])
-        added = [updated.with_changes(semicolon=cst.MaybeSentinel.DEFAULT), *added]
-        added[-1] = added[-1].with_changes(semicolon=original_node.semicolon)
-        return cst.FlattenSentinel(added)
+        if self.refusals:
+            return source.text, tuple(sorted(self.refusals))
+        edits = list(self.edits.items())
+        for statement, lines in self.added.items():
+            at, text = source.put_behind(statement, lines)
+            edits.append(((at, at), text))
+        parts, done = [], 0
+        for (first, last), text in sorted(edits):
+            parts += [source.text[done:first], text]
+            done = last
+        return "".join([*parts, source.text[done:]]), ()
 
     # What there is
 
@@ -192,66 +171,64 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
     # Imports
 
     def _edit_import(self, statement: Any) -> None:
-        aliases = [alias for alias in self.source.aliases if alias.statement is statement]
-        module = aliases[0].module
-        moved = []
+        source = self.source
+        aliases = [alias for alias in source.aliases if alias.statement is statement]
+        module, moved = aliases[0].module, []
         for alias in aliases:
             # Each name that is missing is told.
             found = classify(alias.path)
             if found is not None and found.kind != self.package and self._has(found, alias.item):
                 moved.append(alias)
+        spans = {alias: source.span(alias.item) for alias in aliases}
         if module is None and moved:
-            items: dict[str, Any] = {}
-            for alias in aliases:
-                item = self._moved_item(alias) if alias in moved else alias.item
-                # Two may become the same.
-                items.setdefault(self._code_of(item), item)
-            *kept, last = items.values()
-            kept.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            self.replaced[statement] = statement.with_changes(names=kept)
+            items = {alias: self._moved_item(alias) for alias in moved}
+            texts = [items.get(alias) or source.code(alias.item) for alias in aliases]
+            if len(set(texts)) < len(texts):
+                self.edits[spans[aliases[0]][0], spans[aliases[-1]][1]] = ", ".join(dict.fromkeys(texts))
+            else:
+                self.edits |= {spans[alias]: item for alias, item in items.items()}
         elif module in ROOTS and moved and not self._has_comment(statement):
             lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
-            parts = [self._code_of(alias.item) for alias in moved if not alias.path.endswith(".keras")]
+            parts = [source.code(alias.item) for alias in moved if not alias.path.endswith(".keras")]
             lines += [f"from {self.package} import {', '.join(parts)}"] if parts else []
-            kept = [alias.item for alias in aliases if alias not in moved]
-            if kept:
-                kept[-1] = kept[-1].with_changes(comma=aliases[-1].item.comma)
-                self.replaced[statement] = statement.with_changes(names=kept)
-            else:
-                self._replace(statement, lines.pop(0))
+            kept = [alias for alias in aliases if alias not in moved]
+            # What is taken out goes with the comma behind it, at the end with the one before it.
+            last = aliases.index(kept[-1]) if kept else -1
+            self.edits |= {
+                (spans[alias][0], spans[following][0]): ""
+                for alias, following in pairwise(aliases[: last + 1])
+                if alias in moved
+            }
+            if not kept:
+                self.edits[source.span(statement)] = lines.pop(0)
+            elif kept[-1] is not aliases[-1]:
+                self.edits[spans[kept[-1]][1], spans[aliases[-1]][1]] = ""
             for line in lines:
                 self._add(statement, line)
         elif module is not None and (found := classify(module)) and len(moved) == len(aliases):
-            path = ".".join(filter(None, (self.package, found.path)))
-            self.replaced[statement] = statement.with_changes(module=cst.parse_expression(path))
+            self.edits[source.span(statement.module)] = ".".join(filter(None, (self.package, found.path)))
 
-    def _moved_item(self, alias: Alias) -> Any:
-        """Return an item of ``import …`` with the package in the place of the other one."""
+    def _moved_item(self, alias: Alias) -> str:
+        """Return the text of an item of ``import …`` with the package in the place of the other one."""
         found = classify(alias.path)
         path = ".".join(filter(None, (self.package, found.path if found else "")))
-        asname = alias.item.asname
         if alias.origin == "tensorflow":
-            path = "tensorflow"
-        elif asname:
-            asname = None if path == alias.name else asname
-        elif alias.origin == "keras" or path.split(".")[0] != self.package:
-            path, asname = self.package, cst.AsName(cst.Name(alias.name))
-        return alias.item.with_changes(name=cst.parse_expression(path), asname=asname)
-
-    def _code_of(self, item: Any) -> str:
-        return self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            return "tensorflow"
+        if alias.item.asname:
+            behind = self.source.code(alias.item)[len(self.source.code(alias.item.name)) :]
+            return path if path == alias.name else path + behind
+        if alias.origin == "keras" or path.split(".")[0] != self.package:
+            return f"{self.package} as {alias.name}"
+        return path
 
     def _package_import(self, name: str) -> str:
         return f"import {self.package}" + ("" if name == self.package else f" as {name}")
 
     def _has_comment(self, statement: Any) -> bool:
-        found = "#" in self.module.code_for_node(statement)
+        found = "#" in self.source.code(statement)
         if found:
             self._refuse(statement, "AX129", "a comment stands inside a statement that has to be split")
         return found
-
-    def _replace(self, statement: Any, line: str) -> None:
-        self.replaced[statement] = _parse_small(line).with_changes(semicolon=statement.semicolon)
 
     def _add(self, statement: Any, line: str) -> None:
         lines = self.added.setdefault(statement, [])
@@ -268,7 +245,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
                 groups.setdefault((self.source.scope_of(alias.statement), alias.name), [])
         told: set[tuple[Any, str]] = set()
         for chain in self.source.chains:
-            if self.source.is_left_alone(chain.anchor):
+            if self.source.is_left_alone(chain.nodes[0]):
                 continue
             origins = self.source.origins(chain.scope, chain.root)
             dotted_names = [(each, ".".join((each, *chain.attributes))) for each in origins if each]
@@ -284,7 +261,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
                     each in ROOTS or (keras and not keras.path and keras.kind != self.package)
                     for each, keras in roots
                 ):
-                    self._refuse(chain.anchor, "AX122", f"`{chain.root}` is bound to something else, too")
+                    self._refuse(chain.nodes[0], "AX122", f"`{chain.root}` is bound to something else, too")
                 told.add(key)
             elif self._is_sound(chain, found):
                 node = self._renamed_node(chain, *found[0])
@@ -295,11 +272,11 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             if root == "tf_keras" and self.target == "keras3":
                 self._refuse_rename(scope, uses)
             else:
-                uses.sort(key=lambda use: self.source.start(use[0].anchor))
+                uses.sort(key=lambda use: self.source.start(use[0].nodes[0]))
                 name = self._reusable(uses) or self._add_package(scope, root, uses)
             for _, node in uses:
                 if name:
-                    self.replaced[node] = cst.Name(name, node.lpar, node.rpar)
+                    self.edits[self.source.span(node)] = name
 
     def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
@@ -309,7 +286,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         ]
         known = origins and all(origin and not origin.startswith(".") for origin in origins)
         if looks and not (known and words[0] == looks[0]):
-            self._refuse(chain.anchor, "AX122", f"it cannot be told where `{looks[0]}` comes from")
+            self._refuse(chain.nodes[0], "AX122", f"it cannot be told where `{looks[0]}` comes from")
 
     def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
         """Tell whether a chain may be edited; False, too, where it is right already."""
@@ -320,9 +297,9 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         if any(each.kind == self.package for _, each in found) or (own and self._find_problem(own)):
             return False  # right already, or told where it was bound
         if chain.stored and not keras.path and origin in ROOTS:
-            self._refuse(chain.anchor, "AX122", f"`{chain.root}.keras` is assigned to")
+            self._refuse(chain.nodes[0], "AX122", f"`{chain.root}.keras` is assigned to")
             return False
-        return self._has(keras, chain.anchor)
+        return self._has(keras, chain.nodes[0])
 
     def _renamed_node(self, chain: Chain, origin: str, keras: Keras) -> Any:
         """Return the part of the chain that is to be replaced by another name of the package, if any."""
@@ -331,9 +308,9 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
         last = keras.length - len(origin.split("."))
         node = chain.nodes[last] if last < len(chain.nodes) else None
-        if node and _PLAIN.fullmatch(self.module.code_for_node(node.with_changes(lpar=[], rpar=[]))):
+        if node and _PLAIN.fullmatch(self.source.code(node)):
             return node
-        self._refuse(chain.anchor, "AX129", "brackets, a comment or getattr stand inside the name")
+        self._refuse(chain.nodes[0], "AX129", "brackets, a comment or getattr stand inside the name")
         return None
 
     def _becomes_import(self, chain: Chain, node: Any) -> bool:
@@ -342,7 +319,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         if alias is None or node is not chain.nodes[-1] or alias not in self.packages:
             return False
         if not self._has_comment(alias.statement):
-            self._replace(alias.statement, self._package_import(alias.name))
+            self.edits[self.source.span(alias.statement)] = self._package_import(alias.name)
         return True
 
     # Names
@@ -376,7 +353,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _is_before(self, alias: Alias, chain: Chain) -> bool:
         start = self.source.start
-        return not self.source.branches(alias.statement) and start(alias.statement) < start(chain.anchor)
+        return not self.source.branches(alias.statement) and start(alias.statement) < start(chain.nodes[0])
 
     def _binds_package(self, binding: Any) -> bool:
         return any(alias in self.packages for alias in self.source.aliases_of(binding))
@@ -389,7 +366,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         # One is enough if it stands before all uses.
         aliases = [alias for alias in aliases if self._is_before(alias, first)][:1] or aliases
         if root in self.source.declared or not aliases:
-            self._refuse(first.anchor, "AX122", f"`{root}` is not bound by an import in its own scope")
+            self._refuse(first.nodes[0], "AX122", f"`{root}` is not bound by an import in its own scope")
             return None
         problem: str | None = None
         for name in dict.fromkeys(("keras", self.package)):
@@ -398,7 +375,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
                 for alias in aliases:
                     self._add(alias.statement, self._package_import(name))
                 return name
-        self._refuse(first.anchor, "AX121", f"no name is free for {self.package}: {problem}")
+        self._refuse(first.nodes[0], "AX121", f"no name is free for {self.package}: {problem}")
         return None
 
     def _find_clash(self, name: str, scope: Any, uses: list[tuple[Chain, Any]], node: Any) -> str | None:
@@ -460,8 +437,8 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
         return bool(found and found[2] in names.MODULES) and not self.source.is_annotation(node)
 
-    def _refuse_variables(self, tree: cst.Module) -> None:
-        for found in m.extractall(tree, _SETS_VARIABLE):
+    def _refuse_variables(self) -> None:
+        for found in m.extractall(self.source.tree, _SETS_VARIABLE):
             name, value = text_of(found["variable"]), text_of(found["value"])
             legacy = name == "TF_USE_LEGACY_KERAS"
             right = value in ("", "0", "false", "False") if legacy else value in ("", "tensorflow")
@@ -475,7 +452,8 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         for chain in self.source.chains:
             for origin in self.source.origins(chain.scope, chain.root):
                 library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
-                found += [(chain.anchor, library)] if library and "." in library and chain.attributes else []
+                if library and "." in library and chain.attributes:
+                    found.append((chain.nodes[0], library))
         for node, library in found:
             if library:
                 message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
@@ -485,11 +463,6 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 def _kind(alias: Alias) -> str | None:
     found = classify(alias.path)
     return found.kind if found else None
-
-
-def _parse_small(line: str) -> Any:
-    statement: Any = cst.parse_statement(line)
-    return statement.body[0]
 
 
 def _outward(scope: Any, last: Any = None) -> Iterator[Any]:
