@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,27 +28,6 @@ from autoxla.policies.example import FILE, Example
 from autoxla.report.story import finding_lines
 from autoxla.settings import load_toml
 
-#: The beginnings of codes and what they are about; the first that fits counts.
-FAMILIES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("AX10", "AX11"), "Which Keras tf.keras is"),
-    (("AX12",), "What migrate leaves as it is"),
-    (("AX13",), "Two generations of Keras in one program"),
-    (("AX14",), "Saved models"),
-    (("AX15",), "Errors of XLA"),
-    (("AX16",), "What Keras 3 and TensorFlow 2 no longer have"),
-    (("AX17",), "Keras cannot be imported"),
-    (("AX18",), "Libraries that do not fit"),
-    (("AX19",), "Old and mixed code"),
-    (("AX2",), "Intel's plug-in ITEX"),
-    (("AX3",), "How the step is executed"),
-    (("AX4",), "The backend of Keras"),
-    (("AX5",), "Distributions that do not fit"),
-    (("AX6",), "Workers of one job"),
-    (("AX7",), "The faster path"),
-    (("AX851", "AX852", "AX853"), "How the step is executed"),
-    (("AX8",), "What doctor finds"),
-    (("AX9",), "autoxla itself"),
-)
 #: The parts of a page and the fields that hold them.
 PARTS = (
     ("What it does", "does"),
@@ -58,27 +38,6 @@ PARTS = (
     ("Source", "source"),
 )
 _LEVELS = {"note": "a note on an exception", "doctor": "a result of `doctor`"}
-_SAYS = "autoxla says so and changes nothing."
-_CURES = (
-    "Unless the mode is `observe`, autoxla does what the remedy says before anything loads, where that can "
-    "be done and you have not set it yourself."
-)
-_SAVES = (
-    "Unless the mode is `observe`, autoxla does what the remedy says before anything loads. Where nothing "
-    "else can give way, it does so against a value that you set: the process would end otherwise."
-)
-_POSSIBLE = " It is graded `possible`: only the run shows whether it comes true."
-_RULE_SILENCE = (
-    '`ignore = ["{code}"]` under `[tool.autoxla]` in `pyproject.toml` leaves out the line. For `check` so do '
-    "`--ignore {code}` and `# autoxla: ignore[{code}]` at the end of the line that it names. What autoxla "
-    "does stays as it is; with `AUTOXLA=observe` it does nothing, with `AUTOXLA=off` it says nothing either."
-)
-_NOTES = (
-    "autoxla knows this error. It adds a note to the exception where that passes a method of Keras or ends "
-    "the program; its type, arguments and traceback stay as they are. Python 3.10 has no notes: there it is "
-    "a line below the traceback."
-)
-_NOTE_SILENCE = "Handle the exception: the note goes with it. With `AUTOXLA=off` there are no notes."
 #: What begins a remedy and keeps its case.
 _COMMANDS = frozenset({"pip", "python", "chmod", "autoxla", "keras", "jit"})
 
@@ -120,22 +79,29 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@cache
+def read_told() -> dict[str, Any]:
+    """Return what ``codes.toml`` tells: ``families``, ``rules``, ``notes``, and groups of codes."""
+    return load_toml(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
+
+
 def make_pages() -> dict[str, Page]:
     """Return the pages by code. Raises LookupError where an example does not give its code."""
-    pages = []
+    pages, said, notes = [], read_told()["rules"], read_told()["notes"]
     for rule in list_rules():
         finding = follow(rule.example, rule.code)
         acts = rule.act is not None or rule.cures is not None
-        effect = (_SAVES if rule.fatal else _CURES) if acts else _SAYS
+        effect = _flow(said["fatal" if rule.fatal else "cures"] if acts else said["says"])
+        possible = f" {_flow(said['possible'])}" if rule.grade == "possible" else ""
         page = Page(
             code=rule.code,
             title=rule.title,
             level=rule.level,
-            does=f"> {plain(finding.message)}\n\n{effect}{_POSSIBLE if rule.grade == 'possible' else ''}",
-            why=" ".join(rule.why.split()),
+            does=f"> {plain(finding.message)}\n\n{effect}{possible}",
+            why=_flow(rule.why),
             example=render(rule.example, rule.code),
             remedy=plain(sentence(finding.remedy)),
-            silence=_RULE_SILENCE.format(code=rule.code),
+            silence=_flow(said["silence"].format(code=rule.code)),
             source=rule.source,
         )
         pages.append(page)
@@ -147,12 +113,12 @@ def make_pages() -> dict[str, Page]:
             code=known.code,
             title=known.title,
             level="note",
-            does=_NOTES,
-            why=" ".join(known.why.split()),
+            does=_flow(notes["does"]),
+            why=_flow(known.why),
             example=block("text", f"{known.error}\nautoxla: {known.code} {sign.hint_on(message)}"),
             # Which of several it is the error tells.
             remedy=hints[0] if len(hints) == 1 else "\n".join(f"- {hint}" for hint in hints),
-            silence=_NOTE_SILENCE,
+            silence=_flow(notes["silence"]),
             source=SOURCES[known.code[:4]],
         )
         pages.append(page)
@@ -162,11 +128,11 @@ def make_pages() -> dict[str, Page]:
             code=code,
             title=told["title"],
             level=told["level"],
-            does=" ".join(told["does"].split()),
-            why=plain(" ".join(told["why"].split())),
+            does=_flow(told["does"]),
+            why=plain(_flow(told["why"])),
             example=f"{given}\n\n{printed}",
             remedy=plain(sentence(told["remedy"])),
-            silence=" ".join(told["silence"].format(code=code).split()),
+            silence=_flow(told["silence"].format(code=code)),
             source=told["source"],
         )
         pages.append(page)
@@ -175,10 +141,10 @@ def make_pages() -> dict[str, Page]:
 
 def read_codes() -> dict[str, dict[str, Any]]:
     """Return what ``codes.toml`` tells of each code, that of its group included."""
-    groups = load_toml(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
     return {
         code: {**group, **told}
-        for group in groups.values()
+        for group in read_told().values()
+        if isinstance(group, dict)
         for code, told in group.items()
         if isinstance(told, dict)
     }
@@ -186,7 +152,8 @@ def read_codes() -> dict[str, dict[str, Any]]:
 
 def family_of(code: str) -> str:
     """Return what the codes that begin like ``code`` are about. Raises StopIteration on a foreign code."""
-    return next(title for beginnings, title in FAMILIES if code.startswith(beginnings))
+    families = read_told()["families"]
+    return next(each["title"] for each in families if code.startswith(tuple(each["codes"])))
 
 
 def by_family(pages: Iterable[Page]) -> Iterator[tuple[str, list[Page]]]:
@@ -210,6 +177,11 @@ def render_page(page: Page) -> str:
     head = f"# {page.code}: {page.title}\n\n*{family_of(page.code)}; {level}*"
     parts = (f"## {title}\n\n{getattr(page, name)}" for title, name in PARTS)
     return "\n\n".join([head, *parts]) + "\n"
+
+
+def _flow(text: str) -> str:
+    """Return ``text`` on one line."""
+    return " ".join(text.split())
 
 
 def sentence(text: str) -> str:

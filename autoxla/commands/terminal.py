@@ -73,8 +73,8 @@ def print_text(text: str) -> None:
     shown = Text(text)
     shown.highlight_regex(r"(?m)^[A-Z][^:\n]*$|^autoxla, mode \S+$", "bold")
     shown.highlight_regex(r"\bAX\d{3}\b", "cyan")
-    for level, colour in (("error", "bold red"), ("warning", "yellow")):
-        shown.highlight_regex(rf"(?<=AX\d\d\d ){level}\b", colour)
+    for level, colour in (("error", "bold red"), ("warning", "yellow"), ("note", "cyan"), ("ok", "green")):
+        shown.highlight_regex(rf"(?m)(?<=AX\d\d\d ){level}\b|^{level}(?= +AX\d\d\d )", colour)
     shown.highlight_regex(r"(?m)^ +(done|to do):", "bold")
     console.print(shown, end="")
 

@@ -111,48 +111,35 @@ def _held_refusals(cells: list[Cell]) -> Iterator[tuple[int, Refusal]]:
 def _load(text: str) -> Any:
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NotebookError(f"it is no JSON: {error}") from None
-    if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
-        raise NotebookError("it is no notebook of format 4: it has no cells")
-    for cell in data["cells"]:
-        source = cell.get("source") if isinstance(cell, dict) else None
-        lines = [source] if isinstance(source, str) else source
-        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-            raise NotebookError("it has a cell without a source")
+        sources = [cell["source"] for cell in data["cells"]]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
+    lines = [line for source in sources for line in (source if isinstance(source, list) else [source])]
+    if not all(isinstance(line, str) for line in lines):
+        raise NotebookError("it has a cell without a source")
     return data
 
 
 def _write(text: str, data: Any) -> str:
     """Return the JSON ``text`` with the ``new`` sources of the cells of ``data``, each in its old layout."""
-    parts, done = [], 0
-    read = json.JSONDecoder().raw_decode
-    matches = _SOURCE.finditer(text)
+    parts, done, read = [], 0, json.JSONDecoder().raw_decode
+    found = ((each.end(), *read(text, each.end())) for each in _SOURCE.finditer(text))
     for cell in data["cells"]:
-        old = cell["source"]
-        start, end = next(
-            (each.end(), end)
-            for each in matches
-            for value, end in [read(text, each.end())]
-            if each.start() >= done and value == old
-        )
+        start, end = next((at, end) for at, value, end in found if at >= done and value == cell["source"])
         if "new" not in cell:
             continue
         new, before = cell.pop("new"), text[start:end]
         cell["source"] = new
-        lines = [
-            json.dumps(line, ensure_ascii=before.isascii())
-            for line in ([new] if isinstance(new, str) else new)
-        ]
         parts.append(text[done:start])
-        if isinstance(new, str):
-            parts += lines
-        else:
-            lead = before[1 : len(before) - len(before[1:].lstrip())]
-            comma = re.compile(r"\s*,\s*").match(before, read(before, 1 + len(lead))[1])
-            tail = before[len(before.rstrip("]").rstrip()) :]
-            parts += ["[", lead, (comma[0] if comma else f",{lead}").join(lines), tail]
         done = end
+        if isinstance(new, str):
+            parts.append(json.dumps(new, ensure_ascii=before.isascii()))
+            continue
+        lead = before[1 : len(before) - len(before[1:].lstrip())]
+        comma = re.compile(r"\s*,\s*").match(before, read(before, 1 + len(lead))[1])
+        lines = (json.dumps(line, ensure_ascii=before.isascii()) for line in new)
+        tail = before[len(before.rstrip("]").rstrip()) :]
+        parts += ["[", lead, (comma[0] if comma else f",{lead}").join(lines), tail]
     written = "".join([*parts, text[done:]])
     if json.loads(written) != data:
         raise NotebookError("its cells cannot be told from other parts of it")
@@ -163,14 +150,15 @@ def _write(text: str, data: Any) -> str:
 
 
 def _python_cells(data: Any) -> list[Cell]:
-    metadata = data.get("metadata")
-    for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        found = metadata.get(key) if isinstance(metadata, dict) else None
-        language = found.get(name) if isinstance(found, dict) else None
-        if isinstance(language, str):
-            if language.lower() not in ("python", "python3", "ipython", ""):
-                return []
-            break
+    try:
+        metadata = data.get("metadata") or {}
+        named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get(
+            "language"
+        )
+    except AttributeError:
+        named = None
+    if isinstance(named, str) and named.lower() not in ("python", "python3", "ipython"):
+        return []
     numbered = enumerate(data["cells"], 1)
     return [_mask(number, cell) for number, cell in numbered if cell.get("cell_type") == "code"]
 
