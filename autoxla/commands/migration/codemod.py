@@ -77,7 +77,11 @@ class _Module:
         self.edits: dict[Span, str] = {}
         #: Lines to put behind a statement.
         self.added: dict[Any, list[str]] = {}
-        self.kept = self._find_fallbacks()
+        # The imports in ``except ImportError`` behind one that has the right generation already.
+        keras = [alias for alias in self.source.aliases if classify(alias.path)]
+        arms = [(alias, *each) for alias in keras for each in self.source.branches(alias.statement).items()]
+        good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
+        self.kept = {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
         bound = [*self.source.aliases, *dict.fromkeys(self.source.assigned.values())]
         self.packages = [alias for alias in bound if self._is_package(alias)]
 
@@ -97,19 +101,24 @@ class _Module:
             if "keras" in value and self._names_module(node, value):
                 message = f"the string {value!r} names a module of the other generation"
                 self._refuse(node, "AX126", message)
-        if self.edits or self.added:
-            self._refuse_variables()
+        for setter in m.extractall(source.tree, _SETS_VARIABLE) if self.edits or self.added else ():
+            name, text = text_of(setter["variable"]), text_of(setter["value"])
+            legacy = name == "TF_USE_LEGACY_KERAS"
+            right = text in ("", "0", "false", "False") if legacy else text in ("", "tensorflow")
+            if not right and self.target == ("keras3" if legacy else "legacy"):
+                message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
+                self._refuse(setter["variable"], "AX127", message)
         if self.edits or self.added or self.refusals:
             self._refuse_libraries()
         if self.refusals:
             return source.text, tuple(sorted(self.refusals))
         edits = list(self.edits.items())
         for statement, lines in self.added.items():
-            at, text = source.put_behind(statement, lines)
-            edits.append(((at, at), text))
+            at, more = source.put_behind(statement, lines)
+            edits.append(((at, at), more))
         parts, done = [], 0
-        for (first, last), text in sorted(edits):
-            parts += [source.text[done:first], text]
+        for (first, last), new in sorted(edits):
+            parts += [source.text[done:first], new]
             done = last
         return "".join([*parts, source.text[done:]]), ()
 
@@ -126,13 +135,6 @@ class _Module:
     def _refuse(self, node: Any, code: str, message: str) -> None:
         if not self.source.is_left_alone(node):
             self.refusals.add(Refusal(*self.source.start(node), code, message))
-
-    def _find_fallbacks(self) -> set[Alias]:
-        """Return the imports in ``except ImportError`` behind one that has the right generation already."""
-        keras = [alias for alias in self.source.aliases if classify(alias.path)]
-        arms = [(alias, *each) for alias in keras for each in self.source.branches(alias.statement).items()]
-        good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
-        return {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
 
     def _is_package(self, alias: Alias) -> bool:
         """Tell whether the package itself is bound, by an import or by ``NAME = chain``."""
@@ -436,15 +438,6 @@ class _Module:
             return True
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
         return bool(found and found[2] in names.MODULES) and not self.source.is_annotation(node)
-
-    def _refuse_variables(self) -> None:
-        for found in m.extractall(self.source.tree, _SETS_VARIABLE):
-            name, value = text_of(found["variable"]), text_of(found["value"])
-            legacy = name == "TF_USE_LEGACY_KERAS"
-            right = value in ("", "0", "false", "False") if legacy else value in ("", "tensorflow")
-            if not right and self.target == ("keras3" if legacy else "legacy"):
-                message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
-                self._refuse(found["variable"], "AX127", message)
 
     def _refuse_libraries(self) -> None:
         other = OTHER[self.target]
