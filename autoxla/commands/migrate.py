@@ -54,7 +54,13 @@ def run(options: argparse.Namespace) -> int:
                 data = file.read_bytes()
                 content, diff, reasons = _migrate(file, data, options.to)
                 if content != data and options.write:
-                    _replace(file, data, content)
+                    # Mode and links stay.
+                    target = file.resolve()
+                    if not os.access(target, os.W_OK):
+                        raise _FileError("it cannot be written: it is read-only")
+                    if target.read_bytes() != data:
+                        raise _FileError("it was not written: it has changed since it was read")
+                    write_whole(target, content, target.stat().st_mode & 0o7777)
             except (_FileError, OSError) as error:
                 errors.append(f"{file}: {getattr(error, 'strerror', None) or error}")
                 continue
@@ -78,16 +84,6 @@ def run(options: argparse.Namespace) -> int:
     if errors or not options.quiet:
         say(", ".join(parts) + ("; --write makes the changes" if is_open else ""))
     return 2 if errors else 1 if refused or is_open else 0
-
-
-def _replace(file: Path, before: bytes, after: bytes) -> None:
-    """Put ``after`` in the place of ``before`` in one step; mode and links stay."""
-    target = Path(os.path.realpath(file))
-    if not os.access(target, os.W_OK):
-        raise _FileError("it cannot be written: it is read-only")
-    if target.read_bytes() != before:
-        raise _FileError("it was not written: it has changed since it was read")
-    write_whole(target, after, target.stat().st_mode & 0o7777)
 
 
 def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, list[str]]:

@@ -153,7 +153,7 @@ def read_codes() -> dict[str, dict[str, Any]]:
 def family_of(code: str) -> str:
     """Return what the codes that begin like ``code`` are about. Raises StopIteration on a foreign code."""
     families = read_told()["families"]
-    return next(each["title"] for each in families if code.startswith(tuple(each["codes"])))
+    return next(str(each["title"]) for each in families if code.startswith(tuple(each["codes"])))
 
 
 def by_family(pages: Iterable[Page]) -> Iterator[tuple[str, list[Page]]]:

@@ -253,29 +253,26 @@ def _join(name: str, value: str) -> str:
 
 def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
     """Return the flags for which TensorFlow ends the process, as far as the text alone tells."""
-    return tuple(FlagError(token, reason) for token in tokens if (reason := _find_error(*_split(token))))
-
-
-def _find_error(name: str | None, value: str | None) -> str:
-    if name is None:
-        return "a flag is written --name=value"
-    if name == "help" or not _FLAG_NAME.fullmatch(name):
-        return "there is no flag of this name"
-    wanted = ""
-    if name == "tf_xla_auto_jit":
-        wanted = "a number, fusible or single-gpu(number)"
-        is_right = _auto_jit_level(value or "") is not None
-    elif name in _INTEGERS:
-        wanted = "a number"
-        is_right = _integer(value or "", _INTEGERS[name]) is not None
-    elif name in _BOOLEANS:
-        wanted = "true or false"
-        is_right = value is None or value.lower() in _TRUE | _FALSE
-    else:
-        is_right = value is not None or name not in _STRINGS
-    if is_right:
-        return ""
-    return f"its value is to be {wanted}" if value is not None else f"it needs a value: {wanted}".rstrip(": ")
+    errors = []
+    for token in tokens:
+        name, value = _split(token)
+        wanted, is_right = "", value is not None or name not in _STRINGS
+        if name == "tf_xla_auto_jit":
+            wanted = "a number, fusible or single-gpu(number)"
+            is_right = _auto_jit_level(value or "") is not None
+        elif name in _INTEGERS:
+            wanted, is_right = "a number", _integer(value or "", _INTEGERS[name]) is not None
+        elif name in _BOOLEANS:
+            wanted, is_right = "true or false", value is None or value.lower() in _TRUE | _FALSE
+        if name is None:
+            errors.append(FlagError(token, "a flag is written --name=value"))
+        elif name == "help" or not _FLAG_NAME.fullmatch(name):
+            errors.append(FlagError(token, "there is no flag of this name"))
+        elif not is_right and value is None:
+            errors.append(FlagError(token, f"it needs a value: {wanted}".removesuffix(": ")))
+        elif not is_right:
+            errors.append(FlagError(token, f"its value is to be {wanted}"))
+    return tuple(errors)
 
 
 def _integer(text: str, bits: int = 32) -> int | None:

@@ -71,8 +71,22 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
 
     Raises `NotebookError` where it is none of format 4 or a cell is no Python.
     """
-    data = _load(text)
-    cells = _python_cells(data)
+    try:
+        data = json.loads(text)
+        sources = [cell["source"] for cell in data["cells"]]
+        metadata = data.get("metadata") or {}
+        named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get(
+            "language"
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
+    lines = [line for source in sources for line in (source if isinstance(source, list) else [source])]
+    if not all(isinstance(line, str) for line in lines):
+        raise NotebookError("it has a cell without a source")
+    if isinstance(named, str) and named.lower() not in ("python", "python3", "ipython"):
+        return NotebookChange(text)
+    numbered = enumerate(data["cells"], 1)
+    cells = [_mask(number, cell) for number, cell in numbered if cell.get("cell_type") == "code"]
     joined = "".join(f"{cell.lead}{''.join(cell.lines)}\n{_END}" for cell in cells)
     new, refused = migrate_text(joined, target)
     refusals: list[tuple[int, Refusal]] = []
@@ -105,21 +119,6 @@ def _held_refusals(cells: list[Cell]) -> Iterator[tuple[int, Refusal]]:
                 yield cell.number, Refusal(number, 1, "AX129", "a magic command holds code with Keras")
 
 
-# The JSON text
-
-
-def _load(text: str) -> Any:
-    try:
-        data = json.loads(text)
-        sources = [cell["source"] for cell in data["cells"]]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
-    lines = [line for source in sources for line in (source if isinstance(source, list) else [source])]
-    if not all(isinstance(line, str) for line in lines):
-        raise NotebookError("it has a cell without a source")
-    return data
-
-
 def _write(text: str, data: Any) -> str:
     """Return the JSON ``text`` with the ``new`` sources of the cells of ``data``, each in its old layout."""
     parts, done, read = [], 0, json.JSONDecoder().raw_decode
@@ -147,20 +146,6 @@ def _write(text: str, data: Any) -> str:
 
 
 # The cells as a module
-
-
-def _python_cells(data: Any) -> list[Cell]:
-    try:
-        metadata = data.get("metadata") or {}
-        named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get(
-            "language"
-        )
-    except AttributeError:
-        named = None
-    if isinstance(named, str) and named.lower() not in ("python", "python3", "ipython"):
-        return []
-    numbered = enumerate(data["cells"], 1)
-    return [_mask(number, cell) for number, cell in numbered if cell.get("cell_type") == "code"]
 
 
 def _mask(number: int, data: dict[str, Any]) -> Cell:

@@ -85,7 +85,8 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text, self.tree = text, parse(text)
         found = metadata.MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve_many(_PROVIDERS)
-        self._contexts, self.parents, self._places, self._scopes = (dict(found[each]) for each in _PROVIDERS)
+        maps: list[dict[Any, Any]] = [dict(found[each]) for each in _PROVIDERS]
+        self._contexts, self.parents, self._places, self._scopes = maps
         #: Of nodes in strings, where they stand; and where each line begins.
         self._spans: dict[Any, Span] = {}
         self._starts = [0, *(each.end() for each in _NEWLINE.finditer(text))]
@@ -174,7 +175,7 @@ class Source:
         """Return where ``node`` begins and ends in the text, without brackets around it."""
         if node in self._spans:
             return self._spans[node]
-        place: Any = self._places[node]
+        place = self._places[node]
         first, last = (self._starts[each.line - 1] + each.column for each in (place.start, place.end))
         return first, last
 
