@@ -65,43 +65,42 @@ def migrate_text(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...
     return new, refusals
 
 
-class _Module:
+class _Module(Source):
     """One module that is moved to one generation, or left with what is refused."""
 
     def __init__(self, text: str, target: Generation) -> None:
         self.target = target
         self.package = PACKAGE[target]
-        self.source = Source(text)
+        super().__init__(text)
         self.refusals: set[Refusal] = set()
         #: What is to stand in the place of a part of the text.
         self.edits: dict[Span, str] = {}
-        #: Lines to put behind a statement.
-        self.added: dict[Any, list[str]] = {}
+        #: Lines to put behind a statement, each once.
+        self.added: dict[Any, dict[str, None]] = {}
         # The imports in ``except ImportError`` behind one that has the right generation already.
-        keras = [alias for alias in self.source.aliases if classify(alias.path)]
-        arms = [(alias, *each) for alias in keras for each in self.source.branches(alias.statement).items()]
+        keras = [alias for alias in self.aliases if classify(alias.path)]
+        arms = [(alias, *each) for alias in keras for each in self.branches(alias.statement).items()]
         good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
         self.kept = {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
-        bound = [*self.source.aliases, *dict.fromkeys(self.source.assigned.values())]
+        bound = [*self.aliases, *dict.fromkeys(self.assigned.values())]
         self.packages = [alias for alias in bound if self._is_package(alias)]
 
     def move(self) -> tuple[str, tuple[Refusal, ...]]:
         """Return the text with all edits made if nothing is refused."""
-        source = self.source
         for statement in {alias.statement: None for alias in self._live()}:
             self._edit_import(statement)
         self._edit_uses()
         self._refuse_mixtures()
-        for star in source.stars:
+        for star in self.stars:
             found = classify(module_of(star))
             if found and found.kind != self.package:
                 message = f"`from {module_of(star)} import *` binds names that cannot be told"
                 self._refuse(star, "AX122", message)
-        for node, value in source.strings:
+        for node, value in self.strings:
             if "keras" in value and self._names_module(node, value):
                 message = f"the string {value!r} names a module of the other generation"
                 self._refuse(node, "AX126", message)
-        for setter in m.extractall(source.tree, _SETS_VARIABLE) if self.edits or self.added else ():
+        for setter in m.extractall(self.tree, _SETS_VARIABLE) if self.edits or self.added else ():
             name, text = text_of(setter["variable"]), text_of(setter["value"])
             legacy = name == "TF_USE_LEGACY_KERAS"
             right = text in ("", "0", "false", "False") if legacy else text in ("", "tensorflow")
@@ -111,37 +110,37 @@ class _Module:
         if self.edits or self.added or self.refusals:
             self._refuse_libraries()
         if self.refusals:
-            return source.text, tuple(sorted(self.refusals))
+            return self.text, tuple(sorted(self.refusals))
         edits = list(self.edits.items())
         for statement, lines in self.added.items():
-            at, more = source.put_behind(statement, lines)
+            at, more = self.put_behind(statement, lines)
             edits.append(((at, at), more))
         parts, done = [], 0
         for (first, last), new in sorted(edits):
-            parts += [source.text[done:first], new]
+            parts += [self.text[done:first], new]
             done = last
-        return "".join([*parts, source.text[done:]]), ()
+        return "".join([*parts, self.text[done:]]), ()
 
     # What there is
 
     def _live(self) -> list[Alias]:
         """Return the imports of Keras and TensorFlow that may be changed."""
-        found = [alias for alias in self.source.aliases if alias.path.split(".")[0] in _WATCHED]
+        found = [alias for alias in self.aliases if alias.path.split(".")[0] in _WATCHED]
         return [alias for alias in found if alias not in self.kept and not self._is_left(alias)]
 
     def _is_left(self, alias: Alias) -> bool:
-        return self.source.is_left_alone(alias.item or alias.statement)
+        return self.is_left_alone(alias.item or alias.statement)
 
     def _refuse(self, node: Any, code: str, message: str) -> None:
-        if not self.source.is_left_alone(node):
-            self.refusals.add(Refusal(*self.source.start(node), code, message))
+        if not self.is_left_alone(node):
+            self.refusals.add(Refusal(*self.start(node), code, message))
 
     def _is_package(self, alias: Alias) -> bool:
         """Tell whether the package itself is bound, by an import or by ``NAME = chain``."""
         origins: Iterable[str | None] = [alias.origin]
         if not alias.item:
             root, dot, rest = alias.origin.partition(".")
-            roots = self.source.origins(self.source.scope_of(alias.statement), root)
+            roots = self.origins(self.scope_of(alias.statement), root)
             origins = [f"{each}{dot}{rest}" for each in roots if each]
         found = [classify(origin) for origin in origins if origin]
         return bool(found) and all(each and not each.path and each.kind in _WATCHED for each in found)
@@ -173,25 +172,24 @@ class _Module:
     # Imports
 
     def _edit_import(self, statement: Any) -> None:
-        source = self.source
-        aliases = [alias for alias in source.aliases if alias.statement is statement]
+        aliases = [alias for alias in self.aliases if alias.statement is statement]
         module, moved = aliases[0].module, []
         for alias in aliases:
             # Each name that is missing is told.
             found = classify(alias.path)
             if found is not None and found.kind != self.package and self._has(found, alias.item):
                 moved.append(alias)
-        spans = {alias: source.span(alias.item) for alias in aliases}
+        spans = {alias: self.span(alias.item) for alias in aliases}
         if module is None and moved:
             items = {alias: self._moved_item(alias) for alias in moved}
-            texts = [items.get(alias) or source.code(alias.item) for alias in aliases]
+            texts = [items.get(alias) or self.code(alias.item) for alias in aliases]
             if len(set(texts)) < len(texts):
                 self.edits[spans[aliases[0]][0], spans[aliases[-1]][1]] = ", ".join(dict.fromkeys(texts))
             else:
                 self.edits |= {spans[alias]: item for alias, item in items.items()}
         elif module in ROOTS and moved and not self._has_comment(statement):
             lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
-            parts = [source.code(alias.item) for alias in moved if not alias.path.endswith(".keras")]
+            parts = [self.code(alias.item) for alias in moved if not alias.path.endswith(".keras")]
             lines += [f"from {self.package} import {', '.join(parts)}"] if parts else []
             kept = [alias for alias in aliases if alias not in moved]
             # What is taken out goes with the comma behind it, at the end with the one before it.
@@ -202,13 +200,12 @@ class _Module:
                 if alias in moved
             }
             if not kept:
-                self.edits[source.span(statement)] = lines.pop(0)
+                self.edits[self.span(statement)] = lines.pop(0)
             elif kept[-1] is not aliases[-1]:
                 self.edits[spans[kept[-1]][1], spans[aliases[-1]][1]] = ""
-            for line in lines:
-                self._add(statement, line)
+            self.added.setdefault(statement, {}).update(dict.fromkeys(lines))
         elif module is not None and (found := classify(module)) and len(moved) == len(aliases):
-            self.edits[source.span(statement.module)] = ".".join(filter(None, (self.package, found.path)))
+            self.edits[self.span(statement.module)] = ".".join(filter(None, (self.package, found.path)))
 
     def _moved_item(self, alias: Alias) -> str:
         """Return the text of an item of ``import …`` with the package in the place of the other one."""
@@ -217,7 +214,7 @@ class _Module:
         if alias.origin == "tensorflow":
             return "tensorflow"
         if alias.item.asname:
-            behind = self.source.code(alias.item)[len(self.source.code(alias.item.name)) :]
+            behind = self.code(alias.item)[len(self.code(alias.item.name)) :]
             return path if path == alias.name else path + behind
         if alias.origin == "keras" or path.split(".")[0] != self.package:
             return f"{self.package} as {alias.name}"
@@ -227,15 +224,10 @@ class _Module:
         return f"import {self.package}" + ("" if name == self.package else f" as {name}")
 
     def _has_comment(self, statement: Any) -> bool:
-        found = "#" in self.source.code(statement)
+        found = "#" in self.code(statement)
         if found:
             self._refuse(statement, "AX129", "a comment stands inside a statement that has to be split")
         return found
-
-    def _add(self, statement: Any, line: str) -> None:
-        lines = self.added.setdefault(statement, [])
-        if line not in lines:
-            lines.append(line)
 
     # Uses
 
@@ -244,18 +236,18 @@ class _Module:
         groups: dict[tuple[Any, str], list[tuple[Chain, Any]]] = {}
         for alias in self.packages:
             if self._is_renamed(alias) and not self._is_left(alias) and alias not in self.kept:
-                groups.setdefault((self.source.scope_of(alias.statement), alias.name), [])
+                groups.setdefault((self.scope_of(alias.statement), alias.name), [])
         told: set[tuple[Any, str]] = set()
-        for chain in self.source.chains:
-            if self.source.is_left_alone(chain.nodes[0]):
+        for chain in self.chains:
+            if self.is_left_alone(chain.nodes[0]):
                 continue
-            origins = self.source.origins(chain.scope, chain.root)
+            origins = self.origins(chain.scope, chain.root)
             dotted_names = [(each, ".".join((each, *chain.attributes))) for each in origins if each]
             found = [(each, keras) for each, name in dotted_names if (keras := classify(name))]
             if not found:
                 self._refuse_unknown(chain, origins)
                 continue
-            key = self.source.bindings(chain.scope, chain.root)[0].scope, chain.root
+            key = self.bindings(chain.scope, chain.root)[0].scope, chain.root
             if None in origins:
                 roots = [(each, classify(each)) for each in origins if each]
                 # The root stands for TensorFlow or a Keras package that is to be changed.
@@ -274,11 +266,11 @@ class _Module:
             if root == "tf_keras" and self.target == "keras3":
                 self._refuse_rename(scope, uses)
             else:
-                uses.sort(key=lambda use: self.source.start(use[0].nodes[0]))
+                uses.sort(key=lambda use: self.start(use[0].nodes[0]))
                 name = self._reusable(uses) or self._add_package(scope, root, uses)
             for _, node in uses:
                 if name:
-                    self.edits[self.source.span(node)] = name
+                    self.edits[self.span(node)] = name
 
     def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
@@ -310,18 +302,18 @@ class _Module:
             return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
         last = keras.length - len(origin.split("."))
         node = chain.nodes[last] if last < len(chain.nodes) else None
-        if node and _PLAIN.fullmatch(self.source.code(node)):
+        if node and _PLAIN.fullmatch(self.code(node)):
             return node
         self._refuse(chain.nodes[0], "AX129", "brackets, a comment or getattr stand inside the name")
         return None
 
     def _becomes_import(self, chain: Chain, node: Any) -> bool:
         """Make ``X = tf.keras`` an import."""
-        alias = self.source.assigned.get(chain.nodes[0])
+        alias = self.assigned.get(chain.nodes[0])
         if alias is None or node is not chain.nodes[-1] or alias not in self.packages:
             return False
         if not self._has_comment(alias.statement):
-            self.edits[self.source.span(alias.statement)] = self._package_import(alias.name)
+            self.edits[self.span(alias.statement)] = self._package_import(alias.name)
         return True
 
     # Names
@@ -329,20 +321,20 @@ class _Module:
     def _refuse_rename(self, scope: Any, uses: list[tuple[Chain, Any]]) -> None:
         item = next(alias.item for alias in self.packages if self._is_renamed(alias))
         problem = self._find_clash("keras", scope, uses, item)
-        if "tf_keras" in self.source.declared:
+        if "tf_keras" in self.declared:
             problem = "`tf_keras` is declared global"
         if problem:
             self._refuse(item, "AX121", f"`tf_keras` cannot become `keras`: {problem}")
-        for node, value in self.source.strings:
-            if value == "tf_keras" and "__all__" in self.source.receivers(node):
+        for node, value in self.strings:
+            if value == "tf_keras" and "__all__" in self.receivers(node):
                 self._refuse(node, "AX126", "a string names `tf_keras`, which is renamed")
 
     def _reusable(self, uses: list[tuple[Chain, Any]]) -> str | None:
         """Return a name that the package has already wherever it is used."""
         for alias in self.packages:
             name = alias.name
-            if name not in self.source.declared and all(
-                all(map(self._binds_package, self.source.bindings(chain.scope, name)))
+            if name not in self.declared and all(
+                all(map(self._binds_package, self.bindings(chain.scope, name)))
                 and any(self._is_before(each, chain) for each in self._aliases_at(chain.scope, name))
                 for chain, _ in uses
             ):
@@ -350,24 +342,24 @@ class _Module:
         return None
 
     def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
-        bindings = self.source.bindings(scope, name)
-        return [alias for binding in bindings for alias in self.source.aliases_of(binding)]
+        bindings = self.bindings(scope, name)
+        return [alias for binding in bindings for alias in self.aliases_of(binding)]
 
     def _is_before(self, alias: Alias, chain: Chain) -> bool:
-        start = self.source.start
-        return not self.source.branches(alias.statement) and start(alias.statement) < start(chain.nodes[0])
+        start = self.start
+        return not self.branches(alias.statement) and start(alias.statement) < start(chain.nodes[0])
 
     def _binds_package(self, binding: Any) -> bool:
-        return any(alias in self.packages for alias in self.source.aliases_of(binding))
+        return any(alias in self.packages for alias in self.aliases_of(binding))
 
     def _add_package(self, scope: Any, root: str, uses: list[tuple[Chain, Any]]) -> str | None:
         """Import the package behind the statements that bind ``root``; return its name, None if refused."""
         first = uses[0][0]
         aliases = [alias for alias in self._aliases_at(first.scope, root) if alias.item]
-        aliases = sorted(aliases, key=lambda a: self.source.start(a.statement))
+        aliases = sorted(aliases, key=lambda a: self.start(a.statement))
         # One is enough if it stands before all uses.
         aliases = [alias for alias in aliases if self._is_before(alias, first)][:1] or aliases
-        if root in self.source.declared or not aliases:
+        if root in self.declared or not aliases:
             self._refuse(first.nodes[0], "AX122", f"`{root}` is not bound by an import in its own scope")
             return None
         problem: str | None = None
@@ -375,30 +367,29 @@ class _Module:
             problem = self._find_clash(name, scope, uses, aliases[0].statement)
             if problem is None:
                 for alias in aliases:
-                    self._add(alias.statement, self._package_import(name))
+                    self.added.setdefault(alias.statement, {})[self._package_import(name)] = None
                 return name
         self._refuse(first.nodes[0], "AX121", f"no name is free for {self.package}: {problem}")
         return None
 
     def _find_clash(self, name: str, scope: Any, uses: list[tuple[Chain, Any]], node: Any) -> str | None:
         """Return why ``name`` cannot be bound in ``scope`` at ``node`` and used in all ``uses``, if so."""
-        source = self.source
-        if name in source.declared:
+        if name in self.declared:
             return f"`{name}` is declared global"
         if name in scope.assignments and not all(map(self._binds_package, scope.assignments[name])):
             return f"`{name}` is something else here"
         inner = [each for chain, _ in uses for each in _outward(chain.scope, scope)]
         if any(name in each.assignments for each in inner if each is not scope):
             return f"`{name}` is something else where it is used"
-        for chain in source.chains:
+        for chain in self.chains:
             if chain.root == name and scope in _outward(chain.scope):
-                bindings = source.bindings(chain.scope, name)
+                bindings = self.bindings(chain.scope, name)
                 if not bindings or not all(scope in _outward(binding.scope) for binding in bindings):
                     return f"`{name}` comes from elsewhere"
-        for star in source.stars:
+        for star in self.stars:
             # The standard library has no name of ours.
             is_standard = not star.relative and dotted(star.module).split(".")[0] in sys.stdlib_module_names
-            if not is_standard and source.start(star) > source.start(node):
+            if not is_standard and self.start(star) > self.start(node):
                 return f"a star import behind it may bind `{name}`"
         return None
 
@@ -406,7 +397,7 @@ class _Module:
 
     def _refuse_mixtures(self) -> None:
         """Refuse a choice between generations, and the use of both."""
-        place = self.source.start
+        place = self.start
         named = [(alias.item, alias.statement, _kind(alias)) for alias in self._live() if _kind(alias)]
         named += [
             (alias.statement, alias.statement, "tensorflow")
@@ -415,9 +406,9 @@ class _Module:
         ]
         named.sort(key=lambda each: place(each[0]))
         for at, (node, statement, kind) in enumerate(named):
-            arms = self.source.branches(statement)
+            arms = self.branches(statement)
             for other, other_statement, other_kind in named[:at]:
-                others = self.source.branches(other_statement)
+                others = self.branches(other_statement)
                 if kind != other_kind and any(others.get(each, arm) != arm for each, arm in arms.items()):
                     line = place(other)[0]
                     message = f"the program chooses Keras when it runs, here and in line {line}"
@@ -431,19 +422,19 @@ class _Module:
 
     def _names_module(self, node: Any, value: str) -> bool:
         """Tell whether a string names a module that would have to change."""
-        wrong, receivers = PACKAGE[OTHER[self.target]], self.source.receivers(node)
+        wrong, receivers = PACKAGE[OTHER[self.target]], self.receivers(node)
         if receivers & _EVALUATORS:
             return bool(re.search(rf"\b(import|from)\s+({wrong}|tensorflow\.keras)\b", value))
         if receivers & _IMPORTERS and re.match(rf"({wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
             return True
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
-        return bool(found and found[2] in names.MODULES) and not self.source.is_annotation(node)
+        return bool(found and found[2] in names.MODULES) and not self.is_annotation(node)
 
     def _refuse_libraries(self) -> None:
         other = OTHER[self.target]
-        found = [(alias.item, names.find_bound(alias.path, other)) for alias in self.source.aliases]
-        for chain in self.source.chains:
-            for origin in self.source.origins(chain.scope, chain.root):
+        found = [(alias.item, names.find_bound(alias.path, other)) for alias in self.aliases]
+        for chain in self.chains:
+            for origin in self.origins(chain.scope, chain.root):
                 library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
                 if library and "." in library and chain.attributes:
                     found.append((chain.nodes[0], library))

@@ -11,7 +11,7 @@ import ast
 import re
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,7 +201,7 @@ class Source:
         found = _NEWLINE.search(self.text, at)
         return found.start() if found else len(self.text)
 
-    def put_behind(self, statement: Any, lines: Sequence[str]) -> tuple[int, str]:
+    def put_behind(self, statement: Any, lines: Iterable[str]) -> tuple[int, str]:
         """Return where ``lines`` are to be put behind a statement, and with what before them."""
         first, last = self.span(statement)
         line = self.parents[statement]
