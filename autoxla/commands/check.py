@@ -77,7 +77,10 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
             if reason.startswith("it ")
         ]
         for finding in (*unread, *findings):
-            if finding not in seen and settings.shows(finding.code) and not _is_silenced(finding):
+            comment = _IGNORE.search(line_of(finding.place))
+            codes = None if comment is None or comment["codes"] is None else comment["codes"].upper()
+            named = comment and (codes is None or finding.code in map(str.strip, codes.split(",")))
+            if finding not in seen and settings.shows(finding.code) and not named:
                 seen.add(finding)
                 yield finding
 
@@ -95,14 +98,6 @@ def line_of(place: Place) -> str:
     text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")
     lines = text.splitlines()
     return lines[place.line - 1] if 0 < place.line <= len(lines) else ""
-
-
-def _is_silenced(finding: Finding) -> bool:
-    comment = _IGNORE.search(line_of(finding.place))
-    if comment is None:
-        return False
-    codes = comment["codes"]
-    return codes is None or finding.code in [code.strip().upper() for code in codes.split(",")]
 
 
 def _github(finding: Finding) -> str:

@@ -51,9 +51,21 @@ def run(options: argparse.Namespace) -> int:
         status = look()
         if options.json:
             print(json.dumps(status, indent=2))
-        else:
-            lines = [printable(line) for line in _lines(status)]
-            print("\n".join(lines[:1] if options.quiet else lines))
+            return 0
+        lines = [f"autoxla is {describe(status)}"]
+        if not options.quiet:
+            lines += [f"  {reason}" for reason in status["because"]]
+            words = " ".join([status["interpreter"], *status["options"]])
+            lines += [f"interpreter  {words}, Python {status['python']}"]
+            lines += [f"package      {status['package']}, version {status['version']}"]
+            for each in status["folders"]:
+                lines += [f"folder       {each['folder']}", f"  autoxla.pth      {each['pth']}"]
+                lines += [f"  autoxla.start    {each['start']}, for Python 3.15 and later"]
+                lines += [f"  {MARKER}  {'present' if each['enabled'] else 'missing'}"]
+            lines += [f"example      {file}" for file in status["sitecustomize"]]
+            for name, value in status["variables"].items():
+                lines.append(f"{name:<15}{'not set' if value is None else value}")
+        print("\n".join(map(printable, lines)))
         return 0
     folder = Path(sysconfig.get_path("purelib"))
     if options.user and not site.ENABLE_USER_SITE:
@@ -219,18 +231,3 @@ def _explain(folders: list[dict[str, Any]], examples: list[str], *, active: bool
         yield f"autoxla is not installed in this environment: no autoxla.pth in {looked}"
     elif not examples and not enabled:
         yield f"it is not enabled: {COMMAND} enable"
-
-
-def _lines(status: Mapping[str, Any]) -> Iterator[str]:
-    yield f"autoxla is {describe(status)}"
-    yield from (f"  {reason}" for reason in status["because"])
-    yield f"interpreter  {' '.join([status['interpreter'], *status['options']])}, Python {status['python']}"
-    yield f"package      {status['package']}, version {status['version']}"
-    for folder in status["folders"]:
-        yield f"folder       {folder['folder']}"
-        yield f"  autoxla.pth      {folder['pth']}"
-        yield f"  autoxla.start    {folder['start']}, for Python 3.15 and later"
-        yield f"  {MARKER}  {'present' if folder['enabled'] else 'missing'}"
-    yield from (f"example      {file}" for file in status["sitecustomize"])
-    for name, value in status["variables"].items():
-        yield f"{name:<15}{'not set' if value is None else value}"

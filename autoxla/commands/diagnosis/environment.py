@@ -13,7 +13,7 @@ from pathlib import Path
 from autoxla.commands.diagnosis.inventory import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
-from autoxla.model import ENVIRONMENT, KerasConfig
+from autoxla.model import ENVIRONMENT
 from autoxla.policies import decide
 from autoxla.policies.rule import KERAS_3
 from autoxla.situation.distributions import locate
@@ -84,32 +84,17 @@ _EFFECTS: Mapping[str, tuple[State, str, str]] = {
 def check_backend(scene: Scene) -> Iterator[Line]:
     """Say which backend Keras runs on and what chose it, and what is wrong with ``keras.json``."""
     config = scene.situation.keras_config
-    if config is not None:
-        yield from _judge_config(config)
-    keras = scene.inventory.provider("keras")
-    if keras is None or keras.version < KERAS_3:
-        return
-    backend, chosen = scene.environ.get("KERAS_BACKEND", ""), "KERAS_BACKEND"
-    if not backend and config is not None and config.backend:
-        backend, chosen = config.backend, config.file
-    elif not backend:
-        backend, chosen = "tensorflow", "default"
-    # What is wrong with one that is not installed is a rule's.
-    if backend in scene.situation.backends:
-        yield Line("ok", "AX830", f"{backend}, installed; chosen by {chosen}")
-
-
-def _judge_config(config: KerasConfig) -> Iterator[Line]:
-    """Say what is wrong with ``keras.json``, whose fields hold for all programs, and which Keras refuses."""
-    if config.error == "it holds no JSON object":
-        text = f"{config.file} holds no JSON object: import keras raises AttributeError"
-        yield Line("error", "AX832", text, f"correct or remove {config.file}")
-    elif config.error:
-        text = f"{config.file}: {config.error}; Keras takes its defaults instead, or fails"
-        yield Line("warning", "AX831", text, f"correct or remove {config.file}")
-    for name, value in config.others.items():
-        told, allowed = f"{config.file}: {name} is {value!r}", _ALLOWED.get(name)
-        remedy = f"correct or remove {name} in {config.file}"
+    file = "" if config is None else config.file
+    if config is not None and config.error == "it holds no JSON object":
+        text = f"{file} holds no JSON object: import keras raises AttributeError"
+        yield Line("error", "AX832", text, f"correct or remove {file}")
+    elif config is not None and config.error:
+        text = f"{file}: {config.error}; Keras takes its defaults instead, or fails"
+        yield Line("warning", "AX831", text, f"correct or remove {file}")
+    # The other fields of keras.json hold for all programs; some values Keras refuses.
+    for name, value in config.others.items() if config else ():
+        told, allowed = f"{file}: {name} is {value!r}", _ALLOWED.get(name)
+        remedy = f"correct or remove {name} in {file}"
         if name == "epsilon" and not isinstance(value, float):
             wanted = "a number with a decimal point or an exponent"
             yield Line("error", "AX835", f"{told}, and Keras takes only {wanted}: import keras fails", remedy)
@@ -118,10 +103,21 @@ def _judge_config(config: KerasConfig) -> Iterator[Line]:
             yield Line("error", "AX835", text, remedy)
         elif name == "epsilon" and isinstance(value, float) and not 0 < value <= _LARGEST_EPSILON:
             text = f"{told}: Keras adds it where it divides, so that results are wrong or not a number"
-            yield Line("warning", "AX834", text, f"set epsilon to 1e-7 in {config.file}")
+            yield Line("warning", "AX834", text, f"set epsilon to 1e-7 in {file}")
         elif isinstance(value, str) and value in _EFFECTS:
             state, effect, usual = _EFFECTS[value]
-            yield Line(state, "AX834", f"{told}: {effect}", f"set {name} to {usual} in {config.file}")
+            yield Line(state, "AX834", f"{told}: {effect}", f"set {name} to {usual} in {file}")
+    keras = scene.inventory.provider("keras")
+    if keras is None or keras.version < KERAS_3:
+        return
+    backend, chosen = scene.environ.get("KERAS_BACKEND", ""), "KERAS_BACKEND"
+    if not backend and config is not None and config.backend:
+        backend, chosen = config.backend, file
+    elif not backend:
+        backend, chosen = "tensorflow", "default"
+    # What is wrong with one that is not installed is a rule's.
+    if backend in scene.situation.backends:
+        yield Line("ok", "AX830", f"{backend}, installed; chosen by {chosen}")
 
 
 # --- Variables

@@ -122,37 +122,36 @@ def take_inventory(path: Sequence[str]) -> Inventory:
     remains: list[Path] = []
     for folder in dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)):
         for name in list_names(folder):
-            entry = _ENTRY.fullmatch(name)
-            if entry is not None and normalise(entry["name"]) in NAMES:
-                found.append(_read(normalise(entry["name"]), folder / name))
             # pip renames what it takes away: the first letter becomes a tilde, or more of them.
             rest = name.lstrip("~")
             known = normalise(rest.partition("-")[0])
             if rest != name and len(known) > _SHORTEST and any(each.endswith(known) for each in NAMES):
                 remains.append(folder / name)
+            entry = _ENTRY.fullmatch(name)
+            if entry is None or normalise(entry["name"]) not in NAMES:
+                continue
+            texts = []
+            for files in (("METADATA", "PKG-INFO"), ("RECORD", "installed-files.txt")):
+                content = b""
+                for file in files:
+                    with suppress(UnreadableError):
+                        content = content or read_bytes(folder / name / file, _LIMIT) or b""
+                texts.append(content.decode("utf-8", "replace"))
+            headers = _HEADER.findall(texts[0].partition("\n\n")[0])
+            listed = (re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", texts[1], re.MULTILINE) for p in PACKAGES)
+            owns = frozenset(package for package, line in zip(PACKAGES, listed, strict=True) if line)
+            one = Installed(
+                name=normalise(entry["name"]),
+                text=next((value for header, value in headers if header == "Version"), ""),
+                folder=folder / name,
+                requires=tuple(value for header, value in headers if header == "Requires-Dist"),
+                owns=owns,
+                missing=frozenset(p for p in owns if not (folder / p / "__init__.py").exists()),
+            )
+            found.append(one)
     return Inventory(tuple(found), tuple(remains))
 
 
 def normalise(name: str) -> str:
     """Return a distribution's name as PEP 503 spells it."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _read(name: str, folder: Path) -> Installed:
-    texts = []
-    for files in (("METADATA", "PKG-INFO"), ("RECORD", "installed-files.txt")):
-        content = b""
-        for file in files:
-            with suppress(UnreadableError):
-                content = content or read_bytes(folder / file, _LIMIT) or b""
-        texts.append(content.decode("utf-8", "replace"))
-    headers = _HEADER.findall(texts[0].partition("\n\n")[0])
-    owns = {p for p in PACKAGES if re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", texts[1], re.MULTILINE)}
-    return Installed(
-        name=name,
-        text=next((value for header, value in headers if header == "Version"), ""),
-        folder=folder,
-        requires=tuple(value for header, value in headers if header == "Requires-Dist"),
-        owns=frozenset(owns),
-        missing=frozenset(p for p in owns if not (folder.parent / p / "__init__.py").exists()),
-    )

@@ -108,7 +108,17 @@ class _Module(Source):
                 message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
                 self._refuse(setter["variable"], "AX127", message)
         if self.edits or self.added or self.refusals:
-            self._refuse_libraries()
+            other = OTHER[self.target]
+            bound = [(alias.item, names.find_bound(alias.path, other)) for alias in self.aliases]
+            for chain in self.chains:
+                for origin in self.origins(chain.scope, chain.root):
+                    library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
+                    if library and "." in library and chain.attributes:
+                        bound.append((chain.nodes[0], library))
+            for node, library in bound:
+                if library:
+                    message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
+                    self._refuse(node, "AX128", message)
         if self.refusals:
             return self.text, tuple(sorted(self.refusals))
         edits = list(self.edits.items())
@@ -258,9 +268,12 @@ class _Module(Source):
                     self._refuse(chain.nodes[0], "AX122", f"`{chain.root}` is bound to something else, too")
                 told.add(key)
             elif self._is_sound(chain, found):
-                node = self._renamed_node(chain, *found[0])
-                if node and not self._becomes_import(chain, node):
+                node, alias = self._renamed_node(chain, *found[0]), self.assigned.get(chain.nodes[0])
+                if node and (node is not chain.nodes[-1] or alias not in self.packages):
                     groups.setdefault(key, []).append((chain, node))
+                # ``X = tf.keras`` becomes an import.
+                elif node and alias and not self._has_comment(alias.statement):
+                    self.edits[self.span(alias.statement)] = self._package_import(alias.name)
         for (scope, root), uses in groups.items():
             name: str | None = "keras"
             if root == "tf_keras" and self.target == "keras3":
@@ -306,15 +319,6 @@ class _Module(Source):
             return node
         self._refuse(chain.nodes[0], "AX129", "brackets, a comment or getattr stand inside the name")
         return None
-
-    def _becomes_import(self, chain: Chain, node: Any) -> bool:
-        """Make ``X = tf.keras`` an import."""
-        alias = self.assigned.get(chain.nodes[0])
-        if alias is None or node is not chain.nodes[-1] or alias not in self.packages:
-            return False
-        if not self._has_comment(alias.statement):
-            self.edits[self.span(alias.statement)] = self._package_import(alias.name)
-        return True
 
     # Names
 
@@ -429,19 +433,6 @@ class _Module(Source):
             return True
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
         return bool(found and found[2] in names.MODULES) and not self.is_annotation(node)
-
-    def _refuse_libraries(self) -> None:
-        other = OTHER[self.target]
-        found = [(alias.item, names.find_bound(alias.path, other)) for alias in self.aliases]
-        for chain in self.chains:
-            for origin in self.origins(chain.scope, chain.root):
-                library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
-                if library and "." in library and chain.attributes:
-                    found.append((chain.nodes[0], library))
-        for node, library in found:
-            if library:
-                message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
-                self._refuse(node, "AX128", message)
 
 
 def _kind(alias: Alias) -> str | None:

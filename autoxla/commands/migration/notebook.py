@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -95,8 +94,13 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
         before = "".join(f"{each}{_END}" for each in joined.split(_END)[:at]) + cells[at].lead
         line = refusal.line - before.count("\n")
         refusals.append((cells[at].number, replace(refusal, line=line)))
-    if new != joined or refused:
-        refusals += _held_refusals(cells)
+    for cell in cells if new != joined or refused else ():
+        # Python that names Keras behind a magic command cannot be read here.
+        for line in cell.held.values() if cell.lines else [cell.source]:
+            if _KERAS.search(line) and not _HARMLESS.match(line):
+                at = cell.source.count("\n", 0, cell.source.find(line)) + 1
+                refusal = Refusal(at, 1, "AX129", "a magic command holds code with Keras")
+                refusals.append((cell.number, refusal))
     if refusals:
         return NotebookChange(text, refusals=tuple(sorted(refusals)))
     changes = []
@@ -108,15 +112,6 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
             changes.append((cell.number, cell.source, after))
             cell.data["new"] = after if isinstance(cell.data["source"], str) else _LINES.findall(after)
     return NotebookChange(_write(text, data) if changes else text, tuple(changes))
-
-
-def _held_refusals(cells: list[Cell]) -> Iterator[tuple[int, Refusal]]:
-    """Yield where Python that names Keras stands behind a magic command: it cannot be read here."""
-    for cell in cells:
-        for line in cell.held.values() if cell.lines else [cell.source]:
-            if _KERAS.search(line) and not _HARMLESS.match(line):
-                number = cell.source.count("\n", 0, cell.source.find(line)) + 1
-                yield cell.number, Refusal(number, 1, "AX129", "a magic command holds code with Keras")
 
 
 def _write(text: str, data: Any) -> str:
