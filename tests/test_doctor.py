@@ -18,8 +18,8 @@ import pytest
 
 import plugin_double
 from autoxla.commands import doctor as command
-from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
-from autoxla.commands.diagnosis.inventory import Line, Scene, take_inventory
+from autoxla.commands.diagnosis import environment, packages, plugins
+from autoxla.commands.diagnosis.packages import Line, Scene, take_inventory
 from autoxla.commands.records import KINDS
 from autoxla.commands.rule import read_codes
 from autoxla.model import Evidence, Hardware, Place, Reading, Settings, Toolchain
@@ -641,7 +641,7 @@ def try_import(site: Site, *names: str, limit: float = 60, **variables: str) -> 
     scene = Scene(site.scene().situation, environ, (), site.program, take_inventory([]), root=site.root)
     said = tuple(Evidence("import", name, None, "certain", Place("a.py", 1)) for name in names)
     scene = replace(scene, situation=replace(scene.situation, reading=Reading(said)))
-    (line,) = trial_import.check(scene, limit)
+    (line,) = plugins.try_import(scene, limit)
     assert line.code in CODES
     return line
 
@@ -700,7 +700,7 @@ def test_what_a_script_imports(site: Site) -> None:
     def chosen(*evidence: Evidence) -> tuple[str, ...]:
         scene = site.scene()
         situation = replace(scene.situation, reading=Reading(evidence))
-        return trial_import.choose_names(replace(scene, situation=situation))
+        return plugins.choose_names(replace(scene, situation=situation))
 
     named = [imported(name) for name in ("numpy", "keras.layers", "tensorflow", "keras")]
     assert chosen(*named) == ("keras", "tensorflow")

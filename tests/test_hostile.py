@@ -14,7 +14,7 @@ import pytest
 from autoxla import commands
 from autoxla.commands import site
 from autoxla.commands.check import line_of
-from autoxla.commands.diagnosis.inventory import take_inventory
+from autoxla.commands.diagnosis.packages import take_inventory
 from autoxla.commands.site import RefusalError
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.program import read_entry

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
-from autoxla.commands.diagnosis.inventory import Line, Scene, State, take_inventory
+from autoxla.commands.diagnosis import environment, packages, plugins
+from autoxla.commands.diagnosis.packages import Line, Scene, State, take_inventory
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.model import Settings, Usage
 from autoxla.notice import printable
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     )
     lines += examine(scene, CHECKS)
     if options.import_check:
-        lines += examine(scene, {"import": lambda scene: trial_import.check(scene, options.timeout)})
+        lines += examine(scene, {"import": lambda scene: plugins.try_import(scene, options.timeout)})
     errors = [line for line in lines if line.state == "error"]
     if options.json:
         names = ("state", "code", "subject", "message", "remedy")

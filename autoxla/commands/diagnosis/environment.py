@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from autoxla.commands.diagnosis.inventory import Line, Scene, State
+from autoxla.commands.diagnosis.packages import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
 from autoxla.model import ENVIRONMENT
