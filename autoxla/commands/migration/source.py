@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,8 +86,7 @@ class Source:
         found = metadata.MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve_many(_PROVIDERS)
         maps: list[dict[Any, Any]] = [dict(found[each]) for each in _PROVIDERS]
         self._contexts, self.parents, self._places, self._scopes = maps
-        #: Of nodes in strings, where they stand; and where each line begins.
-        self._spans: dict[Any, Span] = {}
+        #: Where each line begins.
         self._starts = [0, *(each.end() for each in _NEWLINE.finditer(text))]
         self.aliases: list[Alias] = []
         #: ``NAME = chain`` by the first and by the target's node.
@@ -138,7 +136,7 @@ class Source:
     def _read_annotation(self, node: cst.SimpleString) -> None:
         """Add the chains of the expression in a string that is an annotation, as if they stood without it."""
         found = _QUOTED.match(node.value)
-        if not found or "\\" in found[2] or _NEWLINE.search(found[2]):
+        if not found or "\\" in found[2] or _NEWLINE.search(node.value):
             return
         try:
             expression = cst.parse_expression(found[2])
@@ -149,9 +147,10 @@ class Source:
         parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
         places = wrapper.resolve(metadata.PositionProvider)
         self.parents |= parents | {expression: node}
-        first = self.span(node)[0] + len(found[1])
+        line, column = self._places[node].start.line, self._places[node].start.column + len(found[1])
         for each, place in places.items():
-            self._spans[each] = first + place.start.column, first + place.end.column
+            ends = ((line, column + end.column) for end in (place.start, place.end))
+            self._places[each] = metadata.CodeRange(*ends)
         for name in [each for each in parents if isinstance(each, cst.Name)]:
             parent = parents[name]
             if not (isinstance(parent, cst.Attribute) and parent.attr is name):
@@ -173,8 +172,6 @@ class Source:
 
     def span(self, node: Any) -> Span:
         """Return where ``node`` begins and ends in the text, without brackets around it."""
-        if node in self._spans:
-            return self._spans[node]
         place = self._places[node]
         first, last = (self._starts[each.line - 1] + each.column for each in (place.start, place.end))
         return first, last
@@ -185,9 +182,8 @@ class Source:
 
     def start(self, node: Any) -> tuple[int, int]:
         """Return the line and the column of ``node``, both counted from 1."""
-        at = self.span(node)[0]
-        line = bisect_right(self._starts, at)
-        return line, at - self._starts[line - 1] + 1
+        start = self._places[node].start
+        return start.line, start.column + 1
 
     def is_left_alone(self, node: Any) -> bool:
         """Tell whether a comment ``# autoxla: ignore[…]`` on the line means this command."""
