@@ -268,12 +268,12 @@ class _Module(Source):
                     self._refuse(chain.nodes[0], "AX122", f"`{chain.root}` is bound to something else, too")
                 told.add(key)
             elif self._is_sound(chain, found):
-                node, alias = self._renamed_node(chain, *found[0]), self.assigned.get(chain.nodes[0])
-                if node and (node is not chain.nodes[-1] or alias not in self.packages):
+                node, made = self._renamed_node(chain, *found[0]), self.assigned.get(chain.nodes[0])
+                if node and (node is not chain.nodes[-1] or made not in self.packages):
                     groups.setdefault(key, []).append((chain, node))
                 # ``X = tf.keras`` becomes an import.
-                elif node and alias and not self._has_comment(alias.statement):
-                    self.edits[self.span(alias.statement)] = self._package_import(alias.name)
+                elif node and made and not self._has_comment(made.statement):
+                    self.edits[self.span(made.statement)] = self._package_import(made.name)
         for (scope, root), uses in groups.items():
             name: str | None = "keras"
             if root == "tf_keras" and self.target == "keras3":

@@ -74,9 +74,8 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
         data = json.loads(text)
         sources = [cell["source"] for cell in data["cells"]]
         metadata = data.get("metadata") or {}
-        named = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get(
-            "language"
-        )
+        kernel = metadata.get("kernelspec", {})
+        named = metadata.get("language_info", {}).get("name") or kernel.get("language")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
     lines = [line for source in sources for line in (source if isinstance(source, list) else [source])]
@@ -96,9 +95,9 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
         refusals.append((cells[at].number, replace(refusal, line=line)))
     for cell in cells if new != joined or refused else ():
         # Python that names Keras behind a magic command cannot be read here.
-        for line in cell.held.values() if cell.lines else [cell.source]:
-            if _KERAS.search(line) and not _HARMLESS.match(line):
-                at = cell.source.count("\n", 0, cell.source.find(line)) + 1
+        for held in cell.held.values() if cell.lines else [cell.source]:
+            if _KERAS.search(held) and not _HARMLESS.match(held):
+                at = cell.source.count("\n", 0, cell.source.find(held)) + 1
                 refusal = Refusal(at, 1, "AX129", "a magic command holds code with Keras")
                 refusals.append((cell.number, refusal))
     if refusals:
