@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from autoxla.commands.terminal import as_line, is_left, print_text
-from autoxla.lookahead import read_paths
 from autoxla.lookahead.files import LIMIT
+from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.model import ENVIRONMENT, Finding, Place, Reading
 from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoxla.commands import CommandError
-from autoxla.lookahead.reading import find_files
+from autoxla.lookahead.library import find_files
 from autoxla.notice import printable, say
 from autoxla.report import write_whole
 

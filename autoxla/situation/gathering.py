@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from autoxla import WATCHED
+from autoxla.cache import cache_dir, find_refusal
 from autoxla.model import FlagNames, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage, Version
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 from autoxla.situation.hardware import find_hardware
-from autoxla.store import cache_dir, find_refusal
 
 #: Where ``import tensorflow`` looks for pluggable devices, below each folder of site-packages.
 _FOLDER = "tensorflow-plugins"
