@@ -1,10 +1,11 @@
-"""Timing a program from inside, for ``python -m autoxla tune``.
+"""The training steps of a program, seen from inside: timed for ``tune``, counted for ``heal``.
 
-A child of that command finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
+A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
 training steps and seconds of them at least, and so many seconds at most. Each call of the
 ``train_function`` of the first model that trains is timed until its result is there. Then the process
-ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. Without the
-variable this module is not even loaded.
+ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal``
+steps are only counted, in a file that outlives any death. Without the variable this module is not even
+loaded.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 
 from autoxla.hooks import boundary
 from autoxla.hooks.keras_internals import of_module, steps_per_call
+from autoxla.paths.watch import SUFFIX
 from autoxla.planning import PROBE
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ
@@ -98,10 +100,23 @@ class Watch:
             os._exit(0)
 
 
+class Count:
+    """Counts the training steps of all models of a program, by the length of a file."""
+
+    def __init__(self, name: str) -> None:
+        self._file = os.open(f"{name}.steps", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def run(self, model: Any, stock: Callable[[Any], Any], iterator: Any) -> Any:
+        """Run a call of one step or several, and count them once they are over."""
+        logs = stock(iterator)
+        os.write(self._file, b"." * max(1, steps_per_call(model) or 1))
+        return logs
+
+
 class Probe:
     """A model's ``train_function``, watched."""
 
-    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch) -> None:
+    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch | Count) -> None:
         self._model = weakref.ref(model)
         self._stock = stock
         self._watch = watch
@@ -113,17 +128,19 @@ class Probe:
 
 def hook(module: ModuleType) -> None:
     """Wrap ``make_train_function`` of a model in ``module``."""
-    # Taken away, since what this program starts is not what is measured.
-    name = read_environ().get(PROBE)
-    put(PROBE, None)
-    watches = current().of(Watches)
-    if name is not None:
-        watches.append(read_request(Path(name)))
+    name, watches = read_environ().get(PROBE), current().of(Watches)
+    if name is not None and not watches:
+        if name.endswith(SUFFIX):
+            watches.append(Count(name))
+        else:
+            # What this program starts is not what is measured.
+            put(PROBE, None)
+            watches.append(read_request(Path(name)))
     for target in of_module(module, "train") if watches else ():
         current().wrap(target.find(module), "make_train_function", _make_train_function)
 
 
-class Watches(list[Watch]):
+class Watches(list["Watch | Count"]):
     """The watch of this process, none where nothing is asked for."""
 
 
