@@ -6,7 +6,6 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -102,9 +101,7 @@ def _tune(
         kept = log = None
         if any(entry.status == "failed" for entry in race.entries):
             try:
-                handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
-                os.close(handle)
-                log = Path(shutil.copyfile(children.log, name))
+                log = children.keep_log()
             except OSError as error:
                 say(f"AX902 error records: the runs' log is not kept: {error}")
         if (winner := race.winner()) is not None:

@@ -45,7 +45,8 @@ def find_candidates(situation: Situation, environ: Mapping[str, str], machine: s
     evidence = situation.reading.evidence
     set_by_program = {e.name for e in evidence if e.kind == "variable" and e.grade == "certain"}
     possible, impossible = [], {}
-    for path, obstacle in _list_candidates(situation, environ, machine, cache):
+    for path, in_the_way in _list_candidates(situation, environ, machine, cache):
+        obstacle = in_the_way
         there = move(situation, path)
         plan = decide(there)
         if taken := set_by_program.intersection(path.variables):
@@ -87,10 +88,13 @@ def _list_candidates(
         for name, variables in _ITEX.items():
             yield Path(name, variables=variables, signs=tuple(variables)), ""
     for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
-        yield from _list_flags(name, situation, environ)
+        yield from _list_flags(name, situation)
     yield Path("graph", "graph", {"AUTOXLA_STEP": "graph"}, signs=("jit_compile",), is_below=True), ""
     if machine in X86 and situation.hardware.accelerator != "present":
-        yield Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, signs=("oneDNN",), is_below=True), ""
+        yield (
+            Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, signs=("oneDNN",), is_below=True),
+            "",
+        )
 
 
 def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -100,7 +104,9 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
     wanted, installed = (situation.versions.get(name, ())[:2] for name in ("tensorflow", "tf-keras"))
     obstacle = ""
     if wanted and wanted != installed:
-        there = f"{'.'.join(map(str, installed))} is not for this TensorFlow" if installed else "is not installed"
+        there = (
+            f"{'.'.join(map(str, installed))} is not for this TensorFlow" if installed else "is not installed"
+        )
         obstacle = f"tf_keras {there}: pip install 'tf-keras=={'.'.join(map(str, wanted))}.*'"
     switch = Path("switch", variables={**free, KERAS: "2"}, signs=(SWITCH, "tf-keras", "tf_keras"))
     alias = Path("alias", variables={**free, KERAS: "legacy"}, signs=("AUTOXLA_KERAS=legacy",))
@@ -121,9 +127,7 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
     yield Path("keras-3", variables={**free, KERAS: "3"}, signs=(f"unset {SWITCH}", f"{SWITCH} unset")), ""
 
 
-def _list_flags(
-    name: str, situation: Situation, environ: Mapping[str, str]
-) -> Iterator[tuple[Path, str]]:
+def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     """Yield a variable of XLA's flags without what this TensorFlow does not know, and without clusters."""
     text = situation.environment.get(name)
     if not text:
@@ -135,7 +139,9 @@ def _list_flags(
     strange = {error.token for error in flags.errors}
     if names is not None:
         strange |= {f"--{each}" for each in (*names.unknown, *names.misplaced, *names.unchecked)}
-    kept = [token for token in flags.tokens if token not in strange and token.partition("=")[0] not in strange]
+    kept = [
+        token for token in flags.tokens if token not in strange and token.partition("=")[0] not in strange
+    ]
     signs = (name, *strange)
     if strange and (kept != list(flags.tokens) or flags.errors):
         yield Path(f"known-{label}", variables={name: " ".join(kept) or None}, signs=signs), ""

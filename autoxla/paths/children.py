@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,7 +80,7 @@ class Children:
         limit: float,
         *,
         suffix: str = ".json",
-        look: Callable[[Path, int, float], str] = lambda name, process, wall: "",
+        look: Callable[[Path, int, float], str] | None = None,
     ) -> Run:
         """Run the program on ``path`` for ``limit`` seconds at most; ``request`` is what a probe is asked.
 
@@ -108,7 +110,8 @@ class Children:
                 while not ended and process.poll() is None:
                     wall = time.monotonic() - begin
                     ended = f"no result within {limit:.0f} s" if wall > limit else ""
-                    ended = ended or look(name, process.pid, wall)
+                    if look is not None and not ended:
+                        ended = look(name, process.pid, wall)
                     try:
                         process.wait(timeout=min(_LOOK, max(0.0, limit - wall)))
                     except subprocess.TimeoutExpired:
@@ -123,6 +126,12 @@ class Children:
         with self.log.open("a", encoding="utf-8", errors="surrogateescape") as log:
             log.write(f"\n# {path.command(self._words)}\n{''.join(texts)}")
         return Run(status, "" if status is not None else ended, name, process.pid, *texts, wall)
+
+    def keep_log(self) -> Path:
+        """Copy the log into a file that stays; return its name. Raises OSError."""
+        handle, name = tempfile.mkstemp(prefix=f"{self._folder.name.rpartition('-')[0]}-", suffix=".log")
+        os.close(handle)
+        return Path(shutil.copyfile(self.log, name))
 
 
 def read_facts(file: Path) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Where and how a program died, and which of two deaths came later.
 
-Two runs of one program die of the same thing where the exception, the shape of its message and the line of the
-program are the same. Numbers, addresses and paths differ from run to run: a shape leaves them out.
+Two runs of one program die of the same thing where the exception, the shape of its message and the line of
+the program are the same. Numbers, addresses and paths differ from run to run: a shape leaves them out.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ Stack = tuple[Frame, ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A death: `what` is the exception, the signal or the status, `stack` the program's own code, outermost first.
+    """A death: `what` is the exception, the signal or the status, `stack` the program's own code.
 
+    The innermost frame stands last.
     `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_of_interface`: Keras or TensorFlow
     raised it, over how it is used; that does not happen at random. `is_python`: no operation raised it.
     """
@@ -157,7 +158,9 @@ def _read_stack(file: Path) -> Stack:
     except OSError:
         return ()
     # The main thread stands last, and what is being written may lack its end.
-    whole = [part for part in re.split(r"^(?=Timeout|Fatal Python)", text, flags=re.MULTILINE) if part.strip()]
+    whole = [
+        part for part in re.split(r"^(?=Timeout|Fatal Python)", text, flags=re.MULTILINE) if part.strip()
+    ]
     for part in reversed(whole[-2:]):
         main = part.rpartition("hread 0x")[2]
         lines = [Frame(file, int(line), code) for file, line, code in _STACK_LINE.findall(main)]

@@ -1,7 +1,7 @@
 """The training steps of a program, seen from inside: timed for ``tune``, counted for ``heal``.
 
-A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
-training steps and seconds of them at least, and so many seconds at most. Each call of the
+A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so
+many training steps and seconds of them at least, and so many seconds at most. Each call of the
 ``train_function`` of the first model that trains is timed until its result is there. Then the process
 ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal``
 steps are only counted, in a file that outlives any death. Without the variable this module is not even

@@ -2,8 +2,8 @@
 
 A run *passes* when it ends with status 0, or when it is beyond the first death and has lived twice as long as
 the first run. A candidate under which the program dies later is kept, and the others are tried on top of it.
-Of what passes, settings are taken out one by one until none can go. Last the program is run as it was and under the cure
-again, until that the cure does nothing is no explanation any more.
+Of what passes, settings are taken out one by one until none can go. Last the program is run as it was and
+under the cure again, until chance does not explain what was seen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from autoxla.paths.children import Run
 from autoxla.paths.listing import DEFAULT, Path, Paths
 from autoxla.paths.marks import BEYOND, HANG, Mark, Progress, is_later, read_mark, read_progress
 
-End = Literal["", "it ends well", "it still runs", "cured", "nothing helps", "at random", "out of budget", "interrupted"]
+#: How a search ends, empty while it goes on.
+End = Literal[
+    "",
+    "it ends well",
+    "it still runs",
+    "cured",
+    "nothing helps",
+    "at random",
+    "out of budget",
+    "interrupted",
+]
 Look = Callable[[File, int, float], str]
 
 #: Settings that are taken together at most.
@@ -26,7 +36,7 @@ _DEEPEST = 3
 _STILL = 0.25
 #: A live run is beyond the mark where it has lived so many times as long, and so many seconds more.
 _TWICE, _LEAST = 2.0, 1.0
-#: How likely what was seen may at most be if the cure did nothing: where an error comes again each time, else.
+#: How likely what was seen may be if the cure did nothing: for an error that comes again each time, for others.
 _CHANCE_SURE, _CHANCE = 0.1, 0.01
 #: Characters of what a run wrote that are searched for signs.
 _SEARCHED = 20_000
@@ -57,9 +67,10 @@ class Search:
         self.attempts: list[Attempt] = []
         self.impossible: dict[str, str] = {}
         self.end: End = ""
-        #: The smallest cure that passed, and after how many runs it was found.
+        #: The smallest cure that passed, after how many runs it was found, and whether it was confirmed.
         self.cure: Path | None = None
         self.found_after = 0
+        self.is_confirmed = False
         #: The attempt that came furthest and died all the same.
         self.nearest: Attempt | None = None
         self._run, self._list_candidates = run, list_candidates
@@ -81,11 +92,11 @@ class Search:
         try:
             self._search()
         except _OutOfBudgetError:
-            self.end = "out of budget" if self.attempts[0].mark is not None else "it still runs"
+            self.end = "out of budget" if self.attempts else "it still runs"
 
     def _search(self) -> None:
         if self._try(DEFAULT).mark is None:
-            self.end = "it ends well" if self.first.run.status == 0 else "it still runs"
+            self.end = "it ends well"
             return
         paths = self._list_candidates()
         self.impossible = dict(paths.impossible)
@@ -111,9 +122,10 @@ class Search:
             self.end = "nothing helps"
             return
         self.found_after = found.number
-        cure = self._reduce(found.path, {path.name: path for path in paths.possible})
-        self.end = "cured" if self._confirm(cure) else "at random"
-        self.cure = cure if self.end == "cured" else None
+        self.cure = found.path
+        self.cure = self._reduce(found.path, {path.name: path for path in paths.possible})
+        self.is_confirmed = self._confirm(self.cure)
+        self.end = "cured" if self.is_confirmed else "at random"
 
     def _leave_out(self, paths: list[Path]) -> list[Path]:
         """Return those of ``paths`` that the first death leaves open."""
@@ -131,12 +143,14 @@ class Search:
         return left
 
     def _sort(self, paths: Sequence[Path], attempt: Attempt) -> list[Path]:
-        """Return ``paths``: those that the death of ``attempt`` names come first, as does what its kind suggests."""
+        """Return ``paths``, those first that the death of ``attempt`` names, and that suit its kind."""
         text, mark = self._text_of(attempt), attempt.mark
         is_low = mark is not None and mark.kind in ("signal", "status", "hang")
 
         def place(path: Path) -> tuple[bool, bool]:
-            return not any(sign in text for sign in path.signs), is_low != (path.is_below or "flags" in path.name)
+            return not any(sign in text for sign in path.signs), is_low != (
+                path.is_below or "flags" in path.name
+            )
 
         return sorted(paths, key=place)
 
@@ -183,9 +197,9 @@ class Search:
             if rest and self._try(_join(*rest)).mark is None:
                 return self._reduce(_join(*rest), singles)
         # The alias turns the switch on, too.
-        if names == ["alias"] and "switch" in singles and not any(a.path.name == "switch" for a in self.attempts):
-            if self._try(singles["switch"]).mark is None:
-                return singles["switch"]
+        switch = singles.get("switch") if names == ["alias"] else None
+        if switch is not None and all(attempt.path is not switch for attempt in self.attempts):
+            return switch if self._try(switch).mark is None else path
         return path
 
     def _confirm(self, cure: Path) -> bool:
@@ -207,6 +221,20 @@ class Search:
     def _text_of(self, attempt: Attempt) -> str:
         return f"{attempt.run.out[-_SEARCHED:]}\n{attempt.run.err[-_SEARCHED:]}"
 
+    def find_changed_output(self) -> list[tuple[str, str]]:
+        """Return lines that the program printed before it died, each with what it prints there when cured.
+
+        Only lines that are the same in all runs of one kind count: others say what time it was.
+        """
+        died = [a.run.out.splitlines() for a in self.attempts if a.path is DEFAULT]
+        lived = [a.run.out.splitlines() for a in self.attempts if self.cure and a.path.name == self.cure.name]
+        changed = []
+        for number in range(min(map(len, died), default=0) if lived else 0):
+            before, after = ({"".join(run[number : number + 1]) for run in runs} for runs in (died, lived))
+            if len(before) == len(after) == 1 and before != after:
+                changed.append((before.pop(), after.pop()))
+        return changed
+
 
 class _OutOfBudgetError(Exception):
     """One more run would not end within the budget."""
@@ -226,7 +254,9 @@ def _join(*paths: Path) -> Path:
     variables = {name: value for path in parts for name, value in path.variables.items()}
     step = next((path.step for path in parts if path.step is not None), None)
     signs = tuple(sign for path in parts for sign in path.signs)
-    return replace(parts[0], name=" + ".join(p.name for p in parts), step=step, variables=variables, signs=signs)
+    return replace(
+        parts[0], name=" + ".join(p.name for p in parts), step=step, variables=variables, signs=signs
+    )
 
 
 def _came_further(attempt: Attempt, other: Attempt) -> bool:
