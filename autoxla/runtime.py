@@ -19,8 +19,9 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from autoxla import cures
 from autoxla.hooks import boundary, wrapping
-from autoxla.model import Finding, Place, Plan, Setting, Situation
+from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
 from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide
@@ -28,7 +29,6 @@ from autoxla.running import find_shell, importing_place, is_worker, name_program
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower, part_number
 from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
-from autoxla.store import learn, open_learned
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -83,7 +83,6 @@ class Runtime:
         self.complaint = ""
         self.program: str | None = ""
         self.read_values: dict[str, str | None] = {}
-        self.imports: list[str] = []
         self.compiled: Compiled | None = None
         self.wrapped: wrapping.Wrapped = {}
         self._undos: list[Callable[[], object]] = []
@@ -114,8 +113,10 @@ class Runtime:
         # Kept, since the main module's file is gone at exit.
         self.program = name_program()
         subject = running_subject()
+        # A worker keeps what its parent set; for another program it is no choice.
+        view = read_environ() if is_worker() else restore(read_environ())[0]
         try:
-            declared = read_settings(subject.folder, read_environ(), self.configured)
+            declared = read_settings(subject.folder, view, self.configured)
             self.is_off = declared[0].mode == "off"
         except BadSettingError as error:
             self.complaint = str(error)
@@ -157,6 +158,10 @@ class Runtime:
                 remedy = "none: XLA compiles them again"
                 self.findings.append(Finding("AX908", "info", message, remedy, place, applied=True))
             install(self)
+            if planned.situation.uncured.startswith(OUTDATED):
+                # A cache that cannot be written is lost, and nothing else.
+                with suppress(OSError):
+                    cures.drop(subject, planned.situation, read_environ(), for_good=False)
             # What a parent process set for its own program is put back.
             inherited = {} if is_worker() else remembered(read_environ())
             wanted = {name: planned.situation.environment.get(name) for name in inherited}
@@ -270,7 +275,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject, read_environ(), open_learned(read_environ()))
+        reading = read_subject(subject, read_environ())
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
@@ -283,7 +288,7 @@ class Runtime:
     # --- The end
 
     def finish(self, bypassed: Iterable[str]) -> None:
-        """Say at exit what went past the finder, keep what the run taught, and write the last report."""
+        """Say at exit what went past the finder, keep what XLA compiled, and write the last report."""
         is_off = self.is_off
         if not self.began:
             # What went past the finder may be all, and the settings were never read.
@@ -299,13 +304,6 @@ class Runtime:
             )
             remedy = "import autoxla after whatever changes sys.meta_path"
             self.add_finding(Finding("AX903", "warning", message, remedy))
-        situation = self.situation
-        # A notebook is another program each time, cell by cell.
-        if situation is not None and situation.settings.mode != "observe" and not situation.restart:
-            # A cache that cannot be written is lost, and nothing else.
-            with suppress(OSError):
-                store = open_learned(read_environ())
-                learn(situation.reading, sys.argv[1:], self.imports, self.compiles, store)
         if self.compiled is not None:
             self.compiled.finish(read_environ())
         # Not said at exit any more: it may be meant for a child process.

@@ -44,10 +44,15 @@ DEEPEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a known error means and what to do about it."""
+    """What a known error means and what to do about it.
+
+    `setting` is the one setting of autoxla under which the program lives, ``{"AUTOXLA_KERAS": "2"}`` or
+    ``"legacy"``; None where there is none, or more than one may do.
+    """
 
     code: str
     text: str
+    setting: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
@@ -122,6 +127,7 @@ class ExceptionHooks:
         finally:
             if line is not None:
                 attempt("hint on an error", notify, line)
+            attempt("last words", conclude, error)
 
     def _except_in_thread(self, args: Any) -> None:
         line = attempt("hint on an error", prepare, args.exc_value)
@@ -141,6 +147,15 @@ def prepare(error: BaseException | None) -> str | None:
         return None
     found = find_in_chain(error)
     return None if found is None else str(found[1])
+
+
+def conclude(error: BaseException) -> None:
+    """Learn and say what there is, now that the program, or a cell, dies of ``error``."""
+    if isinstance(error, Exception):
+        from autoxla.hooks import last_words
+
+        links = tuple(_chain(error))
+        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
 
 
 # --- Which error is known

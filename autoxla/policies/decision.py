@@ -6,13 +6,20 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from autoxla.model import Path, Plan, Situation, Step
-from autoxla.policies import backend, installation, keras_generation, records, xla
+from autoxla.policies import backend, cures, installation, keras_generation, records, xla
 from autoxla.policies.rule import Draft, Rule
 
 #: The variables that rules read, but for those of `flags` and `itex`: they belong to a situation.
 VARIABLES = frozenset(
     name
-    for rules in (keras_generation.RULES, xla.RULES, backend.RULES, records.RULES, installation.RULES)
+    for rules in (
+        cures.RULES,
+        keras_generation.RULES,
+        xla.RULES,
+        backend.RULES,
+        records.RULES,
+        installation.RULES,
+    )
     for rule in rules
     for name in rule.reads
 )
@@ -24,7 +31,7 @@ def list_rules(*, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
     The switch and the flags come first, because ITEX's state follows from them; within `itex` what ends the
     process at load comes before what ends it later.
     """
-    rules: tuple[Rule, ...] = keras_generation.RULES
+    rules: tuple[Rule, ...] = (*cures.RULES, *keras_generation.RULES)
     if flags:
         from autoxla.policies import flags as about_flags
 
