@@ -92,7 +92,7 @@ def _list_candidates(
     yield Path("graph", "graph", {"AUTOXLA_STEP": "graph"}, signs=("jit_compile",), is_below=True), ""
     if machine in X86 and situation.hardware.accelerator != "present":
         yield (
-            Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, signs=("oneDNN",), is_below=True),
+            Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, is_below=True),
             "",
         )
 

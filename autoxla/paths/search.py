@@ -36,10 +36,8 @@ _DEEPEST = 3
 _STILL = 0.25
 #: A live run is beyond the mark where it has lived so many times as long, and so many seconds more.
 _TWICE, _LEAST = 2.0, 1.0
-#: How likely what was seen may be if the cure did nothing: for an error that comes again each time, for others.
+#: How likely what was seen may be if the cure did nothing: for an error that always comes again, for others.
 _CHANCE_SURE, _CHANCE = 0.1, 0.01
-#: Characters of what a run wrote that are searched for signs.
-_SEARCHED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +217,12 @@ class Search:
                 return True
 
     def _text_of(self, attempt: Attempt) -> str:
-        return f"{attempt.run.out[-_SEARCHED:]}\n{attempt.run.err[-_SEARCHED:]}"
+        """Return what is said of a death: its message, hints of autoxla, and without an exception the last words."""
+        mark, lines = attempt.mark, attempt.run.err.splitlines()
+        said = [line for line in lines if line.startswith("autoxla: ")]
+        if mark is not None:
+            said += [mark.message] if mark.kind == "exception" else [*attempt.run.tail, mark.message]
+        return "\n".join(said)
 
     def find_changed_output(self) -> list[tuple[str, str]]:
         """Return lines that the program printed before it died, each with what it prints there when cured.
