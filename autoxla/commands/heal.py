@@ -12,19 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from autoxla import cures
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import make_console, print_table
+from autoxla.model import Cure, Situation
 from autoxla.notice import say
 from autoxla.paths.candidates import find_candidates
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Path as ExecutionPath
+from autoxla.paths.listing import Paths
 from autoxla.paths.search import Attempt, Search
 from autoxla.paths.watch import SUFFIX
 from autoxla.planning import PROBE, assemble, subject_from
+from autoxla.policies.cures import name_settings
 from autoxla.situation.environment import read_environ
 from autoxla.store import cache_dir
 
 _INTERRUPTED = 130
+#: Healing was asked for, whatever the mode of other runs is, and what cured the program before is not used.
+_IN_CHILDREN = {"AUTOXLA": "auto", cures.UNCURED: "1"}
 _HEAD = ("run", "under", "result", "s")
 _QUESTION = (
     "heal runs the program again and again, and each run is a real one: what it writes, downloads and "
@@ -40,22 +46,23 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not _ask():
         return 1
     subject = subject_from(options.words)
-    environ = {**read_environ(), "AUTOXLA": "auto", PROBE: ""}
+    environ = {**read_environ(), **_IN_CHILDREN, PROBE: ""}
+    found: list[Situation] = []
 
-    def list_candidates():
-        # As the child finds it; only now, since a program that ends well needs none.
-        situation = assemble(subject, environ).situation
-        return find_candidates(situation, read_environ(), os.uname().machine, cache_dir(environ))
+    def list_candidates() -> Paths:
+        # Only now, since a program that ends well needs none.
+        found.append(assemble(subject, environ).situation)
+        return find_candidates(found[0], read_environ(), os.uname().machine, cache_dir(environ).absolute())
 
-    log = None
+    kept = log = None
     with (
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder,
         _show(quiet=options.quiet or options.json) as tell,
     ):
-        children = Children(options.words, Path(folder))
+        children = Children(options.words, Path(folder), variables=_IN_CHILDREN, suffix=SUFFIX)
         search = Search(
-            lambda path, limit, look: children.run(path, {}, limit, suffix=SUFFIX, look=look),
+            lambda path, limit, look: children.run(path, {}, limit, look),
             list_candidates,
             budget=options.budget,
             clock=time.monotonic,
@@ -65,12 +72,14 @@ def run(options: argparse.Namespace) -> int:
             search.search()
         except KeyboardInterrupt:
             search.end = "interrupted"
-        if search.attempts and search.end not in ("it ends well", "cured"):
-            try:
+        try:
+            if search.cure is not None and search.is_confirmed:
+                cure = Cure(search.cure.variables, str(search.first.mark), "heal")
+                kept = cures.keep(subject, found[0], cure, read_environ())
+            elif search.attempts and search.end != "it ends well":
                 log = children.keep_log()
-            except OSError as error:
-                say(f"AX902 error records: the runs' log is not kept: {error}")
-    kept = None
+        except OSError as error:
+            say(f"AX902 error records: nothing is kept: {error}")
     if options.json:
         print(json.dumps(_as_data(search, options.words, kept, log), indent=2))
     else:
@@ -132,10 +141,7 @@ def _show(*, quiet: bool) -> Iterator[Callable[[ExecutionPath, Attempt | None], 
 
 def _name(path: ExecutionPath) -> str:
     """Return the variables of ``path`` as the table shows them."""
-    shown = [
-        f"{name} unset" if value is None else f"{name}={value}" for name, value in path.variables.items()
-    ]
-    return " ".join(shown) or "nothing: as it is"
+    return name_settings(path.variables) or "nothing: as it is"
 
 
 def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
@@ -156,6 +162,8 @@ def _print(search: Search, words: Sequence[str], kept: str | None, log: Path | N
         print(f"  it printed            {before}\n  and prints now        {after}")
     for name, reason in search.impossible.items() if search.end == "nothing helps" else ():
         print(f"  not tried: {name}: {reason}")
+    if kept is not None:
+        print("kept for its next runs")
     if log is not None:
         say(f"what the runs wrote: {log}")
 

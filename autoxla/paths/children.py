@@ -62,11 +62,18 @@ class Run:
 
 
 class Children:
-    """Runs ``python *words`` in child processes; what they print goes to ``log`` in ``folder``, too."""
+    """Runs ``python *words`` in child processes; what they print goes to ``log`` in ``folder``, too.
 
-    def __init__(self, words: Sequence[str], folder: Path) -> None:
+    Each gets ``variables``, and the name of a file in ``folder`` that ends in ``suffix`` for its probe.
+    """
+
+    def __init__(
+        self, words: Sequence[str], folder: Path, *, variables: Mapping[str, str], suffix: str = ".json"
+    ) -> None:
         self._words = list(words)
         self._folder = folder
+        self._variables = variables
+        self._suffix = suffix
         # A short name: a socket's path has 104 characters at most.
         self._temporary = folder / "t"
         self._temporary.mkdir(exist_ok=True)
@@ -78,19 +85,17 @@ class Children:
         path: ExecutionPath,
         request: Mapping[str, object],
         limit: float,
-        *,
-        suffix: str = ".json",
         look: Callable[[Path, int, float], str] | None = None,
     ) -> Run:
         """Run the program on ``path`` for ``limit`` seconds at most; ``request`` is what a probe is asked.
 
-        The probe is told of a name that ends in ``suffix``. ``look`` is called again and again with that
-        name, the number of the process and its seconds so far; what it returns is why the run is to end.
+        ``look`` is called again and again with the name of the probe's file, the number of the process and
+        its seconds so far; what it returns is why the run is to end.
         """
         self._count += 1
-        name = self._folder / f"run-{self._count}{suffix}"
+        name = self._folder / f"run-{self._count}{self._suffix}"
         name.write_text(json.dumps(request), encoding="utf-8")
-        own = {"AUTOXLA": "auto", PROBE: str(name), "TMPDIR": str(self._temporary)}
+        own = {**self._variables, PROBE: str(name), "TMPDIR": str(self._temporary)}
         changed = {**dict.fromkeys(_LEFT_OUT), **own, **path.variables}
         kept = {variable: value for variable, value in read_environ().items() if variable not in changed}
         files = [Path(f"{name}.{stream}") for stream in ("out", "err")]
