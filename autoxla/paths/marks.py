@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autoxla.paths.children import Run, read_facts
-from autoxla.paths.watch import is_own
+from autoxla.paths.watch import BETWEEN, WITHIN, is_own
 
 #: What ITEX prints before it ends the process with status 0.
 _QUIET_ENDS = (
@@ -24,8 +24,8 @@ _QUIET_ENDS = (
 )
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
 _STACK_LINE = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
-#: How much of a file of stacks is read: many threads have long ones.
-_LAST_STACKS = 1 << 18
+#: Bytes of a file of stacks that are read.
+_LAST_STACKS = 1 << 16
 _LONGEST = 1000
 #: Steps by which a run goes beyond a mark: the last one may be under way in either.
 MARGIN = 3
@@ -108,7 +108,7 @@ def read_mark(run: Run) -> Mark | None:
         return Mark("hang", HANG, "", progress.stack, progress.steps) if is_hang else None
     if run.status < 0:
         what = signal.Signals(-run.status).name
-        return Mark("signal", what, _last_line(run.err), progress.stack, progress.steps)
+        return Mark("signal", what, _last_line(run.err), _read_fatal(run), progress.steps)
     facts = _read_death(run)
     kinds, stack = facts.get("types"), facts.get("stack")
     is_loaded = facts.get("loaded") is not False
@@ -150,23 +150,24 @@ def _read_death(run: Run) -> Mapping[str, object]:
 
 
 def _read_stack(file: Path) -> Stack:
-    """Return the last stack of the main thread in a file of stacks, without code of libraries."""
+    """Return the last stack in a file of stacks."""
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, file.stat().st_size - _LAST_STACKS))
-            text = stream.read().decode("utf-8", "replace")
+            # What is being written has no end yet.
+            line = stream.read().decode("utf-8", "replace").rpartition("\n")[0].rpartition("\n")[2]
     except OSError:
         return ()
-    # The main thread stands last, and what is being written may lack its end.
-    whole = [
-        part for part in re.split(r"^(?=Timeout|Fatal Python)", text, flags=re.MULTILINE) if part.strip()
-    ]
-    for part in reversed(whole[-2:]):
-        main = part.rpartition("hread 0x")[2]
-        lines = [Frame(file, int(line), code) for file, line, code in _STACK_LINE.findall(main)]
-        if lines:
-            return tuple(frame for frame in reversed(lines) if is_own(frame.file))
-    return ()
+    frames = (frame.split(WITHIN) for frame in line.split(BETWEEN) if frame)
+    return tuple(Frame(name, int(number), code) for name, number, code in frames)
+
+
+def _read_fatal(run: Run) -> Stack:
+    """Return what `faulthandler` wrote of the thread that got a fatal signal, if Python ran in it."""
+    file = Path(f"{run.name}.{run.process}.fatal")
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    lines = [Frame(name, int(number), code) for name, number, code in _STACK_LINE.findall(text)]
+    return tuple(frame for frame in reversed(lines) if is_own(frame.file))
 
 
 def _last_line(text: str) -> str:

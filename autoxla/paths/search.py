@@ -217,7 +217,7 @@ class Search:
                 return True
 
     def _text_of(self, attempt: Attempt) -> str:
-        """Return what is said of a death: its message, and hints of autoxla; for other ends the last lines."""
+        """Return what is said of a death: the message and hints of autoxla; for other ends the last lines."""
         mark, lines = attempt.mark, attempt.run.err.splitlines()
         said = [line for line in lines if line.startswith("autoxla: ")]
         if mark is not None:

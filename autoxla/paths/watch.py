@@ -1,15 +1,18 @@
 """What a child of ``python -m autoxla heal`` leaves behind: where it is, and what it died of.
 
 A child finds in ``AUTOXLA_PROBE`` a name that ends in `SUFFIX`. This module is loaded at the start of its
-interpreter, before the program, so it imports what costs nothing. Beside that name it leaves ``.PID.stacks``,
-in which `faulthandler` writes all stacks again and again, and once more on a fatal signal; and ``.PID.json``,
-written at the exit, with the exception that ended the program. Without the variable it is not even loaded.
+interpreter, before the program, so it imports what costs nothing. Beside that name it leaves ``.PID.stacks``
+with the stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler`
+writes on a fatal signal; and ``.PID.json``, written at the exit, with the exception that ended the program.
+Without the variable it is not even loaded.
 """
 
+import _thread
 import atexit
 import faulthandler
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
 
 #: How the name begins all files of a run that is watched.
 SUFFIX = ".heal"
-#: Seconds from one look at the stacks to the next.
-EVERY = 1.0
+#: Seconds from one look at the stack to the next.
+EVERY = 0.5
+#: What stands between the frames of a line, and between file, line and function.
+BETWEEN, WITHIN = "\x1e", "\x1f"
 #: Characters of a message that are kept.
 _LONGEST = 4000
 _LIBRARIES = (
@@ -31,11 +36,31 @@ _BACKENDS = ("tensorflow", "keras", "tf_keras")
 
 def begin(name: str) -> None:
     """Watch this process and leave what is seen in files whose names begin with ``name``."""
-    # faulthandler keeps the file open; it writes without the interpreter's help.
-    stacks = open(f"{name}.{os.getpid()}.stacks", "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    faulthandler.enable(stacks)
-    faulthandler.dump_traceback_later(EVERY, repeat=True, file=stacks)
+    fatal, stacks = (f"{name}.{os.getpid()}.{ending}" for ending in ("fatal", "stacks"))
+    # Other threads run on while faulthandler looks at them, and so it is asked for none. It keeps its file.
+    faulthandler.enable(open(fatal, "wb"), all_threads=False)  # noqa: PTH123, SIM115
+    # No thread of `threading`, which the program could see.
+    _thread.start_new_thread(_look, (stacks, _thread.get_ident()))
     atexit.register(leave, name)
+
+
+def _look(stacks: str, thread: int) -> None:
+    """Write the stack of ``thread`` again and again. While an extension holds the GIL, nothing moves here."""
+    last = ""
+    with open(stacks, "a", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+        while True:
+            frames, frame = [], sys._current_frames().get(thread)
+            while frame is not None:
+                code = frame.f_code
+                if is_own(code.co_filename):
+                    frames.append(WITHIN.join((code.co_filename, str(frame.f_lineno), code.co_name)))
+                frame = frame.f_back
+            line = BETWEEN.join(reversed(frames))
+            if line != last:
+                stream.write(f"{line}\n")
+                stream.flush()
+                last = line
+            time.sleep(EVERY)
 
 
 def leave(name: str) -> None:
