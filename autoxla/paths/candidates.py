@@ -12,11 +12,11 @@ from pathlib import Path as File
 from autoxla.model import Plan, Situation
 from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
 from autoxla.policies import decide
+from autoxla.policies.rule import AUTO_JIT
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
 KERAS, SWITCH, BACKEND = "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND"
-CLUSTERS = "tf_xla_auto_jit"
 #: The backends on which Keras trains.
 _TRAINING = ("tensorflow", "jax", "torch")
 #: What ``keras.json`` holds where nobody changed it.
@@ -72,6 +72,8 @@ def _list_candidates(
         if config.error is not None or others or config.backend not in (None, "tensorflow"):
             home = {"KERAS_HOME": str(cache / "keras")}
             yield Path("keras-json", variables=home, signs=("keras.json",)), ""
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        yield from _list_flags(name, situation)
     yield from _list_generations(situation, environ)
     imported = {e.name for e in situation.reading.evidence if e.kind == "import"}
     tops = {name.partition(".")[0] for name in imported}
@@ -87,14 +89,9 @@ def _list_candidates(
     if any(plugin.kind == "itex" for plugin in situation.plugins):
         for name, variables in _ITEX.items():
             yield Path(name, variables=variables, signs=tuple(variables)), ""
-    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
-        yield from _list_flags(name, situation)
     yield Path("graph", "graph", {"AUTOXLA_STEP": "graph"}, signs=("jit_compile",), is_below=True), ""
     if machine in X86 and situation.hardware.accelerator != "present":
-        yield (
-            Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, is_below=True),
-            "",
-        )
+        yield Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, is_below=True), ""
 
 
 def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
@@ -128,28 +125,25 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
 
 
 def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
-    """Yield a variable of XLA's flags without what this TensorFlow does not know, and without clusters."""
-    text = situation.environment.get(name)
+    """Yield a variable of XLA's flags without what nobody knows, without clusters, and not at all."""
+    text, files = situation.environment.get(name), situation.flag_files
     if not text:
         return
-    label = name.lower().replace("_", "-")
-    files = situation.flag_files
     flags = parse_xla_flags(text, (lambda _: files[name]) if name in files else None)
-    names = situation.flag_names.get(name)
     strange = {error.token for error in flags.errors}
-    if names is not None:
+    if (names := situation.flag_names.get(name)) is not None:
         strange |= {f"--{each}" for each in (*names.unknown, *names.misplaced, *names.unchecked)}
-    kept = [
-        token for token in flags.tokens if token not in strange and token.partition("=")[0] not in strange
-    ]
-    signs = (name, *strange)
-    if strange and (kept != list(flags.tokens) or flags.errors):
-        yield Path(f"known-{label}", variables={name: " ".join(kept) or None}, signs=signs), ""
+    kept = tuple(token for token in flags.tokens if not {token, token.partition("=")[0]} & strange)
+    values: dict[str, str | None] = {}
+    if kept != flags.tokens:
+        values["known"] = " ".join(kept) or None
     if name == "TF_XLA_FLAGS" and flags.auto_jit > 0:
-        off = str(XlaFlags(tuple(kept)).with_flag(CLUSTERS, "0"))
-        yield Path("no-clusters", variables={name: off}, signs=(CLUSTERS,), is_below=True), ""
-    if kept or not strange:
-        yield Path(f"no-{label}", variables={name: None}, signs=(name,), is_below=True), ""
+        values["no-clusters"] = str(XlaFlags(kept).with_flag(AUTO_JIT, "0"))
+    if None not in values.values():
+        values["no"] = None
+    for label, value in values.items():
+        signs = (name, *strange)
+        yield Path(f"{label}-{name}".lower(), variables={name: value}, signs=signs, is_below=True), ""
 
 
 def _find_idleness(path: Path, there: tuple[Situation, Plan], usual: tuple[Situation, Plan]) -> str:

@@ -29,9 +29,11 @@ _LAST_STACKS = 1 << 16
 _LONGEST = 1000
 #: Steps by which a run goes beyond a mark: the last one may be under way in either.
 MARGIN = 3
-#: Errors of an interface that is not as the program expects it: they come again each time.
-_OF_INTERFACES = ("TypeError", "AttributeError", "ImportError", "ValueError", "NotImplementedError")
-_OF_OPERATIONS = ("OpError", "XlaRuntimeError")
+#: Errors of an interface that is not as the program expects it, and of operations.
+_OF_INTERFACES = frozenset(
+    {"TypeError", "AttributeError", "ImportError", "ValueError", "NotImplementedError"}
+)
+_OF_OPERATIONS = frozenset({"OpError", "XlaRuntimeError"})
 _BACKENDS = ("keras", "tf_keras", "tensorflow")
 
 
@@ -51,8 +53,9 @@ class Mark:
     """A death: `what` is the exception, the signal or the status, `stack` the program's own code.
 
     The innermost frame stands last.
-    `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_of_interface`: Keras or TensorFlow
-    raised it, over how it is used; that does not happen at random. `is_python`: no operation raised it.
+    `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_of_interface`: something has not the
+    interface that was expected; `is_of_backend`: Keras or TensorFlow raised it. Where both are true it comes
+    again each time. `is_python`: no operation raised it.
     """
 
     kind: Literal["exception", "signal", "status", "quiet", "hang"]
@@ -62,6 +65,7 @@ class Mark:
     steps: int = 0
     is_loaded: bool = True
     is_of_interface: bool = False
+    is_of_backend: bool = False
     is_python: bool = False
 
     def is_same(self, other: Mark) -> bool:
@@ -122,8 +126,9 @@ def read_mark(run: Run) -> Mark | None:
         tuple(Frame(*frame) for frame in stack),
         progress.steps,
         is_loaded,
-        facts.get("raised_in") in _BACKENDS and bool({*kinds}.intersection(_OF_INTERFACES)),
-        not {*kinds}.intersection(_OF_OPERATIONS),
+        is_of_interface=not _OF_INTERFACES.isdisjoint(kinds),
+        is_of_backend=facts.get("raised_in") in _BACKENDS,
+        is_python=_OF_OPERATIONS.isdisjoint(kinds),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path as File
 from typing import Literal
 
@@ -28,26 +29,63 @@ End = Literal[
     "out of budget",
     "interrupted",
 ]
-Look = Callable[[File, int, float], str]
 
 #: Settings that are taken together at most.
 _DEEPEST = 3
-#: A run in which nothing moves for this share of the budget hangs.
-_STILL = 0.25
+#: A run in which nothing moves for this share of the budget hangs: the first one, and later ones. These may
+#: be still for so many times as long as any run was that went on.
+_STILL, _STILL_LATER, _AS_STILL = 0.25, 0.08, 2.0
 #: A live run is beyond the mark where it has lived so many times as long, and so many seconds more.
 _TWICE, _LEAST = 2.0, 1.0
-#: How likely what was seen may be if the cure did nothing: for an error that always comes again, for others.
-_CHANCE_SURE, _CHANCE = 0.1, 0.01
+#: How likely what was seen may be if the cure did nothing, by what the program died of; and how often it dies
+#: as it is, and lives under the cure, in any case.
+_CHANCE = {"what comes again": 0.1, "an interface": 0.05, "anything else": 0.01}
+_AGAIN = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One run: `mark` is how the program died, None where it lives."""
+    """One run: `mark` is how the program died, None where it lives; `lived` are the seconds until then."""
 
     path: Path
     run: Run
     mark: Mark | None
     number: int
+    lived: float
+
+    def says(self, path: Path) -> bool:
+        """Return whether the death names ``path``: by its message, hints of autoxla, or its last lines."""
+        if self.mark is None:
+            return False
+        said = [line for line in self.run.err.splitlines() if line.startswith("autoxla: ")]
+        said += [self.mark.message, *(self.run.tail if self.mark.kind != "exception" else ())]
+        return any(sign in line for sign in path.signs for line in said)
+
+
+class Look:
+    """Is asked again and again why a run is to end: nothing moves in it, or it has passed.
+
+    Where nothing moves for ``still`` seconds it hangs. ``first`` is the run that died, None for that itself.
+    `moved` is the second at which it last moved, `stillest` how long it stood still and went on again.
+    """
+
+    def __init__(self, still: float, first: Attempt | None) -> None:
+        self.moved = self.stillest = 0.0
+        self._still, self._first = still, first
+        self._seen: Progress | None = None
+
+    def __call__(self, name: File, process: int, wall: float) -> str:
+        """Return the reason, empty where there is none; ``wall`` are the seconds of the run."""
+        progress, first = read_progress(name, process), self._first
+        if progress != self._seen:
+            self.stillest = max(self.stillest, wall - self.moved)
+            self._seen, self.moved = progress, wall
+        if wall - self.moved > self._still:
+            return HANG
+        if first is None or first.mark is None:
+            return ""
+        is_old = wall >= max(_TWICE * first.lived, first.lived + _LEAST)
+        return BEYOND if is_old and progress.is_beyond(first.mark) else ""
 
 
 class Search:
@@ -73,7 +111,7 @@ class Search:
         self.nearest: Attempt | None = None
         self._run, self._list_candidates = run, list_candidates
         self._budget, self._clock, self._tell = budget, clock, tell
-        self._began = clock()
+        self._began, self._stillest = clock(), 0.0
 
     @property
     def elapsed(self) -> float:
@@ -88,141 +126,101 @@ class Search:
     def search(self) -> None:
         """Run the program until a cure is found and confirmed, or nothing is left; a signal may end it."""
         try:
-            self._search()
+            if self._try(DEFAULT).mark is None:
+                self.end = "it ends well"
+                return
+            paths = self._list_candidates()
+            self.impossible = dict(paths.impossible)
+            found = self._find(self._leave_out(paths.possible))
+            if found is None:
+                self.end = "nothing helps"
+                return
+            self.cure, self.found_after = found.path, found.number
+            self.cure = self._reduce(found.path, {path.name: path for path in paths.possible})
+            self.is_confirmed = self._confirm(self.cure)
+            self.end = "cured" if self.is_confirmed else "at random"
         except _OutOfBudgetError:
             self.end = "out of budget" if self.attempts else "it still runs"
 
-    def _search(self) -> None:
-        if self._try(DEFAULT).mark is None:
-            self.end = "it ends well"
-            return
-        paths = self._list_candidates()
-        self.impossible = dict(paths.impossible)
-        left = self._leave_out(list(paths.possible))
-        base, found = self.first, None
-        for _ in range(_DEEPEST):
-            tried: list[Attempt] = []
-            for path in self._sort(left, base):
-                attempt = self._try(_join(base.path, path))
-                if attempt.mark is None:
-                    found = attempt
-                    break
-                tried.append(attempt)
-            furthest = base
-            for attempt in tried:
-                if _came_further(attempt, furthest):
-                    furthest = attempt
-            if found is not None or furthest is base:
-                break
-            self.nearest = base = furthest
-            left = [path for path in left if path.name not in base.path.name.split(" + ")]
-        if found is None:
-            self.end = "nothing helps"
-            return
-        self.found_after = found.number
-        self.cure = found.path
-        self.cure = self._reduce(found.path, {path.name: path for path in paths.possible})
-        self.is_confirmed = self._confirm(self.cure)
-        self.end = "cured" if self.is_confirmed else "at random"
-
-    def _leave_out(self, paths: list[Path]) -> list[Path]:
+    def _leave_out(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of ``paths`` that the first death leaves open."""
-        mark, text = self.first.mark, self._text_of(self.first)
+        mark = self.first.mark
         if mark is None or not mark.is_loaded:
-            reason = "it died before Keras or TensorFlow was imported"
+            reason = "the program died before it had imported Keras or TensorFlow"
             self.impossible |= {path.name: reason for path in paths}
             return []
-        left = []
-        for path in paths:
-            if path.is_below and mark.is_python and not any(sign in text for sign in path.signs):
-                self.impossible[path.name] = "it changes how operations run, and none of them failed"
-            else:
-                left.append(path)
-        return left
+        beside = [path for path in paths if path.is_below and mark.is_python and not self.first.says(path)]
+        reason = "it changes how operations run, and none of them failed"
+        self.impossible |= {path.name: reason for path in beside}
+        return [path for path in paths if path not in beside]
 
-    def _sort(self, paths: Sequence[Path], attempt: Attempt) -> list[Path]:
-        """Return ``paths``, those first that the death of ``attempt`` names, and that suit its kind."""
-        text, mark = self._text_of(attempt), attempt.mark
-        is_low = mark is not None and mark.kind in ("signal", "status", "hang")
-
-        def place(path: Path) -> tuple[bool, bool]:
-            return not any(sign in text for sign in path.signs), is_low != (
-                path.is_below or "flags" in path.name
-            )
-
-        return sorted(paths, key=place)
+    def _find(self, paths: Sequence[Path]) -> Attempt | None:
+        """Return the first attempt that passes: under one of ``paths``, or on top of what helped a little."""
+        base = self.first
+        for _ in range(_DEEPEST):
+            best = base
+            # Those come first that the death names.
+            for path in sorted(paths, key=lambda path: not base.says(path)):
+                attempt = self._try(_join(base.path, path))
+                if attempt.mark is None:
+                    return attempt
+                if _came_further(attempt.mark, best.mark):
+                    best = attempt
+            if best is base:
+                return None
+            self.nearest = base = best
+            paths = [path for path in paths if path.name not in base.path.name.split(" + ")]
+        return None
 
     def _try(self, path: Path) -> Attempt:
-        left = self._budget - self.elapsed
-        usual = self.first.run.wall if self.attempts else 0.0
-        if left < usual or left <= 0:
+        left, first = self._budget - self.elapsed, self.attempts[0] if self.attempts else None
+        if left < max(first.run.wall if first else 0.0, _LEAST):
             raise _OutOfBudgetError
         self._tell(path, None)
-        run = self._run(path, left, self._make_look())
-        mark = read_mark(run)
+        share = _STILL if first is None else _STILL_LATER
+        look = Look(max(self._budget * share, _AS_STILL * self._stillest), first)
+        run = self._run(path, left, look)
         if run.status is None and run.ended not in (HANG, BEYOND):
             raise _OutOfBudgetError
-        self.attempts.append(Attempt(path, run, mark, len(self.attempts) + 1))
+        self._stillest = max(self._stillest, look.stillest)
+        lived = look.moved if run.ended == HANG else run.wall
+        self.attempts.append(Attempt(path, run, read_mark(run), len(self.attempts) + 1, lived))
         self._tell(path, self.attempts[-1])
         return self.attempts[-1]
-
-    def _make_look(self) -> Look:
-        """Return what is asked of a run again and again: whether nothing moves in it, or it has passed."""
-        seen: list[tuple[Progress, float]] = []
-        still = self._budget * _STILL
-        first = self.attempts[0] if self.attempts else None
-
-        def look(name: File, process: int, wall: float) -> str:
-            progress = read_progress(name, process)
-            if not seen or seen[-1][0] != progress:
-                seen[:] = [(progress, wall)]
-            if wall - seen[-1][1] > still:
-                return HANG
-            if first is None or first.mark is None:
-                return ""
-            # What hung had come so far long before it was ended.
-            lived = first.run.wall - (still if first.mark.kind == "hang" else 0.0)
-            is_old = wall >= max(_TWICE * lived, lived + _LEAST)
-            return BEYOND if is_old and progress.is_beyond(first.mark) else ""
-
-        return look
 
     def _reduce(self, path: Path, singles: Mapping[str, Path]) -> Path:
         """Return the smallest part of ``path`` under which the program lives."""
         names = path.name.split(" + ")
-        for name in names if len(names) > 1 else ():
-            rest = [singles[other] for other in names if other != name]
-            if rest and self._try(_join(*rest)).mark is None:
-                return self._reduce(_join(*rest), singles)
+        parts = [_join(*(singles[other] for other in names if other != name)) for name in names if names[1:]]
         # The alias turns the switch on, too.
-        switch = singles.get("switch") if names == ["alias"] else None
-        if switch is not None and all(attempt.path is not switch for attempt in self.attempts):
-            return switch if self._try(switch).mark is None else path
+        parts += [singles["switch"]] if names == ["alias"] and "switch" in singles else []
+        for part in parts:
+            was_tried = any(attempt.path.name == part.name for attempt in self.attempts)
+            if not was_tried and self._try(part).mark is None:
+                return self._reduce(part, singles)
         return path
 
     def _confirm(self, cure: Path) -> bool:
         """Return whether the program dies of the same again as it is, and lives again under ``cure``."""
-        mark = self.first.mark
-        is_named = any(sign in self._text_of(self.first) for sign in cure.signs)
-        is_sure = mark is not None and (is_named or mark.is_of_interface or mark.kind == "quiet")
-        while True:
-            for path, lives in ((DEFAULT, False), (cure, True)):
-                again = self._try(path).mark
-                if lives != (again is None) or (mark and again and not again.is_same(mark)):
-                    return False
+        mark, runs, counts = self.first.mark, cycle((DEFAULT, cure)), (0, 0)
+        if mark is None:
+            return False
+        allowed = _CHANCE["an interface" if mark.is_of_interface else "anything else"]
+        if (
+            (mark.is_of_interface and mark.is_of_backend)
+            or mark.kind in ("quiet", "hang")
+            or self.first.says(cure)
+        ):
+            allowed = _CHANCE["what comes again"]
+        while min(counts) < _AGAIN or chance(*counts) > allowed:
+            path = next(runs)
+            again = self._try(path).mark
+            if (again is None) == (path is DEFAULT) or (again is not None and not again.is_same(mark)):
+                return False
             # A setting under which the program died of the same did nothing: it counts as another run of it.
-            deaths = sum(bool(a.mark and mark and a.mark.is_same(mark)) for a in self.attempts)
-            lives_count = sum(a.path.name == cure.name for a in self.attempts)
-            if chance(deaths, lives_count) <= (_CHANCE_SURE if is_sure else _CHANCE):
-                return True
-
-    def _text_of(self, attempt: Attempt) -> str:
-        """Return what is said of a death: the message and hints of autoxla; for other ends the last lines."""
-        mark, lines = attempt.mark, attempt.run.err.splitlines()
-        said = [line for line in lines if line.startswith("autoxla: ")]
-        if mark is not None:
-            said += [mark.message] if mark.kind == "exception" else [*attempt.run.tail, mark.message]
-        return "\n".join(said)
+            deaths = sum(attempt.mark is not None and attempt.mark.is_same(mark) for attempt in self.attempts)
+            counts = deaths, sum(attempt.path.name == cure.name for attempt in self.attempts)
+        return True
 
     def find_changed_output(self) -> list[tuple[str, str]]:
         """Return lines that the program printed before it died, each with what it prints there when cured.
@@ -257,14 +255,12 @@ def _join(*paths: Path) -> Path:
     variables = {name: value for path in parts for name, value in path.variables.items()}
     step = next((path.step for path in parts if path.step is not None), None)
     signs = tuple(sign for path in parts for sign in path.signs)
-    return replace(
-        parts[0], name=" + ".join(p.name for p in parts), step=step, variables=variables, signs=signs
-    )
+    name = " + ".join(path.name for path in parts)
+    return replace(parts[0], name=name, step=step, variables=variables, signs=signs)
 
 
-def _came_further(attempt: Attempt, other: Attempt) -> bool:
-    """Return whether ``attempt`` died later in the program than ``other``."""
-    one, two = attempt.mark, other.mark
-    if one is None or two is None:
-        return one is None
-    return one.steps > two.steps or (one.steps == two.steps and is_later(one.stack, two.stack))
+def _came_further(mark: Mark, other: Mark | None) -> bool:
+    """Return whether ``mark`` is of a later death in the program than ``other``."""
+    if other is None or mark.steps != other.steps:
+        return other is not None and mark.steps > other.steps
+    return is_later(mark.stack, other.stack)

@@ -2,9 +2,9 @@
 
 A child finds in ``AUTOXLA_PROBE`` a name that ends in `SUFFIX`. This module is loaded at the start of its
 interpreter, before the program, so it imports what costs nothing. Beside that name it leaves ``.PID.stacks``
-with the stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler`
-writes on a fatal signal; and ``.PID.json``, written at the exit, with the exception that ended the program.
-Without the variable it is not even loaded.
+with the stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which
+`faulthandler` writes on a fatal signal; and ``.PID.json``, written at the exit, with the exception that ended
+the program. Without the variable it is not even loaded.
 """
 
 import _thread
