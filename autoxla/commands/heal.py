@@ -170,29 +170,23 @@ def _print(search: Search, words: Sequence[str], kept: str | None, log: Path | N
 
 def _conclude(search: Search) -> str:
     """Return in one line what the runs came to."""
-    count = f"{len(search.attempts)} runs, {search.elapsed:.0f} s"
-    match search.end:
-        case "it ends well":
-            return "the program ends well under autoxla; nothing is to be healed"
-        case "it still runs":
-            return "the program still runs where the budget ends; give it more with --budget"
-        case "cured":
-            return f"the program lives under {_name(search.cure)} ({count})"
-        case "at random":
-            return f"no cure: the program dies at random, or each time of something else ({count})"
-    near = (
-        ""
-        if search.nearest is None
-        else f"; it came furthest under {_name(search.nearest.path)}: {search.nearest.mark}"
-    )
-    if search.cure is not None:
-        near = f"; not confirmed: it lived under {_name(search.cure)}"
-    ends = {
+    cure = "" if search.cure is None else _name(search.cure)
+    said = {
+        "it ends well": "the program ends well under autoxla as it is",
+        "it still runs": "the program still runs where the budget ends; give it more with --budget",
+        "cured": f"the program lives under {cure}",
+        "at random": f"no cure: it lived under {cure} once, and dies at random",
         "nothing helps": "no setting helps",
         "out of budget": "the budget is used up",
         "interrupted": "interrupted",
-    }
-    return f"{ends[search.end]} ({count}){near}"
+    }[search.end]
+    if search.cure is not None and search.end in ("out of budget", "interrupted"):
+        said += f"; it lived under {cure}, which is not confirmed"
+    elif search.nearest is not None and search.cure is None:
+        said += f"; it came furthest under {_name(search.nearest.path)}: {search.nearest.mark}"
+    elif search.attempts and search.first.mark is not None and not search.first.mark.is_loaded:
+        said += ": the program died before it had imported Keras or TensorFlow"
+    return f"{said} ({len(search.attempts)} runs, {search.elapsed:.0f} s)"
 
 
 def _write_cure(path: ExecutionPath, words: Sequence[str]) -> dict[str, list[str]]:
