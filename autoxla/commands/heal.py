@@ -21,6 +21,7 @@ from autoxla.paths.candidates import find_candidates
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import Paths
+from autoxla.paths.marks import Mark
 from autoxla.paths.search import Attempt, Search
 from autoxla.paths.watch import SUFFIX
 from autoxla.planning import PROBE, assemble, subject_from
@@ -49,10 +50,11 @@ def run(options: argparse.Namespace) -> int:
     environ = {**read_environ(), **_IN_CHILDREN, PROBE: ""}
     found: list[Situation] = []
 
-    def list_candidates() -> Paths:
+    def list_candidates(mark: Mark) -> Paths:
         # Only now, since a program that ends well needs none.
         found.append(assemble(subject, environ).situation)
-        return find_candidates(found[0], read_environ(), os.uname().machine, cache_dir(environ).absolute())
+        cache, files = cache_dir(environ).absolute(), [frame.file for frame in mark.stack]
+        return find_candidates(found[0], read_environ(), os.uname().machine, cache, files)
 
     kept = log = None
     with (

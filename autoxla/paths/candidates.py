@@ -6,7 +6,9 @@ here, or ends the program in another way, it is not tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path as File
 
 from autoxla.model import Plan, Situation
@@ -36,11 +38,17 @@ _ITEX: Mapping[str, Mapping[str, str | None]] = {
 }
 
 
-def find_candidates(situation: Situation, environ: Mapping[str, str], machine: str, cache: File) -> Paths:
+def find_candidates(
+    situation: Situation, environ: Mapping[str, str], machine: str, cache: File, died_in: Iterable[str]
+) -> Paths:
     """Return the candidates in the order in which they are tried where nothing speaks for one of them.
 
-    ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made.
+    ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made. ``died_in``
+    are files of the program's own: what was read of it is not all where one of them is missing there.
     """
+    read = {os.path.realpath(file) for file in situation.reading.files}
+    if not read.issuperset(os.path.realpath(file) for file in died_in if not file.startswith("<")):
+        situation = replace(situation, reading=replace(situation.reading, complete=False))
     usual = decide(situation)
     evidence = situation.reading.evidence
     set_by_program = {e.name for e in evidence if e.kind == "variable" and e.grade == "certain"}
@@ -116,7 +124,7 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
             yield switch, obstacle
             yield alias, obstacle or "the program imports no keras, for which tf_keras could stand"
         else:
-            through = situation.usage.tf_keras_api
+            through = any(is_below(name, "tensorflow.keras") for name in imports)
             yield alias, obstacle
             yield switch, obstacle or ("" if through else "the program does not go through tf.keras")
     else:

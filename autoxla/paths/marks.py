@@ -26,7 +26,8 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
 _STACK_LINE = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 #: Bytes of a file of stacks that are read.
 _LAST_STACKS = 1 << 16
-_LONGEST = 1000
+#: Characters of a message that are compared, and shown.
+_LONGEST, _SHOWN = 1000, 160
 #: Steps by which a run goes beyond a mark: the last one may be under way in either.
 MARGIN = 3
 #: Errors of an interface that is not as the program expects it, and of operations.
@@ -78,7 +79,8 @@ class Mark:
         first = next(iter(self.message.strip().splitlines()), "")
         place = f" at {Path(self.stack[-1].file).name}:{self.stack[-1].line}" if self.stack else ""
         steps = f" after {self.steps} steps" if self.steps else ""
-        return f"{self.what}{place}{steps}{': ' if first else ''}{first}"
+        said = first if len(first) <= _SHOWN else f"{first[:_SHOWN]} …"
+        return f"{self.what}{place}{steps}{': ' if said else ''}{said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ class Search:
     def __init__(
         self,
         run: Callable[[Path, float, Look], Run],
-        list_candidates: Callable[[], Paths],
+        list_candidates: Callable[[Mark], Paths],
         *,
         budget: float,
         clock: Callable[[], float],
@@ -126,10 +126,11 @@ class Search:
     def search(self) -> None:
         """Run the program until a cure is found and confirmed, or nothing is left; a signal may end it."""
         try:
-            if self._try(DEFAULT).mark is None:
+            mark = self._try(DEFAULT).mark
+            if mark is None:
                 self.end = "it ends well"
                 return
-            paths = self._list_candidates()
+            paths = self._list_candidates(mark)
             self.impossible = dict(paths.impossible)
             found = self._find(self._leave_out(paths.possible))
             if found is None:
