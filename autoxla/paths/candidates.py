@@ -43,8 +43,8 @@ def find_candidates(
 ) -> Paths:
     """Return the candidates in the order in which they are tried where nothing speaks for one of them.
 
-    ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made. ``died_in``
-    are files of the program's own: what was read of it is not all where one of them is missing there.
+    ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made.
+    ``died_in`` are files of the program's own code: where one was not read, what was read is not all.
     """
     read = {os.path.realpath(file) for file in situation.reading.files}
     if not read.issuperset(os.path.realpath(file) for file in died_in if not file.startswith("<")):

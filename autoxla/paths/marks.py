@@ -30,10 +30,9 @@ _LAST_STACKS = 1 << 16
 _LONGEST, _SHOWN = 1000, 160
 #: Steps by which a run goes beyond a mark: the last one may be under way in either.
 MARGIN = 3
-#: Errors of an interface that is not as the program expects it, and of operations.
-_OF_INTERFACES = frozenset(
-    {"TypeError", "AttributeError", "ImportError", "ValueError", "NotImplementedError"}
-)
+#: Errors of an interface that is not as the program expects it, and of operations. A ValueError may be one of
+#: an interface, too, where Keras or TensorFlow raises it.
+_OF_INTERFACES = frozenset({"TypeError", "AttributeError", "ImportError", "NotImplementedError"})
 _OF_OPERATIONS = frozenset({"OpError", "XlaRuntimeError"})
 _BACKENDS = ("keras", "tf_keras", "tensorflow")
 
@@ -118,6 +117,7 @@ def read_mark(run: Run) -> Mark | None:
     facts = _read_death(run)
     kinds, stack = facts.get("types"), facts.get("stack")
     is_loaded = facts.get("loaded") is not False
+    is_of_backend = facts.get("raised_in") in _BACKENDS
     if not isinstance(kinds, list) or not isinstance(stack, list):
         said = _last_line(run.err or run.out)
         return Mark("status", f"status {run.status}", said, (), progress.steps, is_loaded)
@@ -128,8 +128,8 @@ def read_mark(run: Run) -> Mark | None:
         tuple(Frame(*frame) for frame in stack),
         progress.steps,
         is_loaded,
-        is_of_interface=not _OF_INTERFACES.isdisjoint(kinds),
-        is_of_backend=facts.get("raised_in") in _BACKENDS,
+        is_of_interface=not _OF_INTERFACES.isdisjoint(kinds) or (is_of_backend and "ValueError" in kinds),
+        is_of_backend=is_of_backend,
         is_python=_OF_OPERATIONS.isdisjoint(kinds),
     )
 
