@@ -336,18 +336,17 @@ def test_two_causes_are_cured_together_and_by_no_more(tmp_path: Path) -> None:
 
 
 def test_what_is_not_needed_is_taken_out(tmp_path: Path) -> None:
-    """The first helps a little by itself, and nothing to the second, which cures."""
-    backend = ExecutionPath("backend", variables={"KERAS_BACKEND": "jax"})
-    later = replace(KERAS_ERROR, stack=frames(20))
+    """The first setting leads further by itself, and is not needed in the end."""
+    paths = [ExecutionPath(name, variables={name: "1"}) for name in ("A", "B", "C")]
 
     def dies(variables: Mapping[str, str | None], number: int) -> Mark | None:
-        if variables.get("AUTOXLA_KERAS") == "2" and (number > 2 or "KERAS_BACKEND" in variables):
+        if {"B", "C"} <= variables.keys():
             return None
-        return later if "KERAS_BACKEND" in variables else KERAS_ERROR
+        return replace(KERAS_ERROR, stack=frames(10 + ("A" in variables) + ("AB" == "".join(variables))))
 
-    search = Program(tmp_path, dies).heal(SWITCH, backend)
+    search = Program(tmp_path, dies).heal(*paths)
     assert search.cure is not None
-    assert search.cure.name == "switch"
+    assert (search.end, search.cure.name) == ("cured", "B + C")
 
 
 def test_the_alias_is_reduced_to_the_switch_where_that_is_enough(tmp_path: Path) -> None:
@@ -377,7 +376,11 @@ def test_a_program_that_dies_at_random_has_no_cure(share: float, tmp_path: Path)
     """Every sequence of deaths and lives: those that look like a cure are as unlikely as is allowed."""
     likelihood = 0.0
     for ends in itertools.product((True, False), repeat=10):
-        program = Program(tmp_path, lambda variables, number, ends=ends: ERROR if ends[number % 10] else None)
+
+        def dies(_: Mapping[str, str | None], number: int, ends: Sequence[bool] = ends) -> Mark | None:
+            return ERROR if ends[number % 10] else None
+
+        program = Program(tmp_path, dies)
         if program.heal(SWITCH, ALIAS).end == "cured":
             likelihood += share ** sum(ends) * (1 - share) ** (10 - sum(ends))
     assert likelihood < 0.02

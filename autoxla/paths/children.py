@@ -127,10 +127,10 @@ class Children:
                 if process is not None:
                     _end(process)
         wall = time.monotonic() - begin
-        texts = [file.read_bytes().decode("utf-8", "replace") for file in files]
+        wrote, said = (file.read_bytes().decode("utf-8", "replace") for file in files)
         with self.log.open("a", encoding="utf-8", errors="surrogateescape") as log:
-            log.write(f"\n# {path.command(self._words)}\n{''.join(texts)}")
-        return Run(status, "" if status is not None else ended, name, process.pid, *texts, wall)
+            log.write(f"\n# {path.command(self._words)}\n{wrote}{said}")
+        return Run(status, "" if status is not None else ended, name, process.pid, wrote, said, wall)
 
     def keep_log(self) -> Path:
         """Copy the log into a file that stays; return its name. Raises OSError."""
