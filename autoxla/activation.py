@@ -125,7 +125,7 @@ def look_later(runtime: Runtime) -> None:
     if runtime.situation is not None and runtime.situation.restart is not None:
         from autoxla.hooks import notebook
 
-        notebook.follow(runtime.check_cell, error_hints.conclude)
+        notebook.follow(runtime.check_cell)
     for module in _FIRST_USE:
         finder.on_import(module, lambda _: runtime.check_again())
     for finding in runtime.plan.findings:

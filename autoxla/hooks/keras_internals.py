@@ -100,21 +100,6 @@ GENERATIONS = {
 }
 #: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
 SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
-#: The modules of the classes that train, with their names.
-FITS = {
-    "keras.src.backend.tensorflow.trainer": "TensorFlowTrainer",
-    "keras.src.backend.jax.trainer": "JAXTrainer",
-    "keras.src.backend.torch.trainer": "TorchTrainer",
-    "keras.src.engine.training": "Model",
-    "tf_keras.src.engine.training": "Model",
-}
-#: The modules of ``Sequential``, and of the functions that load and save.
-SEQUENTIALS = (
-    "keras.src.models.sequential",
-    "keras.src.engine.sequential",
-    "tf_keras.src.engine.sequential",
-)
-SAVING = ("keras.src.saving.saving_api", "tf_keras.src.saving.saving_api")
 
 #: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
 #: in ``_make_function``; it is reached through closures in both. Keras 2 has none.

@@ -41,7 +41,6 @@ class _Info(Protocol):
 class _Result(Protocol):
     info: _Info
     success: bool
-    error_in_exec: BaseException | None
 
 
 class CellLog:
@@ -54,8 +53,6 @@ class CellLog:
         self.known: frozenset[str] = frozenset()
         #: What looks at a cell that the plan did not know, by its name; once there is a plan.
         self.check: Callable[[str], None] | None = None
-        #: What is told of the error that a cell ends with; once there is a plan.
-        self.fail: Callable[[BaseException], None] | None = None
         history = list(shell.history_manager.input_hist_raw)
         # IPython 9 keeps errors; of what ran before, older releases tell nothing.
         failed = getattr(shell.history_manager, "exceptions", {})
@@ -97,8 +94,6 @@ class CellLog:
         if result.info.raw_cell in texts:
             at = len(texts) - 1 - texts[::-1].index(result.info.raw_cell)
             self.ran[at] = self.ran[at]._replace(failed=True)
-        if self.fail is not None and result.error_in_exec is not None:
-            self.fail(result.error_in_exec)
 
     def program(self) -> Program | None:
         """Return what is known of the notebook, or the script under ``%run``; None for neither."""
@@ -170,17 +165,12 @@ class CellLog:
         return None, ()
 
 
-def follow(
-    check: Callable[[str], None] | None = None, fail: Callable[[BaseException], None] | None = None
-) -> None:
-    """Note the cells of this process' IPython, if there is one, from now on.
-
-    ``check`` and ``fail`` are those of `CellLog`.
-    """
+def follow(check: Callable[[str], None] | None = None) -> None:
+    """Note the cells of this process' IPython, if there is one, from now on; ``check`` is `CellLog.check`."""
     log = find_log()
     if log is None:
         return
-    log.check, log.fail = check or log.check, fail or log.fail
+    log.check = check or log.check
     if log not in _list_followed(log.shell):
         log.shell.events.register("pre_run_cell", log.before)
         log.shell.events.register("post_run_cell", log.after)

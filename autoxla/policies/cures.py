@@ -9,8 +9,6 @@ from autoxla.model import OUTDATED, Cure, Place
 from autoxla.policies.example import FILE, TF_KERAS, Example
 from autoxla.policies.rule import Draft, Rule
 
-#: Variables that no other rule asks for, and that a cure may set.
-READS = ("AUTOXLA_KERAS", "AUTOXLA_STEP", "SM_FRAMEWORK", "USE_TF")
 _WHO = {"heal": "`heal` found that it dies otherwise", "learned": "an earlier run died without it"}
 _EXAMPLE = Cure({"AUTOXLA_KERAS": "2"}, "ValueError: Only input tensors may be passed", "heal", program=FILE)
 
@@ -59,7 +57,6 @@ RULES = (
         source="autoxla, records",
         about=lambda d: Place(_cure(d).program),
         act=_use,
-        reads=READS,
     ),
     Rule(
         code="AX912",

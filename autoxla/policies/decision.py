@@ -12,14 +12,7 @@ from autoxla.policies.rule import Draft, Rule
 #: The variables that rules read, but for those of `flags` and `itex`: they belong to a situation.
 VARIABLES = frozenset(
     name
-    for rules in (
-        cures.RULES,
-        keras_generation.RULES,
-        xla.RULES,
-        backend.RULES,
-        records.RULES,
-        installation.RULES,
-    )
+    for rules in (keras_generation.RULES, xla.RULES, backend.RULES, records.RULES, installation.RULES)
     for rule in rules
     for name in rule.reads
 )

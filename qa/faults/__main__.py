@@ -69,7 +69,6 @@ REAL = (
     "autoxla.hooks.compile:hook",
     "autoxla.hooks.compile:hook_elsewhere",
     "autoxla.hooks.error_hints:register",
-    "autoxla.hooks.error_hints:hook",
     "autoxla.hooks.mixed_models:check_mixing",
     "autoxla.hooks.wrapping:wrap",
     "autoxla.hooks.keras_internals:of_module",
