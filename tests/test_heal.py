@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import json
+import subprocess
+import textwrap
+import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import plugin_double
 from autoxla.commands.heal import _write_cure
 from autoxla.model import (
     Evidence,
@@ -32,7 +37,7 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
 from autoxla.paths.watch import SUFFIX
-from programs import clean_environment, run
+from programs import HOME, clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
 CPU = Situation(versions=VERSIONS, hardware=Hardware("none"), backends=frozenset({"tensorflow"}))
@@ -342,7 +347,7 @@ def test_what_is_not_needed_is_taken_out(tmp_path: Path) -> None:
     def dies(variables: Mapping[str, str | None], number: int) -> Mark | None:
         if {"B", "C"} <= variables.keys():
             return None
-        return replace(KERAS_ERROR, stack=frames(10 + ("A" in variables) + ("AB" == "".join(variables))))
+        return replace(KERAS_ERROR, stack=frames(10 + ("A" in variables) + ("".join(variables) == "AB")))
 
     search = Program(tmp_path, dies).heal(*paths)
     assert search.cure is not None
@@ -646,7 +651,8 @@ def test_no_false_cure(bug: str, tmp_path: Path) -> None:
 # Real programs
 
 
-REAL: Mapping[str, tuple[str, dict[str, str], dict[str, str | None]]] = {
+#: Programs with the variables that they start with, and what cures them; None for those that live at once.
+REAL: Mapping[str, tuple[str, dict[str, str], dict[str, str | None] | None]] = {
     "an argument of a layer's method of old": (
         """
         import tensorflow as tf
@@ -680,6 +686,7 @@ REAL: Mapping[str, tuple[str, dict[str, str], dict[str, str | None]]] = {
         {"XLA_FLAGS": "--xla_gpu_enable_what_nobody_knows=true"},
         {"XLA_FLAGS": None},
     ),
+    "a keras.json of another time": ("import tensorflow as tf\nprint(tf.keras.layers.Dense(1))", {}, None),
 }
 
 
@@ -687,9 +694,55 @@ REAL: Mapping[str, tuple[str, dict[str, str], dict[str, str | None]]] = {
 @pytest.mark.parametrize("program", REAL)
 def test_a_real_program_is_healed(program: str, tmp_path: Path) -> None:
     code, variables, cure = REAL[program]
-    lines = code.splitlines()
-    (tmp_path / "train.py").write_text("\n".join(line[8:] for line in lines), encoding="utf-8")
-    told = heal(tmp_path, "train.py", **variables)
-    assert told["end"] == "cured", told
-    assert told["cure"]["variables"] == cure
+    (tmp_path / "train.py").write_text(textwrap.dedent(code), encoding="utf-8")
+    (tmp_path / ".keras").mkdir()
+    backend = "theano" if cure is None else "tensorflow"
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps({"backend": backend}), encoding="utf-8")
+    told = heal(tmp_path, "train.py", HOME=str(tmp_path), **variables)
+    assert told["end"] == ("it ends well" if cure is None else "cured"), told
+    assert (told["cure"] and told["cure"]["variables"]) == cure
     assert told["found_after"] <= 3
+
+
+@pytest.mark.tensorflow
+def test_a_backend_that_itex_does_not_stand_is_healed(tmp_path: Path) -> None:
+    """The process ends with status 0, and no rule may set what the user has set."""
+    plugin_double.build(tmp_path)
+    (tmp_path / "train.py").write_text("import tensorflow\nprint('end')\n", encoding="utf-8")
+    told = heal(tmp_path, "train.py", KERAS_BACKEND="jax", **plugin_double.environment(tmp_path, HOME))
+    assert told["runs"][0]["death"].startswith("end with status 0")
+    assert told["cure"]["variables"] == {"KERAS_BACKEND": "tensorflow"}
+
+
+@pytest.fixture
+def without_tf_keras(tmp_path: Path) -> Path:
+    """Return the interpreter of an environment that has all of this one but tf_keras."""
+    venv.create(tmp_path / "environment", symlinks=True)
+    site = next((tmp_path / "environment" / "lib").glob("python*/site-packages"))
+    for entry in HOME.iterdir():
+        if not entry.name.startswith("tf_keras"):
+            (site / entry.name).symlink_to(entry)
+    return tmp_path / "environment" / "bin" / "python"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("line", "is_cured"), [("layers.Dense(1)", True), ("optimizers.legacy.SGD(0.1)", False)]
+)
+def test_what_is_not_installed_is_named(
+    line: str, is_cured: bool, without_tf_keras: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(f"import tensorflow as tf\nprint(tf.keras.{line})\n", encoding="utf-8")
+    variables = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"), TF_USE_LEGACY_KERAS="1")
+    done = subprocess.run(
+        [without_tf_keras, "-m", "autoxla", "heal", "--yes", "train.py"],
+        cwd=tmp_path,
+        env={name: value for name, value in variables.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (0 if is_cured else 1), done.stderr
+    assert ("env -u TF_USE_LEGACY_KERAS" in done.stdout) is is_cured
+    release = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
+    assert f"tf_keras is not installed: pip install 'tf-keras=={release}.*'" in done.stdout

@@ -162,8 +162,11 @@ def _print(search: Search, words: Sequence[str], kept: str | None, log: Path | N
                 print(f"  {where if number == 0 else '':<22}{line}")
     for before, after in search.find_changed_output()[:_MOST_CHANGED] if search.is_confirmed else ():
         print(f"  it printed            {before}\n  and prints now        {after}")
-    for name, reason in search.impossible.items() if search.end == "nothing helps" else ():
-        print(f"  not tried: {name}: {reason}")
+    for name, reason in search.impossible.items():
+        # What is not installed may be what the program died for want of.
+        is_missing = "pip install" in reason and "keras" in str(search.first.mark).lower()
+        if is_missing or search.end == "nothing helps":
+            print(f"  not tried: {name}: {reason}")
     if kept is not None:
         print("kept for its next runs")
     if log is not None:
