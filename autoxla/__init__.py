@@ -55,7 +55,7 @@ def activate() -> None:
     finder.install()
     atexit.unregister(_finish)
     atexit.register(_finish)
-    if os.environ.get("AUTOXLA_PROBE", "").endswith(".heal"):
+    if "AUTOXLA_WATCH" in os.environ:
         _attempt("probe", _watch)
     if "IPython" in sys.modules:
         _attempt("cells", _follow_cells)
@@ -85,7 +85,7 @@ def _attempt(where: str, function: "Callable[[], object]") -> None:
 def _watch() -> None:
     from autoxla.paths import watch
 
-    watch.begin(os.environ["AUTOXLA_PROBE"])
+    watch.begin(os.environ["AUTOXLA_WATCH"])
 
 
 def _follow_cells() -> None:

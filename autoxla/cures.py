@@ -32,6 +32,7 @@ VARIABLES: Mapping[str, re.Pattern[str]] = {
     "KERAS_BACKEND": re.compile("tensorflow|jax|torch|openvino"),
     "KERAS_HOME": re.compile(r"/[^\0\n]{1,1000}"),
     "SM_FRAMEWORK": re.compile(r"tf\.keras|keras"),
+    "TF_KERAS": re.compile("[01]"),
     "TF_ENABLE_ONEDNN_OPTS": re.compile("[01]"),
     "TF_USE_LEGACY_KERAS": re.compile("[01]"),
     "TF_XLA_FLAGS": re.compile(r"[^\0\n]{0,4000}"),

@@ -33,6 +33,8 @@ from autoxla.store import cache_dir, open_tuned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
+#: The variable with which ``python -m autoxla heal`` tells a child where to leave what it dies of.
+WATCH = "AUTOXLA_WATCH"
 #: The modules whose own requirements say nothing new.
 _BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 _GENERATIONS: Mapping[str, Literal[2, 3]] = {"tf_keras": 2, "keras": 3, "keras_core": 3}
@@ -168,8 +170,8 @@ def assemble(
             situation = replace(situation, own=frozenset(cure.variables), cure=cure)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
-    if PROBE in environ:
-        # A program that is being tuned takes the path that it is given.
+    if PROBE in environ or cures.UNCURED in environ:
+        # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(settings, trial=False))
     elif settings.mode == "auto" and restart is None and not is_of_many(environ):
         situation = recall_tuned(situation, subject.arguments, tuned)

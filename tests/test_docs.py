@@ -63,6 +63,7 @@ NOT_RUN: Mapping[str, str] = {
     "python benchmarks/*": "takes minutes on a GPU",
     "PYTHONPATH=qa:tests python -m *": "takes up to an hour; test_suites, test_faults … try parts of it",
     "python -m autoxla tune *": "trains for minutes, and the clock decides",
+    "python -m autoxla heal *": "runs a program again and again; test_heal has such programs",
 }
 #: Launchers that may not be here, each replaced by one that starts one worker. Others try the real ones,
 #: or the variables that they set: test_mpi, test_env.
@@ -388,11 +389,12 @@ def test_options_of_the_benchmarks_exist() -> None:
             assert [o for o in options(rest.split()) if f'"{o}"' not in source] == [], page
 
 
-def test_tune_understands_its_arguments() -> None:
-    typed = [command.partition("autoxla tune ")[2] for command in commands() if "autoxla tune " in command]
+@pytest.mark.parametrize("name", ["heal", "tune"])
+def test_what_runs_programs_understands_its_arguments(name: str) -> None:
+    typed = [c.partition(f"autoxla {name} ")[2] for c in commands() if f"autoxla {name} " in c]
     assert typed
     for words in typed:
-        _, program = split("tune", words.split())
+        _, program = split(name, words.split())
         assert program[0].endswith(".py")
 
 

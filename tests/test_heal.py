@@ -36,7 +36,7 @@ from autoxla.paths.listing import DEFAULT, Paths
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
-from autoxla.paths.watch import SUFFIX
+from autoxla.planning import WATCH
 from programs import HOME, clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
@@ -120,7 +120,7 @@ def test_a_mark_is_one_line() -> None:
 def watched(folder: Path, code: str, limit: float = 30.0, look: Look | None = None) -> Run:
     """Run ``code`` as heal does, without a candidate."""
     (folder / "program.py").write_text(code, encoding="utf-8")
-    return Children([str(folder / "program.py")], folder, variables={}, suffix=SUFFIX).run(
+    return Children([str(folder / "program.py")], folder, variables={}, probe=WATCH).run(
         DEFAULT, {}, limit, look
     )
 

@@ -23,8 +23,7 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import Paths
 from autoxla.paths.marks import Mark
 from autoxla.paths.search import Attempt, Search
-from autoxla.paths.watch import SUFFIX
-from autoxla.planning import PROBE, assemble, subject_from
+from autoxla.planning import WATCH, assemble, subject_from
 from autoxla.policies.cures import name_settings
 from autoxla.situation.environment import read_environ
 from autoxla.store import cache_dir
@@ -47,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not _ask():
         return 1
     subject = subject_from(options.words)
-    environ = {**read_environ(), **_IN_CHILDREN, PROBE: ""}
+    environ = {**read_environ(), **_IN_CHILDREN}
     found: list[Situation] = []
 
     def list_candidates(mark: Mark) -> Paths:
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder,
         _show(quiet=options.quiet or options.json) as tell,
     ):
-        children = Children(options.words, Path(folder), variables=_IN_CHILDREN, suffix=SUFFIX)
+        children = Children(options.words, Path(folder), variables=_IN_CHILDREN, probe=WATCH)
         search = Search(
             lambda path, limit, look: children.run(path, {}, limit, look),
             list_candidates,

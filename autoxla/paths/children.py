@@ -64,16 +64,16 @@ class Run:
 class Children:
     """Runs ``python *words`` in child processes; what they print goes to ``log`` in ``folder``, too.
 
-    Each gets ``variables``, and the name of a file in ``folder`` that ends in ``suffix`` for its probe.
+    Each gets ``variables``, and in the variable ``probe`` the name of a file in ``folder``.
     """
 
     def __init__(
-        self, words: Sequence[str], folder: Path, *, variables: Mapping[str, str], suffix: str = ".json"
+        self, words: Sequence[str], folder: Path, *, variables: Mapping[str, str], probe: str = PROBE
     ) -> None:
         self._words = list(words)
         self._folder = folder
         self._variables = variables
-        self._suffix = suffix
+        self._probe = probe
         # A short name: a socket's path has 104 characters at most.
         self._temporary = folder / "t"
         self._temporary.mkdir(exist_ok=True)
@@ -93,9 +93,9 @@ class Children:
         its seconds so far; what it returns is why the run is to end.
         """
         self._count += 1
-        name = self._folder / f"run-{self._count}{self._suffix}"
+        name = self._folder / f"run-{self._count}.json"
         name.write_text(json.dumps(request), encoding="utf-8")
-        own = {**self._variables, PROBE: str(name), "TMPDIR": str(self._temporary)}
+        own = {**self._variables, self._probe: str(name), "TMPDIR": str(self._temporary)}
         changed = {**dict.fromkeys(_LEFT_OUT), **own, **path.variables}
         kept = {variable: value for variable, value in read_environ().items() if variable not in changed}
         files = [Path(f"{name}.{stream}") for stream in ("out", "err")]

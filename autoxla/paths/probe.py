@@ -3,9 +3,9 @@
 A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so
 many training steps and seconds of them at least, and so many seconds at most. Each call of the
 ``train_function`` of the first model that trains is timed until its result is there. Then the process
-ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal``
-steps are only counted, in a file that outlives any death. Without the variable this module is not even
-loaded.
+ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal`` the
+batches of ``fit`` are only counted, in a file that outlives any death. Without its variable this module is
+not even loaded.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from typing import Any
 
 from autoxla.hooks import boundary
 from autoxla.hooks.keras_internals import of_module, steps_per_call
-from autoxla.paths.watch import SUFFIX
-from autoxla.planning import PROBE
+from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ
 
@@ -100,23 +99,10 @@ class Watch:
             os._exit(0)
 
 
-class Count:
-    """Counts the training steps of all models of a program, by the length of a file."""
-
-    def __init__(self, name: str) -> None:
-        self._file = os.open(f"{name}.steps", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def run(self, model: Any, stock: Callable[[Any], Any], iterator: Any) -> Any:
-        """Run a call of one step or several, and count them once they are over."""
-        logs = stock(iterator)
-        os.write(self._file, b"." * max(1, steps_per_call(model) or 1))
-        return logs
-
-
 class Probe:
     """A model's ``train_function``, watched."""
 
-    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch | Count) -> None:
+    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch) -> None:
         self._model = weakref.ref(model)
         self._stock = stock
         self._watch = watch
@@ -128,20 +114,36 @@ class Probe:
 
 def hook(module: ModuleType) -> None:
     """Wrap ``make_train_function`` of a model in ``module``."""
-    name, watches = read_environ().get(PROBE), current().of(Watches)
-    if name is not None and not watches:
-        if name.endswith(SUFFIX):
-            watches.append(Count(name))
-        else:
-            # What this program starts is not what is measured.
-            put(PROBE, None)
-            watches.append(read_request(Path(name)))
+    # Taken away, since what this program starts is not what is measured.
+    name = read_environ().get(PROBE)
+    put(PROBE, None)
+    watches = current().of(Watches)
+    if name is not None:
+        watches.append(read_request(Path(name)))
     for target in of_module(module, "train") if watches else ():
         current().wrap(target.find(module), "make_train_function", _make_train_function)
 
 
-class Watches(list["Watch | Count"]):
+class Watches(list[Watch]):
     """The watch of this process, none where nothing is asked for."""
+
+
+def hook_batches(module: ModuleType) -> None:
+    """Count what ``fit`` tells its callbacks in ``module`` of batches that are done."""
+    current().wrap(getattr(module, "CallbackList", None), "on_train_batch_end", _count)
+
+
+class Counter:
+    """The file whose length is the number of batches that this process and those below it have trained on."""
+
+    def __init__(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self.file = os.open(f"{read_environ()[WATCH]}.steps", flags, 0o600)
+
+
+def _count(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    boundary.attempt("probe", lambda: os.write(current().of(Counter).file, b"."))
+    return wrapped(*args, **kwargs)
 
 
 def read_request(file: Path) -> Watch:

@@ -1,10 +1,10 @@
 """What a child of ``python -m autoxla heal`` leaves behind: where it is, and what it died of.
 
-A child finds in ``AUTOXLA_PROBE`` a name that ends in `SUFFIX`. This module is loaded at the start of its
-interpreter, before the program, so it imports what costs nothing. Beside that name it leaves ``.PID.stacks``
-with the stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which
-`faulthandler` writes on a fatal signal; and ``.PID.json``, written at the exit, with the exception that ended
-the program. Without the variable it is not even loaded.
+A child finds in ``AUTOXLA_WATCH`` how the names of such files begin. This module is loaded at the start of
+its interpreter, before the program, so it imports what costs nothing. It leaves ``.PID.stacks`` with the stack
+of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler` writes on a
+fatal signal; and ``.PID.json``, written at the exit, with the exception that ended the program. Without the
+variable it is not even loaded.
 """
 
 import _thread
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-#: How the name begins all files of a run that is watched.
-SUFFIX = ".heal"
 #: Seconds from one look at the stack to the next.
 EVERY = 0.5
 #: What stands between the frames of a line, and between file, line and function.
