@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoxla import cures
@@ -39,33 +40,55 @@ _QUESTION = (
 #: Settings of ``pyproject.toml`` by variable.
 _SETTINGS = {"AUTOXLA_KERAS": "keras", "AUTOXLA_STEP": "step"}
 _MOST_CHANGED = 5
+#: Is told of each run, before it and behind it.
+Tell = Callable[[ExecutionPath, Attempt | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What healing came to: the search, the key of the record if a cure was kept, and else the runs' log."""
+
+    search: Search
+    kept: str | None
+    log: Path | None
 
 
 def run(options: argparse.Namespace) -> int:
     """Heal the program that ``options`` name; return the exit status."""
     if not options.yes and not _ask():
         return 1
-    subject = subject_from(options.words)
-    environ = {**read_environ(), **_IN_CHILDREN}
+    with _show(quiet=options.quiet or options.json) as tell:
+        outcome = find_cure(options.words, budget=options.budget, tell=tell)
+    if options.json:
+        print(json.dumps(_as_data(outcome, options.words), indent=2))
+    else:
+        _print(outcome, options.words)
+    if outcome.search.end == "interrupted":
+        return _INTERRUPTED
+    return 0 if outcome.search.end in ("it ends well", "it still runs", "cured") else 1
+
+
+def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
+    """Look for a cure of the program for ``budget`` seconds, and keep what is confirmed."""
+    subject = subject_from(words)
     found: list[Situation] = []
 
     def list_candidates(mark: Mark) -> Paths:
         # Only now, since a program that ends well needs none.
-        found.append(assemble(subject, environ).situation)
-        cache, files = cache_dir(environ).absolute(), [frame.file for frame in mark.stack]
+        found.append(assemble(subject, {**read_environ(), **_IN_CHILDREN}).situation)
+        cache, files = cache_dir(read_environ()).absolute(), [frame.file for frame in mark.stack]
         return find_candidates(found[0], read_environ(), os.uname().machine, cache, files)
 
     kept = log = None
     with (
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder,
-        _show(quiet=options.quiet or options.json) as tell,
     ):
-        children = Children(options.words, Path(folder), variables=_IN_CHILDREN, probe=WATCH)
+        children = Children(words, Path(folder), variables=_IN_CHILDREN, probe=WATCH)
         search = Search(
             lambda path, limit, look: children.run(path, {}, limit, look),
             list_candidates,
-            budget=options.budget,
+            budget=budget,
             clock=time.monotonic,
             tell=tell,
         )
@@ -81,13 +104,7 @@ def run(options: argparse.Namespace) -> int:
                 log = children.keep_log()
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
-    if options.json:
-        print(json.dumps(_as_data(search, options.words, kept, log), indent=2))
-    else:
-        _print(search, options.words, kept, log)
-    if search.end == "interrupted":
-        return _INTERRUPTED
-    return 0 if search.end in ("it ends well", "it still runs", "cured") else 1
+    return Outcome(search, kept, log)
 
 
 def _ask() -> bool:
@@ -100,7 +117,7 @@ def _ask() -> bool:
 
 
 @contextmanager
-def _show(*, quiet: bool) -> Iterator[Callable[[ExecutionPath, Attempt | None], None]]:
+def _show(*, quiet: bool) -> Iterator[Tell]:
     """Give what shows each run: a table that grows on a terminal with rich, else lines on stderr."""
     rows: list[tuple[str, ...]] = []
     console = None if quiet else make_console()
@@ -150,8 +167,9 @@ def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
     return str(attempt.number), _name(attempt.path), result, f"{attempt.run.wall:.1f}"
 
 
-def _print(search: Search, words: Sequence[str], kept: str | None, log: Path | None) -> None:
+def _print(outcome: Outcome, words: Sequence[str]) -> None:
     """Print the table where it was not shown as it grew, and what the runs came to."""
+    search = outcome.search
     if make_console() is None:
         print_table(_HEAD, [_make_row(attempt) for attempt in search.attempts], with_head=True)
     print(f"\n{_conclude(search)}")
@@ -166,10 +184,10 @@ def _print(search: Search, words: Sequence[str], kept: str | None, log: Path | N
         is_missing = "pip install" in reason and "keras" in str(search.first.mark).lower()
         if is_missing or search.end == "nothing helps":
             print(f"  not tried: {name}: {reason}")
-    if kept is not None:
+    if outcome.kept is not None:
         print("kept for its next runs")
-    if log is not None:
-        say(f"what the runs wrote: {log}")
+    if outcome.log is not None:
+        say(f"what the runs wrote: {outcome.log}")
 
 
 def _conclude(search: Search) -> str:
@@ -212,8 +230,9 @@ def _write_cure(path: ExecutionPath, words: Sequence[str]) -> dict[str, list[str
     return lines
 
 
-def _as_data(search: Search, words: Sequence[str], kept: str | None, log: Path | None) -> dict[str, object]:
+def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
     """Return the result as JSON has it."""
+    search = outcome.search
     runs = [
         {
             "number": attempt.number,
@@ -236,7 +255,7 @@ def _as_data(search: Search, words: Sequence[str], kept: str | None, log: Path |
         "nearest": None if search.nearest is None else search.nearest.number,
         "impossible": search.impossible,
         "changed_output": search.find_changed_output(),
-        "record": kept,
+        "record": outcome.kept,
         "seconds": round(search.elapsed, 1),
-        "log": None if log is None else str(log),
+        "log": None if outcome.log is None else str(outcome.log),
     }

@@ -1,10 +1,10 @@
 """What a child of ``python -m autoxla heal`` leaves behind: where it is, and what it died of.
 
 A child finds in ``AUTOXLA_WATCH`` how the names of such files begin. This module is loaded at the start of
-its interpreter, before the program, so it imports what costs nothing. It leaves ``.PID.stacks`` with the stack
-of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler` writes on a
-fatal signal; and ``.PID.json``, written at the exit, with the exception that ended the program. Without the
-variable it is not even loaded.
+its interpreter, before the program, so it imports what costs nothing. It leaves ``.PID.stacks`` with the
+stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler` writes
+on a fatal signal; and ``.PID.json``, written at the exit, with the exception that ended the program. Without
+the variable it is not even loaded.
 """
 
 import _thread
