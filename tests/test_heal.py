@@ -5,8 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import json
+import os
+import signal
 import subprocess
+import sys
+import sysconfig
 import textwrap
+import time
 import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -648,6 +653,90 @@ def test_no_false_cure(bug: str, tmp_path: Path) -> None:
         assert told["end"] in ("nothing helps", "at random", "it ends well")
 
 
+# The launcher, where heal is on
+
+
+@pytest.fixture
+def healing(tmp_path: Path) -> dict[str, str]:
+    """Return the variables under which the launcher heals, and programs find an empty tensorflow."""
+    folder = tmp_path / "elsewhere" / "site-packages"
+    folder.mkdir(parents=True)
+    (folder / "tensorflow.py").touch()
+    path = os.pathsep.join([str(folder), str(HOME)])
+    return clean_environment(PYTHONPATH=path, AUTOXLA_CACHE=str(tmp_path / "cache"), AUTOXLA_HEAL="1")
+
+
+#: Lives where autoxla has set what it says.
+NEEDY = """
+import os, sys, tensorflow
+print("begins", sys.stdin.read())
+if os.environ.get("AUTOXLA_KERAS") != "2":
+    raise TypeError("this is Keras 3")
+print("trained")
+"""
+
+
+def test_a_program_that_dies_is_healed_and_runs_again(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (done.status, done.out) == (0, "begins \nbegins \ntrained\n"), done.err
+    assert "lives under AUTOXLA_KERAS=2, and starts anew" in done.err
+    again = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (again.status, again.out) == (0, "begins \ntrained\n"), again.err
+
+
+def test_the_settings_of_the_project_ask_for_it(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool.autoxla]\nheal = true\n", encoding="utf-8")
+    asked = {name: value for name, value in healing.items() if name != "AUTOXLA_HEAL"}
+    assert run(["-m", "autoxla", "train.py"], tmp_path, {**asked, "AUTOXLA_HEAL": "0"}).status == 1
+    assert run(["-m", "autoxla", "train.py"], tmp_path, asked).status == 0
+
+
+def test_what_nothing_heals_ends_as_it_did(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY.replace('"2"', '"none"'), encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (done.status, done.out) == (1, "begins \n")
+    assert "no cure was found" in done.err
+
+
+@pytest.mark.parametrize("code", ["sys.exit(7)", "os.kill(os.getpid(), 9)", "1 / 0", ""])
+def test_an_end_that_is_no_backends_is_passed_through(
+    code: str, healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(f"import os, sys\n{code}\n", encoding="utf-8")
+    plain = run(["train.py"], tmp_path, healing)
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert done.status == plain.status
+    assert done.notices == []
+
+
+def test_streams_are_passed_through(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys\nprint(sys.stdin.read())\n", encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "train.py"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=healing, input="typed", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "typed\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_are_passed_through(number: signal.Signals, healing: dict[str, str], tmp_path: Path) -> None:
+    code = f"""
+import pathlib, signal, sys, time
+signal.signal({number:d}, lambda *_: sys.exit(5))
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "train.py"]
+    with subprocess.Popen(words, cwd=tmp_path, env=healing, stdin=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (tmp_path / "ready").exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(60) == 5
+
+
 # Real programs
 
 
@@ -719,8 +808,9 @@ def without_tf_keras(tmp_path: Path) -> Path:
     """Return the interpreter of an environment that has all of this one but tf_keras."""
     venv.create(tmp_path / "environment", symlinks=True)
     site = next((tmp_path / "environment" / "lib").glob("python*/site-packages"))
-    for entry in HOME.iterdir():
-        if not entry.name.startswith("tf_keras"):
+    (site / "autoxla").symlink_to(HOME / "autoxla")
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not entry.name.startswith(("tf_keras", "autoxla")):
             (site / entry.name).symlink_to(entry)
     return tmp_path / "environment" / "bin" / "python"
 

@@ -1,4 +1,4 @@
-"""What the launcher does where ``heal`` is on: the program runs in a child, and once more when it is cured."""
+"""What the launcher does where ``heal`` is on: the program runs in a child, and again when it is cured."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -41,7 +42,8 @@ def supervise(words: Sequence[str], *, quiet: bool) -> int:
     if mark is not None and _may_be_healed(mark) and _find_cure(words, mark, quiet=quiet):
         _, status = _pass_through(command, environ)
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
 
@@ -59,7 +61,7 @@ def _find_cure(words: Sequence[str], mark: Mark, *, quiet: bool) -> bool:
         return True
     if not quiet:
         say(f"the program died before its first training step of {mark}; it is run again to find a cure")
-    outcome = find_cure(words, budget=_BUDGET, tell=lambda path, attempt: None)
+    outcome = find_cure(words, budget=_BUDGET, tell=lambda _, __: None)
     search = outcome.search
     if not quiet and search.cure is not None and search.is_confirmed:
         say(f"it lives under {name_settings(search.cure.variables)}, and starts anew")

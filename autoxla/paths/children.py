@@ -95,7 +95,7 @@ class Children:
         self._count += 1
         name = self._folder / f"run-{self._count}.json"
         name.write_text(json.dumps(request), encoding="utf-8")
-        own = {**self._variables, self._probe: str(name), "TMPDIR": str(self._temporary)}
+        own = {**self._variables, self._probe: str(name), "TMPDIR": str(self._temporary), "AUTOXLA_HEAL": "0"}
         changed = {**dict.fromkeys(_LEFT_OUT), **own, **path.variables}
         kept = {variable: value for variable, value in read_environ().items() if variable not in changed}
         files = [Path(f"{name}.{stream}") for stream in ("out", "err")]
