@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.settings import VARIABLES as OF_SETTINGS
-from autoxla.store import Store, cache_dir, make_key, program_key
+from autoxla.situation.environment import ROOT
+from autoxla.store import DAY, Store, cache_dir, make_key, program_key
 
 if TYPE_CHECKING:
     from autoxla.planning import Subject
@@ -34,6 +37,7 @@ VARIABLES: Mapping[str, re.Pattern[str]] = {
     "SM_FRAMEWORK": re.compile(r"tf\.keras|keras"),
     "TF_KERAS": re.compile("[01]"),
     "TF_ENABLE_ONEDNN_OPTS": re.compile("[01]"),
+    "TF_KERAS": re.compile("[01]"),
     "TF_USE_LEGACY_KERAS": re.compile("[01]"),
     "TF_XLA_FLAGS": re.compile(r"[^\0\n]{0,4000}"),
     "USE_TF": re.compile("[01]"),
@@ -171,6 +175,17 @@ def read_cure(store: Store, key: str, record: Mapping[str, object]) -> Cure | No
         return Cure(variables, mark, "heal" if origin == "heal" else "learned", code)
     store.ignored.append((store.folder / f"{key}.json", "it is no cure"))
     return None
+
+
+def is_first(environ: Mapping[str, str], what: str) -> bool:
+    """Return whether no process of this tree has said ``what`` yet, as far as the cache can tell; note it."""
+    store, now = Store(cache_dir(environ) / "said", most=64), time.time()
+    key = make_key(os.uname().nodename, environ.get(ROOT, str(os.getpid())), what)
+    said = (store.read(key) or {}).get("at")
+    with suppress(OSError):
+        store.write(key, {"at": now})
+    # The number of a process is given anew one day.
+    return not (isinstance(said, float) and abs(now - said) < DAY)
 
 
 def _may_set(name: str, value: object) -> bool:

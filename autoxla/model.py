@@ -188,6 +188,24 @@ class KerasConfig:
     others: Mapping[str, object] = field(default_factory=dict)
 
 
+#: ``folder``: a SavedModel; ``checkpoint``: weights as TensorFlow saves them; the others are models.
+SavedKind = Literal["keras", "h5", "folder", "json", "checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A model or weights in a file, and what wrote it.
+
+    `release`: of the Keras that did, empty where only its `generation` is known. `parts`: ``Lambda`` and
+    ``hard_sigmoid``, where the model has them.
+    """
+
+    kind: SavedKind
+    generation: Literal[2, 3]
+    release: str = ""
+    parts: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class FlagNames:
     """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from autoxla import WATCHED, cures
+from autoxla import WATCHED
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
 from autoxla.model import Finding, Place, Plan, Reading, Settings, Situation, Usage
@@ -29,7 +29,7 @@ from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
-from autoxla.store import cache_dir, open_tuned, recall_tuned
+from autoxla.store import Store, cache_dir, open_tuned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
@@ -154,26 +154,21 @@ def assemble(
     # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
     view = dict(environ) if is_part else restore(environ)[0]
     settings, usage = declared or read_settings(subject.folder, view, configured)
-    kept, tuned = cures.open_cures(environ), open_tuned(environ)
+    kept, tuned = Store(cache_dir(environ) / "cures"), open_tuned(environ)
     reading = read_subject(subject, environ)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
     is_early = situation.imported <= {start.name if start is not None else None}
-    if is_alone and is_early and settings.mode in ("fix", "auto") and cures.UNCURED not in environ:
+    if is_alone and is_early and settings.mode in ("fix", "auto") and kept.is_there():
         view |= {} if start is not None else list_assigned(reading)
-        situation = cures.recall(subject, situation, view, kept)
-        cure, uncured = situation.cure, situation.uncured
-        if cure is not None and not uncured:
-            settings, changed = cures.use(cure, settings, view)
-            situation = survey(settings, usage, changed, path=subject.path, modules=modules)
-            situation = replace(situation, own=frozenset(cure.variables), cure=cure)
+        situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
-    if PROBE in environ or cures.UNCURED in environ:
+    if not {PROBE, cures.UNCURED}.isdisjoint(environ):
         # A program that is being tuned or healed takes the path that it is given.
-        situation = replace(situation, settings=replace(settings, trial=False))
-    elif settings.mode == "auto" and restart is None and not is_of_many(environ):
+        situation = replace(situation, settings=replace(situation.settings, trial=False))
+    elif settings.mode == "auto" and is_alone:
         situation = recall_tuned(situation, subject.arguments, tuned)
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
@@ -195,6 +190,22 @@ def assemble(
         if file != store.folder
     ]
     return Planned(situation, plan, (*plan.findings, *ignored))
+
+
+def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], kept: Store) -> Situation:
+    """Return ``situation`` as what cures the program makes it, where a cure is kept and may be used."""
+    # Few programs need one.
+    from autoxla import cures
+
+    if cures.UNCURED in environ:
+        return situation
+    situation = cures.recall(subject, situation, environ, kept)
+    cure = situation.cure
+    if cure is None or situation.uncured:
+        return situation
+    settings, changed = cures.use(cure, situation.settings, environ)
+    cured = survey(settings, situation.usage, changed, path=subject.path)
+    return replace(cured, own=frozenset(cure.variables), cure=cure, imported=situation.imported)
 
 
 def survey(

@@ -19,7 +19,6 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from autoxla import cures
 from autoxla.hooks import boundary, wrapping
 from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
 from autoxla.notice import headline, notify
@@ -28,7 +27,7 @@ from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower, part_number
-from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
+from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -39,8 +38,6 @@ _MOST = 1000
 _MOST_ALIKE, _MOST_SAID = 100, 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
-#: Names the process that planned first; its children keep quiet and report into files of their own.
-ROOT = "AUTOXLA_ROOT"
 State = TypeVar("State")
 T = TypeVar("T")
 
@@ -79,6 +76,7 @@ class Runtime:
         self.configured: dict[str, object] = {}
         self.began = False
         self.is_off = False
+        self.is_taken_back = False
         self.is_announced = False
         self.complaint = ""
         self.program: str | None = ""
@@ -97,12 +95,15 @@ class Runtime:
     def begin(self, name: str | None, install: Callable[[Runtime], None]) -> None:
         """Make the plan, once, because ``name`` is about to execute (None: it was loaded already).
 
-        ``install`` hangs in what the plan needs.
+        ``install`` hangs in what the plan needs, once more where that was taken back.
         """
         with self._lock:
             is_first, self.began = not self.began, True
             if is_first:
                 self._plan(name, install)
+            elif self.is_taken_back and not self.is_off:
+                self.is_taken_back = False
+                install(self)
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
@@ -161,6 +162,8 @@ class Runtime:
             if planned.situation.uncured.startswith(OUTDATED):
                 # A cache that cannot be written is lost, and nothing else.
                 with suppress(OSError):
+                    from autoxla import cures
+
                     cures.drop(subject, planned.situation, read_environ(), for_good=False)
             # What a parent process set for its own program is put back.
             inherited = {} if is_worker() else remembered(read_environ())
@@ -199,6 +202,7 @@ class Runtime:
 
     def uninstall(self) -> None:
         """Give back everything that was hung into this process; variables that were set stay set."""
+        self.is_taken_back = True
         wrapping.unwrap(self.wrapped)
         while self._undos:
             boundary.attempt("uninstall", self._undos.pop())
@@ -336,6 +340,12 @@ class Runtime:
                 put(ROOT, str(os.getpid()))
             if not self.is_announced:
                 say_plan(Planned(self.situation, self.plan, ()), self.program)
+        elif cured := [finding for finding in self.findings if finding.code == "AX911"]:
+            # A program that another one started is itself what was cured.
+            from autoxla import cures
+
+            if cures.is_first(read_environ(), str(self.program)):
+                say_findings(cured, self.program)
         self.write_report()
 
     def say_once_a_tree(self, finding: Finding) -> None:

@@ -241,6 +241,10 @@ class Store:
         self.ignored: list[tuple[Path, str]] = []
         self._largest, self._most, self._most_bytes = largest, most, most_bytes
 
+    def is_there(self) -> bool:
+        """Return whether anything was ever written."""
+        return answers(self.folder) and self.folder.is_dir()
+
     def read(self, key: str) -> dict[str, object] | None:
         """Return the record of ``key``, None where there is none that can be read; note its use.
 
@@ -460,7 +464,7 @@ def open_tuned(environ: Mapping[str, str]) -> Store:
 
 def recall_tuned(situation: Situation, arguments: Sequence[str], store: Store) -> Situation:
     """Return ``situation`` with what tuning this very program with these arguments found here."""
-    if not answers(store.folder) or not store.folder.is_dir():
+    if not store.is_there():
         return situation
     key = tuned_key(situation, arguments)
     record = store.read(key) if key is not None else None

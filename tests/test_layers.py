@@ -42,6 +42,7 @@ LAYERS = (
         "autoxla.hooks.last_words",
         "autoxla.hooks.mixed_models",
         "autoxla.hooks.other_generation",
+        "autoxla.hooks.saved_files",
     ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),

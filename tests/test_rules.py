@@ -149,6 +149,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(KERAS_2_USE, KERAS_MEETS)),
         make(reading=read(KERAS_2_USE, says("import", "keras"))),
     ),
+    "AX121": (
+        make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
+        make(reading=read(says("import", "rl.agents")), versions={**OLD, "keras-rl2": (1, 0, 5)}),
+    ),
     "AX191": (
         make(reading=read(says("import", "keras.engine.topology"))),
         make(reading=read(says("import", "keras.engineering"))),
@@ -437,6 +441,16 @@ def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[s
     (finding,) = found(CASES[code][0], code)
     assert set(finding.late) == late
     assert all(name in finding.message for name in late)
+
+
+def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:
+    wheels = {"plugins": WHEEL, "importing": "keras", "environment": {"ITEX_OPS_OVERRIDE": "1"}}
+    keras_alone = make(**wheels, versions=OLD, reading=read(says("attribute", "keras.layers.Dense")))
+    both = make(**wheels, versions=OLD, reading=read(says("attribute", "tensorflow.keras.layers.Dense")))
+    for situation, level in ((keras_alone, "warning"), (both, "error")):
+        (finding,) = found(situation, "AX101")
+        assert (finding.level, "RecursionError" in finding.message) == (level, True)
+    assert found(make(**wheels, reading=read(says("import", "keras"))), "AX101") == []
 
 
 def test_variables_that_come_too_late_are_all_named() -> None:

@@ -163,7 +163,11 @@ def find_hint(error: BaseException) -> Hint | None:
     try:
         # Most programs never meet an error.
         from autoxla.hooks.other_generation import compare, find_cure
+        from autoxla.hooks.saved_files import explain
 
+        explained = explain(error)
+        if explained is not None:
+            return Hint("AX147", *explained)
         claim = compare(error)
         cure = None if claim is None else find_cure(error, claim.own)
         if claim is not None and cure is not None:

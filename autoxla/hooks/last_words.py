@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,16 +16,15 @@ from autoxla.notice import notify
 from autoxla.policies import decide
 from autoxla.policies.cures import name_settings
 from autoxla.running import is_worker, running_subject
-from autoxla.runtime import ROOT, Runtime, current
+from autoxla.runtime import Runtime, current
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.environment import read_environ
-from autoxla.store import DAY, Store, cache_dir, make_key
 
 if TYPE_CHECKING:
     from autoxla.hooks.error_hints import Hint
 
 #: Errors whose message names what was missing, where no code of that package is on the traceback.
-_NAMING = (AttributeError, ImportError, TypeError)
+_NAMING = (AttributeError, ImportError, KeyError, TypeError)
 #: Frames of a traceback, and characters of a message, that are looked at.
 _DEEPEST, _LONGEST = 200, 200
 
@@ -58,7 +55,12 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
             _drop(runtime, situation, cure, is_same=hint is not None and hint.code == cure.code)
     elif hint is not None and setting:
         _learn(runtime, situation, Cure(dict(setting), mark, "learned", hint.code))
-    elif hint is None and is_involved and _may_be_healed(runtime, situation) and _is_first(environ):
+    elif (
+        hint is None
+        and is_involved
+        and _may_be_healed(runtime, situation)
+        and cures.is_first(environ, "heal")
+    ):
         _, _, arguments = read_command(sys.orig_argv)
         words = " ".join(["python -m autoxla heal", str(runtime.program), *map(shlex.quote, arguments)])
         notify(f"{words} tries the settings under which it may run")
@@ -107,17 +109,6 @@ def _may_be_healed(runtime: Runtime, situation: Situation) -> bool:
             or ("tensorflow" in situation.versions and settings.step is None)
         )
     )
-
-
-def _is_first(environ: Mapping[str, str]) -> bool:
-    """Return whether no other process of this tree has said so, as far as the cache can tell."""
-    store = Store(cache_dir(environ) / "said", most=64)
-    key, now = make_key(os.uname().nodename, environ.get(ROOT, str(os.getpid()))), time.time()
-    said = (store.read(key) or {}).get("at")
-    with suppress(OSError):
-        store.write(key, {"at": now})
-    # The number of a process is given anew one day.
-    return not (isinstance(said, float) and abs(now - said) < DAY)
 
 
 def _is_of_backend(error: BaseException) -> bool:

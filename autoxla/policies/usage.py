@@ -129,7 +129,12 @@ def _demands(
             evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
         ):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
-        elif evidence.kind == "import":
+        elif evidence.kind == "attribute":
+            package = find_package(evidence.name, versions)
+            # Of most packages the import is enough, of some only one function.
+            if package is not None and package.module == evidence.name:
+                yield from _imported(evidence, versions, own_packages)
+        else:
             yield from _imported(evidence, versions, own_packages)
             top = evidence.name.split(".")[0]
             if top in requiring and top not in own_packages:

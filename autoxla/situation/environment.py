@@ -17,6 +17,8 @@ from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
+#: Names the process that planned first; its children keep quiet and report into files of their own.
+ROOT = "AUTOXLA_ROOT"
 
 #: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
