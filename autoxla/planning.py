@@ -26,7 +26,7 @@ from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
+from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
 from autoxla.store import Store, cache_dir, open_tuned, recall_tuned
@@ -204,8 +204,11 @@ def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], ke
     if cure is None or situation.uncured:
         return situation
     settings, changed = cures.use(cure, situation.settings, environ)
-    cured = survey(settings, situation.usage, changed, path=subject.path)
-    return replace(cured, own=frozenset(cure.variables), cure=cure, imported=situation.imported)
+    if cure.variables.keys().isdisjoint(("KERAS_HOME", "TF_XLA_FLAGS", "XLA_FLAGS")):
+        situation = replace(situation, settings=settings, environment=select_watched(changed))
+    else:
+        situation = survey(settings, situation.usage, changed, path=subject.path)
+    return replace(situation, own=frozenset(cure.variables), cure=cure)
 
 
 def survey(
