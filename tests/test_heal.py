@@ -603,6 +603,13 @@ def test_bad_usage_is_status_2(tmp_path: Path) -> None:
     assert (done.status, "name the program to heal" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize("name", ["heal", "tune"])
+def test_a_notebook_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "train.ipynb").write_text("{}", encoding="utf-8")
+    done = run(["-m", "autoxla", name, "train.ipynb"], tmp_path)
+    assert (done.status, "nbconvert" in done.err) == (2, True)
+
+
 def test_a_cure_is_told_and_kept(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
     environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))

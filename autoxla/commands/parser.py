@@ -58,6 +58,8 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
                 parser.error(f"-m {target}: there is no such module")
     if name in _RUNNING and not words:
         parser.error(f"name the program to {name}")
+    if name in _RUNNING and words[0].endswith(".ipynb"):
+        parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
     if name == "check":
         if bool(options.paths) == bool(words):
             parser.error("name paths, or one program")

@@ -113,8 +113,8 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
             f"{'.'.join(map(str, installed))} is not for this TensorFlow" if installed else "is not installed"
         )
         obstacle = f"tf_keras {there}: pip install 'tf-keras=={'.'.join(map(str, wanted))}.*'"
-    switch = Path("switch", variables={**free, KERAS: "2"}, signs=(SWITCH, "tf-keras", "tf_keras"))
-    alias = Path("alias", variables={**free, KERAS: "legacy"}, signs=("AUTOXLA_KERAS=legacy",))
+    switch = Path("switch", variables={**free, KERAS: "2"}, signs=(f"{SWITCH}=", f"{KERAS}=2"))
+    alias = Path("alias", variables={**free, KERAS: "legacy"}, signs=(f"{KERAS}=legacy",))
     # Any package may go through tf.keras or import keras, so only the source of the whole program tells.
     imports = [e.name for e in situation.reading.evidence if e.kind in ("import", "attribute")]
     has_keras = any(is_below(name, "keras") for name in imports)

@@ -21,6 +21,8 @@ from autoxla.situation.environment import read_environ
 
 #: Lines of a run's output that are shown.
 _LAST = 5
+#: Bytes of each stream that are kept of a run.
+_LONGEST = 1 << 22
 #: Seconds that what a run has started may take to end: multiprocessing's resource tracker unlinks memory.
 _GRACE = 1.0
 _POLL = 0.01
@@ -127,7 +129,7 @@ class Children:
                 if process is not None:
                     _end(process)
         wall = time.monotonic() - begin
-        wrote, said = (file.read_bytes().decode("utf-8", "replace") for file in files)
+        wrote, said = map(_read_end, files)
         with self.log.open("a", encoding="utf-8", errors="surrogateescape") as log:
             log.write(f"\n# {path.command(self._words)}\n{wrote}{said}")
         return Run(status, "" if status is not None else ended, name, process.pid, wrote, said, wall)
@@ -137,6 +139,12 @@ class Children:
         handle, name = tempfile.mkstemp(prefix=f"{self._folder.name.rpartition('-')[0]}-", suffix=".log")
         os.close(handle)
         return Path(shutil.copyfile(self.log, name))
+
+
+def _read_end(file: Path) -> str:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - _LONGEST))
+        return stream.read().decode("utf-8", "replace")
 
 
 def read_facts(file: Path) -> dict[str, object]:
