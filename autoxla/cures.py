@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 
-#: Where this variable is set, cures are neither used nor learned: a process and its children run as they are.
-UNCURED = "AUTOXLA_UNCURED"
 #: What a cure may set, and to what; it may take away each of them, and any of ITEX's.
 VARIABLES: Mapping[str, re.Pattern[str]] = {
     "AUTOXLA_KERAS": re.compile("2|3|legacy"),
@@ -35,7 +33,6 @@ VARIABLES: Mapping[str, re.Pattern[str]] = {
     "KERAS_BACKEND": re.compile("tensorflow|jax|torch|openvino"),
     "KERAS_HOME": re.compile(r"/[^\0\n]{1,1000}"),
     "SM_FRAMEWORK": re.compile(r"tf\.keras|keras"),
-    "TF_KERAS": re.compile("[01]"),
     "TF_ENABLE_ONEDNN_OPTS": re.compile("[01]"),
     "TF_KERAS": re.compile("[01]"),
     "TF_USE_LEGACY_KERAS": re.compile("[01]"),

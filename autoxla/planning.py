@@ -26,7 +26,7 @@ from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
+from autoxla.situation.environment import APPLIED, UNCURED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
 from autoxla.store import Store, cache_dir, open_tuned, recall_tuned
@@ -165,7 +165,7 @@ def assemble(
         situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
-    if not {PROBE, cures.UNCURED}.isdisjoint(environ):
+    if not {PROBE, UNCURED}.isdisjoint(environ):
         # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
     elif settings.mode == "auto" and is_alone:
