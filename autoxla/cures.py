@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.settings import VARIABLES as OF_SETTINGS
-from autoxla.situation.environment import ROOT
+from autoxla.situation.environment import ROOT, UNCURED
 from autoxla.store import DAY, Store, cache_dir, make_key, program_key
 
 if TYPE_CHECKING:
