@@ -621,6 +621,14 @@ def test_a_cure_is_told_and_kept(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache" / "cures").iterdir())) == 1
 
 
+def test_quiet_tells_the_cure_alone(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    done = run(["-m", "autoxla", "--quiet", "heal", "--yes", "train.py"], tmp_path, environment)
+    assert done.out.startswith("the program lives under AUTOXLA_KERAS=2 (")
+    assert (done.status, done.err) == (0, "")
+
+
 def test_nothing_is_kept_where_nothing_helps(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(OLD.replace('"2"', '"none"'), encoding="utf-8")
     told = heal(tmp_path, "train.py")

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(_as_data(outcome, options.words), indent=2))
     else:
-        _print(outcome, options.words)
+        _print(outcome, options.words, quiet=options.quiet)
     if outcome.search.end == "interrupted":
         return _INTERRUPTED
     return 0 if outcome.search.end in ("it ends well", "it still runs", "cured") else 1
@@ -167,12 +167,12 @@ def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
     return str(attempt.number), _name(attempt.path), result, f"{attempt.run.wall:.1f}"
 
 
-def _print(outcome: Outcome, words: Sequence[str]) -> None:
+def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
     """Print the table where it was not shown as it grew, and what the runs came to."""
     search = outcome.search
-    if make_console() is None:
+    if make_console() is None and not quiet:
         print_table(_HEAD, [_make_row(attempt) for attempt in search.attempts], with_head=True)
-    print(f"\n{_conclude(search)}")
+    print(_conclude(search) if quiet else f"\n{_conclude(search)}")
     if search.cure is not None and search.is_confirmed:
         for where, lines in _write_cure(search.cure, words).items():
             for number, line in enumerate(lines):
@@ -182,7 +182,7 @@ def _print(outcome: Outcome, words: Sequence[str]) -> None:
     for name, reason in search.impossible.items():
         # What is not installed may be what the program died for want of.
         is_missing = "pip install" in reason and "keras" in str(search.first.mark).lower()
-        if is_missing or search.end == "nothing helps":
+        if is_missing or (search.end == "nothing helps" and not quiet):
             print(f"  not tried: {name}: {reason}")
     if outcome.kept is not None:
         print("kept for its next runs")
