@@ -44,10 +44,7 @@ def test_a_file_tells_what_wrote_it(name: str) -> None:
     assert identify(FILES / name) == WRITERS[name]
 
 
-@given(
-    content=st.binary(max_size=200),
-    start=st.sampled_from([b"", b"PK\3\4", b"\x89HDF\r\n\x1a\nmodel_config", b"{"]),
-)
+@given(content=st.binary(max_size=200), start=st.sampled_from([b"", b"PK\3\4", b"\x89HDF\r\n\x1a\nmodel_config", b"{"]))
 def test_junk_is_nothing_known(content: bytes, start: bytes, new_folder: object) -> None:
     file = new_folder() / "junk"  # type: ignore[operator]
     file.write_bytes(start + content)
@@ -87,12 +84,7 @@ K3, TF_KERAS = (3, 15, 1), (2, 21, 0)
         (Saved("keras", 3, "3.15.1"), (3, 3, 3), "", "pip install 'keras>=3.15.1'"),
         (Saved("keras", 3, "3.3.3"), K3, "", None),
         (Saved("h5", 2, "2.15.0"), K3, "Unknown layer: 'Scale'. Please", "custom_objects={'Scale': Scale}"),
-        (
-            Saved("h5", 2, "2.13.1"),
-            K3,
-            "bad marshal data (unknown type code)",
-            "bytecode of another release of Python",
-        ),
+        (Saved("h5", 2, "2.13.1"), K3, "bad marshal data (unknown type code)", "bytecode of another release of Python"),
         # Keras, or a known error, names the argument that helps.
         (Saved("h5", 2, "2.15.0"), K3, "by passing `safe_mode=False`", None),
         (Saved("h5", 2, "2.15.0"), K3, "Could not deserialize 'keras.metrics.mse'", None),
@@ -213,12 +205,7 @@ LOADS: dict[str, tuple[str, str, dict[str, str] | None, str]] = {
     "k2_15/sequential": ("load(name)", "TFSMLayer", LEGACY, "load(name)"),
     "k2_15/lambda.keras": ("load(name)", "and pass safe_mode=False", None, "load(name, safe_mode=False)"),
     "k3_15/sequential": ("load(name)", "TFSMLayer", None, "layer_of(name)"),
-    "k2_15/own.keras": (
-        "load(name)",
-        "custom_objects={'Scale': Scale}",
-        None,
-        "load(name, {'Scale': Scale})",
-    ),
+    "k2_15/own.keras": ("load(name)", "custom_objects={'Scale': Scale}", None, "load(name, {'Scale': Scale})"),
     "k2_15/own.h5": ("load(name)", "custom_objects={'Scale': Scale}", None, "load(name, {'Scale': Scale})"),
     "k2_13/sequential.keras": ("load(name)", "load it with TensorFlow 2.13 and save it as .h5", None, ""),
 }

@@ -124,9 +124,4 @@ for folder in map(Path, folders):
             except Exception as error:
                 outcome = f"{type(error).__name__}: {error}"[:400]
             print("=>", json.dumps([folder.name, name, way, outcome]), flush=True)
-print(
-    "version",
-    keras.__version__ if hasattr(keras, "__version__") else "?",
-    type(keras.layers.Dense).__module__,
-    keras.layers.Dense.__module__,
-)
+print("version", keras.__version__ if hasattr(keras, "__version__") else "?", type(keras.layers.Dense).__module__, keras.layers.Dense.__module__)
