@@ -165,7 +165,7 @@ def assemble(
         situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
-    if not {PROBE, UNCURED}.isdisjoint(environ):
+    if PROBE in environ or {WATCH, UNCURED} <= environ.keys():
         # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
     elif settings.mode == "auto" and is_alone:

@@ -41,7 +41,8 @@ from autoxla.paths.listing import DEFAULT, Paths
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
-from autoxla.planning import WATCH
+from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.situation.environment import UNCURED
 from programs import HOME, clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
@@ -666,6 +667,18 @@ def test_no_false_cure(bug: str, tmp_path: Path) -> None:
         told = heal(tmp_path, "train.py")
         assert told["cure"] is None
         assert told["end"] in ("nothing helps", "at random", "it ends well")
+
+
+@pytest.mark.parametrize(
+    ("variables", "has_trial"),
+    [({}, True), ({WATCH: "/x"}, True), ({UNCURED: "1"}, True), ({WATCH: "/x", UNCURED: "1"}, False)],
+)
+def test_a_child_of_heal_alone_has_no_trial(
+    variables: dict[str, str], has_trial: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    environ = {"AUTOXLA_CACHE": str(tmp_path / "cache"), **variables}
+    assert assemble(subject_from([str(tmp_path / "train.py")]), environ).situation.settings.trial is has_trial
 
 
 # The launcher, where heal is on
