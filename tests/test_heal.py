@@ -644,6 +644,16 @@ def test_a_module_and_code_are_programs_too(tmp_path: Path) -> None:
     assert heal(tmp_path, "-c", OLD)["cure"]["variables"] == {"AUTOXLA_KERAS": "2"}
 
 
+#: Draws other numbers in each run, and the same ones when this test is run again.
+CHANGING = """
+import os, pathlib, random, sys
+sys.modules["tensorflow.stand_in"] = os
+count = pathlib.Path("count")
+number = int(count.read_text()) if count.exists() else 0
+count.write_text(str(number + 1))
+random.seed(f"run {number}")
+print("begins")
+"""
 #: Programs with bugs of their own; the last ones die at random.
 BUGS = {
     "name": "undefined_name",
@@ -661,8 +671,7 @@ BUGS = {
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_no_false_cure(bug: str, tmp_path: Path) -> None:
-    code = f"import os, random, sys\nsys.modules['tensorflow.stand_in'] = os\nprint('begins')\n{BUGS[bug]}\n"
-    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    (tmp_path / "train.py").write_text(CHANGING + BUGS[bug], encoding="utf-8")
     for _ in range(5):
         told = heal(tmp_path, "train.py")
         assert told["cure"] is None
