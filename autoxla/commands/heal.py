@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoxla import cures
+from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import make_console, print_table
 from autoxla.model import Cure, Situation
@@ -27,7 +28,6 @@ from autoxla.paths.search import Attempt, Search
 from autoxla.planning import WATCH, assemble, subject_from
 from autoxla.policies.cures import name_settings
 from autoxla.situation.environment import read_environ
-from autoxla.store import cache_dir
 
 _INTERRUPTED = 130
 #: Healing was asked for, whatever the mode of other runs is, and what cured the program before is not used.

@@ -26,7 +26,7 @@ from autoxla.planning import PROBE, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
-from autoxla.store import keep_tuned, open_tuned
+from autoxla.tuned import keep_tuned, open_tuned
 
 _INTERRUPTED = 130
 #: Tuning was asked for, whatever the mode of other runs is.

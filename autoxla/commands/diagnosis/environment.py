@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from autoxla.cache import cache_dir
 from autoxla.commands.diagnosis.inventory import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import look
@@ -20,7 +21,7 @@ from autoxla.policies.rule import KERAS_3
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.files import is_file, is_folder, list_names
-from autoxla.store import Store, cache_dir
+from autoxla.store import Store
 
 # --- Files beside the program
 
