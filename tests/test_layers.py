@@ -35,7 +35,12 @@ LAYERS = (
     ("autoxla.planning", "autoxla.report"),
     ("autoxla.hooks.notebook", "autoxla.hooks.alias", "autoxla.running"),
     ("autoxla.runtime",),
-    ("autoxla.hooks.compile", "autoxla.hooks.error_hints", "autoxla.hooks.mixed_models"),
+    (
+        "autoxla.hooks.compile",
+        "autoxla.hooks.error_hints",
+        "autoxla.hooks.mixed_models",
+        "autoxla.hooks.silent",
+    ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),
     ("autoxla.commands",),

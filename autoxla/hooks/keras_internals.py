@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -115,6 +115,16 @@ SEQUENTIALS = (
     "tf_keras.src.engine.sequential",
 )
 SAVING = ("keras.src.saving.saving_api", "tf_keras.src.saving.saving_api")
+#: What objects of Keras 2 have, and what is assigned to those of Keras 3 without any effect: the class that
+#: takes it there, and what to write instead. A model is a layer, too.
+SET_IN_VAIN: Mapping[str, tuple[str, str]] = {
+    "lr": ("BaseOptimizer", "assign optimizer.learning_rate"),
+    "_autocast": ("Layer", "assign autocast"),
+    "_batch_input_shape": ("Layer", "keras.models.clone_model(model, input_tensors=keras.Input(shape))"),
+    "_name": ("Layer", "assign name"),
+}
+#: The modules of these classes, and the one whose ``Trainer`` has other `metrics_names` than Keras 2 had.
+SILENT = ("keras.src.optimizers.base_optimizer", "keras.src.layers.layer", "keras.src.trainers.trainer")
 
 #: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
 #: in ``_make_function``; it is reached through closures in both. Keras 2 has none.

@@ -12,8 +12,9 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
+from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
-from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
+from autoxla.lookahead.objects import METRICS_NAMES, Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -415,6 +416,8 @@ class Follower(Objects):
         if target.attr == "jit_compile":
             self.add_jit(target, "attribute", value)
         self.freezes |= target.attr == "trainable"
+        if target.attr in SET_IN_VAIN and not adds:
+            self.note_set(target, target.attr, target.value, owners)
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
             if name == "os.environ":
@@ -442,8 +445,10 @@ class Follower(Objects):
             case ast.Call():
                 return self._refer(node) if _find_getattr(node) is not None else self._call(node)
             case ast.Subscript():
-                owner = self._evaluate(node.value)
-                return self._item(owner, self._evaluate(node.slice))
+                owner, key = self._evaluate(node.value), self._evaluate(node.slice)
+                if (at := get_constant(key)) is not None and at.value != 0:
+                    self.note_names(node.value, owner)
+                return self._item(owner, key)
             case ast.List() | ast.Tuple() | ast.Set():
                 values: list[Bindings] = []
                 for part in node.elts:
@@ -616,6 +621,11 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain, caught=is_guarded)
+        if isinstance(node, ast.Attribute) and node.attr == METRICS_NAMES and (self.deep or not found):
+            parts = [b.target.owner for b in found if isinstance(b.target, Part)]
+            families = {owner.family for owner in parts if isinstance(owner, Thing)}
+            for family in families if found else {None}:
+                self.add(node, "old", METRICS_NAMES, family, certain=False)
         return found
 
     def _callee(self, node: ast.expr) -> Bindings:
@@ -689,7 +699,8 @@ class Follower(Objects):
                 if found:
                     return found
         if isinstance(instance, Instance) and instance.thing is not None:
-            return (Binding(Part(instance.thing, name)),)
+            # Which metrics it has, a class of the program's own may decide itself.
+            return (Binding(Part(instance.thing, name), certain=name != METRICS_NAMES),)
         return ()
 
     # Imports
@@ -926,6 +937,9 @@ class Follower(Objects):
             first = get_constant(given[0]) if given else None
             self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
         if is_tracked(name):
+            package, layers, _ = name.rpartition(".layers.")
+            if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
+                self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
@@ -951,6 +965,11 @@ class Follower(Objects):
             return (Binding(Table([*zip(keys, (value for _, value in arguments.keywords), strict=True)])),)
         if name in ("list", "tuple"):
             return first
+        if name == "zip":
+            for argument, value in zip(node.args, arguments.positional, strict=False):
+                self.note_names(argument, value)
+        if name == "setattr" and (attribute := get_text(arguments.get(1))) in SET_IN_VAIN:
+            self.note_set(node, attribute, node.args[0], first)
         if name == "range":
             constant = get_constant(first) if len(arguments.positional) == 1 else None
             return (Binding(Items([()])),) if constant is not None and constant.value else ()

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
+from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
 from autoxla.lookahead.values import (
     SURVIVES,
@@ -45,6 +46,8 @@ _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_fr
 _REFUSING = frozenset({"Bidirectional", "Model", "Sequential", "TimeDistributed", "Wrapper"})
 #: Layers that do what the program gives them to do, which may suit tensors of any generation.
 _OPEN = frozenset({"Lambda", "Layer"})
+#: In Keras 2, the names of what ``evaluate`` returns.
+METRICS_NAMES = "metrics_names"
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 #: Layers without weights work in models of another generation, as functions do.
 _WEIGHTLESS = frozenset(
@@ -107,7 +110,10 @@ def get_thing_attribute(thing: Thing, name: str) -> Bindings:
         return (Binding(thing._replace(role="tensor")),)
     if name == "layers":
         return (Binding(Items([(Binding(thing._replace(role="layer"), certain=False),)], open=True)),)
-    return () if name == "optimizer" else (Binding(Part(thing, name)),)
+    if name == "optimizer":
+        own = thing._replace(role="optimizer", name=f"{thing.family}.optimizers.Optimizer")
+        return (Binding(own),) if thing.role == "model" else ()
+    return (Binding(Part(thing, name)),)
 
 
 class Objects(Notes):
@@ -206,6 +212,28 @@ class Objects(Notes):
                 continue
             if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
                 self._add_meeting(node, thing, into, certain=False)
+
+    def note_set(self, node: ast.AST, name: str, of: ast.expr, owners: Bindings) -> None:
+        """Note that an attribute of Keras 2 is set; an unknown object counts if its name tells its role."""
+        roles = ("layer", "model") if SET_IN_VAIN[name][0] == "Layer" else ("optimizer",)
+        for target, certain in owners:
+            thing = target.thing if isinstance(target, Instance) else target
+            if isinstance(thing, Thing) and thing.role in roles:
+                # A class of the program's own may have that attribute for itself.
+                is_own = isinstance(target, Instance)
+                self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
+        called = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
+        words = called.lower().split("_")
+        is_called_so = any(word in (*roles, "opt") for word in words)
+        # Before objects are followed, all are unknown.
+        if not owners and (is_called_so or not self.deep):
+            self.add(node, "old", name, certain=False)
+
+    def note_names(self, node: ast.AST, value: Bindings) -> None:
+        """Note that the names of a model's metrics are taken for those of other values."""
+        for target, certain in value:
+            if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
+                self.add(node, "old", target.name, target.owner.family, certain=certain and target.owner.certain)
 
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
         caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)

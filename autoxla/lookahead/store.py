@@ -13,7 +13,7 @@ from autoxla.model import Evidence, EvidenceKind, Grade, Place, Reading
 from autoxla.store import Store, make_key
 
 #: Changes with the meaning of what is stored, or of what is read.
-FORMAT = 4
+FORMAT = 5
 #: How many programs are remembered, and how long one entry may be in bytes.
 MOST_ENTRIES = 64
 LARGEST_ENTRY = 8 << 20

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, cast
 
 from autoxla.model import Path, Plan, Situation, Step
-from autoxla.policies import backend, installation, keras_generation, records, xla
+from autoxla.policies import backend, installation, keras_generation, records, silent, xla
 from autoxla.policies.rule import Draft, Rule
 
 #: The variables that rules read, but for those of `flags` and `itex`: they belong to a situation.
@@ -24,7 +24,7 @@ def list_rules(*, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
     The switch and the flags come first, because ITEX's state follows from them; within `itex` what ends the
     process at load comes before what ends it later.
     """
-    rules: tuple[Rule, ...] = keras_generation.RULES
+    rules: tuple[Rule, ...] = keras_generation.RULES + silent.RULES
     if flags:
         from autoxla.policies import flags as about_flags
 
