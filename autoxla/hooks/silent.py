@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -87,8 +88,9 @@ def _names(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Ma
 
 def _tell_names() -> None:
     frame = calling_frame()
-    # One that knows this name knows what the names are.
-    if frame is not None and "compile_metrics" not in frame.f_code.co_consts:
+    lines = [] if frame is None else linecache.getlines(frame.f_code.co_filename)
+    # Who writes this name knows what the names are.
+    if not any("compile_metrics" in line for line in lines):
         _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
 
 

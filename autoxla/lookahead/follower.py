@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
-from autoxla.lookahead.objects import METRICS_NAMES, Objects, find_role, get_thing_attribute
+from autoxla.lookahead.objects import METRICS_NAMES, PARTS, Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -443,7 +443,10 @@ class Follower(Objects):
             case ast.Attribute():
                 return self._refer(node)
             case ast.Call():
-                return self._refer(node) if _find_getattr(node) is not None else self._call(node)
+                if _find_getattr(node) is None:
+                    return self._call(node)
+                found = [*self._refer(node), *(b for part in node.args[2:] for b in self._evaluate(part))]
+                return doubt(found) if len(node.args) > 2 else tuple(found)
             case ast.Subscript():
                 owner, key = self._evaluate(node.value), self._evaluate(node.slice)
                 if (at := get_constant(key)) is not None and at.value != 0:
@@ -652,10 +655,11 @@ class Follower(Objects):
         names.reverse()
         if len(found) == 1 and type(found[0].target) is Outside:
             # By far the most frequent case.
-            return (Binding(Outside(".".join((found[0].target.name, *names))), found[0].certain),), is_guarded
+            certain = found[0].certain and not is_guarded
+            return (Binding(Outside(".".join((found[0].target.name, *names))), certain),), is_guarded
         for name in names:
             found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
-        return found, is_guarded
+        return doubt(found) if is_guarded else found, is_guarded
 
     def _attribute(self, binding: Binding, name: str) -> Bindings:
         found: Bindings = ()
@@ -859,7 +863,7 @@ class Follower(Objects):
                     return thing
             if isinstance(target, Outside):
                 family, role = self.find_family(target.name), find_role(target.name)
-                if family is not None and role in ("layer", "model", "optimizer"):
+                if family is not None and role in ("layer", "model", "optimizer", *PARTS):
                     return Thing(family, target.name, role, self.spot(node), self.is_certain())
         return None
 

@@ -16,12 +16,15 @@ from autoxla.lookahead.values import (
     Instance,
     Items,
     Part,
+    Target,
     Thing,
     flatten,
 )
 from autoxla.model import Place
 
-Role: TypeAlias = Literal["layer", "model", "optimizer", "tensor", "operation"]
+Role: TypeAlias = Literal[
+    "layer", "model", "optimizer", "tensor", "operation", "callback", "metric", "schedule", "sequence"
+]
 
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
 _FAMILIES = (
@@ -48,6 +51,10 @@ _REFUSING = frozenset({"Bidirectional", "Model", "Sequential", "TimeDistributed"
 _OPEN = frozenset({"Lambda", "Layer"})
 #: In Keras 2, the names of what ``evaluate`` returns.
 METRICS_NAMES = "metrics_names"
+#: What a model or an optimizer is given beside its layers. Keras 3 takes callbacks and metrics of tf_keras.
+PARTS = frozenset({"callback", "metric", "schedule", "sequence"})
+_TAKEN = frozenset({"callback", "metric"})
+_RUNNING = frozenset({"evaluate", "fit", "fit_generator", "predict"})
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 #: Layers without weights work in models of another generation, as functions do.
 _WEIGHTLESS = frozenset(
@@ -93,13 +100,27 @@ def find_role(name: str) -> Role | None:
         return "model" if is_class else None
     if top == "layers":
         return "layer" if is_class else "operation"
-    is_optimizer = top in ("optimizers", "Adam", "SGD") and "schedules" not in parts
-    return "optimizer" if is_optimizer and is_class else None
+    if not is_class:
+        return None
+    if top == "callbacks":
+        return "callback"
+    if top == "metrics":
+        return "metric"
+    if parts[-1] in ("PyDataset", "Sequence"):
+        return "sequence"
+    if top in ("optimizers", "Adam", "SGD"):
+        return "schedule" if "schedules" in parts else "optimizer"
+    return None
 
 
 def has_weights(name: str) -> bool:
     """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
     return name.rpartition(".")[2] not in _WEIGHTLESS
+
+
+def _is_part(target: Target) -> bool:
+    thing = target.thing if isinstance(target, Instance) else target
+    return isinstance(thing, Thing) and thing.role in PARTS
 
 
 def get_thing_attribute(thing: Thing, name: str) -> Bindings:
@@ -138,7 +159,8 @@ class Objects(Notes):
         made = Thing(family, name, role, self.spot(node), sure and self.is_certain())
         self.freezes |= any(keyword.arg == "trainable" for keyword in node.keywords)
         if role != "tensor" and last not in _MAKERS:
-            symbolic = self.meet(node, made, arguments.all(), sure and last in _REFUSING)
+            refuses = last in _REFUSING or role == "optimizer"
+            symbolic = self.meet(node, made, arguments.all(), sure and refuses)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
             if symbolic is not None and family == "tf_keras":
@@ -157,8 +179,11 @@ class Objects(Notes):
         self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
     ) -> Bindings:
         """Return what a method of an object gives."""
+        if name in _RUNNING and thing.role == "model":
+            given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
+            self.meet(node, thing, [tuple(given)], sure)
         if name == "compile" and thing.role == "model":
-            self.meet(node, thing, [arguments.get(0, "optimizer")], sure)
+            self.meet(node, thing, arguments.all(), sure)
         elif name == "add" and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
         elif name == "__init__":
@@ -181,13 +206,15 @@ class Objects(Notes):
         """
         tensors: list[Thing] = []
         lost = None
+        if into.role in PARTS:
+            return None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)
-            if thing.family != into.family:
+            if thing.family != into.family and (thing.family != "tf_keras" or thing.role not in _TAKEN):
                 is_certain = sure and certain and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
                 works = calls and thing.role == "tensor" and thing.family == "tf_keras"

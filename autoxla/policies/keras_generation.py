@@ -155,8 +155,10 @@ def _hoist_itex(draft: Draft) -> bool:
 
 
 def _without_effect(draft: Draft) -> tuple[str, ...]:
-    """Return the variables that the program sets when they have been read already."""
-    return tuple(dict.fromkeys(e.name for e in draft.late_variables() if e.name in READ_AT_IMPORT))
+    """Return the variables that the program changes when they have been read already."""
+    environment = draft.situation.environment
+    late = (e for e in draft.late_variables() if environment.get(e.name) != e.value)
+    return tuple(dict.fromkeys(e.name for e in late if e.name in READ_AT_IMPORT))
 
 
 def _mixed(draft: Draft) -> Evidence | None:
@@ -393,7 +395,7 @@ RULES = (
         level="warning",
         title="keras has to be Keras 2, too",
         applies=_needs_alias,
-        message="objects of keras meet objects of tf.keras or tf_keras here, which are Keras 2",
+        message="objects or settings of keras come to objects of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. A layer, model or
         optimizer of one that comes to one of the other raises an error or trains nothing. The source of the
