@@ -1,8 +1,7 @@
-"""What Keras 2 did and Keras 3 leaves undone without an error: found in the source, told while a program runs."""
+"""What Keras 2 did and Keras 3 leaves undone without an error: in the source, and while a program runs."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest

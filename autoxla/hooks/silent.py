@@ -125,7 +125,7 @@ def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 
 def find_release(path: str) -> str:
-    """Return the release of Keras that wrote a file of a model or of weights, empty where it does not tell."""
+    """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
     h5py: Any = sys.modules.get("h5py")
     if is_zipfile(path):
         with ZipFile(path) as archive:

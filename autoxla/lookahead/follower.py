@@ -78,6 +78,8 @@ _RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
 _AWAITING = frozenset({"create_task", "gather", "run", "run_until_complete", "wait_for"})
 #: Decorators that leave a function what it is.
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
+#: Context managers within which a program goes on after an error, or wants one.
+_EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
 #: Calls and imports within each other; what lies deeper is followed later.
 _DEEPEST = 25
 #: With how many sets of arguments a function is followed.
@@ -96,6 +98,7 @@ class Follower(Objects):
         self._runs: dict[ast.AST, dict[object, tuple[int, Bindings]]] = {}
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
+        self._lambdas: dict[ast.Lambda, ast.FunctionDef] = {}
         self._depth = 0
 
     def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
@@ -120,7 +123,14 @@ class Follower(Objects):
         """Let go of all scopes, which refer to each other and to the trees."""
         for scope in self._scopes:
             scope.names.clear()
-        for known in (self._functions, self._runs, self._sources, self._instances, self._scopes):
+        for known in (
+            self._functions,
+            self._runs,
+            self._sources,
+            self._instances,
+            self._scopes,
+            self._lambdas,
+        ):
             known.clear()
 
     # Modules and functions
@@ -261,10 +271,12 @@ class Follower(Objects):
                 self._define_class(node)
             case ast.For() | ast.AsyncFor():
                 elements, is_filled = self._iterate(node.iter)
-                outer = frame.flow
+                outer, ended = frame.flow, 0
                 frame.flow |= 0 if is_filled else POSSIBLE
-                self._assign(node.target, elements)
-                ended = self._block(node.body)
+                for element in elements:
+                    self._assign(node.target, element)
+                    ended |= self._block(node.body)
+                    frame.flow |= POSSIBLE if ended else 0
                 frame.flow = outer
                 return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
             case ast.While():
@@ -275,11 +287,15 @@ class Follower(Objects):
                 ended = self._under(0 if truth else POSSIBLE, node.body)
                 return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
             case ast.With() | ast.AsyncWith():
+                flow = 0
                 for item in node.items:
                     value = self._evaluate(item.context_expr)
                     if item.optional_vars is not None:
                         self._assign(item.optional_vars, doubt(value))
-                return self._block(node.body)
+                    called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else None
+                    name = called.attr if isinstance(called, ast.Attribute) else called and _name_of(called)
+                    flow |= CAUGHT | SURVIVES if name in _EXPECTING else 0
+                return self._under(flow, node.body) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
                     self._evaluate(node.exc)
@@ -367,14 +383,22 @@ class Follower(Objects):
         self.frame.flow = outer
         return ended
 
-    def _iterate(self, node: ast.expr) -> tuple[Bindings, bool]:
-        """Return what the elements of a loop's subject may be, and whether there is one for sure."""
+    def _iterate(self, node: ast.expr) -> tuple[list[Bindings], bool]:
+        """Return what the elements of a loop's subject are, and whether there is one for sure.
+
+        Where they are many, or nothing but constants, one stands for all.
+        """
         subject = self._evaluate(node)
-        if len(subject) == 1 and isinstance(items := subject[0].target, Items):
-            found = [b for value in items.values for b in value]
-            is_filled = bool(items.values) and subject[0].certain
-            return (tuple(found) if len(items.values) == 1 else doubt(found)), is_filled
-        return (), False
+        if len(subject) != 1 or not isinstance(items := subject[0].target, Items):
+            return [()], False
+        found = [b for value in items.values for b in value]
+        is_filled = bool(items.values) and subject[0].certain
+        are_followed = self.deep and not all(isinstance(b.target, Const) for b in found)
+        if len(items.values) == 1 or (
+            are_followed and 1 < len(items.values) <= _MOST_RUNS and not items.open
+        ):
+            return [*items.values], is_filled
+        return [doubt(found)], is_filled
 
     def _assign(self, target: ast.expr, value: Bindings) -> None:
         match target:
@@ -407,6 +431,8 @@ class Follower(Objects):
                     self.add_variable(target, key, value, certain)
                 elif isinstance(owner, Outside) and owner.name == "sys.path":
                     self.add_folder(target, value)
+                elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
+                    owner.items.append((key, value))
                 elif isinstance(owner, Table):
                     # A literal that is changed in place is no constant any more.
                     owner.items[:] = [*((k, doubt(v)) for k, v in owner.items), ((), doubt(value))]
@@ -476,8 +502,7 @@ class Follower(Objects):
             case ast.Lambda():
                 for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
                     self._evaluate(default)
-                self._inside({a.arg: () for a in _list_parameters(node.args)}, [node.body], POSSIBLE)
-                return ()
+                return (Binding(self._lambda(node)),)
             case ast.IfExp():
                 self._evaluate(node.test)
                 truth = self._truth(node.test)
@@ -518,7 +543,8 @@ class Follower(Objects):
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Bindings:
         first, *others = node.generators
-        elements, is_filled = self._iterate(first.iter)
+        each, is_filled = self._iterate(first.iter)
+        elements = each[0] if len(each) == 1 else doubt(b for value in each for b in value)
         inner = [test for generator in node.generators for test in generator.ifs]
         flow = 0 if is_filled and not others and not inner else POSSIBLE
         targets = [part for generator in node.generators for part in ast.walk(generator.target)]
@@ -816,8 +842,11 @@ class Follower(Objects):
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
         is_plain = True
+        own: list[tuple[ast.expr, Function]] = []
         for decorator in node.decorator_list:
-            names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
+            targets = [b.target for b in self._evaluate(decorator)]
+            own += [(decorator, target) for target in targets if isinstance(target, Function)]
+            names = [target.name for target in targets if isinstance(target, Outside)]
             is_function = bool(names) and all(map(is_tf_function, names))
             is_plain &= is_function or _name_of(decorator) in _PLAIN
         for default in (*given.defaults, *filter(None, given.kw_defaults)):
@@ -832,7 +861,25 @@ class Follower(Objects):
         function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
-        self._bind(node.name, (Binding(function),))
+        value: Bindings = (Binding(function),)
+        if own and len(own) == len(node.decorator_list):
+            value = (Binding(function._replace(plain=True)),)
+            for decorator, target in reversed(own):
+                call = ast.copy_location(ast.Call(decorator, [], []), decorator)
+                value = self._apply(call, target, Arguments([value]), sure=True) or (Binding(function),)
+        self._bind(node.name, value)
+
+    def _lambda(self, node: ast.Lambda) -> Function:
+        """Return the function that a ``lambda`` is."""
+        if node not in self._lambdas:
+            body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
+            made = ast.copy_location(ast.FunctionDef("<lambda>", node.args, body, []), node)
+            self._lambdas[node] = made
+        frame = self.frame
+        function = Function(self._lambdas[node], frame.scope, frame.module, frame.source, True, None)
+        if not self._runs.get(function.node):
+            self._functions.append(function)
+        return function
 
     def _define_class(self, node: ast.ClassDef) -> None:
         frame = self.frame
@@ -907,8 +954,15 @@ class Follower(Objects):
                 return self._run(target.function, given, sure=sure)
             case Class():
                 instance = self._instance_of(node, target)
-                for start, certain in self._member(target, instance, "__init__")[:1]:
+                starts = self._member(target, instance, "__init__")[:1]
+                for start, certain in starts:
                     self._apply(node, start, arguments, sure=sure and certain)
+                if not starts:
+                    # A dataclass, or a named tuple.
+                    fields = [each.target.id for each in target.node.body if _is_field(each)]
+                    named = [(name, value) for name, value in arguments.keywords if name in fields]
+                    for name, value in (*zip(fields, arguments.positional, strict=False), *named):
+                        instance.attributes.names[name] = value
                 return (Binding(instance),)
             case Part():
                 return self._call_part(node, target, arguments, sure)
@@ -945,6 +999,8 @@ class Follower(Objects):
             if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
+        if name == "functools.partial" and given:
+            return tuple(b for b in given[0] if isinstance(b.target, Outside))
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
         if name in _EXITS:
@@ -972,8 +1028,13 @@ class Follower(Objects):
         if name == "zip":
             for argument, value in zip(node.args, arguments.positional, strict=False):
                 self.note_names(argument, value)
-        if name == "setattr" and (attribute := get_text(arguments.get(1))) in SET_IN_VAIN:
-            self.note_set(node, attribute, node.args[0], first)
+            columns = [v[0].target for v in arguments.positional if len(v) == 1]
+            if len(columns) == len(node.args) and all(isinstance(c, Items) and not c.open for c in columns):
+                rows = zip(*(c.values for c in columns if isinstance(c, Items)), strict=False)
+                return (Binding(Items([(Binding(Items([*row])),) for row in rows])),)
+        if name == "setattr" and len(node.args) > 2 and (attribute := get_text(arguments.get(1))):
+            target = ast.Attribute(node.args[0], attribute, ast.Store())
+            self._store(ast.copy_location(target, node), arguments.positional[2])
         if name == "range":
             constant = get_constant(first) if len(arguments.positional) == 1 else None
             return (Binding(Items([()])),) if constant is not None and constant.value else ()
@@ -1010,6 +1071,8 @@ class Follower(Objects):
                 found = self._item((Binding(owner),), arguments.get(0))
                 owner.items += [((), ())] if name == "pop" else []
                 return found
+            case Table() if name == "items":
+                return (Binding(Items([(Binding(Items([*pair])),) for pair in owner.items])),)
             case Table() if name == "values":
                 return (Binding(Items([value for _, value in owner.items])),)
             case Table() if name in ("update", "clear", "setdefault"):
@@ -1057,6 +1120,10 @@ def _list_parameters(arguments: ast.arguments) -> list[ast.arg]:
 def _name_of(node: ast.expr) -> str | None:
     """Return the name that an expression is, None for any other expression."""
     return node.id if isinstance(node, ast.Name) else None
+
+
+def _is_field(node: ast.stmt) -> bool:
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
 
 
 def _find_getattr(node: ast.Call) -> str | None:

@@ -182,9 +182,7 @@ class Objects(Notes):
         if name in _RUNNING and thing.role == "model":
             given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
             self.meet(node, thing, [tuple(given)], sure)
-        if name == "compile" and thing.role == "model":
-            self.meet(node, thing, arguments.all(), sure)
-        elif name == "add" and thing.role == "model":
+        if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
             self.meet(node, thing, arguments.all(), sure)
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
@@ -260,7 +258,9 @@ class Objects(Notes):
         """Note that the names of a model's metrics are taken for those of other values."""
         for target, certain in value:
             if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
-                self.add(node, "old", target.name, target.owner.family, certain=certain and target.owner.certain)
+                self.add(
+                    node, "old", target.name, target.owner.family, certain=certain and target.owner.certain
+                )
 
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
         caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)

@@ -41,8 +41,7 @@ def _find_hard_sigmoid(draft: Draft) -> Evidence | None:
     named = [
         package
         for package in ("keras", "tensorflow.keras")
-        if _is_keras_3(draft, package)
-        and any(e.kind == "loads" for e in draft.situation.reading.evidence)
+        if _is_keras_3(draft, package) and any(e.kind == "loads" for e in draft.situation.reading.evidence)
     ]
     names = [f"{package}.activations.hard_sigmoid" for package in named]
     return draft.says("attribute", *names, certain=False) if names else None
@@ -100,7 +99,7 @@ RULES = (
         level="info",
         title="hard_sigmoid is another function in Keras 3",
         applies=lambda d: _find_hard_sigmoid(d) is not None,
-        message="hard_sigmoid of Keras 3 has another slope than that of Keras 2: weights that Keras 2 trained "
+        message="hard_sigmoid of Keras 3 has another slope than that of Keras 2: weights trained by Keras 2 "
         "give other results",
         remedy=SIGMOID_REMEDY,
         why="""In Keras 2 hard_sigmoid is 0.2x + 0.5 between 0 and 1. In Keras 3 it is x/6 + 0.5. A model or

@@ -115,7 +115,9 @@ def find_alias(reading: Reading) -> Evidence | None:
     in keras what ``tf.keras`` is to follow.
     """
     certain = (e for e in reading.evidence if e.grade == "certain" and not e.caught)
-    return next((e for e in certain if e.name in _GLOBAL or (e.kind == "meets" and "keras" in sides(e))), None)
+    return next(
+        (e for e in certain if e.name in _GLOBAL or (e.kind == "meets" and "keras" in sides(e))), None
+    )
 
 
 def _demands(
