@@ -44,7 +44,8 @@ from programs import HOME, clean_environment, run_code
 from test_notebooks import execute, execute_file, write
 
 CHECKOUT = Path(__file__).parents[1]
-FILES = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+ROOMS = [sorted((CHECKOUT / room).glob("*.md")) for room in ("docs", "qa")]
+FILES = [CHECKOUT / "README.md", CHECKOUT / "SECURITY.md", *ROOMS[0], *ROOMS[1]]
 PAGES = {str(file.relative_to(CHECKOUT)): file.read_text(encoding="utf-8") for file in FILES}
 BLOCKS = {page: read_blocks(text, page) for page, text in PAGES.items()}
 LANGUAGES = ("sh", "python", "toml", "diff", "")
@@ -60,7 +61,7 @@ NOT_RUN: Mapping[str, str] = {
     "mkdocs build --strict": "the gate runs it",
     "python -m benchmarks*": "takes hours, on a machine with nothing else on it",
     "python benchmarks/*": "takes minutes on a GPU",
-    "PYTHONPATH=tests python -m *": "takes up to an hour; test_suites, test_faults … try parts of it",
+    "PYTHONPATH=qa:tests python -m *": "takes up to an hour; test_suites, test_faults … try parts of it",
     "python -m autoxla tune *": "trains for minutes, and the clock decides",
 }
 #: Launchers that may not be here, each replaced by one that starts one worker. Others try the real ones,

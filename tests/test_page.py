@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from autoxla.report.chart import Scale, Trial, scale_times
 from autoxla.report.page import render_page
-from programs import HOME, Outcome, clean_environment, run, run_code
+from programs import Outcome, clean_environment, run, run_code
 
+CHECKOUT = Path(__file__).parents[1]
 #: The programs that Debian, others and macOS call Chromium.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,7 @@ from suites.catalogue import CPYTHON, TF_KERAS, find_keras, prepare_tf_keras
 from suites.comparing import Difference, compare
 from suites.forced import read_trials
 from suites.running import Run, Suite, is_available, read_report, run_suite, summarise, this_python
-from suites.ways import PLAIN, Way, find_site, make_environment, make_ways
+from suites.ways import PLAIN, SOURCES, Way, find_site, make_environment, make_ways
 
 SHORT = ("test_modulefinder", "test_pkgutil", "test_zipimport", "test_importlib")
 
@@ -149,9 +150,8 @@ def test_the_page_shows_what_was_found() -> None:
 
 def test_the_command_says_what_it_found(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "suites", "cpython", "--only", "test_modulefinder", "--way", "inactive"]
-    done = subprocess.run(
-        words, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=300
-    )
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, SOURCES))}
+    done = subprocess.run(words, env=own, capture_output=True, text=True, check=False, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert "test_modulefinder, inactive" in done.stdout
     assert "0 differ, 0 unsteady" in done.stdout

@@ -1,4 +1,4 @@
-"""The tables of docs/faults.md, made from `results.json` between their markers."""
+"""The tables of qa/faults.md, made from `results.json` between their markers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faults.running import CHECKOUT, OUTERMOST, Verdict
 from faults.scenarios import SCENARIOS
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = CHECKOUT / "docs" / "faults.md"
+PAGE = CHECKOUT / "qa" / "faults.md"
 #: The stages of the whole run.
 STAGES = ("errors", "other kinds", "trial", "TensorFlow")
 #: The columns, and which kinds of fault are in them.

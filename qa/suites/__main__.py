@@ -1,4 +1,4 @@
-"""``PYTHONPATH=tests python -m suites [cpython] [keras] [tf_keras] [--python FILE …] [--json FILE]``.
+"""``PYTHONPATH=qa:tests python -m suites [cpython] [keras] [tf_keras] [--python FILE …] [--json FILE]``.
 
 Runs suites that were not written for autoxla in environments without it and with it, and prints what differs.
 

@@ -18,7 +18,8 @@ from typing import IO, Any
 from programs import HOME, clean_environment
 
 CHILDREN = Path(__file__).with_name("children")
-TESTS = Path(__file__).parents[1]
+#: Where the modules of the floods and of the tests are.
+SOURCES = (Path(__file__).parents[1], Path(__file__).parents[2] / "tests")
 PLAIN, OURS = "plain", "autoxla"
 #: What comes before the program.
 LAUNCHERS: Mapping[str, tuple[str, ...]] = {PLAIN: (), OURS: ("-m", "autoxla")}
@@ -61,7 +62,7 @@ class Worker:
 
 def child_environment(folder: Path, **variables: str) -> dict[str, str]:
     """Return the environment of a program that keeps its records in ``folder``."""
-    path = os.pathsep.join([str(HOME), str(TESTS)])
+    path = os.pathsep.join(map(str, [HOME, *SOURCES]))
     own = {"PYTHONPATH": path, "AUTOXLA_CACHE": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     return clean_environment(**{**own, **variables})
 

@@ -2,7 +2,7 @@
 
 Each case runs a program plain and with autoxla under the same trouble. What the program prints, and the
 status that it ends with, have to be the same, and neither may hang. ``python -m surroundings`` (with
-``PYTHONPATH=tests``) runs all cases, those that take minutes included, and keeps what came of them in
+``PYTHONPATH=qa:tests``) runs all cases, those that take minutes included, and keeps what came of them in
 ``results.json`` for `docs/faults.md`.
 
 How faithful the doubles are:

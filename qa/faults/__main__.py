@@ -1,4 +1,4 @@
-"""The whole table: ``PYTHONPATH=tests python -m faults`` in the checkout; with ``table`` only the page.
+"""The whole table: ``PYTHONPATH=qa:tests python -m faults`` in the checkout; with ``table`` only the page.
 
 Takes an hour and a half on two cores; a stage of it (`STAGES`) can be named. The results are kept in
 `results.json`, and shown in docs/faults.md.

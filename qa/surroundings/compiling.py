@@ -157,7 +157,7 @@ def run_case(folder: Path, name: str) -> Pair:
 def run_code(folder: Path, code: str, **variables: str) -> Pair:
     """Run ``code``, plain and with autoxla."""
     (folder / "program.py").write_text(code, encoding="utf-8")
-    path = os.pathsep.join([str(HOME), str(Path(__file__).parents[1])])
+    path = os.pathsep.join([str(HOME), *(str(Path(__file__).parents[2] / name) for name in ("qa", "tests"))])
     own = {"PYTHONPATH": path, "AUTOXLA_CACHE": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment = clean_environment(**{**own, **variables})
     plain, ours = (

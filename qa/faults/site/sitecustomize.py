@@ -6,10 +6,12 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 sys.path[:] = [entry for entry in sys.path if entry != str(FOLDER)]
 _self = sys.modules.pop("sitecustomize", None)
-sys.path.insert(0, str(FOLDER.parents[1]))
+_sources = [str(FOLDER.parents[1]), str(FOLDER.parents[2] / "tests")]
+sys.path[:0] = _sources
 try:
     from faults import switch
 finally:
-    sys.path.remove(str(FOLDER.parents[1]))
+    for _source in _sources:
+        sys.path.remove(_source)
 switch.current = switch.install()
 __import__("sitecustomize")

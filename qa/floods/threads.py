@@ -22,7 +22,7 @@ from typing import Any
 
 import plugin_double
 from floods import double
-from floods.turns import CHILDREN, LAUNCHERS, OURS, PLAIN, TESTS, child_environment
+from floods.turns import CHILDREN, LAUNCHERS, OURS, PLAIN, SOURCES, child_environment
 from programs import HOME
 
 #: Processes at the same time.
@@ -139,7 +139,7 @@ def measure_arrangement(arrangement: Arrangement, folder: Path) -> dict[str, Any
 
 def make_path(arrangement: Arrangement, folder: Path) -> str:
     """Return the path of modules for an arrangement, and write what is to be there."""
-    own = [HOME, TESTS]
+    own = [HOME, *SOURCES]
     place = folder / re.sub(r"\W+", "_", arrangement.title)
     place.mkdir(exist_ok=True)
     if arrangement.kind == "double":
@@ -224,7 +224,7 @@ def run_order(name: str, folder: Path) -> str:
     place = folder / "orders"
     if not place.exists():
         double.write(place, plugin=False)
-    path = ":".join(map(str, [place / "site-packages", HOME, TESTS]))
+    path = ":".join(map(str, [place / "site-packages", HOME, *SOURCES]))
     done = start([str(CHILDREN / "flood_locks.py"), *ORDERS[name]], folder, PYTHONPATH=path)
     if done is None or "Timeout (" in done.stderr:
         return WAITS

@@ -1,4 +1,4 @@
-"""The tables of docs/floods.md, made from ``tests/floods/results.json``, between their marks."""
+"""The tables of ``qa/floods.md``, made from ``qa/floods/results.json``, between their marks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from floods.threads import RIGHT
 from floods.turns import OURS, PLAIN
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = Path(__file__).parents[2] / "docs" / "floods.md"
+PAGE = Path(__file__).parents[1] / "floods.md"
 NOTHING = "Not run yet."
 STATES = {
     "dormant": "no watched module was searched for",

@@ -12,7 +12,8 @@ from pathlib import Path
 from installations import MARKER, unpack_wheel
 from programs import clean_environment
 
-TESTS = Path(__file__).parents[1]
+#: Where the modules of the suites and of the tests are.
+SOURCES = (Path(__file__).parents[1], Path(__file__).parents[2] / "tests")
 PLAIN = "plain"
 _PROBE = "import sys; print(any(type(finder).__name__ == 'AutoxlaFinder' for finder in sys.meta_path))"
 
@@ -67,7 +68,10 @@ def make_ways(python: str, folder: Path, wheel: Path, *, frameworks: bool) -> di
     }
     if frameworks:
         ways["trials forced"] = Way(
-            hook, (), {"PYTHONPATH": str(TESTS), "AUTOXLA": "auto"}, ("suites.forced",)
+            hook,
+            (),
+            {"PYTHONPATH": os.pathsep.join(map(str, SOURCES)), "AUTOXLA": "auto"},
+            ("suites.forced",),
         )
     return ways
 

@@ -12,7 +12,7 @@ from benchmarks.tables import format_table
 
 RESULTS = Path(__file__).with_name("results.json")
 INPUTS = Path(__file__).with_name("inputs.json")
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+PAGE = Path(__file__).parents[1] / "faults.md"
 
 
 def render(results: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
@@ -28,8 +28,8 @@ def render(results: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
 
 _HOW = """\
 Each case runs a program plain and with autoxla under the same trouble; standard output and exit status have
-to be the same, and neither may hang. `PYTHONPATH=tests python -m surroundings` runs all; the gate runs most
-(`tests/test_surroundings.py`).
+to be the same, and neither may hang. `PYTHONPATH=qa:tests python -m surroundings` runs all; the gate runs
+most (`tests/test_surroundings.py`).
 
 *(double)*: a library in `LD_PRELOAD` gives the errors that the kernel gives, at the calls where it gives
 them, or never returns; the clock is put off in the same way. What is not called through glibc passes it by.

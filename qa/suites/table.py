@@ -1,6 +1,6 @@
-"""The tables of other people's suites in `docs/suites.md`, made from the results.
+"""The tables of other people's suites in `qa/suites.md`, made from the results.
 
-``PYTHONPATH=tests python -m suites.table`` writes them between two marks; what is outside of
+``PYTHONPATH=qa:tests python -m suites.table`` writes them between two marks; what is outside of
 them is written by hand.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.paths.table import fill
 from benchmarks.tables import format_table
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = Path(__file__).parents[2] / "docs" / "suites.md"
+PAGE = Path(__file__).parents[1] / "suites.md"
 HEAD = ("suite", "tests", "passed", "failed", "skipped", "with autoxla", "that differ", "unsteady")
 
 

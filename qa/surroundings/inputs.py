@@ -20,7 +20,7 @@ from pathlib import Path
 
 from surroundings import table
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2] / "tests"
 #: Seconds for one property, and how much slower than the first inputs the others may be.
 LIMIT, SLOWER = 240.0, 3
 MANY, FEW = int(os.environ.get("HYPOTHESIS_EXAMPLES", "20000")), 500

@@ -1,4 +1,4 @@
-"""``PYTHONPATH=tests python -m floods records|imports|steps|threads|page|all``, from a checkout."""
+"""``PYTHONPATH=qa:tests python -m floods records|imports|steps|threads|page|all``, from a checkout."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def list_reached_in_training(generation: str, mode: str) -> list[str]:
 
 def _train(folder: Path, words: Sequence[str], asked: dict[str, Any]) -> list[str]:
     shutil.copy(CHECKOUT / "sitecustomize_example.py", folder / "sitecustomize.py")
-    path = [FOLDER / "site", folder, HOME, FOLDER.parent]
+    path = [FOLDER / "site", folder, HOME, FOLDER.parent, CHECKOUT / "tests"]
     environment = clean_environment(
         PYTHONPATH=os.pathsep.join(map(str, path)),
         AUTOXLA="auto",  # there are no trials in the site hook's own mode

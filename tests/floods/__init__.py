@@ -1,6 +1,0 @@
-"""Floods: a hundred processes, a million imports, hundreds of thousands of steps, many threads.
-
-``PYTHONPATH=tests python -m floods NAME``, or ``all``, from a checkout runs them, keeps what came of them in
-``tests/floods/results.json`` and renews the tables in ``docs/floods.md``. Each flood runs beside plain
-Python: what is judged is what autoxla adds.
-"""
