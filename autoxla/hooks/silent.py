@@ -30,7 +30,7 @@ def hook(module: ModuleType) -> None:
         _watch(getattr(module, owner))
     trainer: Any = getattr(module, "Trainer", None)
     names = getattr(trainer, "metrics_names", None)
-    if isinstance(names, property):
+    if isinstance(names, property) and names.fget is not None:
         trainer.metrics_names = property(WrappedFunction(names.fget, _names), doc=names.__doc__)
         runtime.on_uninstall(lambda: setattr(trainer, "metrics_names", names))
     if module.__name__ in SAVING:

@@ -959,10 +959,11 @@ class Follower(Objects):
                     self._apply(node, start, arguments, sure=sure and certain)
                 if not starts:
                     # A dataclass, or a named tuple.
-                    fields = [each.target.id for each in target.node.body if _is_field(each)]
-                    named = [(name, value) for name, value in arguments.keywords if name in fields]
-                    for name, value in (*zip(fields, arguments.positional, strict=False), *named):
-                        instance.attributes.names[name] = value
+                    annotated = [each.target for each in target.node.body if isinstance(each, ast.AnnAssign)]
+                    fields = [each.id for each in annotated if isinstance(each, ast.Name)]
+                    named = {name: given for name, given in arguments.keywords if name in fields}
+                    instance.attributes.names.update(zip(fields, arguments.positional, strict=False))
+                    instance.attributes.names.update(named)
                 return (Binding(instance),)
             case Part():
                 return self._call_part(node, target, arguments, sure)
@@ -1120,10 +1121,6 @@ def _list_parameters(arguments: ast.arguments) -> list[ast.arg]:
 def _name_of(node: ast.expr) -> str | None:
     """Return the name that an expression is, None for any other expression."""
     return node.id if isinstance(node, ast.Name) else None
-
-
-def _is_field(node: ast.stmt) -> bool:
-    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
 
 
 def _find_getattr(node: ast.Call) -> str | None:
