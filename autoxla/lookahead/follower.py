@@ -471,8 +471,8 @@ class Follower(Objects):
             case ast.Call():
                 if _find_getattr(node) is None:
                     return self._call(node)
-                found = [*self._refer(node), *(b for part in node.args[2:] for b in self._evaluate(part))]
-                return doubt(found) if len(node.args) > 2 else tuple(found)
+                found = [*self._refer(node)]
+                return doubt((*found, *self._evaluate(node.args[2]))) if _has_default(node) else tuple(found)
             case ast.Subscript():
                 owner, key = self._evaluate(node.value), self._evaluate(node.slice)
                 if (at := get_constant(key)) is not None and at.value != 0:
@@ -664,7 +664,7 @@ class Follower(Objects):
     def _resolve(self, node: ast.expr) -> tuple[Bindings, bool]:
         """Return what a chain of attributes is, and whether it is one that may be missing."""
         names: list[str] = []
-        is_guarded = False
+        is_guarded = is_replaced = False
         while True:
             if isinstance(node, ast.Attribute):
                 names.append(node.attr)
@@ -672,6 +672,7 @@ class Follower(Objects):
             elif isinstance(node, ast.Call) and (given := _find_getattr(node)) is not None:
                 names.append(given)
                 is_guarded |= len(node.args) > 2
+                is_replaced |= _has_default(node)
                 node = node.args[0]
             else:
                 break
@@ -681,11 +682,11 @@ class Follower(Objects):
         names.reverse()
         if len(found) == 1 and type(found[0].target) is Outside:
             # By far the most frequent case.
-            certain = found[0].certain and not is_guarded
+            certain = found[0].certain and not is_replaced
             return (Binding(Outside(".".join((found[0].target.name, *names))), certain),), is_guarded
         for name in names:
             found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
-        return doubt(found) if is_guarded else found, is_guarded
+        return doubt(found) if is_replaced else found, is_guarded
 
     def _attribute(self, binding: Binding, name: str) -> Bindings:
         found: Bindings = ()
@@ -1129,6 +1130,12 @@ def _find_getattr(node: ast.Call) -> str | None:
         return None
     name = node.args[1]
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
+
+
+def _has_default(node: ast.Call) -> bool:
+    """Tell whether ``getattr`` has a default that is of use: None is none that anything is taken from."""
+    default = node.args[2] if len(node.args) > 2 else None
+    return default is not None and not (isinstance(default, ast.Constant) and default.value is None)
 
 
 def _is_generator(node: ast.stmt, lines: list[int] | None) -> bool:
