@@ -13,9 +13,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from autoxla.hooks import boundary, error_hints, finder
-from autoxla.hooks.keras_internals import KERAS_PACKAGES, SAVING, SIGNS, SILENT, TARGETS
+from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, SILENT, TARGETS
 from autoxla.planning import PROBE
-from autoxla.running import is_imported_by_program
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ
 
@@ -30,7 +29,7 @@ METHOD_HOOKS = (
     *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
     *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
-    *((module, "autoxla.hooks.silent", "hook") for module in (*SILENT, SAVING[0])),
+    *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = tuple(
@@ -43,8 +42,6 @@ _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 def begin(name: str | None, module: ModuleType | None) -> None:
     """Start on the first call; then do what has to be done before ``module`` executes."""
     runtime = current()
-    if name is not None and is_imported_by_program():
-        runtime.imports.append(name)
     runtime.begin(name, install)
     boundary.attempt("plan", runtime.note_read, name)
     if name is None or module is None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
-Grade = Literal["certain", "possible", "learned"]
+Grade = Literal["certain", "possible"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
 EvidenceKind = Literal[
     "import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets", "old"
@@ -44,6 +44,8 @@ ENVIRONMENT = Place("environment")
 #: How a reason begins why source was not read, and how one ends why the cache is not used: rules tell by it.
 OUT_OF_TIME = "reading it takes more than"
 NO_ANSWER = "does not answer"
+#: How a reason begins why a cure does not hold any more.
+OUTDATED = "it was found with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,24 @@ class KerasConfig:
     others: Mapping[str, object] = field(default_factory=dict)
 
 
+#: ``folder``: a SavedModel; ``checkpoint``: weights as TensorFlow saves them; the others are models.
+SavedKind = Literal["keras", "h5", "folder", "json", "checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A model or weights in a file, and what wrote it.
+
+    `release`: of the Keras that did, empty where only its `generation` is known. `parts`: ``Lambda`` and
+    ``hard_sigmoid``, where the model has them.
+    """
+
+    kind: SavedKind
+    generation: Literal[2, 3]
+    release: str = ""
+    parts: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class FlagNames:
     """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.
@@ -219,6 +239,24 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
+class Cure:
+    """Variables under which a program lives that dies without them; None stands for unset.
+
+    They are such as a user sets in front of ``python -m autoxla``: ``AUTOXLA_KERAS=legacy``. `mark` is one
+    line on what the program died of. `origin` tells whether ``heal`` found it by running the program, or a
+    run that died learned it. `code` is that of the known error, if it was one. `program` is the program's
+    name, and `replaced` is what the variables hold without the cure: both are filled in when it is recalled.
+    """
+
+    variables: Mapping[str, str | None]
+    mark: str
+    origin: Literal["heal", "learned"]
+    code: str = ""
+    program: str = ""
+    replaced: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that is known before the backends initialise.
 
@@ -236,7 +274,8 @@ class Situation:
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
     `restart` is what has to be restarted where the program runs cell by cell, None for all others.
-    `tuned` is what tuning this program found, None where it was not tuned.
+    `tuned` is what tuning this program found, None where it was not tuned. `cure` is what is kept for the
+    program, and part of `environment` and `settings`; where `uncured` gives a reason it is not used.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -262,6 +301,8 @@ class Situation:
     xla_cache: str | None = None
     restart: Literal["the kernel", "IPython"] | None = None
     tuned: Tuned | None = None
+    cure: Cure | None = None
+    uncured: str = ""
 
 
 @dataclass(frozen=True, slots=True)

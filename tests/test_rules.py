@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autoxla.model import (
+    Cure,
     Evidence,
     Finding,
     FlagNames,
@@ -88,6 +89,7 @@ KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
 HARD_SIGMOID = says("attribute", "keras.activations.hard_sigmoid")
+CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
 
@@ -162,6 +164,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX197": (
         make(reading=read(HARD_SIGMOID, says("loads", "load_weights", "old.h5"))),
         make(reading=read(HARD_SIGMOID)),
+    ),
+    "AX121": (
+        make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
+        make(reading=read(says("import", "rl.agents")), versions={**OLD, "keras-rl2": (1, 0, 5)}),
     ),
     "AX191": (
         make(reading=read(says("import", "keras.engine.topology"))),
@@ -320,6 +326,9 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     ),
     "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
     "AX906": (make(cache_refused="/c is not yours"), make(cache_refused="/c does not answer")),
+    "AX911": (make(cure=CURE), make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set")),
+    "AX912": (make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set"), make(cure=CURE)),
+    "AX913": (make(cure=CURE, uncured="it was found with keras 3.14"), make(cure=CURE)),
     "AX909": (make(cache_refused="/c does not answer"), make(cache_refused="/c is not yours")),
     "AX910": (make(reading=UNREAD), make(reading=Reading(unread=((Place("train.py"), "it is not there"),)))),
     "AX311": (
@@ -453,6 +462,16 @@ def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[s
 def test_a_variable_that_is_set_again_to_its_value_is_not_late() -> None:
     again = make(reading=read(says("variable", "KERAS_BACKEND", "jax")), environment={"KERAS_BACKEND": "jax"})
     assert found(again, "AX118") == []
+
+
+def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:
+    wheels = {"plugins": WHEEL, "importing": "keras", "environment": {"ITEX_OPS_OVERRIDE": "1"}}
+    keras_alone = make(**wheels, versions=OLD, reading=read(says("attribute", "keras.layers.Dense")))
+    both = make(**wheels, versions=OLD, reading=read(says("attribute", "tensorflow.keras.layers.Dense")))
+    for situation, level in ((keras_alone, "warning"), (both, "error")):
+        (finding,) = found(situation, "AX101")
+        assert (finding.level, "RecursionError" in finding.message) == (level, True)
+    assert found(make(**wheels, reading=read(says("import", "keras"))), "AX101") == []
 
 
 def test_variables_that_come_too_late_are_all_named() -> None:

@@ -65,11 +65,11 @@ _RULE_SILENCE = (
     "does stays as it is; with `AUTOXLA=observe` it does nothing, with `AUTOXLA=off` it says nothing either."
 )
 _NOTES = (
-    "autoxla knows this error. It adds a note to the exception where that passes a method of Keras or ends "
-    "the program; its type, arguments and traceback stay as they are. Python 3.10 has no notes: there it is "
-    "a line below the traceback."
+    "autoxla knows this error. It adds a note to the exception where that ends the program or the cell of a "
+    "notebook; its type, arguments and traceback stay as they are. Python 3.10 has no notes: there it is a "
+    "line below the traceback."
 )
-_NOTE_SILENCE = "Handle the exception: the note goes with it. With `AUTOXLA=off` there are no notes."
+_NOTE_SILENCE = "Handle the exception: then there is no note. With `AUTOXLA=off` there are none at all."
 #: What begins a remedy and keeps its case.
 _COMMANDS = frozenset({"pip", "python", "chmod", "autoxla", "keras", "jit"})
 

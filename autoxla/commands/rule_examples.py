@@ -36,6 +36,10 @@ _MACHINES: Mapping[str, tuple[str, Situation]] = {
         "TensorFlow 2.21, Keras 3.15, PyTorch, transformers 4.57",
         replace(_ALL, versions={**_KERAS_3.versions, "transformers": (4, 57)}),
     ),
+    "keras-rl2": (
+        f"{_WITH}, keras-rl2 1.0.5",
+        replace(_ALL, versions={**_ALL.versions, "keras-rl2": (1, 0, 5)}),
+    ),
     "tf-agents": (
         f"{_WITH}, tf-agents 0.19",
         replace(_ALL, versions={**_ALL.versions, "tf-agents": (0, 19)}),

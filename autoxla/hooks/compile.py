@@ -20,7 +20,6 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.error_hints import add_note
 from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting
@@ -116,7 +115,6 @@ class Calls:
             with self._under_way(model, "compile"):
                 result = wrapped(*args, **kwargs)
         except Exception as error:
-            attempt("compile", add_note, error)
             attempt("compile", leave_no_frame, error)
             raise
         attempt("compile", _follow_plan, wrapped, args, kwargs)

@@ -1,13 +1,12 @@
-"""Hints on errors that are known: a note on an exception on its way through Keras or out of the program.
+"""Hints on errors that nobody caught: a note on the exception on its way out of the program.
 
-`register` wraps ``fit``, ``Sequential.add`` and the saving functions of every Keras that is imported, and
-chains ``sys.excepthook`` and ``threading.excepthook`` for the errors that no wrapper sees. A wrapper adds a
-note to an exception; type, arguments and traceback stay as they are, without a frame of ours. Up to Python
-3.10 the frame remains, and exceptions have no notes: there the hint is a line on stderr that only an uncaught
-exception gets, for a program that handles its errors shall not hear of them. (Without its C extension wrapt
-leaves a frame of its own.)
+`register` chains ``sys.excepthook`` and ``threading.excepthook``, and in a notebook what shows the error of a
+cell. Type, arguments and traceback of the exception stay as they are. Up to Python 3.10 exceptions have no
+notes: there the hint is a line on stderr.
 
-The errors themselves are data in `autoxla.hooks.known_errors`, which loads with the first error.
+An error over what only the other generation of Keras has is found by comparison
+(`autoxla.hooks.other_generation`); all others that are known are data (`autoxla.hooks.known_errors`). Both
+load with the first error.
 """
 
 from __future__ import annotations
@@ -16,17 +15,15 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import FITS, SAVING, SEQUENTIALS
-from autoxla.hooks.wrapping import hide_frames, leave_no_frame
 from autoxla.notice import notify
-from autoxla.runtime import Runtime, current
+from autoxla.runtime import Runtime
 
 if TYPE_CHECKING:
     from autoxla.hooks.known_errors import Sign
@@ -38,64 +35,53 @@ HAS_NOTES = sys.version_info >= (3, 11)  # PYVERSION
 LONGEST_CHAIN = 20
 #: Characters of a message that are searched, at its start and again at its end.
 SEARCHED = 8192
-#: Frames of a traceback that are looked at.
-DEEPEST = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a known error means and what to do about it."""
+    """What a known error means and what to do about it.
+
+    `setting` is the one setting of autoxla under which the program lives, ``{"AUTOXLA_KERAS": "2"}`` or
+    ``"legacy"``; None where there is none, or more than one may do.
+    """
 
     code: str
     text: str
+    setting: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
 
 
 def register(runtime: Runtime) -> None:
-    """Have the wrappers put on when their targets are imported, and chain the hooks for what is uncaught."""
+    """Chain the hooks for what is uncaught, and IPython's, which shows by itself what a cell raises."""
     hooks = ExceptionHooks()
     hooks.install()
     runtime.on_uninstall(hooks.remove)
-    for module in dict.fromkeys((*FITS, *SEQUENTIALS, *SAVING)):
-        finder.on_import(module, hook)
+    shell = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
+    runtime.wrap(shell, "showtraceback", _show)
 
 
-def hook(module: ModuleType) -> None:
-    """Wrap what Keras has in ``module``: functions before other modules import them from there."""
-    runtime, name = current(), module.__name__
-    if name in FITS:
-        runtime.wrap(getattr(module, FITS[name], None), "fit", _call)
-    if name in SEQUENTIALS:
-        runtime.wrap(getattr(module, "Sequential", None), "add", _call)
-    if name in SAVING:
-        for function in ("load_model", "save_model", "load_weights", "save_weights"):
-            runtime.wrap(module, function, _call)
+def _show(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    error = sys.exc_info()[1]
+    with _hinted(error):
+        shown = wrapped(*args, **kwargs)
+    attempt("last words", conclude, error)
+    return shown
 
 
-def _call(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    try:
-        with ExitStack() as hidden:
-            attempt("frames", hide_frames, hidden)
-            return wrapped(*args, **kwargs)
-    except Exception as error:
-        attempt("hint on an error", add_note, error)
-        attempt("hint on an error", leave_no_frame, error)
-        raise
+def add_note(error: BaseException) -> str | None:
+    """Add to ``error``, or to the exception that it came from, the hint on it, unless one has a hint.
 
-
-def add_note(error: BaseException) -> None:
-    """Add to ``error``, or to the exception that it came from, the hint that is known for it.
-
-    Does nothing the second time, and nothing on Python 3.10, which has no notes.
+    Returns the hint instead where exceptions have no notes.
     """
-    found = find_in_chain(error) if HAS_NOTES else None
-    if found is not None:
-        found[0].add_note(f"{PREFIX}{found[1]}")  # type: ignore[attr-defined, unused-ignore]
-
-
-# --- What nobody caught
+    notes = [getattr(link, "__notes__", None) for link in _chain(error)]
+    is_noted = any(str(n).startswith(PREFIX) for each in notes if isinstance(each, list) for n in each)
+    found = None if is_noted else find_in_chain(error)
+    if found is None or not HAS_NOTES:
+        return None if found is None else str(found[1])
+    found[0].add_note(f"{PREFIX}{found[1]}")  # type: ignore[attr-defined, unused-ignore]
+    return None
 
 
 class ExceptionHooks:
@@ -116,46 +102,42 @@ class ExceptionHooks:
             threading.excepthook = self.thread
 
     def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        line = attempt("hint on an error", prepare, error)
-        try:
+        with _hinted(error):
             self.main(kind, error, trace)
-        finally:
-            if line is not None:
-                attempt("hint on an error", notify, line)
+        attempt("last words", conclude, error)
 
     def _except_in_thread(self, args: Any) -> None:
-        line = attempt("hint on an error", prepare, args.exc_value)
-        try:
+        with _hinted(args.exc_value):
             self.thread(args)
-        finally:
-            if line is not None:
-                attempt("hint on an error", notify, line)
 
 
-def prepare(error: BaseException | None) -> str | None:
-    """Add the note; return the hint instead where the exception has no notes."""
-    if error is None or not isinstance(error, Exception):
-        return None
-    if HAS_NOTES:
-        add_note(error)
-        return None
-    found = find_in_chain(error)
-    return None if found is None else str(found[1])
+@contextmanager
+def _hinted(error: BaseException | None) -> Iterator[None]:
+    """Add the note before ``error`` is shown, or say the hint behind it where exceptions have no notes."""
+    line = attempt("hint on an error", add_note, error) if isinstance(error, Exception) else None
+    try:
+        yield
+    finally:
+        if line is not None:
+            attempt("hint on an error", notify, line)
+
+
+def conclude(error: BaseException | None) -> None:
+    """Learn and say what there is, now that the program, or a cell, dies of ``error``."""
+    if isinstance(error, Exception):
+        from autoxla.hooks import last_words
+
+        links = tuple(_chain(error))
+        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
 
 
 # --- Which error is known
 
 
 def find_in_chain(error: BaseException) -> tuple[BaseException, Hint] | None:
-    """Return the exception in the chain of ``error`` that is known, with its hint; None if it has one."""
-    for link in _chain(error):
-        notes = getattr(link, "__notes__", ())
-        if isinstance(notes, (list, tuple)) and any(str(note).startswith(PREFIX) for note in notes):
-            return None
-        hint = find_hint(link)
-        if hint is not None:
-            return link, hint
-    return None
+    """Return the first exception in the chain of ``error`` that there is a hint on, with it."""
+    hints = ((link, find_hint(link)) for link in _chain(error))
+    return next(((link, hint) for link, hint in hints if hint is not None), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -174,20 +156,42 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def find_hint(error: BaseException) -> Hint | None:
-    """Return the hint on ``error`` of the first sign that fits, None for an unknown one. Never raises.
+    """Return the hint on ``error``, None for an unknown one. Never raises.
 
-    Of a long message, the first and last `SEARCHED` characters are looked at.
+    It is compared with the other generation of Keras first, then looked up among the known errors.
     """
-    # Most programs never meet an error.
-    from autoxla.hooks.known_errors import KNOWN_ERRORS
-
     try:
-        names = {cls.__name__ for cls in type(error).__mro__}
-        signs = [(e, s) for e in KNOWN_ERRORS for s in e.signs if not names.isdisjoint(s.types)]
-        text = _message(error) if signs else ""
-        return next((Hint(e.code, s.hint_on(text)) for e, s in signs if _fits(s, error, text)), None)
+        # Most programs never meet an error.
+        from autoxla.hooks.other_generation import compare, find_cure
+        from autoxla.hooks.saved_files import explain
+
+        explained = explain(error)
+        if explained is not None:
+            return Hint("AX147", *explained)
+        claim = compare(error)
+        cure = None if claim is None else find_cure(error, claim.own)
+        if claim is not None and cure is not None:
+            return Hint("AX169", f"{claim.text}: {cure.text}.", cure.setting)
+        return _look_up(error)
     except Exception:  # noqa: BLE001 - a foreign exception's __str__ may raise anything
         return None
+
+
+def _look_up(error: BaseException) -> Hint | None:
+    """Return the hint of the first known sign that is on ``error``."""
+    from autoxla.hooks.known_errors import KNOWN_ERRORS
+    from autoxla.hooks.other_generation import find_ways
+
+    names = {cls.__name__ for cls in type(error).__mro__}
+    signs = [(known, s) for known in KNOWN_ERRORS for s in known.signs if not names.isdisjoint(s.types)]
+    text = _message(error) if signs else ""
+    for known, sign in signs:
+        if _fits(sign, error, text):
+            ways, setting = find_ways(error)
+            if "{release}" not in sign.hint or ways["release"]:
+                is_cured = "{keras2}" in sign.hint
+                return Hint(known.code, sign.hint_on(text, ways), setting if is_cured else None)
+    return None
 
 
 def _message(error: BaseException) -> str:
@@ -197,24 +201,13 @@ def _message(error: BaseException) -> str:
 
 def _fits(sign: Sign, error: BaseException, text: str) -> bool:
     """Return whether ``sign`` is on ``error`` with the message ``text``."""
-    if re.search(sign.pattern, text) is None:
+    from autoxla.hooks.other_generation import list_frames
+
+    before = error.__cause__ or error.__context__
+    if re.search(sign.pattern, text) is None or (sign.threads and not finder.FINDER.overlapped):
         return False
-    if sign.threads and not finder.FINDER.overlapped:
+    if sign.after and (before is None or re.search(sign.after, _message(before)) is None):
         return False
-    if sign.after:
-        context = error.__cause__ or error.__context__
-        if context is None or re.search(sign.after, _message(context)) is None:
-            return False
-    if not sign.within:
-        return True
-    # Whether code of that package is on the traceback.
-    packages = {"keras", "tf_keras"} if sign.within == "keras" else {sign.within}
-    trace = error.__traceback__
-    for _ in range(DEEPEST):
-        if trace is None:
-            return False
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if isinstance(name, str) and name.partition(".")[0] in packages:
-            return True
-        trace = trace.tb_next
-    return False
+    packages = ("keras", "tf_keras") if sign.within == "keras" else (sign.within,)
+    names = (str(frame.f_globals.get("__name__", "")) for frame in list_frames(error))
+    return not sign.within or any(name.partition(".")[0] in packages for name in names)

@@ -100,21 +100,6 @@ GENERATIONS = {
 }
 #: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
 SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
-#: The modules of the classes that train, with their names.
-FITS = {
-    "keras.src.backend.tensorflow.trainer": "TensorFlowTrainer",
-    "keras.src.backend.jax.trainer": "JAXTrainer",
-    "keras.src.backend.torch.trainer": "TorchTrainer",
-    "keras.src.engine.training": "Model",
-    "tf_keras.src.engine.training": "Model",
-}
-#: The modules of ``Sequential``, and of the functions that load and save.
-SEQUENTIALS = (
-    "keras.src.models.sequential",
-    "keras.src.engine.sequential",
-    "tf_keras.src.engine.sequential",
-)
-SAVING = ("keras.src.saving.saving_api", "tf_keras.src.saving.saving_api")
 #: What objects of Keras 2 have, and what is assigned to those of Keras 3 without any effect: the class that
 #: takes it there, and what to write instead. A model is a layer, too.
 SET_IN_VAIN: Mapping[str, tuple[str, str]] = {
@@ -123,8 +108,13 @@ SET_IN_VAIN: Mapping[str, tuple[str, str]] = {
     "_batch_input_shape": ("Layer", "keras.models.clone_model(model, input_tensors=keras.Input(shape))"),
     "_name": ("Layer", "assign name"),
 }
-#: The modules of these classes, and the one whose ``Trainer`` has other `metrics_names` than Keras 2 had.
-SILENT = ("keras.src.optimizers.base_optimizer", "keras.src.layers.layer", "keras.src.trainers.trainer")
+#: The modules of these classes, of ``Trainer``, whose `metrics_names` Keras 2 had otherwise, and of what loads.
+SILENT = (
+    "keras.src.optimizers.base_optimizer",
+    "keras.src.layers.layer",
+    "keras.src.trainers.trainer",
+    "keras.src.saving.saving_api",
+)
 
 #: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
 #: in ``_make_function``; it is reached through closures in both. Keras 2 has none.

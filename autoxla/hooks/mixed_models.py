@@ -1,8 +1,7 @@
 """Models with parts of two generations of Keras, of which nothing fails and part is not trained.
 
-`autoxla.activation` loads this module with the second generation. From then on ``fit`` and ``compile`` of
-both look for parts of the other one in the model that they are called on. Parts that have no weights yet are
-looked at again after the first training step.
+`autoxla.activation` loads this module with the second generation. From then on ``compile`` of both looks for
+parts of the other one in its model, and so does the first step of ``fit``, where the model is built.
 
 Known limits: a Keras 3 layer without bias called on a ``tf_keras.Input`` leaves a plain tensor in the
 model, which nothing tells from a constant that belongs there. Layers of TensorFlow's private Keras are
@@ -25,7 +24,7 @@ from typing import Any
 
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import FITS, GENERATIONS, TARGETS
+from autoxla.hooks.keras_internals import GENERATIONS, TARGETS
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Place
 from autoxla.planning import shorten
@@ -42,21 +41,21 @@ _SEARCH = "search for mixed generations"
 _KERAS_3, _CORE = "keras.src.layers.layer", "keras_core.src.layers.layer"
 _KERAS_2 = ("tf_keras.src.engine.base_layer", "keras.src.engine.base_layer")
 _CONTAINERS = (list, tuple, set, frozenset, dict)
+#: What a program may import a Keras from; of two that fit the first counts.
+_PACKAGES = ("tensorflow.python.keras", "tensorflow.keras", "tensorflow", "tf_keras", "keras_core", "keras")
 
 
 class Seen:
     """What this process saw of models with two generations.
 
     `settled` are the models that were looked at when all of their parts were built. `said` has what was said,
-    and for which line: one that trains many models of one make says it once. Of models in `watching` the next
-    training step is shadowed.
+    and for which line: one that trains many models of one make says it once.
     """
 
     def __init__(self) -> None:
         self.registered = False
         self.settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.said: set[tuple[Place, tuple[str, ...]]] = set()
-        self.watching: set[int] = set()
 
 
 def register(runtime: Runtime) -> None:
@@ -65,69 +64,31 @@ def register(runtime: Runtime) -> None:
     if seen.registered:
         return
     seen.registered = True
-    compiles = (target.module for target in TARGETS if target.role == "compile")
-    for module in dict.fromkeys((*FITS, *compiles)):
-        finder.on_import(module, hook)
+    for target in TARGETS:
+        if target.role == "compile":
+            finder.on_import(target.module, hook)
 
 
 def hook(module: ModuleType) -> None:
-    """Wrap ``fit`` and ``compile`` of the classes of Keras in ``module``."""
-    runtime, name = current(), module.__name__
+    """Wrap what compiles a model in ``module``, and what its first step ends with, which builds it."""
     for target in TARGETS:
-        if target.module == name and target.role == "compile":
-            runtime.wrap(getattr(module, target.owner, None), "compile", _compile)
-    if name in FITS:
-        runtime.wrap(getattr(module, FITS[name], None), "fit", _fit)
+        if target.module == module.__name__ and target.role == "compile":
+            for name in ("compile", "get_metrics_result"):
+                current().wrap(getattr(module, target.owner, None), name, _check_behind)
 
 
-def _compile(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _check_behind(
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
     try:
         result = wrapped(*args, **kwargs)
     except Exception as error:
         attempt(_SEARCH, leave_no_frame, error)
         raise
     # A model may be made of anything.
-    attempt(_SEARCH, check_mixing, args[0] if args else None)
+    model, is_built = args[0] if args else None, wrapped.__name__ != "compile"
+    attempt(_SEARCH, check_mixing, model, is_built)
     return result
-
-
-def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    model = args[0] if args else None
-    attempt(_SEARCH, look_at_parts, model)
-    try:
-        return wrapped(*args, **kwargs)
-    except Exception as error:
-        attempt(_SEARCH, leave_no_frame, error)
-        raise
-    finally:
-        attempt(_SEARCH, stop_watching, model)
-
-
-def look_at_parts(model: Any) -> None:
-    """Check ``model`` now, and if parts of it are not built, after its first step.
-
-    The step is shadowed on the instance, past Keras' own ``__setattr__``, which tracks what it sees.
-    """
-    if not check_mixing(model) or "train_step" in vars(model):
-        return
-    original = model.train_step
-
-    def train_step(*args: Any, **kwargs: Any) -> Any:
-        result = original(*args, **kwargs)
-        attempt(_SEARCH, stop_watching, model)
-        attempt(_SEARCH, check_mixing, model)
-        return result
-
-    current().of(Seen).watching.add(id(model))
-    object.__setattr__(model, "train_step", train_step)
-
-
-def stop_watching(model: Any) -> None:
-    """Take the shadow off the training step of ``model``."""
-    watching = current().of(Seen).watching
-    if id(model) in watching:
-        watching.discard(id(model))
-        vars(model).pop("train_step", None)
 
 
 # --- What is looked for
@@ -147,14 +108,14 @@ class Mixture:
     families: tuple[str, str]
 
 
-def check_mixing(model: Any) -> bool:
+def check_mixing(model: Any, is_built: bool) -> None:
     """Say what ``model`` silently loses to a second generation of Keras.
 
-    Returns whether a part is not built yet, so that its weights are not known.
+    Of a part that is not built the weights are not known: unless ``is_built``, the model is looked at again.
     """
     settled = current().of(Seen).settled
     if settled.get(id(model)) is model:
-        return False
+        return
     family = generation_of(type(model))
     is_open = False
     if family in _KERAS_2:
@@ -165,9 +126,8 @@ def check_mixing(model: Any) -> bool:
         foreign = [(layer, path, _count_trainable(layer)) for layer, path in find_foreign(model, family)]
         _report(model, [_lost(model, *each) for each in foreign if each[-1]])
         is_open = any(layer.trainable and not layer.built and not count for layer, _, count in foreign)
-    if not is_open:
+    if is_built or not is_open:
         settled[id(model)] = model
-    return is_open
 
 
 def generation_of(cls: type) -> str | None:
@@ -302,14 +262,15 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
         "tensorflow.python.keras" if family.startswith("tensorflow") else family.partition(".")[0]
         for family in first.families
     ]
+    of_tensorflow = "tf_keras" if tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS")) else "keras"
     # The files in which the program may import what it mixes, the likeliest first.
     modules = [sys.modules.get(type(model).__module__), sys.modules.get("__main__")]
     named = [place.file, *(getattr(module, "__file__", None) for module in modules)]
     lines: dict[str, str] = {}
     for file in dict.fromkeys(str(Path(file).absolute()) for file in named if file):
-        if "site-packages" not in file:
-            for package, line in find_imports(file):
-                lines.setdefault(package, f"{package} is imported at {shorten(file)}:{line}")
+        for package, line in () if "site-packages" in file else find_imports(file):
+            name = of_tensorflow if package == "tensorflow.keras" else package
+            lines.setdefault(name, f"{name} is imported at {shorten(file)}:{line}")
     shown = ", ".join(lines[package] for package in dict.fromkeys(packages) if package in lines)
     message = f"{first.message}{more}" + (f" ({shown})" if shown else "")
     public = " or ".join(package for package in packages if "." not in package)
@@ -318,23 +279,18 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
 
 
 def find_imports(file: str) -> Iterator[tuple[str, int]]:
-    """Yield the packages that ``file`` gets a Keras from, with the lines of the imports."""
+    """Yield the packages that ``file`` may get a Keras from, with the lines of the imports."""
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
         return
     for node in ast.walk(tree):
-        names: list[str] = []
+        names: list[tuple[str, int]] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names = [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            top = name.partition(".")[0]
-            if f"{name}.".startswith("tensorflow.keras."):
-                legacy = tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS"))
-                yield "tf_keras" if legacy else "keras", node.lineno  # type: ignore[attr-defined]
-            elif f"{name}.".startswith("tensorflow.python.keras."):
-                yield "tensorflow.python.keras", node.lineno  # type: ignore[attr-defined]
-            elif top in ("keras", "tf_keras", "keras_core"):
-                yield top, node.lineno  # type: ignore[attr-defined]
+            names = [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+        for name, line in names:
+            package = next((each for each in _PACKAGES if f"{name}.".startswith(f"{each}.")), None)
+            if package is not None:
+                yield package, line

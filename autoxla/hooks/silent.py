@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import linecache
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from types import ModuleType
 from typing import Any
-from zipfile import ZipFile, is_zipfile
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import SAVING, SET_IN_VAIN, SILENT
+from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
 from autoxla.hooks.wrapping import WrappedFunction, leave_no_frame
 from autoxla.model import Finding
 from autoxla.policies import silent
 from autoxla.running import calling_frame, place_of
 from autoxla.runtime import current
+from autoxla.situation.saved_files import identify
 
 _WHERE = "search for what Keras 3 leaves undone"
 
@@ -33,7 +33,7 @@ def hook(module: ModuleType) -> None:
     if isinstance(names, property) and names.fget is not None:
         trainer.metrics_names = property(WrappedFunction(names.fget, _names), doc=names.__doc__)
         runtime.on_uninstall(lambda: setattr(trainer, "metrics_names", names))
-    if module.__name__ in SAVING:
+    if module.__name__ == SILENT[-1]:
         for function in ("load_model", "load_weights"):
             runtime.wrap(module, function, _load)
 
@@ -126,10 +126,9 @@ def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 def find_release(path: str) -> str:
     """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
-    h5py: Any = sys.modules.get("h5py")
-    if is_zipfile(path):
-        with ZipFile(path) as archive:
-            return str(json.loads(archive.read("metadata.json"))["keras_version"])
+    saved, h5py = identify(Path(path)), sys.modules.get("h5py")
+    if saved is not None:
+        return saved.release or f"{saved.generation}."
     if h5py is None or not h5py.is_hdf5(path):
         return ""
     with h5py.File(path, "r") as file:

@@ -25,7 +25,7 @@ from autoxla.lookahead.values import (
 from autoxla.model import Evidence, EvidenceKind, Place
 
 #: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
-_TRACKED = frozenset({"intel_extension_for_tensorflow", "transformers"})
+_TRACKED = frozenset({"intel_extension_for_tensorflow", "tf2onnx", "transformers"})
 _TRACKED_PREFIXES = ("tensorflow", "keras", "tf_")
 #: Packages that may import a backend when they are imported, beside the tracked ones.
 _BRINGERS = frozenset({"autokeras", "deepface", "ktrain", "larq", "scikeras", "sonnet", "spektral", "trax"})

@@ -491,17 +491,28 @@ RULES = (
             and d.backend == "tensorflow"
             and d.situation.importing == "keras"
             and not d.situation.imported & {"tensorflow", "keras"}
+            # Release 2.15 knows the modules of Keras 2 alone.
+            and (d.itex_main or not d.has("keras", KERAS_3))
         ),
-        message="keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, and the "
-        "process ends",
+        message=lambda d: (
+            "keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, and "
+            + (
+                "the process ends"
+                if d.itex_main
+                else f"{OVERRIDE} has no effect; the first tf.keras.… raises RecursionError"
+            )
+        ),
         remedy="import tensorflow first",
-        why="""While TensorFlow loads, ITEX imports Keras in order to replace `compile` and `predict`. If the
-        program began with `import keras`, that import is still under way: ITEX meets half a module, prints a
-        traceback and calls `quit()`. The process ends with exit status 0, so that a test run or a job counts
-        as passed. No `except` and no `finally` of the program runs.""",
+        why="""While TensorFlow loads, ITEX imports Keras in order to replace some of its methods. If the program
+        began with `import keras`, that import is still under way, and ITEX meets half a module. Builds later
+        than 2.15 then print a traceback and call `quit()`: the process ends with exit status 0, so that a test
+        run or a job counts as passed. The wheels of 2.15, under the ops override, replace nothing: a program
+        with `keras` alone trains, without ITEX's operations, and `tf.keras` as an attribute raises
+        `RecursionError`.""",
         example=Example(KERAS, machine="ITEX"),
         source=GUIDE + ", note on the import order",
         about="importing",
+        milder=lambda d: not d.itex_main and d.says("attribute", "tensorflow.keras", certain=False) is None,
         act=Draft.import_tensorflow_first,
         fatal=True,
     ),

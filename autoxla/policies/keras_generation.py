@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoxla.model import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
+from autoxla.policies.packages import Package, find_package
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.situation.env_parsing import intended, tensorflow_bool
@@ -191,6 +192,25 @@ def _has_tensorflow_for_nothing(draft: Draft) -> bool:
     old = not draft.has("transformers", (5,)) and draft.has("transformers")
     names_it = draft.says("import", "tensorflow", "keras", "tf_keras", certain=False)
     return bool(torch_only) and old and names_it is None and draft.has("keras", KERAS_3)
+
+
+def _fitting_none(draft: Draft) -> tuple[Evidence, Package] | None:
+    """Return the package that works with neither Keras, and where the program certainly imports it."""
+    situation = draft.situation
+    for evidence in situation.reading.evidence if draft.has("tensorflow", SWITCHABLE) else ():
+        is_needed = evidence.kind == "import" and evidence.grade == "certain" and not evidence.caught
+        package = find_package(evidence.name, situation.versions) if is_needed else None
+        is_known = evidence.name.partition(".")[0] in situation.settings.packages
+        if package is not None and package.need == "none" and not is_known:
+            return evidence, package
+    return None
+
+
+def _name_package(found: tuple[Evidence, Package] | None, draft: Draft) -> str:
+    if found is None:
+        return ""
+    release = ".".join(map(str, draft.situation.versions[found[1].distribution]))
+    return f"{found[1].distribution} {release} works with no Keras of this TensorFlow ({found[1].evidence})"
 
 
 def _asked(draft: Draft) -> str:
@@ -409,6 +429,19 @@ RULES = (
         source=LAZY_LOADER,
         about=lambda d: place_of(find_alias(d.situation.reading)),
         act=lambda d: d.make_alias("keras", "tf_keras"),
+    ),
+    Rule(
+        code="AX121",
+        level="error",
+        title="A package that works with no Keras of this TensorFlow",
+        applies=lambda d: _fitting_none(d) is not None,
+        message=lambda d: _name_package(_fitting_none(d), d),
+        remedy="a newer release of it, if there is one, or TensorFlow 2.15 in an environment of its own",
+        why="""The package needs something that neither Keras 3 nor tf_keras has, or that went with TensorFlow
+        2.16. It was tried with both. The switch does not help, so autoxla leaves it off.""",
+        example=Example("from rl.agents import DQNAgent\n", machine="keras-rl2"),
+        source="docs/packages.md",
+        about=lambda d: place_of((_fitting_none(d) or (None,))[0]),
     ),
     Rule(
         code="AX116",

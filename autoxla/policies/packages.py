@@ -1,7 +1,8 @@
-"""Which Keras a package needs: knowledge that no package declares in a form that can be read.
+"""Which Keras a package needs: what no package declares in a form that can be read.
 
-A package that imports tf_keras itself asks for no switch: its own objects are tf_keras' in any case.
-One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
+Each row was tried: imported, and a small model trained with it, with Keras 3 and with tf_keras as tf.keras
+(docs/packages.md). A package that imports tf_keras itself asks for no switch: its own objects are tf_keras' in
+any case. One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from typing import Literal
 
 from autoxla.model import Version
 
-#: ``2``: Keras 2 through tf.keras. ``tf_keras``: imports tf_keras itself. ``3``: Keras 3.
-#: ``either``: follows what it finds, or has nothing to do with Keras.
-Need = Literal["2", "tf_keras", "3", "either"]
+#: ``2``: Keras 2 through tf.keras. ``tf_keras``: imports tf_keras itself. ``3``: Keras 3. ``either``: follows
+#: what it finds. ``none``: works with neither from TensorFlow 2.16 on.
+Need = Literal["2", "tf_keras", "3", "either", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
     """What one range of releases of a package needs.
 
-    `module` is what programs import, `distribution` what they install. `since` and `before` bound
-    the range, None leaves it open. `evidence` is where the need was seen.
+    `module` is what programs import, or the function in it that alone has the need; `distribution` is what
+    they install. `since` and `before` bound the range, None leaves it open. `evidence` is where the need was seen.
     """
 
     module: str
@@ -41,71 +42,74 @@ class Package:
 
 
 def _changed(
-    module: str, distribution: str, at: Version, old: Need, new: Need, evidence: str
+    module: str,
+    distribution: str,
+    at: Version,
+    old: Need,
+    new: Need,
+    evidence: str,
+    before: Version | None = None,
 ) -> tuple[Package, Package]:
     """Return the two rows of a package whose need changed with release ``at``."""
     return (
         Package(module, distribution, old, evidence, before=at),
-        Package(module, distribution, new, evidence, since=at),
+        Package(module, distribution, new, evidence, since=at, before=before),
     )
 
 
 PACKAGES: tuple[Package, ...] = (
-    Package("transformers", "transformers", "2", "reaches tensorflow.python.keras", before=(4, 38)),
-    Package(
-        "transformers",
-        "transformers",
-        "tf_keras",
-        "imports tf_keras where tf.keras is Keras 3",
-        since=(4, 38),
+    *_changed(
+        *("transformers", "transformers", (4, 38), "2", "tf_keras"),
+        "4.37.2 dies with Keras 3; 4.48.3 has tf_keras models",
         before=(5,),
     ),
-    Package("transformers", "transformers", "either", "has no TensorFlow code any more", since=(5,)),
     *_changed(
-        *("tensorflow_hub", "tensorflow-hub", (0, 16), "2", "tf_keras"),
-        "keras_layer.py imports tf_keras where tf.keras is Keras 3",
+        *("tensorflow_hub", "tensorflow-hub", (0, 16), "none", "tf_keras"),
+        "0.15.0 needs estimators; KerasLayer of 0.16.1 is a layer of tf_keras",
     ),
     *_changed(
         *("tensorflow_probability", "tensorflow-probability", (0, 24), "2", "tf_keras"),
-        "internal/tf_keras.py",
+        "0.23.0 dies with Keras 3; layers of 0.25.0 are of tf_keras",
     ),
-    *_changed(
-        *("tensorflow_model_optimization", "tensorflow-model-optimization", (0, 8), "2", "tf_keras"),
-        "core/keras/compat.py",
+    *_changed("deepctr", "deepctr", (0, 9, 4), "none", "either", "0.9.3 imports private Keras; 0.9.4 works"),
+    *_changed("scikeras", "scikeras", (0, 13), "2", "3", "0.12.0 knows Keras 2 alone, 0.13.0 Keras 3 alone"),
+    Package(
+        "tensorflow_model_optimization",
+        "tensorflow-model-optimization",
+        "tf_keras",
+        "0.8.1: its own tf_keras",
     ),
-    *_changed(
-        *("tensorflow_decision_forests", "tensorflow-decision-forests", (1, 9), "2", "tf_keras"),
-        "keras/core.py",
+    Package("tensorflow_lattice", "tensorflow-lattice", "tf_keras", "layers of 2.1.1 are of tf_keras"),
+    Package("official", "tf-models-official", "tf_keras", "layers of 2.20.0 are of tf_keras"),
+    Package("qkeras", "qkeras", "2", "0.9.0 dies with Keras 3"),
+    Package("tf2onnx.convert.from_keras", "tf2onnx", "2", "1.16.1 and 1.17.0 die with a model of Keras 3"),
+    Package("tf_agents", "tf-agents", "2", "0.19.0 dies with Keras 3"),
+    Package("tensorflow_recommenders", "tensorflow-recommenders", "2", "0.7.7 refuses Keras 3"),
+    Package("tensorflow_gnn", "tensorflow-gnn", "2", "1.0.3 refuses Keras 3"),
+    Package("larq", "larq", "2", "0.13.3 and 0.14.0 die with Keras 3"),
+    Package("spektral", "spektral", "2", "layers of 1.3.1 die with Keras 3"),
+    Package("keras_bert", "keras-bert", "2", "0.89.0 dies with Keras 3"),
+    Package("attention", "attention", "2", "5.0.0 dies with Keras 3"),
+    Package("keras_hub", "keras-hub", "3", "0.30.0 does not go with tf_keras"),
+    Package("keras_nlp", "keras-nlp", "3", "0.30.0 does not go with tf_keras", since=(0, 18)),
+    Package("rl", "keras-rl2", "none", "1.0.5 imports what no Keras has any more"),
+    Package("tensorflow_addons", "tensorflow-addons", "none", "0.23.0 imports private Keras"),
+    Package("tf2crf", "tf2crf", "none", "0.1.33 needs tensorflow-addons"),
+    Package("keras_crf", "keras-crf", "none", "0.3.0 needs tensorflow-addons"),
+    Package("tensorflow_ranking", "tensorflow-ranking", "none", "0.5.5 needs estimators"),
+    Package("neural_structured_learning", "neural-structured-learning", "none", "1.4.0 needs estimators"),
+    *(
+        Package(module, distribution, "either", "works with both")
+        for module, distribution in {
+            "keras_tuner": "keras-tuner",
+            "keras_cv": "keras-cv",
+            "tensorflow_text": "tensorflow-text",
+            "bayesflow": "bayesflow",
+            "gpflow": "gpflow",
+            "deepxde": "deepxde",
+            "tf_keras_vis": "tf-keras-vis",
+        }.items()
     ),
-    *_changed(
-        *("tensorflow_lattice", "tensorflow-lattice", (2, 1), "2", "tf_keras"),
-        "imports tf_keras where tf.keras is Keras 3",
-    ),
-    Package("official", "tf-models-official", "tf_keras", "imports tf_keras throughout", since=(2, 16)),
-    Package("tf_agents", "tf-agents", "2", "requires tf-keras, uses tf.keras"),
-    Package("tensorflow_recommenders", "tensorflow-recommenders", "2", "subclasses tf.keras.Model"),
-    Package("tensorflow_gnn", "tensorflow-gnn", "2", "checks that tf.keras is Keras 2"),
-    Package("tensorflow_ranking", "tensorflow-ranking", "2", "tf.keras and tf.estimator"),
-    Package("tensorflow_addons", "tensorflow-addons", "2", "subclasses tf.keras layers; no longer developed"),
-    Package("deepface", "deepface", "2", "sets TF_USE_LEGACY_KERAS=1 itself", since=(0, 0, 88)),
-    Package("ktrain", "ktrain", "2", "sets TF_USE_LEGACY_KERAS=1 itself", since=(0, 41, 2)),
-    Package("deepchem", "deepchem", "2", "tf.keras.optimizers.legacy"),
-    Package("larq", "larq", "2", "subclasses tf.keras.optimizers.legacy"),
-    Package("spektral", "spektral", "2", "tf.keras layers written for Keras 2"),
-    Package("rl", "keras-rl2", "2", "private modules of Keras 2"),
-    Package("horovod.tensorflow.keras", "horovod", "2", "wraps tf.keras.optimizers.legacy"),
-    Package("keras_hub", "keras-hub", "3", "requires keras>=3"),
-    Package("keras_tuner", "keras-tuner", "3", "imports keras whatever tf.keras is", since=(1, 4, 6)),
-    *_changed("autokeras", "autokeras", (2,), "2", "3", "requires keras>=3 from 2.0 on"),
-    *_changed("scikeras", "scikeras", (0, 13), "2", "3", "requires keras>=3.2 from 0.13 on"),
-    Package("keras_nlp", "keras-nlp", "either", "follows tf.keras"),
-    Package("keras_cv", "keras-cv", "either", "follows tf.keras"),
-    Package("tensorflow_text", "tensorflow-text", "either", "needs Keras 2 only for its own layers"),
-    Package("tensorflow_datasets", "tensorflow-datasets", "either", "has no layers"),
-    Package("shap", "shap", "either", "follows tf.keras"),
-    Package("mlflow", "mlflow", "either", "has a flavour for each"),
-    Package("wandb", "wandb", "either", "hooks what is imported"),
-    Package("intel_extension_for_tensorflow", "intel-extension-for-tensorflow", "either", "follows tf.keras"),
 )
 _BY_MODULE: Mapping[str, tuple[Package, ...]] = {
     package.module: tuple(other for other in PACKAGES if other.module == package.module)

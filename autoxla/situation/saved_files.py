@@ -1,0 +1,78 @@
+"""What wrote a saved model, told by its file without loading it: nothing is unpickled, nothing is run.
+
+Of each file the first bytes are read, and of a ``.keras`` file two members of the zip. What cannot be read, or
+is something else, is None.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from autoxla.model import Saved, SavedKind
+
+#: Bytes that are read of a file, or of a member of a zip.
+MOST = 1 << 20
+#: Names that stand in what Keras 2 writes alone, and in what Keras 3 writes alone.
+_OF_2 = re.compile(rb'"batch_input_shape"|"keras\.(?:src\.)?engine\.|"keras_version": ?"2')
+_OF_3 = re.compile(rb'"batch_shape"|"keras\.src\.models\.|"DTypePolicy"|"keras_version": ?"3')
+_RELEASE = re.compile(rb'"keras_version": ?"(\d{1,3}\.\d{1,3}[\w.]{0,20})"')
+#: In HDF5 the texts of attributes lie in a heap, each behind its number and length.
+_HEAP = re.compile(rb"GCOL\x01.{11}.{16}(\d{1,3}\.\d{1,3}\.[\w.]{1,20})\0", re.DOTALL)
+#: What makes a difference to whoever reads the model.
+_PARTS = ("Lambda", "hard_sigmoid")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def identify(path: Path) -> Saved | None:
+    """Return what wrote the file or folder at ``path``, None where that cannot be told. Never raises."""
+    try:
+        if path.is_dir():
+            return _identify_folder(path)
+        if not path.exists():
+            index = path.with_name(f"{path.name}.index")
+            return Saved("checkpoint", 2) if b"_CHECKPOINTABLE_OBJECT_GRAPH" in _read(index) else None
+        start = _read(path)
+        if start.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                members = [archive.open(name).read(MOST) for name in ("metadata.json", "config.json")]
+            return identify_text("keras", members)
+        if start.startswith(_HDF5):
+            release = _HEAP.search(start)
+            is_model = b"model_config" in start
+            return identify_text("h5", [start], release[1].decode() if release else "") if is_model else None
+        return identify_text("json", [start]) if start.lstrip().startswith(b"{") else None
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def identify_text(kind: SavedKind, texts: Sequence[bytes], release: str = "") -> Saved | None:
+    """Return what wrote a model that is configured by ``texts``, JSON; None where that cannot be told."""
+    text = b"".join(texts)
+    named = _RELEASE.search(text)
+    release = named[1].decode() if named is not None else release
+    if not release and not _OF_2.search(text) and not _OF_3.search(text):
+        return None
+    is_2 = release.startswith("2") if release else _OF_2.search(text) is not None
+    parts = frozenset(part for part in _PARTS if f'"{part}"'.encode() in text)
+    return Saved(kind, 2 if is_2 else 3, release, parts)
+
+
+def _identify_folder(folder: Path) -> Saved | None:
+    """Return what wrote a SavedModel: Keras 2 leaves metadata of its own in it, and an export has none."""
+    metadata = folder / "keras_metadata.pb"
+    if metadata.exists():
+        return identify_text("folder", [_read(metadata)]) or Saved("folder", 2)
+    # `model.export` of Keras 3, and whatever else TensorFlow saves: no Keras reads it as a model.
+    return Saved("folder", 3) if (folder / "saved_model.pb").exists() else None
+
+
+def _read(file: Path) -> bytes:
+    """Return the beginning of a regular file; raises OSError. A pipe would wait for its writer."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError("it is no file")
+    with file.open("rb") as stream:
+        return stream.read(MOST)
