@@ -27,8 +27,8 @@ from autoxla import runtime
 from autoxla.commands import MODULES
 from autoxla.commands import run as run_command
 from autoxla.commands.parser import split
+from autoxla.commands.rule import follow as follow_example
 from autoxla.commands.rule import make_pages
-from autoxla.commands.rule_examples import follow as follow_example
 from autoxla.model import Hardware, Plan, Plugin, Situation, Tuned, Usage
 from autoxla.notice import headline
 from autoxla.policies import decide, xla

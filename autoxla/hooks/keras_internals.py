@@ -108,7 +108,7 @@ SET_IN_VAIN: Mapping[str, tuple[str, str]] = {
     "_batch_input_shape": ("Layer", "keras.models.clone_model(model, input_tensors=keras.Input(shape))"),
     "_name": ("Layer", "assign name"),
 }
-#: The modules of these classes, of ``Trainer``, whose `metrics_names` Keras 2 had otherwise, and of what loads.
+#: The modules of these classes, of ``Trainer``, whose `metrics_names` changed, and of what loads files.
 SILENT = (
     "keras.src.optimizers.base_optimizer",
     "keras.src.layers.layer",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from autoxla.model import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
 from autoxla.policies.packages import Package, find_package
-from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
+from autoxla.policies.rule import KERAS_3, SWITCH, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.situation.env_parsing import intended, tensorflow_bool
 
-SWITCH = "TF_USE_LEGACY_KERAS"
 #: Private modules that programs for Keras 2 import.
 PRIVATE = (
     "keras.engine",
@@ -235,7 +234,6 @@ RULES = (
         example=Example(TF_KERAS, {SWITCH: "yes"}),
         source=LAZY_LOADER,
         about=SWITCH,
-        reads=(SWITCH,),
         act=lambda d: (
             intended(d.environment[SWITCH]) is True
             and not _keeps_keras_3(d)
@@ -500,7 +498,6 @@ RULES = (
         example=Example('import os\nimport keras\n\nos.environ["KERAS_BACKEND"] = "jax"\n'),
         source=LAZY_LOADER,
         about=lambda d: place_of(_first_late(d, *READ_AT_IMPORT)),
-        reads=READ_AT_IMPORT,
         late=_without_effect,
         after_restart="set it in its first cell",
     ),
