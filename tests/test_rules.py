@@ -91,6 +91,7 @@ KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
 KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
+HARD_SIGMOID = says("attribute", "keras.activations.hard_sigmoid")
 CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
@@ -151,6 +152,21 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX120": (
         make(reading=read(KERAS_2_USE, KERAS_MEETS)),
         make(reading=read(KERAS_2_USE, says("import", "keras"))),
+    ),
+    "AX195": (
+        make(reading=read(says("old", "lr", "keras"))),
+        make(reading=read(says("old", "lr", "tf_keras"))),
+    ),
+    "AX196": (
+        make(reading=read(says("old", "metrics_names", "tensorflow.keras"))),
+        make(
+            reading=read(says("old", "metrics_names", "tensorflow.keras")),
+            environment={"TF_USE_LEGACY_KERAS": "1"},
+        ),
+    ),
+    "AX197": (
+        make(reading=read(HARD_SIGMOID, says("loads", "load_weights", "old.h5"))),
+        make(reading=read(HARD_SIGMOID)),
     ),
     "AX121": (
         make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
@@ -464,6 +480,11 @@ def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[s
     (finding,) = found(CASES[code][0], code)
     assert set(finding.late) == late
     assert all(name in finding.message for name in late)
+
+
+def test_a_variable_that_is_set_again_to_its_value_is_not_late() -> None:
+    again = make(reading=read(says("variable", "KERAS_BACKEND", "jax")), environment={"KERAS_BACKEND": "jax"})
+    assert found(again, "AX118") == []
 
 
 def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:

@@ -85,8 +85,8 @@ class ProgramReader:
             main, before = self._main()
             evidence = self._follower.follow(main, before)
             families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
-            if len(families) > 1:
-                # Where objects of two packages could meet, each of them is followed.
+            if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
+                # Where objects of two packages could meet, or what an object is matters, each is followed.
                 self._follower.forget()
                 for module in (main, *self._modules.values()):
                     if module is not None:

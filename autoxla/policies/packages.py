@@ -73,7 +73,12 @@ PACKAGES: tuple[Package, ...] = (
     ),
     *_changed("deepctr", "deepctr", (0, 9, 4), "none", "either", "0.9.3 imports private Keras; 0.9.4 works"),
     *_changed("scikeras", "scikeras", (0, 13), "2", "3", "0.12.0 knows Keras 2 alone, 0.13.0 Keras 3 alone"),
-    Package("tensorflow_model_optimization", "tensorflow-model-optimization", "tf_keras", "0.8.1: its own tf_keras"),
+    Package(
+        "tensorflow_model_optimization",
+        "tensorflow-model-optimization",
+        "tf_keras",
+        "0.8.1: its own tf_keras",
+    ),
     Package("tensorflow_lattice", "tensorflow-lattice", "tf_keras", "layers of 2.1.1 are of tf_keras"),
     Package("official", "tf-models-official", "tf_keras", "layers of 2.20.0 are of tf_keras"),
     Package("qkeras", "qkeras", "2", "0.9.0 dies with Keras 3"),
