@@ -147,7 +147,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(KERAS_2_USE, KERAS_MEETS)),
         make(reading=read(KERAS_2_USE, says("import", "keras"))),
     ),
-    "AX121": (
+    "AX195": (
         make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
         make(reading=read(says("import", "rl.agents")), versions={**OLD, "keras-rl2": (1, 0, 5)}),
     ),
@@ -436,6 +436,13 @@ def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[s
     (finding,) = found(CASES[code][0], code)
     assert set(finding.late) == late
     assert all(name in finding.message for name in late)
+
+
+def test_a_package_that_sets_the_switch_is_no_reason() -> None:
+    late = {"environment": {"TF_USE_LEGACY_KERAS": "1"}, "read_values": {"TF_USE_LEGACY_KERAS": None}}
+    for name in ("transformers", "deepface", "ktrain"):
+        assert found(make(**late, imported=frozenset({"tensorflow", name})), "AX119") == []
+        assert found(make(**late, reading=read(says("import", name))), "AX119") == []
 
 
 def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:

@@ -157,7 +157,9 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         elif "it takes TensorFlow" in advice:
             assert outcomes[f"alias_{WROTE[writer][2:4]}", writer, way, file] == "ok" or parts
         elif "keras>=" in advice or "of Keras 3" in advice:
-            assert outcomes["k3_15", writer, way, file] == "ok" or parts
+            # Keras 3.0.5 fails to write that one, and leaves a piece of it.
+            is_whole = (writer, file) != ("k3_0", "recurrent.h5")
+            assert outcomes["k3_15", writer, way, file] == "ok" or parts or not is_whole, (reader, writer, file)
         told.add(advice)
     assert len(told) >= 8
 

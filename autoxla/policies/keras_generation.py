@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autoxla.model import Evidence
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
-from autoxla.policies.packages import Package, find_package
+from autoxla.policies.packages import SWITCHING, Package, find_package
 from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.situation.env_parsing import intended, tensorflow_bool
@@ -17,8 +17,6 @@ PRIVATE = (
     "keras.backend.tensorflow_backend",
     "tensorflow.python.keras",
 )
-#: Packages that turn the switch on when they are imported, for objects of their own.
-SWITCHING = ("deepface", "ktrain", "transformers")
 #: Read while TensorFlow or Keras is imported, and never again.
 READ_AT_IMPORT = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -159,7 +157,9 @@ def _private(draft: Draft) -> Evidence | None:
 
 def _is_half_switched(draft: Draft) -> bool:
     then = draft.situation.read_values
-    if then.get(SWITCH) is None and draft.legacy and draft.says("import", *SWITCHING, certain=False):
+    loaded = not draft.situation.imported.isdisjoint(SWITCHING)
+    is_package = loaded or draft.says("import", *SWITCHING, certain=False)
+    if then.get(SWITCH) is None and draft.legacy and is_package:
         return False
     return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
 
@@ -409,7 +409,7 @@ RULES = (
         act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
-        code="AX121",
+        code="AX195",
         level="error",
         title="A package that works with no Keras of this TensorFlow",
         applies=lambda d: _fitting_none(d) is not None,

@@ -18,6 +18,7 @@ from autoxla.model import (
     Situation,
 )
 from autoxla.policies.example import Example
+from autoxla.policies.packages import SWITCHING
 from autoxla.policies.usage import Demand, find_demands, first, is_below
 from autoxla.situation.env_parsing import XlaFlags, itex_lenient, parse_xla_flags, tensorflow_bool
 
@@ -165,7 +166,7 @@ class Draft:
     @property
     def needs_restart(self) -> bool:
         """The program runs cell by cell, and what a backend reads at its import was read already."""
-        return self.situation.restart is not None and bool(self.situation.imported)
+        return self.situation.restart is not None and bool(self.situation.imported.difference(SWITCHING))
 
     @property
     def flags(self) -> XlaFlags:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoxla import WATCHED
 from autoxla.model import FlagNames, Settings, Situation, Toolchain, Usage
+from autoxla.policies.packages import SWITCHING
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware
@@ -61,7 +62,9 @@ def gather(
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,
-        imported=frozenset(name for name in WATCHED if _look(modules.get(name), "__spec__") is not None),
+        imported=frozenset(
+            name for name in (*WATCHED, *SWITCHING) if _look(modules.get(name), "__spec__") is not None
+        ),
         devices_ready=any(sign is not None and sign is not False for sign in signs),
         keras_backend=backend if isinstance(backend, str) else None,
         flag_files=flag_files,
