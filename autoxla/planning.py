@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
-from autoxla.model import Finding, Place, Plan, Reading, Settings, Situation, Usage
+from autoxla.model import Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
@@ -259,10 +259,16 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
     versions = look_up(sorted(known[top] for top in tops if top in known), path)
     versions = {**situation.versions, **versions}
     unknown = sorted(tops - known.keys() - KERAS_FREE - _BACKENDS)
+    saved: Mapping[str, Saved] = {}
+    if any(each.kind == "loads" for each in reading.evidence):
+        from autoxla.situation.saved_files import find_loaded
+
+        saved = find_loaded(reading.evidence)
     return replace(
         situation,
         versions=versions,
         reading=reading,
+        saved=saved,
         usage=summarise(reading, versions, situation.usage),
         requiring_keras_2=find_requiring(unknown, "tf-keras", path),
     )

@@ -1,8 +1,8 @@
 """Which Keras a package needs: what no package declares in a form that can be read.
 
 Each row was tried: imported, and a small model trained with it, with Keras 3 and with tf_keras as tf.keras
-(docs/packages.md). A package that imports tf_keras itself asks for no switch: its own objects are tf_keras' in
-any case. One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
+(docs/packages.md). A package that imports tf_keras itself asks for no switch: its own objects are tf_keras'
+in any case. One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Package:
     """What one range of releases of a package needs.
 
     `module` is what programs import, or the function in it that alone has the need; `distribution` is what
-    they install. `since` and `before` bound the range, None leaves it open. `evidence` is where the need was seen.
+    they install. `since` and `before` bound the range, None leaves it open. `evidence` is where the need was
+    seen.
     """
 
     module: str
@@ -73,7 +74,12 @@ PACKAGES: tuple[Package, ...] = (
     ),
     *_changed("deepctr", "deepctr", (0, 9, 4), "none", "either", "0.9.3 imports private Keras; 0.9.4 works"),
     *_changed("scikeras", "scikeras", (0, 13), "2", "3", "0.12.0 knows Keras 2 alone, 0.13.0 Keras 3 alone"),
-    Package("tensorflow_model_optimization", "tensorflow-model-optimization", "tf_keras", "0.8.1: its own tf_keras"),
+    Package(
+        "tensorflow_model_optimization",
+        "tensorflow-model-optimization",
+        "tf_keras",
+        "0.8.1: its own tf_keras",
+    ),
     Package("tensorflow_lattice", "tensorflow-lattice", "tf_keras", "layers of 2.1.1 are of tf_keras"),
     Package("official", "tf-models-official", "tf_keras", "layers of 2.20.0 are of tf_keras"),
     Package("qkeras", "qkeras", "2", "0.9.0 dies with Keras 3"),
