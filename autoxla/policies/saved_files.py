@@ -43,7 +43,8 @@ def advise(saved: Saved, *, reader: Version, tf_keras: Version, error: str) -> s
         if reader < (3,):
             return (
                 "load it with keras.models.load_model() of Keras 3, with TF_USE_LEGACY_KERAS and "
-                "AUTOXLA_KERAS unset; or carry the weights over, by save_weights to .weights.h5, into a model built by code"
+                "AUTOXLA_KERAS unset; or carry the weights over, by save_weights to .weights.h5, into a "
+                "model built by code"
             )
         return f"pip install 'keras>={saved.release}'" if release > reader[:2] else None
     series = ".".join(map(str, release))
