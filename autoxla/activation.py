@@ -15,7 +15,6 @@ from types import ModuleType
 from autoxla.hooks import boundary, error_hints, finder
 from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, TARGETS
 from autoxla.planning import PROBE
-from autoxla.running import is_imported_by_program
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ
 
@@ -42,8 +41,6 @@ _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 def begin(name: str | None, module: ModuleType | None) -> None:
     """Start on the first call; then do what has to be done before ``module`` executes."""
     runtime = current()
-    if name is not None and is_imported_by_program():
-        runtime.imports.append(name)
     runtime.begin(name, install)
     boundary.attempt("plan", runtime.note_read, name)
     if name is None or module is None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
-Grade = Literal["certain", "possible", "learned"]
+Grade = Literal["certain", "possible"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
 EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets"]
 Accelerator = Literal["none", "present", "unknown"]
@@ -42,6 +42,8 @@ ENVIRONMENT = Place("environment")
 #: How a reason begins why source was not read, and how one ends why the cache is not used: rules tell by it.
 OUT_OF_TIME = "reading it takes more than"
 NO_ANSWER = "does not answer"
+#: How a reason begins why a cure does not hold any more.
+OUTDATED = "it was found with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +235,31 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
+class Cure:
+    """Variables under which a program lives that dies without them; None stands for unset.
+
+    They are such as a user sets in front of ``python -m autoxla``: ``AUTOXLA_KERAS=legacy``. `mark` is one
+    line on what the program died of. `origin` tells whether ``heal`` found it by running the program, or a
+    run that died learned it. `code` is that of the known error, if it was one. `program` is the program's
+    name, and `replaced` is what the variables hold without the cure: both are filled in when it is recalled.
+    """
+
+    variables: Mapping[str, str | None]
+    mark: str
+    origin: Literal["heal", "learned"]
+    code: str = ""
+    program: str = ""
+    replaced: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that is known before the backends initialise.
 
     `environment` holds the watched variables that are set. `own` names those whose value autoxla set
     itself; all others are the user's explicit choice, also where autoxla put their spelling right.
     `versions` maps distributions to releases. `backends` are the Keras backends whose package is
+<<<<<<< HEAD
     installed. `imported` are the watched modules that are loaded already, and packages that set the switch;
     `importing` is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its
     devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
@@ -251,6 +272,21 @@ class Situation:
     which TensorFlow may keep what XLA compiles. `saved` holds, by the constant name in its source, what wrote
     the files that the program loads. `restart` is what has to be restarted where the program runs cell by
     cell, None for all others. `tuned` is what tuning this program found, None where it was not tuned.
+=======
+    installed. `imported` are the watched modules that are loaded already, `importing` the one whose
+    import started this. `devices_ready` tells that TensorFlow enumerated its devices, after which it
+    no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
+    already. `read_values` are the values that variables had when that was imported which reads them
+    once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
+    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
+    that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
+    `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
+    `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
+    folder made for this process in which TensorFlow may keep what XLA compiles.
+    `restart` is what has to be restarted where the program runs cell by cell, None for all others.
+    `tuned` is what tuning this program found, None where it was not tuned. `cure` is what is kept for the
+    program, and part of `environment` and `settings`; where `uncured` gives a reason it is not used.
+>>>>>>> main
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -277,6 +313,8 @@ class Situation:
     xla_cache: str | None = None
     restart: Literal["the kernel", "IPython"] | None = None
     tuned: Tuned | None = None
+    cure: Cure | None = None
+    uncured: str = ""
 
 
 @dataclass(frozen=True, slots=True)

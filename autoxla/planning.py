@@ -29,7 +29,7 @@ from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
-from autoxla.store import Store, cache_dir, open_learned, open_tuned, recall_learned, recall_tuned
+from autoxla.store import Store, cache_dir, open_tuned, recall_tuned
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
@@ -149,17 +149,24 @@ def assemble(
 
     Raises `autoxla.settings.BadSettingError`.
     """
-    settings, usage = declared or read_settings(subject.folder, environ, configured)
-    learned, tuned = open_learned(environ), open_tuned(environ)
-    reading = Reading() if subject.program is None else read_subject(subject, environ, learned)
+    # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
+    view = dict(environ) if is_part else restore(environ)[0]
+    settings, usage = declared or read_settings(subject.folder, view, configured)
+    kept, tuned = Store(cache_dir(environ) / "cures"), open_tuned(environ)
+    reading = read_subject(subject, environ)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
+    # Workers of one job must not differ by what each machine remembers.
+    is_alone = not (is_part or restart or is_of_many(environ))
+    is_early = situation.imported <= {start.name if start is not None else None}
+    if is_alone and is_early and settings.mode in ("fix", "auto") and kept.is_there():
+        view |= {} if start is not None else list_assigned(reading)
+        situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
     if PROBE in environ:
         # A program that is being tuned takes the path that it is given.
-        situation = replace(situation, settings=replace(settings, trial=False))
-    elif settings.mode == "auto" and restart is None and not is_of_many(environ):
-        # Workers of one job must not differ by what each machine remembers.
+        situation = replace(situation, settings=replace(situation.settings, trial=False))
+    elif settings.mode == "auto" and is_alone:
         situation = recall_tuned(situation, subject.arguments, tuned)
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
@@ -176,11 +183,27 @@ def assemble(
     # Each record that was left out has a finding; a folder that is refused has one of its own.
     ignored = [
         Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in (learned, tuned)
+        for store in (kept, tuned)
         for file, reason in dict.fromkeys(store.ignored)
         if file != store.folder
     ]
     return Planned(situation, plan, (*plan.findings, *ignored))
+
+
+def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], kept: Store) -> Situation:
+    """Return ``situation`` as what cures the program makes it, where a cure is kept and may be used."""
+    # Few programs need one.
+    from autoxla import cures
+
+    if cures.UNCURED in environ:
+        return situation
+    situation = cures.recall(subject, situation, environ, kept)
+    cure = situation.cure
+    if cure is None or situation.uncured:
+        return situation
+    settings, changed = cures.use(cure, situation.settings, environ)
+    cured = survey(settings, situation.usage, changed, path=subject.path)
+    return replace(cured, own=frozenset(cure.variables), cure=cure, imported=situation.imported)
 
 
 def survey(
@@ -221,11 +244,7 @@ def with_reading(
     first = next((e for e in imports if any(is_below(e.name, name) for name in WATCHED)), None)
     if start is None:
         start = Start(None if first is None else first.name.split(".")[0], None)
-        assigned = {
-            e.name: e.value
-            for e in certain
-            if e.kind == "variable" and e.early and isinstance(e.value, str) and is_watched(e.name)
-        }
+        assigned = list_assigned(reading)
         situation = replace(situation, environment={**situation.environment, **assigned})
         if not assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
             names = read_flag_names(situation.environment, situation.flag_files, path)
@@ -274,11 +293,23 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
     )
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str], learned: Store) -> Reading:
-    """Return what the source of the program says, and what its runs with the same arguments taught."""
+def list_assigned(reading: Reading) -> dict[str, str]:
+    """Return what the program certainly assigns to watched variables before its first import of a backend."""
+    return {
+        e.name: e.value
+        for e in reading.evidence
+        if e.kind == "variable"
+        and e.grade == "certain"
+        and e.early
+        and isinstance(e.value, str)
+        and is_watched(e.name)
+    }
+
+
+def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+    """Return what the source of the program says."""
     if subject.program is None:
         return Reading()
     if subject.program.kind == "cells":  # another program each time, cell by cell
         return read_program(subject.program)
-    reading = read_program(subject.program, cache=cache_dir(environ) / "lookahead")
-    return recall_learned(reading, subject.arguments, learned)
+    return read_program(subject.program, cache=cache_dir(environ) / "lookahead")

@@ -23,9 +23,9 @@ from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
 from autoxla.planning import assemble, name_command, subject_from
 from autoxla.running import name_program, running_subject
-from autoxla.runtime import ROOT, current, say_plan
+from autoxla.runtime import current, say_plan
 from autoxla.settings import VARIABLES, BadSettingError
-from autoxla.situation.environment import WATCHED_PREFIX, read_environ
+from autoxla.situation.environment import ROOT, WATCHED_PREFIX, read_environ
 
 #: What chooses an execution path on any machine, unlike paths and devices.
 _CHOICES = ("KERAS_BACKEND", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -85,15 +84,6 @@ def name_program() -> str | None:
 def importing_place() -> Place:
     """Return the line of the program whose import statement is under way."""
     return place_of(_importing_frame())
-
-
-def is_imported_by_program() -> bool:
-    """Return whether the import statement under way is the program's, not a library's."""
-    frame = _importing_frame()
-    file = "" if frame is None else frame.f_code.co_filename
-    standard = os.path.dirname(os.__file__)  # noqa: PTH120
-    folders = ("site-packages", "dist-packages", standard)
-    return bool(file) and not file.startswith("<") and not any(folder in file for folder in folders)
 
 
 def place_of(frame: FrameType | None) -> Place:

@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from autoxla.hooks import boundary, wrapping
-from autoxla.model import Finding, Place, Plan, Setting, Situation
+from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
 from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.cluster import is_of_many, name_follower, part_number
-from autoxla.situation.environment import APPLIED, read_environ, remembered, restore
-from autoxla.store import learn, open_learned
+from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
@@ -39,8 +38,6 @@ _MOST = 1000
 _MOST_ALIKE, _MOST_SAID = 100, 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
-#: Names the process that planned first; its children keep quiet and report into files of their own.
-ROOT = "AUTOXLA_ROOT"
 State = TypeVar("State")
 T = TypeVar("T")
 
@@ -79,11 +76,11 @@ class Runtime:
         self.configured: dict[str, object] = {}
         self.began = False
         self.is_off = False
+        self.is_taken_back = False
         self.is_announced = False
         self.complaint = ""
         self.program: str | None = ""
         self.read_values: dict[str, str | None] = {}
-        self.imports: list[str] = []
         self.compiled: Compiled | None = None
         self.wrapped: wrapping.Wrapped = {}
         self._undos: list[Callable[[], object]] = []
@@ -98,12 +95,15 @@ class Runtime:
     def begin(self, name: str | None, install: Callable[[Runtime], None]) -> None:
         """Make the plan, once, because ``name`` is about to execute (None: it was loaded already).
 
-        ``install`` hangs in what the plan needs.
+        ``install`` hangs in what the plan needs, once more where that was taken back.
         """
         with self._lock:
             is_first, self.began = not self.began, True
             if is_first:
                 self._plan(name, install)
+            elif self.is_taken_back and not self.is_off:
+                self.is_taken_back = False
+                install(self)
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
@@ -114,8 +114,10 @@ class Runtime:
         # Kept, since the main module's file is gone at exit.
         self.program = name_program()
         subject = running_subject()
+        # A worker keeps what its parent set; for another program it is no choice.
+        view = read_environ() if is_worker() else restore(read_environ())[0]
         try:
-            declared = read_settings(subject.folder, read_environ(), self.configured)
+            declared = read_settings(subject.folder, view, self.configured)
             self.is_off = declared[0].mode == "off"
         except BadSettingError as error:
             self.complaint = str(error)
@@ -157,6 +159,12 @@ class Runtime:
                 remedy = "none: XLA compiles them again"
                 self.findings.append(Finding("AX908", "info", message, remedy, place, applied=True))
             install(self)
+            if planned.situation.uncured.startswith(OUTDATED):
+                # A cache that cannot be written is lost, and nothing else.
+                with suppress(OSError):
+                    from autoxla import cures
+
+                    cures.drop(subject, planned.situation, read_environ(), for_good=False)
             # What a parent process set for its own program is put back.
             inherited = {} if is_worker() else remembered(read_environ())
             wanted = {name: planned.situation.environment.get(name) for name in inherited}
@@ -194,6 +202,7 @@ class Runtime:
 
     def uninstall(self) -> None:
         """Give back everything that was hung into this process; variables that were set stay set."""
+        self.is_taken_back = True
         wrapping.unwrap(self.wrapped)
         while self._undos:
             boundary.attempt("uninstall", self._undos.pop())
@@ -270,7 +279,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject, read_environ(), open_learned(read_environ()))
+        reading = read_subject(subject, read_environ())
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
@@ -283,7 +292,7 @@ class Runtime:
     # --- The end
 
     def finish(self, bypassed: Iterable[str]) -> None:
-        """Say at exit what went past the finder, keep what the run taught, and write the last report."""
+        """Say at exit what went past the finder, keep what XLA compiled, and write the last report."""
         is_off = self.is_off
         if not self.began:
             # What went past the finder may be all, and the settings were never read.
@@ -299,13 +308,6 @@ class Runtime:
             )
             remedy = "import autoxla after whatever changes sys.meta_path"
             self.add_finding(Finding("AX903", "warning", message, remedy))
-        situation = self.situation
-        # A notebook is another program each time, cell by cell.
-        if situation is not None and situation.settings.mode != "observe" and not situation.restart:
-            # A cache that cannot be written is lost, and nothing else.
-            with suppress(OSError):
-                store = open_learned(read_environ())
-                learn(situation.reading, sys.argv[1:], self.imports, self.compiles, store)
         if self.compiled is not None:
             self.compiled.finish(read_environ())
         # Not said at exit any more: it may be meant for a child process.
@@ -338,6 +340,12 @@ class Runtime:
                 put(ROOT, str(os.getpid()))
             if not self.is_announced:
                 say_plan(Planned(self.situation, self.plan, ()), self.program)
+        elif cured := [finding for finding in self.findings if finding.code == "AX911"]:
+            # A program that another one started is itself what was cured.
+            from autoxla import cures
+
+            if cures.is_first(read_environ(), str(self.program)):
+                say_findings(cured, self.program)
         self.write_report()
 
     def say_once_a_tree(self, finding: Finding) -> None:

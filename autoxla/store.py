@@ -1,8 +1,8 @@
 """What is kept from one run to the next: where it lies, and one small JSON file a key.
 
 Three kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), what is read of
-programs' sources (`autoxla.lookahead.store`), and facts of programs: what a run showed of its program
-(`learn`), and what tuning found for it (`keep_tuned`). All of it may be lost at any time.
+programs' sources (`autoxla.lookahead.store`), and facts of programs: what tuning found for one (`keep_tuned`)
+and what cures it (`autoxla.cures`). All of it may be lost at any time.
 
 What is read is trusted for nothing but being JSON: who asks checks every part of it. Many processes may
 write one key at once, also on a network file system: each writes a file of its own and renames it, so
@@ -27,8 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoxla import WATCHED
-from autoxla.model import NO_ANSWER, STEPS, Evidence, Place, Reading, Situation, Step, Tuned, Version
+from autoxla.model import NO_ANSWER, STEPS, Reading, Situation, Step, Tuned, Version
 from autoxla.situation.hardware import digest, identity
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
@@ -242,6 +241,10 @@ class Store:
         self.ignored: list[tuple[Path, str]] = []
         self._largest, self._most, self._most_bytes = largest, most, most_bytes
 
+    def is_there(self) -> bool:
+        """Return whether anything was ever written."""
+        return answers(self.folder) and self.folder.is_dir()
+
     def read(self, key: str) -> dict[str, object] | None:
         """Return the record of ``key``, None where there is none that can be read; note its use.
 
@@ -454,58 +457,6 @@ def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:
     return hashed.hexdigest()[:32]
 
 
-def open_learned(environ: Mapping[str, str]) -> Store:
-    """Return the store of what runs showed of their programs."""
-    return Store(cache_dir(environ) / "learned")
-
-
-def recall_learned(reading: Reading, arguments: Sequence[str], store: Store) -> Reading:
-    """Return ``reading`` with what earlier runs of this very program with these arguments taught."""
-    key = program_key(reading, arguments)
-    record = store.read(key) if key is not None else None
-    if record is None:
-        return reading
-    place, jit = Place("an earlier run"), record.get("jit_compile")
-    found = [Evidence("import", name, None, "learned", place) for name in _learned_imports(record)]
-    if isinstance(jit, bool):
-        found.append(Evidence("jit_compile", "compile", jit, "learned", place))
-    return replace(reading, evidence=(*reading.evidence, *found))
-
-
-def learn(
-    reading: Reading,
-    arguments: Sequence[str],
-    imports: Iterable[str],
-    compiles: Sequence[Mapping[str, object]],
-    store: Store,
-) -> None:
-    """Keep what the run showed beyond ``reading``: a computed import, a ``jit_compile`` out of a file.
-
-    ``imports`` are the watched modules that the program itself imported, ``compiles`` the report's
-    entries. What was learned before stays; a changed program has forgotten it. Raises OSError where
-    ``store`` cannot be written.
-    """
-    key = program_key(reading, arguments)
-    told = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    new = {name for name in imports if name not in told}
-    # The one explicit value that every compile of the run got, if the source had not told it.
-    requested = {entry.get("requested") for entry in compiles}
-    jit = next(iter(requested)) if len(requested) == 1 else None
-    if not isinstance(jit, bool) or any(e.kind == "jit_compile" and e.value == jit for e in reading.evidence):
-        jit = None
-    if key is None or not (new or jit is not None):
-        return
-    old = store.read(key) or {}
-    kept = jit if jit is not None else old.get("jit_compile")
-    imported = sorted(new.union(_learned_imports(old)))
-    store.write(key, {"program": Path(reading.files[0]).name, "imports": imported, "jit_compile": kept})
-
-
-def _learned_imports(record: Mapping[str, object]) -> list[str]:
-    imports = record.get("imports")
-    return [name for name in imports if name in WATCHED] if isinstance(imports, list) else []
-
-
 def open_tuned(environ: Mapping[str, str]) -> Store:
     """Return the store of what tuning found for programs."""
     return Store(cache_dir(environ) / "programs")
@@ -513,7 +464,7 @@ def open_tuned(environ: Mapping[str, str]) -> Store:
 
 def recall_tuned(situation: Situation, arguments: Sequence[str], store: Store) -> Situation:
     """Return ``situation`` with what tuning this very program with these arguments found here."""
-    if not answers(store.folder) or not store.folder.is_dir():
+    if not store.is_there():
         return situation
     key = tuned_key(situation, arguments)
     record = store.read(key) if key is not None else None

@@ -23,7 +23,7 @@ from autoxla.runtime import Runtime
 from autoxla.trial.comparison import interval
 from autoxla.trial.driver import Challenger, Driver, Fit, Switched
 from autoxla.trial.executables import Executable, sign
-from autoxla.trial.steps import Step, find_step
+from autoxla.trial.steps import find_step
 from benchmarks import conclude, interleave, read_arguments, show, summarise
 
 BLOCK = 50
@@ -92,7 +92,7 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     driver = Driver(model, model.train_function, Runtime())
     driver.open(Fit())
     driver.structure = batches.element_spec
-    run = Executable(step.concrete)
+    run = Executable(step, step.captured_inputs)
     signature = sign(tf.nest.flatten(next(iterator)))
     driver.state = Switched(driver, ANYTHING, Challenger(run, run, None, signature))
     return partial(driver, iterator)
@@ -100,12 +100,13 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
 
 def make_bare(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     """Return what a pinned step cannot do without: a batch fetched, and the graph called on it."""
-    run = Executable(find(model, batches).concrete)
+    step = find(model, batches)
+    run = Executable(step, step.captured_inputs)
     return lambda: run(tf.nest.flatten(iterator.get_next()))
 
 
-def find(model: Any, batches: Any) -> Step:
-    """Return the training step of ``model``. Raises RuntimeError where it is not found."""
+def find(model: Any, batches: Any) -> Any:
+    """Return the trace of the training step of ``model``. Raises RuntimeError where it is not found."""
     step = find_step(model.train_function, batches.element_spec)
     if step is None:
         raise RuntimeError("the training step is not found")

@@ -147,7 +147,7 @@ def look(model: Any, x: Any, y: Any) -> str | int:
     step = find_step(model.train_function, data.element_spec)
     if step is None:
         return "no step"
-    guards = examine(step.concrete, step.concrete.graph.as_graph_def())
+    guards = examine(step, step.graph.as_graph_def())
     if isinstance(guards, str):
         return guards
     batch = tf.nest.flatten(next(iter(data)))

@@ -608,8 +608,8 @@ def test_a_record_that_tuning_did_not_write(site: Site) -> None:
 
 
 def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
-    Store(site.root / "cache/learned").write("a" * 16, {})
-    (site.root / "cache/learned").chmod(0o777)
+    Store(site.root / "cache/cures").write("a" * 16, {})
+    (site.root / "cache/cures").chmod(0o777)
     lines = [line for line in environment.check_autoxla(site.scene()) if line.code == "AX907"]
     assert [line.remedy for line in lines] == ["make it a folder that you alone can write"]
 
@@ -617,17 +617,19 @@ def test_a_folder_of_records_that_others_can_write(site: Site) -> None:
 def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
     """It finds both by the program: what an earlier run taught, and what tuning found."""
     code = (
+        "from autoxla.running import running_subject\n"
         "from autoxla.runtime import current\n"
-        "from autoxla.store import program_key, tuned_key\n"
+        "from autoxla.cures import key_of\n"
+        "from autoxla.store import tuned_key\n"
         "session = current()\n"
         "session.begin(None, lambda _: None)\n"
-        "print(program_key(session.situation.reading, []), tuned_key(session.situation, []))\n"
+        "print(key_of(running_subject()), tuned_key(session.situation, []))\n"
         "print([f.place.file for f in session.findings if f.code == 'AX907'])\n"
     )
     cache = tmp_path / "cache"
     keys, none = run_code(code, tmp_path, AUTOXLA_CACHE=str(cache)).out.splitlines()
     assert none == "[]"
-    pairs = zip(("learned", "programs"), keys.split(), strict=True)
+    pairs = zip(("cures", "programs"), keys.split(), strict=True)
     files = [cache / kind / f"{key}.json" for kind, key in pairs]
     for file in files:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -169,13 +169,15 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
     code = (
         "import os\n"
         "from autoxla.planning import assemble, subject_from\n"
-        "from autoxla.store import program_key, tuned_key\n"
-        "situation = assemble(subject_from(['train.py']), os.environ).situation\n"
-        "print(program_key(situation.reading, []), tuned_key(situation, []))\n"
+        "from autoxla.cures import key_of\n"
+        "from autoxla.store import tuned_key\n"
+        "subject = subject_from(['train.py'])\n"
+        "situation = assemble(subject, os.environ).situation\n"
+        "print(key_of(subject), tuned_key(situation, []))\n"
     )
     keys = run(["-c", code], tmp_path).out.split()
     cache = tmp_path / "cache"
-    files = [cache / kind / f"{key}.json" for kind, key in zip(("learned", "programs"), keys, strict=True)]
+    files = [cache / kind / f"{key}.json" for kind, key in zip(("cures", "programs"), keys, strict=True)]
     for file in files:
         file.parent.mkdir(mode=0o700, parents=True)
         file.write_text("{", encoding="utf-8")
@@ -236,7 +238,7 @@ def test_examples_run(command: str, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     for name, text in (("train.py", "import sys\n"), ("src/model.py", "import keras\n")):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    Store(tmp_path / "cache" / "learned").write("3f9a" * 8, {"program": "train.py"})
+    Store(tmp_path / "cache" / "cures").write("3f9a" * 8, {"program": "train.py"})
     outcome = run(shlex.split(example), tmp_path, clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache")))
     # A program that does not train cannot be tuned, and files that are to be migrated are a result.
     assert outcome.status in ((0, 1) if command in ("migrate", "tune") else (0,))

@@ -23,7 +23,6 @@ from autoxla.notice import notify, printable
 from autoxla.planning import read_subject, subject_from
 from autoxla.report import write_whole
 from autoxla.situation.distributions import find_requiring, find_versions
-from autoxla.store import Store
 from programs import HOME, clean_environment, run
 
 LONG_AGO = 1_600_000_000_000_000_000  # ns
@@ -142,10 +141,8 @@ def _metadata(pipe: Path) -> None:
 
 def _script(pipe: Path) -> None:
     assert read_entry(str(pipe)) is None
-    assert [
-        reason
-        for _, reason in read_subject(subject_from([str(pipe)]), {}, Store(pipe.parent / "learned")).unread
-    ] == ["it is not a regular file"]
+    unread = read_subject(subject_from([str(pipe)]), {}).unread
+    assert [reason for _, reason in unread] == ["it is not a regular file"]
     assert line_of(Place(str(pipe), 1, 1)) == ""
 
 

@@ -290,6 +290,7 @@ OTHERS = [
     KeyboardInterrupt(),
     SystemExit(1),
     KeyError("Keras cannot be imported. Check that it is installed."),
+    KeyError("keras_tensor_2"),
 ]  # fmt: skip
 
 
@@ -298,6 +299,15 @@ def test_a_told_error_has_its_note(code: str, error: BaseException) -> None:
     hint = find_hint(error)
     assert hint is not None
     assert hint.code == code
+
+
+def test_tf2onnx_and_a_model_of_keras_3() -> None:
+    try:
+        exec("raise KeyError('keras_tensor_2')", {"__name__": "tf2onnx.convert"})  # noqa: S102
+    except KeyError as error:
+        hint = find_hint(error)
+    assert hint is not None
+    assert hint.code == "AX137"
 
 
 @pytest.mark.parametrize("error", OTHERS, ids=[str(e)[:60] or repr(e) for e in OTHERS])

@@ -215,19 +215,6 @@ def test_the_same_with_the_real_packages(form: str, tmp_path: Path) -> None:
     assert_one_plan(folder, words, environment_for(folder, {"TF_USE_LEGACY_KERAS": "yes"}), cache=False)
 
 
-def test_what_a_run_taught_counts_for_the_same_arguments(tmp_path: Path) -> None:
-    """An import that the source does not tell; ``explain`` knows it with the arguments of that run."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    source = "import importlib, sys\nimportlib.import_module(sys.argv[1])\n"
-    environment = environment_for(folder, {}, "tensorflow", "keras", "tf_keras")
-    words = words_for("script", folder, source, ["tf_keras"])
-    assert run(words, folder, environment).status == 0
-    known = run(["-m", "autoxla", "explain", "--json", *words], folder, environment)
-    other = run(["-m", "autoxla", "explain", "--json", "train.py", "keras"], folder, environment)
-    assert [json.loads(each.out)["path"]["keras"] for each in (known, other)] == [2, None]
-
-
 KEEP = """
 import os, sys
 from autoxla.planning import assemble, subject_from
@@ -250,6 +237,35 @@ def test_what_tuning_found_counts_for_the_same_arguments(tmp_path: Path) -> None
         ran = run(arguments, folder, environment)
         found.append([json.loads(explained.out)["path"]["step"], ran.last["path"]["step"]])
     assert found == [["xla", "xla"], [None, None]]
+
+
+CURE = """
+import os, sys
+from autoxla.cures import Cure, keep
+from autoxla.planning import assemble, subject_from
+subject = subject_from(sys.argv[1:])
+cure = Cure({"AUTOXLA_KERAS": "legacy", "TF_ENABLE_ONEDNN_OPTS": "0"}, "TypeError: no such argument", "heal")
+print(keep(subject, assemble(subject, os.environ).situation, cure, os.environ))
+"""
+
+
+@pytest.mark.parametrize("form", ["script", "module", "package", "code"])
+def test_a_cure_is_part_of_the_one_plan_whatever_the_arguments(form: str, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    environment = environment_for(folder, {}, "tensorflow", "keras", "tf_keras")
+    words = words_for(form, folder, "import os\nimport keras\n" + TELL, ["--epochs", "5"])
+    number = 2 if words[0].startswith("-") else 1
+    assert run(["-c", CURE, *words[:number]], folder, environment).out.strip() != "None"
+    assert_one_plan(folder, words, environment, cache=False)
+    settings = {
+        each["variable"]: each["because"] for each in run(words, folder, environment).last["settings"]
+    }
+    assert settings == {
+        "AUTOXLA_KERAS": ["AX911"],
+        "TF_ENABLE_ONEDNN_OPTS": ["AX911"],
+        "TF_USE_LEGACY_KERAS": ["AX105"],
+    }
 
 
 @pytest.mark.parametrize("command", ["explain", "env", "doctor", "check"])

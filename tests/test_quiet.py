@@ -184,13 +184,13 @@ def test_records(project: Path) -> None:
     cache = project / "cache"
     given = {"AUTOXLA_CACHE": str(cache)}
     assert autoxla(project, "records", "-q", "list", **given).out == ""
-    Store(cache / "learned").write("a" * 16, {"program": "train.py"})
-    (cache / "learned" / f"{'b' * 16}.json").write_text("{")
+    Store(cache / "cures").write("a" * 16, {"program": "train.py"})
+    (cache / "cures" / f"{'b' * 16}.json").write_text("{")
     listed = autoxla(project, "records", "list", "-q", **given)
     assert (len(listed.out.splitlines()), listed.err) == (1, "")
     cleared = autoxla(project, "records", "-q", "clear", **given)
     assert (cleared.status, cleared.out, cleared.err) == (0, "", "")
-    assert not (cache / "learned" / f"{'a' * 16}.json").exists()
+    assert not (cache / "cures" / f"{'a' * 16}.json").exists()
 
 
 def test_site_says_its_state_in_one_line(project: Path) -> None:

@@ -47,7 +47,7 @@ def reasons(folder: Path) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "cache" / "learned"
+    made = tmp_path / "cache" / "cures"
     make_folder(made)
     return made
 
@@ -57,18 +57,18 @@ def folder(tmp_path: Path) -> Path:
 
 def test_nothing_is_ignored_where_nothing_is(tmp_path: Path) -> None:
     assert reasons(tmp_path / "none") == []
-    assert reasons(Path(os.devnull, "learned")) == []
+    assert reasons(Path(os.devnull, "cures")) == []
 
 
 def test_folders_are_made_for_this_user_alone(tmp_path: Path) -> None:
     before = os.umask(0o002)
     try:
-        Store(tmp_path / "cache" / "learned").write(KEY, {})
+        Store(tmp_path / "cache" / "cures").write(KEY, {})
     finally:
         os.umask(before)
-    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("cache", "cache/learned")]
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("cache", "cache/cures")]
     assert modes == [0o700, 0o700]
-    assert (tmp_path / "cache/learned" / f"{KEY}.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "cache/cures" / f"{KEY}.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_records_are_listed_last_used_first(folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_the_file_of_another_user_is_left_out(folder: Path) -> None:
     assert store.ignored
 
 
-@pytest.mark.parametrize("level", ["cache", "cache/learned"])
+@pytest.mark.parametrize("level", ["cache", "cache/cures"])
 def test_the_folder_of_another_user_is_refused(level: str, tmp_path: Path, folder: Path) -> None:
     Store(folder).write(KEY, {})
     store = Store(folder)
@@ -217,7 +217,7 @@ def test_the_folder_of_another_user_is_refused(level: str, tmp_path: Path, folde
             store.write(KEY, {})
 
 
-@pytest.mark.parametrize("level", ["cache", "cache/learned"])
+@pytest.mark.parametrize("level", ["cache", "cache/cures"])
 @pytest.mark.parametrize(
     ("mode", "is_refused"), [(0o770, True), (0o777, True), (0o755, False), (0o1777, False)]
 )
@@ -278,7 +278,7 @@ def test_what_can_be_written_comes_back(new_folder: Callable[[], Path], data: di
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
-        Store(tmp_path / "file" / "learned").write(KEY, {})
+        Store(tmp_path / "file" / "cures").write(KEY, {})
 
 
 def test_a_full_disk_leaves_the_old_record(folder: Path) -> None:

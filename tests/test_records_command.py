@@ -28,6 +28,13 @@ DECISION = {
     "machine": {"cpu": "a"},
     "interval": [0.1, 0.2],
 }
+CURE = {
+    "program": "train.py",
+    "origin": "heal",
+    "code": "",
+    "mark": "TypeError: an unknown argument",
+    "variables": {"AUTOXLA_KERAS": "2"},
+}
 Records = Callable[..., Outcome]
 FIRST, SECOND = "3f9a" + "0" * 28, "3f9b" + "0" * 28
 
@@ -38,7 +45,7 @@ def cache(tmp_path: Path) -> Path:
     folder = tmp_path / "cache"
     Store(folder / "decisions").write(FIRST, DECISION)
     Store(folder / "decisions").write(SECOND, {"winner": "xla"})
-    Store(folder / "learned").write("c" * 32, {"imports": ["tf_keras"], "jit_compile": None})
+    Store(folder / "cures").write("c" * 32, CURE)
     return folder
 
 
@@ -66,7 +73,7 @@ def test_the_list_is_plain_where_nobody_looks(cache: Path) -> None:
     assert len(rows) == 3
     says = "train.py, MobileNetV2, graph won (graph 58.7 ms, xla 334 ms, compile 14.4 s), nodes=10904"
     assert any(row.startswith("3f9a00000000  decisions  ") and says in row for row in rows)
-    assert any("learned" in row and "imports=tf_keras" in row for row in rows)
+    assert any("cures" in row and "train.py, AUTOXLA_KERAS=2, origin=heal" in row for row in rows)
     assert "\x1b" not in done.out
 
 
@@ -75,7 +82,7 @@ def test_the_list_as_json(cache: Path, records: Records) -> None:
     assert {(entry["kind"], entry["key"][:4]) for entry in data} == {
         ("decisions", "3f9a"),
         ("decisions", "3f9b"),
-        ("learned", "cccc"),
+        ("cures", "cccc"),
     }
     assert next(e for e in data if e["key"] == FIRST)["data"] == DECISION
 
@@ -196,7 +203,7 @@ def test_a_folder_that_others_can_write_is_left_alone(cache: Path, records: Reco
     assert len(list((cache / "lookahead").iterdir())) == 5
 
 
-@pytest.mark.parametrize("kind", ["decisions", "programs", "learned"])
+@pytest.mark.parametrize("kind", ["decisions", "programs", "cures"])
 def test_what_is_left_out_is_said_of_every_kind(kind: str, cache: Path, records: Records) -> None:
     (cache / kind).mkdir(exist_ok=True)
     (cache / kind / ("d" * 16 + ".json")).write_text("{", encoding="utf-8")
@@ -213,7 +220,7 @@ def test_what_tuning_did_not_write_is_said_and_can_be_removed(cache: Path, recor
 
 
 def test_what_is_left_out_is_said(cache: Path, records: Records) -> None:
-    (cache / "learned" / ("d" * 16 + ".json")).write_text("[]", encoding="utf-8")
+    (cache / "cures" / ("d" * 16 + ".json")).write_text("[]", encoding="utf-8")
     done = records(cache, "list")
     assert (done.status, len(done.out.splitlines()), len(done.notices)) == (0, 3, 1)
     assert "it is no record of its name" in done.err

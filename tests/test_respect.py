@@ -106,7 +106,7 @@ SAID = st.builds(
         ]
     ),
     st.none() | st.booleans() | st.sampled_from(["1", "0", "yes", "a.h5", "m.keras"]),
-    st.sampled_from(["certain", "possible", "learned"]),
+    st.sampled_from(["certain", "possible"]),
     st.just(Place("train.py", 7)),
     st.booleans(),
     st.booleans(),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autoxla.model import (
+    Cure,
     Evidence,
     Finding,
     FlagNames,
@@ -89,6 +90,7 @@ KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
 LOADS = says("loads", "load_model", "old")
+CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
 
@@ -314,6 +316,9 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     ),
     "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
     "AX906": (make(cache_refused="/c is not yours"), make(cache_refused="/c does not answer")),
+    "AX911": (make(cure=CURE), make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set")),
+    "AX912": (make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set"), make(cure=CURE)),
+    "AX913": (make(cure=CURE, uncured="it was found with keras 3.14"), make(cure=CURE)),
     "AX909": (make(cache_refused="/c does not answer"), make(cache_refused="/c is not yours")),
     "AX910": (make(reading=UNREAD), make(reading=Reading(unread=((Place("train.py"), "it is not there"),)))),
     "AX311": (

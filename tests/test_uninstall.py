@@ -27,6 +27,17 @@ def test_nothing_is_past_a_finder_that_was_taken_away(tmp_path: Path) -> None:
     assert (outcome.status, outcome.out, outcome.notices) == (0, "ran\n", [])
 
 
+def test_what_was_taken_back_comes_again_with_a_reload(tmp_path: Path) -> None:
+    make_keras(tmp_path)
+    code = (
+        "import importlib\nimport autoxla\nimport keras\nfrom keras.src.trainers.trainer import Trainer\n"
+        "autoxla.uninstall()\nprint(type(vars(Trainer)['compile']).__name__)\n"
+        "importlib.reload(autoxla)\nprint(type(vars(Trainer)['compile']).__name__)\n"
+    )
+    outcome = run_code(code, tmp_path)
+    assert outcome.out == "function\nWrappedFunction\n", outcome.err
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_plan_that_fails_wraps_nothing(fails: bool, tmp_path: Path) -> None:
     make_keras(tmp_path)

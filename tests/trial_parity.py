@@ -59,7 +59,7 @@ def force() -> None:
     economics.SHORTEST = economics.LEAST_SAVING = 0.0
     names: Any = driver
     names.Background, names.Dispatch = AtOnce, Waiting
-    names._FIRST_LOOK, names._HOPELESS, names._POLL = 4, 1e9, 0.0
+    names._FIRST_LOOK, names._POLL = 4, 0.0
     names.pays = lambda *_: True
     names.is_worth_switching = lambda *_: True
     names.judge = lambda pairs: Verdict("challenger" if len(pairs) >= 3 else None, 0.5, 0.4, 0.6, len(pairs))

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from autoxla.commands import CommandError
 from autoxla.commands.programs import is_left
@@ -43,14 +43,16 @@ def run(options: argparse.Namespace) -> int:
     return 2 if any(finding.bad_input for finding in planned.findings) else 0
 
 
-def changes(environ: Mapping[str, str], settings: Iterable[Setting]) -> dict[str, str | None]:
+def changes(environ: Mapping[str, str], settings: Sequence[Setting]) -> dict[str, str | None]:
     """Return what makes ``environ`` the one that the plan wants, and the memory of that.
 
     What autoxla set in it before, for another program, and does not want any more is put back.
     """
     before, own = restore(environ)
     wanted = {setting.variable: setting.value for setting in settings}
-    memory = {name: [before.get(name), value] for name, value in wanted.items()}
+    # What cured the program stands as a user's choice would: no worker of a job recalls it.
+    cured = {setting.variable for setting in settings if "AX911" in setting.because}
+    memory = {name: [before.get(name), value] for name, value in wanted.items() if name not in cured}
     values = {**{name: before.get(name) for name in sorted(own)}, **wanted}
     if memory:
         values[APPLIED] = json.dumps(memory)

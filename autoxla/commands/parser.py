@@ -256,7 +256,7 @@ understood.""",
         help="list, show or clear what earlier runs taught",
         usage=f"{PROG} records list|show KEY|clear [KEY...|--all] [--json|-q]",
         description="""\
-list   all records: decisions (which execution path won), programs, learned
+list   all records: decisions (which execution path won), programs, cures
        (what a run showed of its program), those used last first
 show   one record in full; the beginning of a key suffices where it is one
        record's alone

@@ -13,17 +13,19 @@ from typing import TypeGuard
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
 from autoxla.compiled import clear as clear_compiled
+from autoxla.cures import read_cure
 from autoxla.notice import printable, say
+from autoxla.policies.cures import name_settings
 from autoxla.situation.environment import read_environ
 from autoxla.store import Record, Store, cache_dir, read_tuned
 
 #: Where records are, below the cache folder.
-KINDS = ("decisions", "programs", "learned")
+KINDS = ("decisions", "programs", "cures")
 _SHORT = 12  # characters of a key in a table
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 #: What a table tells first, and what it leaves out: what only a run compares.
 _FIRST = ("program", "model")
-_HIDDEN = ("schema", "key", "machine_digest")
+_HIDDEN = ("schema", "key", "machine_digest", "content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +102,14 @@ def run(options: argparse.Namespace) -> int:
 def list_kept(stores: Mapping[str, Store]) -> Iterator[Kept]:
     """Yield all records, by kind; what no run would heed is noted in its store.
 
-    Only what tuning found is checked for its content: the rest counts part by part.
+    What tuning found and what cures a program is checked for its content: the rest counts part by part.
     """
     for kind, store in stores.items():
         for record in store.list():
             if kind == "programs":
                 read_tuned(store, record.key, record.data)
+            elif kind == "cures" and "variables" in record.data:
+                read_cure(store, record.key, record.data)
             yield Kept(kind, store, record)
 
 
@@ -120,6 +124,8 @@ def describe(data: Mapping[str, object]) -> str:
             times.append(f"compile {compile_s:.3g} s")
         parts.append(f"{winner} won" + (f" ({', '.join(times)})" if times else ""))
         told |= {"winner", "graph_ms", "xla_ms", "compile_s"}
+    if isinstance(variables := data.get("variables"), dict):
+        parts.append(name_settings(variables))
     for name, value in data.items():
         if name not in told and value is not None and not isinstance(value, dict):
             parts.append(f"{name}={_as_text(value)}")

@@ -63,8 +63,11 @@ def register(runtime: Runtime) -> None:
 
 
 def _show(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    with _hinted(sys.exc_info()[1]):
-        return wrapped(*args, **kwargs)
+    error = sys.exc_info()[1]
+    with _hinted(error):
+        shown = wrapped(*args, **kwargs)
+    attempt("last words", conclude, error)
+    return shown
 
 
 def add_note(error: BaseException) -> str | None:
@@ -101,6 +104,7 @@ class ExceptionHooks:
     def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         with _hinted(error):
             self.main(kind, error, trace)
+        attempt("last words", conclude, error)
 
     def _except_in_thread(self, args: Any) -> None:
         with _hinted(args.exc_value):
@@ -116,6 +120,15 @@ def _hinted(error: BaseException | None) -> Iterator[None]:
     finally:
         if line is not None:
             attempt("hint on an error", notify, line)
+
+
+def conclude(error: BaseException | None) -> None:
+    """Learn and say what there is, now that the program, or a cell, dies of ``error``."""
+    if isinstance(error, Exception):
+        from autoxla.hooks import last_words
+
+        links = tuple(_chain(error))
+        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
 
 
 # --- Which error is known

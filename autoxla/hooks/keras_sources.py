@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,62 +47,61 @@ class Source:
 
     def has(self, found: Definition, name: str) -> bool:
         """Return whether objects of the class ``found`` have the attribute ``name``."""
-        for cls in self._ancestry(found):
-            member = _names_of(cls.node.body).get(name) if isinstance(cls.node, ast.ClassDef) else None
-            if member is not None:
-                return not _only_raises(member)
-            start = _names_of(cls.node.body).get("__init__") if isinstance(cls.node, ast.ClassDef) else None
-            for node in ast.walk(start) if isinstance(start, _Function) else ():
-                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
-                    return isinstance(node.value, ast.Name) and node.value.id == "self"
+        for cls in self._list_ancestry(found):
+            members = _names_of(cls.body)
+            if name in members:
+                return not _only_raises(members[name])
+            start = members.get("__init__")
+            if isinstance(start, _Function) and re.search(
+                rf"\bself\.{re.escape(name)}(?:: [^=]+)? = ", _unparse(start)
+            ):
+                return True
         return False
 
     def takes(self, found: Definition, method: str, keyword: str) -> bool:
         """Return whether ``method`` of the class ``found``, or the function itself, takes ``keyword``."""
-        for function in self._methods(found, method):
-            if keyword in {each.arg for each in (*_positional(function), *function.args.kwonlyargs)}:
+        for function in self._list_functions(found, method):
+            arguments, rest = function.args, function.args.kwarg
+            if keyword in {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}:
                 return True
-            rest = function.args.kwarg
             if rest is None:
                 return False
-            if _picks(function, rest.arg, keyword):
+            text = _unparse(function)
+            # What it hands its dictionary of further arguments to, and by which name that knows it.
+            helpers = re.findall(rf"\bself\.(\w+)\((?:\*\*)?{rest.arg}\)", text)
+            inner = [each for helper in helpers for each in self._list_functions(found, helper)[:1]]
+            known = {a.arg for each in inner for a in (*each.args.args, each.args.kwarg) if a is not None}
+            if _picks("\n".join((text, *map(_unparse, inner))), {rest.arg, *known}, keyword):
                 return True
-            for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
-                if _passes(call, rest.arg) and _is_of_self(call.func):
-                    helper = next(self._methods(found, call.func.attr), None)
-                    if helper is not None and any(_picks(helper, a.arg, keyword) for a in _all(helper)):
-                        return True
-            if not any(k.arg is None and _is(k.value, rest.arg) for k in _keywords(function)):
+            if not re.search(rf"\*\*{rest.arg}\b", text):
                 return False
         return False
 
     def order(self, found: Definition, method: str) -> list[str] | None:
         """Return the positional arguments of a method or function in order, None where it is not there."""
-        function = next(self._methods(found, method), None)
-        if function is None:
+        functions = self._list_functions(found, method)
+        if not functions:
             return None
-        names = [each.arg for each in _positional(function)]
+        names = [each.arg for each in (*functions[0].args.posonlyargs, *functions[0].args.args)]
         return names[1:] if isinstance(found.node, ast.ClassDef) else names
 
-    def _methods(self, found: Definition, method: str) -> Iterator[_Function]:
-        """Yield the definitions of ``method`` along the ancestry of a class, or the one function."""
-        if isinstance(found.node, _Function):
-            yield found.node
-        for cls in self._ancestry(found):
-            function = _names_of(cls.node.body).get(method) if isinstance(cls.node, ast.ClassDef) else None
-            if isinstance(function, _Function) and not _only_raises(function):
-                yield function
+    def _list_functions(self, found: Definition, method: str) -> list[_Function]:
+        """Return the definitions of ``method`` along the ancestry of a class, or the one function."""
+        members = [_names_of(cls.body).get(method) for cls in self._list_ancestry(found)]
+        return [
+            each for each in (found.node, *members) if isinstance(each, _Function) and not _only_raises(each)
+        ]
 
-    def _ancestry(self, found: Definition) -> Iterator[Definition]:
-        """Yield a class and its bases inside the package."""
-        waiting, seen = [found], set[int]()
-        while waiting and len(seen) < _LONGEST:
+    def _list_ancestry(self, found: Definition) -> list[ast.ClassDef]:
+        """Return a class and its bases inside the package."""
+        waiting, ancestry = [found], list[ast.ClassDef]()
+        while waiting and len(ancestry) < _LONGEST:
             cls = waiting.pop(0)
-            if isinstance(cls.node, ast.ClassDef) and id(cls.node) not in seen:
-                seen.add(id(cls.node))
-                yield cls
+            if isinstance(cls.node, ast.ClassDef) and cls.node not in ancestry:
+                ancestry.append(cls.node)
                 bases = (self._resolve_expression(cls.module, base) for base in cls.node.bases)
                 waiting = [*(base for base in bases if base is not None), *waiting]
+        return ancestry
 
     def _resolve_expression(self, module: str, expression: ast.expr) -> Definition | None:
         if isinstance(expression, ast.Name):
@@ -158,10 +156,12 @@ class OldSource(Source):
         super().__init__(folder)
         self._classes: dict[str, list[str]] = {}
         for file in folder.glob("python/keras/**/[!_]*.py"):
-            if not file.stem.endswith("_v1"):
-                module = ".".join((self.package, *file.relative_to(folder).with_suffix("").parts))
-                for name in re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE):
-                    self._classes.setdefault(name, []).append(module)
+            module = ".".join((self.package, *file.relative_to(folder).with_suffix("").parts))
+            # Of TensorFlow 1 are modules of these names.
+            is_older = module.endswith("_v1") or ".legacy_" in module
+            text = "" if is_older else file.read_text(encoding="utf-8")
+            for name in re.findall(r"^class (\w+)", text, re.MULTILINE):
+                self._classes.setdefault(name, []).append(module)
 
     def find(self, public: str) -> Definition | None:
         """Return the one class that has the last part of ``public`` as its name."""
@@ -171,7 +171,9 @@ class OldSource(Source):
 
     def has(self, found: Definition, name: str) -> bool:
         """See `Source.has`."""
-        return _is_kept(found, name) and super().has(found, name)
+        # The source does not show it: optimizers have their hyperparameters as attributes.
+        is_rate = ".optimizer" in found.module and name == "lr"
+        return is_rate or (_is_kept(found, name) and super().has(found, name))
 
     def takes(self, found: Definition, method: str, keyword: str) -> bool:
         """See `Source.takes`."""
@@ -192,7 +194,7 @@ def _names_of(body: list[ast.stmt]) -> dict[str, _Meaning]:
     """Return what the statements of a module or class bind, those under conditions included."""
     names: dict[str, _Meaning] = {}
     for node in body:
-        if isinstance(node, (ast.ClassDef, *_Function.__args__)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             names[node.name] = node
         elif isinstance(node, ast.Import):
             names.update({a.asname or a.name: (a.name, "") for a in node.names})
@@ -214,58 +216,21 @@ def _only_raises(node: _Meaning) -> bool:
     return len(body) == 1 and isinstance(body[0], ast.Raise)
 
 
-def _positional(function: _Function) -> list[ast.arg]:
-    return [*function.args.posonlyargs, *function.args.args]
+def _unparse(function: _Function) -> str:
+    """Return the statements of a function in one form, but for conditions under which it raises an error."""
+    texts = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.If) and not any(isinstance(each, ast.Raise) for each in node.body):
+            texts.append(ast.unparse(node.test))
+        elif isinstance(node, ast.stmt) and not hasattr(node, "body"):
+            texts.append(ast.unparse(node))
+    return "\n".join(texts)
 
 
-def _all(function: _Function) -> list[ast.arg]:
-    rest = [function.args.kwarg] if function.args.kwarg else []
-    return [*_positional(function), *function.args.kwonlyargs, *rest]
-
-
-def _keywords(function: _Function) -> Iterator[ast.keyword]:
-    return (keyword for node in ast.walk(function) if isinstance(node, ast.Call) for keyword in node.keywords)
-
-
-def _is(node: ast.AST, name: str) -> bool:
-    return isinstance(node, ast.Name) and node.id == name
-
-
-def _is_of_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and _is(node.value, "self")
-
-
-def _passes(call: ast.Call, name: str) -> bool:
-    return any(_is(value, name) for value in (*call.args, *(keyword.value for keyword in call.keywords)))
-
-
-def _picks(function: _Function, rest: str, keyword: str) -> bool:
-    """Return whether a function takes ``keyword`` out of ``rest``, its dictionary of further arguments.
+def _picks(text: str, names: set[str], keyword: str) -> bool:
+    """Return whether a function takes ``keyword`` out of a dictionary that has one of ``names`` in ``text``.
 
     It may also name the argument in a set of those that are allowed.
     """
-    refused = {
-        id(each)
-        for node in ast.walk(function)
-        if isinstance(node, ast.If) and any(isinstance(inner, ast.Raise) for inner in node.body)
-        for each in ast.walk(node.test)
-    }
-    for node in ast.walk(function):
-        if id(node) in refused:
-            continue
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is(node.func.value, rest):
-            key = node.args[0] if node.args and node.func.attr in ("get", "pop") else None
-        elif isinstance(node, ast.Subscript) and _is(node.value, rest):
-            key = node.slice
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Set):
-            is_list = any(isinstance(t, ast.Name) and t.id.startswith("allowed") for t in node.targets)
-            key = next((each for each in node.value.elts if is_list and _says(each, keyword)), None)
-        else:
-            continue
-        if key is not None and _says(key, keyword):
-            return True
-    return False
-
-
-def _says(node: ast.expr, text: str) -> bool:
-    return isinstance(node, ast.Constant) and node.value == text
+    taken = rf"\b(?:{'|'.join(names)})(?:\.(?:get|pop)\(|\[)'{keyword}'"
+    return re.search(rf"{taken}|\ballowed\w* = {{[^}}]*'{keyword}'", text) is not None

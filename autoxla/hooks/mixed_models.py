@@ -269,8 +269,8 @@ def _report(model: Any, mixtures: Sequence[Mixture]) -> None:
     lines: dict[str, str] = {}
     for file in dict.fromkeys(str(Path(file).absolute()) for file in named if file):
         for package, line in () if "site-packages" in file else find_imports(file):
-            shown = of_tensorflow if package == "tensorflow.keras" else package
-            lines.setdefault(shown, f"{shown} is imported at {shorten(file)}:{line}")
+            name = of_tensorflow if package == "tensorflow.keras" else package
+            lines.setdefault(name, f"{name} is imported at {shorten(file)}:{line}")
     shown = ", ".join(lines[package] for package in dict.fromkeys(packages) if package in lines)
     message = f"{first.message}{more}" + (f" ({shown})" if shown else "")
     public = " or ".join(package for package in packages if "." not in package)

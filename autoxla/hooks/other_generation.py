@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import FrameType, ModuleType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from autoxla.hooks.keras_sources import Definition, OldSource, Source
@@ -29,6 +29,7 @@ from autoxla.situation.environment import read_environ
 #: The packages of the two generations, each with the other one, and what people call them.
 OTHER = {"keras": "tf_keras", "tf_keras": "keras"}
 CALLED = {"keras": "Keras 3", "tf_keras": "Keras 2"}
+_SWITCH = "TF_USE_LEGACY_KERAS"
 #: Packages of the public interface that came with Keras 3.
 _NEW = ("distribution", "ops", "quantizers", "random", "tree")
 #: Under which names the modules of the public interface are loaded; the longest first.
@@ -82,10 +83,10 @@ def compare(error: BaseException) -> Claim | None:
         is_copy = isinstance(before, AttributeError) and str(before) in message
         origin = before if is_copy and isinstance(before, AttributeError) else error
         if isinstance(origin.obj, ModuleType):
-            return _compare_name(origin.obj.__name__, origin.name)
+            return _compare_name(origin.obj.__name__, origin.name or "")
         # Inside Keras or TensorFlow one generation stumbles over an object of the other.
         in_library = in_keras or (bool(modules) and _top(modules[-1]) == "tensorflow")
-        return None if in_library else _compare_attribute(origin.obj, origin.name, last)
+        return None if in_library else _compare_attribute(origin.obj, origin.name or "", last)
     if isinstance(error, TypeError):
         # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
         is_own = in_keras and last is not None and last.f_code.co_name != "error_handler"
@@ -112,11 +113,13 @@ def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Clai
         is_meant = _read_other("keras") and hasattr(shape, name) and _is_shape_of_keras(owner, last)
         told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
         return Claim("keras", told) if is_meant else None
-    pair = _find_pair(owner if isinstance(owner, type) else type(owner))
-    if pair.own == "keras" and pair.shown == "keras.Variable":
+    cls = owner if isinstance(owner, type) else type(owner)
+    if any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__):
         variable = _class_of_tensorflow("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable")
         told = f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
-        return Claim("keras", told) if hasattr(variable, name) else None
+        return Claim("keras", told) if _read_other("keras") and hasattr(variable, name) else None
+    # A private name of a program's own class is the program's.
+    pair = _NO_PAIR if name.startswith("_") and _top(cls.__module__) not in OTHER else _find_pair(cls)
     has = pair.source is not None and any(pair.source.has(each, name) for each in pair.found)
     return _claim(pair.own, f"has {pair.shown}.{name}") if has else None
 
@@ -171,7 +174,7 @@ def _compare_call(message: str) -> Claim | None:
     things = {id(thing): thing for module in list(sys.modules.values()) if (thing := _get(module, head))}
     functions = {key: vars(thing).get(method) if method else thing for key, thing in things.items()}
     # The message has a name only: whose it is shows which one of that name refuses the call.
-    guilty = [key for key, each in functions.items() if unexpected is None or _refuses(each, told[2])]
+    guilty = [key for key, each in functions.items() if _refuses(each, told)]
     pair = _find_pair(things[guilty[0]], method) if len(guilty) == 1 else _NO_PAIR
     if pair.source is None or not pair.found:
         return None
@@ -189,18 +192,29 @@ def _compare_call(message: str) -> Claim | None:
 
 
 def _get(module: object, name: str) -> Any:
-    """Return the class or function of that name that ``module`` has."""
-    thing = getattr(module, "__dict__", {}).get(name)
-    return thing if callable(thing) and getattr(thing, "__qualname__", "") == name else None
+    """Return the class or function of that name that ``module`` has, none of TensorFlow's private Keras."""
+    # Not by an attribute: a module that is loaded lazily would load.
+    has_names = isinstance(module, ModuleType)
+    thing = object.__getattribute__(module, "__dict__").get(name) if has_names else None
+    if not isinstance(thing, (type, FunctionType)) or thing.__qualname__ != name:
+        return None
+    return None if str(thing.__module__).startswith("tensorflow.python.") else thing
 
 
-def _refuses(function: Any, keyword: str) -> bool:
+def _refuses(function: Any, told: re.Match[str]) -> bool:
+    """Return whether ``function`` refuses the arguments of which the message is ``told``."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return False
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return keyword not in parameters and not takes_all
+    kinds = {each.kind for each in parameters}
+    if told.re is _UNEXPECTED:
+        names = {each.name for each in parameters}
+        return told[2] not in names and inspect.Parameter.VAR_KEYWORD not in kinds
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if told.re is _TWICE:
+        return told[2] in positional
+    return len(positional) == int(told[2]) and inspect.Parameter.VAR_POSITIONAL not in kinds
 
 
 def _compare_arguments(message: str, frame: FrameType, *, in_keras: bool) -> Claim | None:
@@ -245,32 +259,35 @@ _NO_PAIR = _Pair()
 
 
 def _find_pair(thing: Any, method: str = "") -> _Pair:
-    """Return the pair of ``thing``; of a program's own class, that of its nearest base in Keras.
+    """Return the pair of ``thing``, or of its nearest base that the other generation has, too.
 
     A base that is not public stands for the public classes next to it.
     """
     ancestry = thing.__mro__ if isinstance(thing, type) else (thing,)
     bases = [base for base in ancestry if _top(getattr(base, "__module__", None) or "") in OTHER]
-    if not bases:
-        return _NO_PAIR
-    own = _top(bases[0].__module__)
-    names: dict[str, int] = {}
-    for key, module in list(sys.modules.items()):
-        is_public = _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__
-        for name, value in list(vars(module).items()) if is_public else ():
-            line = value.__mro__ if isinstance(value, type) else (value,)
-            distance = next((at for at, base in enumerate(line) if base is bases[0]), None)
-            if distance is not None and not name.startswith("_"):
-                names.setdefault(f"{_split(module.__name__)[1]}.{name}".lstrip("."), distance)
-    nearest = min(names.values(), default=0)
-    public = sorted((name for name, distance in names.items() if distance == nearest), key=len)
+    own = _top(bases[0].__module__) if bases else ""
     source = _read_other(own)
-    if source is None or not public:
+    if source is None:
         return _NO_PAIR
-    also = [f"__internal__.{name}" for name in public]
-    found = [each for each in map(source.find, (*public, *also)) if each is not None]
-    shown = ".".join(("keras", public[0], *([method] if method not in ("", "__init__") else [])))
-    return _Pair(own, shown, source, tuple({id(each.node): each for each in found}.values()))
+    public: list[tuple[str, Any]] = []
+    for key, module in list(sys.modules.items()):
+        if _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__:
+            path = _split(module.__name__)[1]
+            named = [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
+            public += [(f"{path}.{name}".lstrip("."), value) for name, value in named]
+    # How far from each base the public classes are that have it: 0 for itself.
+    sides = [{name: 0 for name, value in public if value is base} for base in bases]
+    classes = [(name, value.__mro__) for name, value in public if isinstance(value, type)]
+    sides.append({name: line.index(bases[0]) for name, line in classes if bases[0] in line})
+    for distances in sides:
+        nearest = min(distances.values(), default=0)
+        names = sorted((name for name, distance in distances.items() if distance == nearest), key=len)
+        found = [source.find(each) for name in names for each in (name, f"__internal__.{name}")]
+        unique = {id(each.node): each for each in found if each is not None}
+        if unique:
+            shown = ("keras", names[0], *([method] if method not in ("", "__init__") else []))
+            return _Pair(own, ".".join(shown), source, tuple(unique.values()))
+    return _NO_PAIR
 
 
 def _claim(own: str, does: str) -> Claim:
@@ -292,7 +309,7 @@ def _split(module: str) -> tuple[str, str]:
     if found is None:
         return "", ""
     of_tensorflow = module.startswith("tensorflow.")
-    is_legacy = of_tensorflow and tensorflow_bool(read_environ().get("TF_USE_LEGACY_KERAS"))
+    is_legacy = of_tensorflow and tensorflow_bool(read_environ().get(_SWITCH))
     return "tf_keras" if is_legacy or module.startswith("tf_keras") else "keras", module[found.end() :]
 
 
@@ -326,7 +343,9 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
     if own == "tf_keras":
         if "tf_keras" in used:
             return Cure("take it from keras, or move the source: python -m autoxla migrate --to keras3")
-        return Cure("leave TF_USE_LEGACY_KERAS and AUTOXLA_KERAS unset")
+        # What autoxla set by itself the program needs in another place.
+        is_needed = any(s.variable == _SWITCH and "AX112" in s.because for s in current().plan.settings)
+        return None if is_needed else Cure(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
     if _needs_keras_3():
         return None
     environ, install = read_environ(), find_fitting_release()
@@ -334,7 +353,7 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
     move = "move the source: python -m autoxla migrate --to legacy"
     if "tf_keras" in used and not alias:
         return Cure(f"{first}take it from tf_keras, or {move}")
-    is_alias = alias or "keras" in used or tensorflow_bool(environ.get("TF_USE_LEGACY_KERAS"))
+    is_alias = alias or "keras" in used or tensorflow_bool(environ.get(_SWITCH))
     if is_alias and "intel_extension_for_tensorflow" in sys.modules:
         return Cure(f"{first}{move}")
     is_free = bool(used) and not install and not environ.get("AUTOXLA_KERAS")
@@ -342,8 +361,8 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
         effect = "" if alias else ", which makes keras tf_keras"
         start = f"start the program with AUTOXLA_KERAS=legacy{effect}"
         return Cure(f"{first}{start}", {"AUTOXLA_KERAS": "legacy"} if is_free else None)
-    switch = "set TF_USE_LEGACY_KERAS=1 before tensorflow is imported, or AUTOXLA_KERAS=2"
-    is_free = is_free and "TF_USE_LEGACY_KERAS" not in environ
+    switch = f"set {_SWITCH}=1 before tensorflow is imported, or AUTOXLA_KERAS=2"
+    is_free = is_free and _SWITCH not in environ
     return Cure(f"{first}{switch}", {"AUTOXLA_KERAS": "2"} if is_free else None)
 
 

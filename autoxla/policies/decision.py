@@ -18,13 +18,17 @@ VARIABLES = frozenset(
 )
 
 
-def list_rules(*, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
-    """Return the rules in the order in which they apply; those of ``flags`` and ``itex`` load when asked for.
+def list_rules(*, cure: bool = True, flags: bool = True, itex: bool = True) -> tuple[Rule, ...]:
+    """Return the rules in the order in which they apply; those that can be left out load when asked for.
 
     The switch and the flags come first, because ITEX's state follows from them; within `itex` what ends the
     process at load comes before what ends it later.
     """
     rules: tuple[Rule, ...] = keras_generation.RULES
+    if cure:
+        from autoxla.policies import cures
+
+        rules = (*cures.RULES, *rules)
     if flags:
         from autoxla.policies import flags as about_flags
 
@@ -48,7 +52,8 @@ def decide(situation: Situation) -> Plan:
         from autoxla.policies.flags import why_no_xla
 
         draft.no_xla_because = why_no_xla(draft)
-    for rule in list_rules(flags=has_flags, itex=draft.itex is not None):
+    is_cured = situation.cure is not None
+    for rule in list_rules(cure=is_cured, flags=has_flags, itex=draft.itex is not None):
         rule(draft)
     if mode == "observe":
         # Nothing is applied: the path is that of the situation as it is.

@@ -335,7 +335,9 @@ class Draft:
 
     def settings(self) -> tuple[Setting, ...]:
         """Return the changes that remain, with the values from before."""
-        before = self.situation.environment
+        before: dict[str, str | None] = {**self.situation.environment}
+        if self.situation.cure is not None:
+            before |= self.situation.cure.replaced
         return tuple(
             Setting(name, self.environment.get(name), before.get(name), tuple(codes))
             for name, codes in self.because.items()

@@ -233,11 +233,8 @@ def _is_keras_free(name: str) -> bool:
 def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
     """Return the one value that every ``compile`` of the program gets; None where they differ."""
     given = [e for e in reading.evidence if e.kind == "jit_compile" and e.name != "function"]
-    certain = [e for e in given if e.grade in ("certain", "learned")]
-    # A computed value (None) stands for what a run has learned.
-    values = {e.value for e in given} - ({None} if any(e.grade == "learned" for e in given) else set())
-    sure = next((e for e in certain if isinstance(e.value, bool)), None)
-    if sure is None or len(values) != 1:
+    sure = next((e for e in given if e.grade == "certain" and isinstance(e.value, bool)), None)
+    if sure is None or len({e.value for e in given}) != 1:
         return None
     places["jit_compile"] = sure.place
     return bool(sure.value)
@@ -251,8 +248,7 @@ def _enables_xla(evidence: Evidence) -> bool:
 
 
 def _certain(reading: Reading, *kinds: str) -> list[Evidence]:
-    # What the very same program did in an earlier run is as good as what its source says.
-    return [e for e in reading.evidence if e.grade in ("certain", "learned") and e.kind in kinds]
+    return [e for e in reading.evidence if e.grade == "certain" and e.kind in kinds]
 
 
 def is_below(name: str, top: str) -> bool:

@@ -17,19 +17,26 @@ from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
+#: Names the process that planned first; its children keep quiet and report into files of their own.
+ROOT = "AUTOXLA_ROOT"
 
-#: Variables that no rule reads and that change what a program meets: its devices, threads and files.
+#: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
+    "AUTOXLA_KERAS",
+    "AUTOXLA_STEP",
     "CUDA_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
     "KERAS_HOME",
     "OMP_NUM_THREADS",
     "ONEAPI_DEVICE_SELECTOR",
     "ROCR_VISIBLE_DEVICES",
+    "SM_FRAMEWORK",
     "TF_DETERMINISTIC_OPS",
     "TF_ENABLE_ONEDNN_OPTS",
+    "TF_KERAS",
     "TF_NUM_INTRAOP_THREADS",
     "TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
+    "USE_TF",
     "ZE_AFFINITY_MASK",
 )
 #: The variables of a situation; those that begin with `WATCHED_PREFIX` come to them.

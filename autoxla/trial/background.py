@@ -27,12 +27,7 @@ class Background(Generic[T]):
         self.result = None
         self.error = None
         self._work = work
-        self._thread = threading.Thread(target=self._run, name="autoxla-trial", daemon=True)
-        self._thread.start()
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the work is done, but no longer than ``seconds``."""
-        self._thread.join(seconds)
+        threading.Thread(target=self._run, name="autoxla-trial", daemon=True).start()
 
     def _run(self) -> None:
         try:

@@ -112,7 +112,9 @@ class Trace:
         self._enter(
             Call({node.name: node for node in definition.node if node.name not in arguments}, arguments)
         )
-        self._settle_loops()
+        # The variables of loops hang on shapes alone, all but those that can be seen to vary.
+        while sum(self._vary(*loop) for loop in self._loops):
+            self._known.clear()
 
     def values(self) -> Iterator[Value]:
         """Yield the first output of each operation, in each call of the function that it is in."""
@@ -156,11 +158,6 @@ class Trace:
         return [node.attr["f"].func.name] if node.op in CALLS else []
 
     # What a value hangs on
-
-    def _settle_loops(self) -> None:
-        """Find the variables of loops that hang on shapes alone: all but those that can be seen to vary."""
-        while sum(self._vary(*loop) for loop in self._loops):
-            self._known.clear()
 
     def _vary(self, body: Call, condition: Call) -> bool:
         """Take out what varies in a loop, by what is known of the rest; return whether anything did."""

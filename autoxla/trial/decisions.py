@@ -17,10 +17,10 @@ from autoxla.model import Version
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store, cache_dir, make_key
-from autoxla.trial.comparison import Verdict
-from autoxla.trial.executables import Signature
 
 PathName = Literal["graph", "xla"]
+#: The shapes of a batch's tensors.
+Signature = tuple[tuple[int, ...], ...]
 
 #: Variables that change how fast a step is, besides the machine.
 _FLAGS = (
@@ -81,7 +81,8 @@ class Decisions:
         winner: Any = None if record is None else record.get("winner")
         if record is None or not (winner in ("graph", "xla") or "failed" in record):
             return None
-        graph, xla = (_seconds(record.get(name)) for name in ("graph_ms", "xla_ms"))
+        measured = (record.get(name) for name in ("graph_ms", "xla_ms"))
+        graph, xla = (ms / 1e3 if isinstance(ms, float) and 0 < ms < 1e9 else None for ms in measured)
         shapes = record.get("batch")
         if not isinstance(shapes, list) or not all(isinstance(shape, list) for shape in shapes):
             shapes = []
@@ -111,20 +112,3 @@ class Decisions:
 def decisions_folder(environ: Mapping[str, str]) -> Path:
     """Return the folder of the decisions."""
     return cache_dir(environ) / "decisions"
-
-
-def measured(verdict: Verdict, graph_s: float, xla_s: float) -> dict[str, object]:
-    """Return what a race measured, as a record and the report have it."""
-    bounded = verdict.low > 0
-    return {
-        "graph_ms": round(graph_s * 1e3, 4),
-        "xla_ms": round(xla_s * 1e3, 4),
-        "ratio": round(verdict.ratio, 4),
-        "interval": [round(verdict.low, 4), round(verdict.high, 4)] if bounded else None,
-        "pairs": verdict.pairs,
-    }
-
-
-def _seconds(milliseconds: object) -> float | None:
-    is_time = isinstance(milliseconds, float) and 0 < milliseconds < 1e9
-    return milliseconds / 1e3 if is_time and isinstance(milliseconds, float) else None

@@ -4,7 +4,8 @@ A trial is in one of a few states, each a class with the data that only it has; 
 may follow which. The state gets each batch. Every batch trains the model once, whatever happens: one on
 which the challenger fails is trained by Keras' own function.
 
-Nothing that fails in here reaches the program: the model gets its own function back.
+Nothing that fails in here reaches the program: Keras' own function goes on. With the end of the fit the model
+gets it back (`autoxla.trial.hooks`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import tensorflow as tf
+
 from autoxla.hooks.boundary import attempt, is_of_a_signal
 from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
@@ -26,10 +29,10 @@ from autoxla.trial import economics
 from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge
 from autoxla.trial.dataflow import Refused
-from autoxla.trial.decisions import Decision, Decisions, PathName, decisions_folder, measured
-from autoxla.trial.economics import Prior, fit_costs, is_worth_switching, pays, steps_expected
+from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
+from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
-from autoxla.trial.executables import Dispatch, Executable, Signature, is_supported, sign, synchronise
+from autoxla.trial.executables import Dispatch, Executable, is_supported, sign, synchronise
 from autoxla.trial.guards import Guard, replay
 from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
 from autoxla.trial.steps import count_operations, find_step
@@ -54,10 +57,6 @@ _WARM_UP = 2
 _FIRST_LOOK = 8
 #: Steps whose median is what a step takes.
 _WINDOW = 50
-#: A challenger whose steps take this much longer has lost, give or take what a first run costs.
-_HOPELESS, _SETTLING = 3.0, 0.05
-#: So many of them end the race. One alone may be a hiccup of the machine.
-_HOPELESS_STEPS = 2
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
 #: Shapes beyond the compiled one in a fit before XLA is given up for it.
@@ -71,8 +70,10 @@ _UNKNOWN = Prior(0.75, 0.75)
 class State:
     """What is done with a batch while a trial is in this state: here, what Keras does.
 
-    `known`: what was found out about the step so far.
+    `is_idle`: nothing else is done. `known`: what was found out about the step so far.
     """
+
+    is_idle = False
 
     def __init__(self, driver: Driver, known: Survey | None = None) -> None:
         self.driver = driver
@@ -136,8 +137,6 @@ class Driver:
     """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out."""
 
     def __init__(self, model: Any, stock: Any, session: Runtime) -> None:
-        import tensorflow as tf
-
         self.model, self.stock, self.session = model, stock, session
         self.fit = Fit()
         self.report = Entry(session)
@@ -145,7 +144,6 @@ class Driver:
         self.incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
         self.challenger: PathName = "graph" if self.incumbent == "xla" else "xla"
         self.state: State = Watching(self)
-        self._tf = tf
         self._iterator: Any = None
 
     def open(self, fit: Fit) -> None:
@@ -154,8 +152,7 @@ class Driver:
         self.fit = fit
         if isinstance(self.state, Resting):
             self.go(Watching(self, self.state.known))
-        has_begun = not isinstance(self.state, Watching) or self.state.known is not None
-        if has_begun and not self.is_final:
+        if not isinstance(self.state, Watching) or self.state.known is not None:
             # What may have come since the trial began.
             if find_global_seed() is not None:
                 self.end("nothing is switched in a program that is seeded (tf.random.set_seed)")
@@ -183,9 +180,9 @@ class Driver:
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
         try:
-            if not isinstance(iterator, self._tf.data.Iterator) or self._tf.config.functions_run_eagerly():
+            if self.state.is_idle or not isinstance(iterator, tf.data.Iterator):
                 return self.stock(iterator)
-            return self.state.run(iterator)
+            return self.stock(iterator) if tf.config.functions_run_eagerly() else self.state.run(iterator)
         except BaseException as error:
             # The trial's frames come off the front of a traceback that the program is to see.
             trace = error.__traceback__
@@ -203,23 +200,25 @@ class Driver:
     # What states do
 
     def go(self, state: State) -> None:
-        """Change the state; where there is nothing left to do, the model gets its own function back."""
+        """Change the state. Raises RuntimeError where `TRANSITIONS` does not have it."""
         old, new = type(self.state).__name__, type(state).__name__
         if new not in TRANSITIONS[old]:
             raise RuntimeError(f"a trial cannot go from {old} to {new}")
         self.state = state
-        if isinstance(state, Resting | Retired) and getattr(self.model, "train_function", None) is self:
-            self.model.train_function = self.stock
 
     def guarded(self, function: Callable[..., None], *arguments: Any) -> None:
         """Call a function of the trial's own; a fault in it ends the trial and nothing else."""
-        attempt("trial", function, *arguments, otherwise=self._retire)
+        attempt("trial", function, *arguments, otherwise=self.retire)
+
+    def retire(self) -> None:
+        """Be over, whatever the state is. Not by `go`: what failed may be that."""
+        self.state = Retired(self)
 
     def end(self, outcome: str) -> None:
         """End the trial for good, and note why."""
         self.report.begin(model=find_name(self.model), incumbent=self.incumbent, challenger=self.challenger)
         self.entry.update(outcome=outcome, ended_at=self.fit.step)
-        self._retire()
+        self.retire()
 
     def rest(self, known: Survey | None) -> None:
         """End the trial for this fit, unless nobody knows how long it will be."""
@@ -249,8 +248,8 @@ class Driver:
                 return None
             self._iterator = iterator
         try:
-            batch: Sequence[Any] = self._tf.nest.flatten(iterator.get_next())
-        except self._tf.errors.OutOfRangeError:
+            batch: Sequence[Any] = tf.nest.flatten(iterator.get_next())
+        except tf.errors.OutOfRangeError:
             return None
         return batch
 
@@ -262,34 +261,22 @@ class Driver:
 
     def keep(self, known: Survey, facts: dict[str, object]) -> None:
         """Write a record, beside training: a cache may lie on a disk that hangs."""
-        about = {
-            "program": self.session.program or "",
-            "model": find_name(self.model),
-            "nodes": known.graph.nodes,
-        }
-        Background(partial(self.decisions().keep, known.key, {**about, **facts}))
+        about = {"program": self.session.program or "", "model": find_name(self.model)}
+        facts = {**about, "nodes": known.graph.nodes, **facts}
+        Background(partial(self.decisions().keep, known.key, facts))
 
-    def keep_failure(self, known: Survey, error: Exception, reason: str) -> None:
-        """Write a record of what XLA cannot do. What was short today need not be tomorrow."""
-        errors = self._tf.errors
-        if not isinstance(error, errors.ResourceExhaustedError | errors.CancelledError):
+    def keep_failure(self, known: Survey, error: Exception) -> str:
+        """Write a record of what XLA cannot do, unless memory is short only today; return the reason."""
+        reason = find_reason(error)
+        if not isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.CancelledError):
             self.keep(known, {"failed": reason})
+        return reason
 
     def decisions(self) -> Decisions:
         """Return what this machine knows of steps."""
         situation = self.session.situation
         versions = {} if situation is None else dict(situation.versions)
         return Decisions(decisions_folder(read_environ()), versions)
-
-    def pays(self, compile_s: float, prior: Prior) -> bool:
-        """Return whether a compile of so many seconds is worth it in what is left of the fit."""
-        return pays(self.fit.typical, self.fit.left, compile_s, prior, count_cores())
-
-    def _retire(self) -> None:
-        # Not by `go`: what failed may be that.
-        self.state = Retired(self)
-        if getattr(self.model, "train_function", None) is self:
-            self.model.train_function = self.stock
 
 
 class Watching(State):
@@ -335,46 +322,53 @@ class Surveying(State):
 
     def __init__(self, driver: Driver) -> None:
         super().__init__(driver)
-        self._then: Callable[[Any], None] = self._check_seed
-        self._job: Background[Any] = Background(partial(find_seed, driver.model, driver.session))
+        self._then: Callable[[Any], None] = self._look_at_step
+        self._job: Background[Any] = Background(self._look_for_seed)
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether the thread is done."""
         logs = self.driver.run_stock(iterator)
         if self._job.done:
-            self.driver.guarded(self._then, self._job)
+            self.driver.guarded(self._go_on)
         return logs
 
     def end_fit(self) -> State:
         """Begin anew: the next fit may be of other data."""
         return Watching(self.driver)
 
-    def _check_seed(self, job: Background[str | None]) -> None:
-        driver = self.driver
-        seed = "unknown" if job.error is not None else job.result
+    def _go_on(self) -> None:
+        error = self._job.error
+        if isinstance(error, Refused):
+            self.driver.end(str(error))
+        elif error is not None:
+            raise error
+        else:
+            self._then(self._job.result)
+
+    def _look_for_seed(self) -> list[tuple[int, float]]:
+        """Return what compiles on this machine took. Raises Refused where the program is seeded."""
+        seed = find_seed(self.driver.model, self.driver.session)
         if seed is not None:
-            driver.end(f"nothing is switched in a program that is seeded ({seed})")
-            return
-        decisions = driver.decisions()
-        # To cut a step out of a graph takes time, too.
-        nodes = count_operations(driver.stock, driver.structure)
-        if not driver.pays(fit_costs(decisions.compiles()).compile_seconds(nodes), _UNKNOWN):
+            raise Refused(f"nothing is switched in a program that is seeded ({seed})")
+        return list(self.driver.decisions().compiles())
+
+    def _look_at_step(self, compiles: list[tuple[int, float]]) -> None:
+        driver, fit = self.driver, self.driver.fit
+        # To cut a step out of a graph, and to look through it, takes time, too.
+        compile_s = compile_seconds(count_operations(driver.stock, driver.structure), compiles)
+        if not pays(fit.typical, fit.left, compile_s, _UNKNOWN, count_cores()):
             driver.rest(None)
             return
-        step = find_step(driver.stock, driver.structure)
-        if step is None:
+        concrete = find_step(driver.stock, driver.structure)
+        if concrete is None:
             driver.go(Retired(driver))
             return
-        devices = [str(variable.device).rpartition("/")[2] for variable in step.concrete.variables]
-        circumstances = [*devices[:1], str(driver.fit.batch_size)]
-        definition = step.concrete.graph.as_graph_def()
-        self._then = self._weigh
-        self._job = Background(partial(survey, step, definition, decisions, circumstances))
-
-    def _weigh(self, job: Background[Survey]) -> None:
-        if job.result is None:
-            raise job.error or RuntimeError("no survey")
-        consider(self.driver, job.result)
+        definition, decisions = concrete.graph.as_graph_def(), driver.decisions()
+        shapes = [str(spec.shape) for spec in tf.nest.flatten(driver.structure)]
+        self._then = partial(consider, driver)
+        self._job = Background(
+            partial(survey, concrete, definition, compiles, shapes, fit.batch_size, decisions)
+        )
 
 
 class Fetching(State):
@@ -399,22 +393,19 @@ class Fetching(State):
 
     def _make_challenger(self, batch: Sequence[Any]) -> None:
         driver, known = self.driver, self._known
-        concrete = known.step.concrete
+        concrete = known.concrete
         try:
-            guard = None if known.guards is None else known.guards.prepare(batch)
+            guard = known.guards.prepare(batch)
         except Refused as refused:
             driver.end(str(refused))
             return
-        if driver.challenger == "xla":
-            made = for_xla(concrete, known.step.call, batch)
-        else:
-            made = without_xla(concrete, len(batch))
+        is_for_xla = driver.challenger == "xla"
+        made = for_xla(concrete, batch) if is_for_xla else without_xla(concrete, len(batch))
         if not is_supported(made):
             driver.end("XLA's function captures what cannot be copied")
             return
-        challenger = Challenger(Executable(made), Executable(concrete), guard, sign(batch))
-        challenger.compiled.check()
-        challenger.usual.check()
+        compiled, usual = (Executable(each, each.captured_inputs) for each in (made, concrete))
+        challenger = Challenger(compiled, usual, guard, sign(batch))
         driver.go(Compiling(driver, known, challenger, batch))
 
 
@@ -483,9 +474,7 @@ class Compiling(State):
         except Exception as error:
             if is_of_a_signal(error):
                 raise
-            reason = find_reason(error)
-            driver.keep_failure(self._known, error, reason)
-            driver.end(f"XLA cannot compile the step: {reason}")
+            driver.end(f"XLA cannot compile the step: {driver.keep_failure(self._known, error)}")
             return
         if is_done:
             seconds = round(self._waiting[0].seconds or 0.0, 4)
@@ -544,24 +533,18 @@ class ByHand(State):
             self.driver.fit.step += 1
             return logs
         logs = self.driver.replay(iterator, batch)
-        self.driver.guarded(self._note_failure, failure)
+        told = attempt("trial", self.driver.keep_failure, self._known, failure)
+        self.driver.guarded(self._give_up, f"the step failed under XLA: {told}")
         return logs
-
-    def _note_failure(self, error: Exception) -> None:
-        reason = find_reason(error)
-        self.driver.keep_failure(self._known, error, reason)
-        self._give_up(f"the step failed under XLA: {reason}")
 
     def _note_stranger(self, signature: Signature) -> None:
         self._strangers.add(signature)
-        if len(self._strangers) >= _STRANGERS:
-            shapes = len(self._strangers) + 1
+        shapes = len(self._strangers) + 1
+        if shapes > _STRANGERS:
             self._give_up(f"{shapes} shapes of batches, each of which XLA would compile anew")
 
     def _give_up(self, outcome: str) -> None:
         self.driver.end(outcome)
-        if isinstance(self, Switched):
-            self.driver.session.add_finding(given_up(outcome, self.driver.fit.step))
 
 
 class Racing(ByHand):
@@ -569,8 +552,6 @@ class Racing(ByHand):
 
     def __init__(self, driver: Driver, known: Survey, challenger: Challenger) -> None:
         super().__init__(driver, known, challenger)
-        self._usual_s = driver.fit.typical
-        self._slow = 0
         self._pairs: list[Pair] = []
         self._half: float | None = None
         self._turn = -2  # the first turn of each is no measure
@@ -598,53 +579,54 @@ class Racing(ByHand):
         driver = self.driver
         self._turn += 1
         driver.report.sample(driver.fit.step, driver.challenger if is_challenger else driver.incumbent, took)
-        if driver.is_final:
+        if driver.is_final or self._turn <= 0:
             return
-        if is_challenger and took > _HOPELESS * self._usual_s + _SETTLING:
-            self._slow += 1
-        if self._slow >= _HOPELESS_STEPS:
-            seconds = {driver.incumbent: self._usual_s, driver.challenger: took}
-            measures = {f"{path}_ms": round(each * 1e3, 4) for path, each in seconds.items()}
-            self._keep({"winner": driver.incumbent, **measures})
-            driver.end(f"{driver.incumbent} kept: steps of {driver.challenger} take {took * 1e3:.3g} ms")
-        elif self._turn > 0 and self._half is None:
+        if self._half is None:
             self._half = took
-        elif self._turn > 0 and self._half is not None:
-            self._pairs.append((self._half, took) if is_challenger else (took, self._half))
-            self._half = None
-            verdict = judge(self._pairs)
-            if verdict.winner is not None:
-                self._decide(verdict)
+            return
+        self._pairs.append((self._half, took) if is_challenger else (took, self._half))
+        self._half = None
+        verdict = judge(self._pairs)
+        if verdict.winner is not None:
+            self._decide(verdict)
 
     def _decide(self, verdict: Verdict) -> None:
-        driver = self.driver
+        driver, entry = self.driver, self.driver.entry
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
-        driver.entry["decided_at"] = driver.fit.step
-        self._keep({"winner": winner, **measured(verdict, graph, xla)})
+        facts = {
+            "winner": winner, "graph_ms": round(graph * 1e3, 4), "xla_ms": round(xla * 1e3, 4),
+            "ratio": round(verdict.ratio, 4), "pairs": verdict.pairs,
+            "interval": [round(verdict.low, 4), round(verdict.high, 4)] if verdict.low > 0 else None,
+        }  # fmt: skip
+        entry.update(facts, decided_at=driver.fit.step)
+        batch = [list(shape) for shape in self._challenger.signature]
+        driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
         if winner == driver.challenger and is_worth_switching(incumbent, challenger, driver.fit.left):
             switch(driver, self._known, self._challenger, "AX701", Decision(winner, graph, xla))
         else:
             driver.end(f"{driver.incumbent} kept")
 
-    def _keep(self, facts: dict[str, object]) -> None:
-        entry = self.driver.entry
-        entry.update(facts)
-        batch = [list(shape) for shape in self._challenger.signature]
-        self.driver.keep(self._known, {**facts, "compile_s": entry.get("compile_s"), "batch": batch})
-
 
 class Switched(ByHand):
     """The challenger trains."""
 
+    def _give_up(self, outcome: str) -> None:
+        super()._give_up(outcome)
+        self.driver.session.add_finding(given_up(outcome, self.driver.fit.step))
+
 
 class Resting(State):
-    """Keras' own function is in the model, for the rest of this fit."""
+    """Keras' own function trains, for the rest of this fit."""
+
+    is_idle = True
 
 
 class Retired(State):
-    """Keras' own function is in the model, for good."""
+    """Keras' own function trains, for good."""
+
+    is_idle = True
 
 
 # What several states do
@@ -652,27 +634,26 @@ class Retired(State):
 
 def consider(driver: Driver, known: Survey) -> None:
     """Begin the trial proper, end it, or leave it for this fit, by what is known of the step."""
-    decision, fit = known.decision, driver.fit
-    is_worth = driver.challenger == "graph" and fit.typical * fit.left >= economics.SHORTEST
-    prior = known.prior
+    decision, fit, prior = known.decision, driver.fit, known.prior
     if decision is not None and decision.graph_s and decision.xla_s:
         prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s), measured=True)
-    begins = {
-        "model": find_name(driver.model), "incumbent": driver.incumbent, "challenger": driver.challenger,
-        "nodes": known.graph.nodes, "key": known.key, "began_at": fit.step,
-        "observed_ms": round(fit.typical * 1e3, 4), "expected_compile_s": round(known.compile_s, 3),
-    }  # fmt: skip
-    if known.obstacle is not None:
-        driver.report.begin(**begins)
-        driver.end(known.obstacle)
-    elif decision is not None and decision.winner != driver.challenger:
-        driver.report.begin(**begins)
-        driver.end("an earlier run found the other path no faster")
-    elif is_worth or (driver.challenger == "xla" and driver.pays(known.compile_s, prior)):
-        driver.report.begin(**begins)
-        driver.go(Fetching(driver, known))
+    has_lost = decision is not None and decision.winner != driver.challenger
+    if driver.challenger == "graph":
+        is_worth = fit.typical * fit.left >= economics.SHORTEST
     else:
+        is_worth = pays(fit.typical, fit.left, known.compile_s, prior, count_cores())
+    if not has_lost and not is_worth:
         driver.rest(known)
+        return
+    driver.report.begin(
+        model=find_name(driver.model), incumbent=driver.incumbent, challenger=driver.challenger,
+        nodes=known.graph.nodes, key=known.key, began_at=fit.step,
+        observed_ms=round(fit.typical * 1e3, 4), expected_compile_s=round(known.compile_s, 3),
+    )  # fmt: skip
+    if has_lost:
+        driver.end("an earlier run found the other path no faster")
+    else:
+        driver.go(Fetching(driver, known))
 
 
 def switch(driver: Driver, known: Survey, challenger: Challenger, code: str, decision: Decision) -> None:

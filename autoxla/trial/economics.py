@@ -24,7 +24,7 @@ SWITCH_SAVING = 0.3
 RACE_STEPS = 20
 #: XLA compiles a step in about ``BASE + PER_NODE x nodes`` where nothing is known of the machine.
 BASE, PER_NODE = 0.3, 0.0008
-#: What was fitted is multiplied by this: compiling beside training takes longer than alone.
+#: That is multiplied by this: compiling beside training takes longer than alone.
 SAFETY = 1.3
 #: Operations of XLA's weak spot on CPUs: convolutions over two dimensions and their gradients.
 CONVOLUTIONS = frozenset({
@@ -50,28 +50,15 @@ class Prior:
     measured: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CostModel:
-    """Seconds of an XLA compile by the nodes of the graph, `factor` fitted on this machine's own."""
+def compile_seconds(nodes: int, compiles: Iterable[tuple[int, float]] = ()) -> float:
+    """Return the seconds that a compile of a graph of ``nodes`` is expected to take beside training.
 
-    factor: float = 1.0
-
-    def compile_seconds(self, nodes: int) -> float:
-        """Return the seconds that a compile of ``nodes`` is expected to take beside training."""
-        return SAFETY * self.factor * (BASE + PER_NODE * nodes)
-
-
-def fit_costs(compiles: Iterable[tuple[int, float]]) -> CostModel:
-    """Return the model that ``compiles``, pairs of nodes and seconds of this machine, make likely.
-
-    One factor by the median, since a machine is faster or slower as a whole and single compiles are
-    outliers whenever something else ran.
+    ``compiles`` are those of this machine, pairs of nodes and seconds. They give one factor by the median: a
+    machine is faster or slower as a whole, and single compiles are outliers where something else ran.
     """
-    factors = [
-        seconds / (BASE + PER_NODE * nodes) for nodes, seconds in compiles if nodes > 0 and seconds > 0
-    ]
-    # A safety factor is in `compile_seconds` again; the measured ones were beside training already.
-    return CostModel(min(20.0, max(0.05, median(factors) / SAFETY))) if factors else CostModel()
+    factors = [took / (BASE + PER_NODE * size) for size, took in compiles if size > 0 and took > 0]
+    factor = min(25.0, max(0.05, median(factors))) if factors else SAFETY
+    return factor * (BASE + PER_NODE * nodes)
 
 
 def expect(operations: Mapping[str, int]) -> Prior:
@@ -91,27 +78,16 @@ def expect(operations: Mapping[str, int]) -> Prior:
     return Prior(0.75, 0.75)
 
 
-def slowdown(cores: int) -> float:
-    """Return by which share training is slowed while a compile runs beside it on ``cores``."""
-    return 0.6 if cores <= 2 else 1.2 / cores
-
-
-def cost_of_trial(compile_seconds: float, step: float, prior: Prior, cores: int) -> float:
-    """Return the seconds that training is expected to lose by a compile and the race after it.
-
-    The race costs only where XLA loses, and then its steps are typically half as fast.
-    """
-    return slowdown(cores) * compile_seconds + (1 - prior.chance) * RACE_STEPS / 2 * step
-
-
-def pays(step: float, steps_left: float, compile_seconds: float, prior: Prior, cores: int) -> bool:
+def pays(step: float, steps_left: float, compile_s: float, prior: Prior, cores: int) -> bool:
     """Return whether a challenger should be compiled now, with steps of ``step`` seconds and so many left."""
     ahead = step * steps_left
     margin, least = (1.0, SWITCH_SAVING) if prior.measured else (MARGIN, LEAST_SAVING)
-    saving = (1 - prior.ratio) * max(0.0, ahead - compile_seconds)
-    if ahead < SHORTEST or saving < least:
-        return False
-    return prior.chance * saving > margin * cost_of_trial(compile_seconds, step, prior, cores)
+    saving = (1 - prior.ratio) * max(0.0, ahead - compile_s)
+    # Training is slowed while a compile runs beside it. The race costs only where XLA loses, and then its
+    # steps are typically half as fast.
+    slowdown = 0.6 if cores <= 2 else 1.2 / cores
+    cost = slowdown * compile_s + (1 - prior.chance) * RACE_STEPS / 2 * step
+    return ahead >= SHORTEST and saving >= least and prior.chance * saving > margin * cost
 
 
 def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:

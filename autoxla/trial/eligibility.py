@@ -13,11 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from autoxla.hooks.keras_internals import in_strategy
+from autoxla.hooks.keras_internals import in_strategy, steps_per_call
 from autoxla.runtime import Runtime
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.environment import read_environ
-from autoxla.trial.steps import has_one_step_a_call
 
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted
 #: Where initializers keep the seed that they were given, Keras 3 and Keras 2; None is none.
@@ -38,7 +37,7 @@ def find_obstacle(model: Any, session: Runtime) -> str | None:
         return "jit_compile was assigned to the model"
     if getattr(model, "run_eagerly", False):
         return "the model runs eagerly"
-    if not has_one_step_a_call(model):
+    if getattr(model, "autotune_steps_per_execution", False) or steps_per_call(model) != 1:
         return "a call of the step is several steps"
     if getattr(model, "_cluster_coordinator", None) is not None or in_strategy(model):
         return "a distribution strategy"

@@ -11,39 +11,33 @@ import ctypes
 import importlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import tensorflow as tf
+
 from autoxla.hooks.keras_internals import EAGER, TRACED
 from autoxla.runtime import current
-
-#: The shapes of a batch's tensors.
-Signature = tuple[tuple[int, ...], ...]
+from autoxla.trial.decisions import Signature
 
 
+@dataclass(frozen=True)
 class Executable:
     """A ``tf.ConcreteFunction`` with what it captures, called with the tensors of a batch."""
 
-    def __init__(self, concrete: Any, captured: Sequence[Any] | None = None) -> None:
-        self.concrete = concrete
-        self._call = concrete._call_flat
-        self._captured = concrete.captured_inputs if captured is None else captured
-
-    def check(self) -> None:
-        """Raise AttributeError where this is not whole: training itself is to meet no such thing."""
-        _ = self._call, self._captured
+    concrete: Any
+    captured: Sequence[Any]
 
     def __call__(self, batch: Sequence[Any]) -> Any:
         """Run the step on ``batch``, tensors in the order of the traced structure; return its logs."""
-        return self._call(batch, self._captured)
+        return self.concrete._call_flat(batch, self.captured)
 
 
 class Copies:
     """Copies of the variables that a function captures, for runs that must not touch the real ones."""
 
     def __init__(self, concrete: Any) -> None:
-        import tensorflow as tf
-
         own = {id(variable.handle): variable for variable in concrete.variables}
         self._variables: list[Any] = []
         self.captured: list[Any] = []
@@ -62,8 +56,6 @@ class Running(list["Dispatch"]):
 
     def reap(self) -> None:
         """Let go of those that are done and that nobody asks any more."""
-        import tensorflow as tf
-
         for each in self.copy():
             # It was given up: how it ended does not matter.
             with suppress(tf.errors.OpError):
@@ -78,8 +70,6 @@ class Dispatch:
     """
 
     def __init__(self, concrete: Any, batch: Sequence[Any]) -> None:
-        import tensorflow as tf
-
         self._running = current().of(Running)
         self._running.reap()
         begin = perf_counter()
@@ -104,8 +94,6 @@ class Dispatch:
 
     def poll(self) -> bool:
         """Return whether the run is done, `seconds` after its beginning. Raises what it raised."""
-        import tensorflow as tf
-
         if self._error is not None:
             raise self._error
         if self.seconds is not None:
@@ -145,8 +133,6 @@ def is_supported(concrete: Any) -> bool:
     variable: of one that is reached by its handle only, as in optimizers of old, the real one would be
     written.
     """
-    import tensorflow as tf
-
     try:
         eager = _import_eager()
     except ImportError:
@@ -171,7 +157,5 @@ def sign(batch: Sequence[Any]) -> Signature:
 
 def synchronise(logs: Any) -> None:
     """Wait until what gave ``logs`` is done. On a CPU it is when the call returns."""
-    import tensorflow as tf
-
     for value in tf.nest.flatten(logs)[:1]:
         value.numpy()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from autoxla.runtime import current
@@ -19,8 +20,8 @@ _KEPT = "_autoxla_driver"
 _MADE = "_autoxla_made"
 
 
-class UnderWay(dict[int, list[Fit]]):
-    """The fits that are under way in this process, by the id of their model, the innermost last."""
+class UnderWay(list[Fit]):
+    """The fits that are under way in this process, the innermost of a model last."""
 
 
 def begin(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Fit:
@@ -33,24 +34,16 @@ def begin(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
         bound.apply_defaults()
         asked = bound.arguments
     fit = Fit(args[0] if args else None, asked)
-    current().of(UnderWay).setdefault(id(fit.model), []).append(fit)
+    current().of(UnderWay).append(fit)
     return fit
 
 
 def end(fit: Fit) -> None:
-    """End with ``fit``, and give the model its own function back."""
-    under_way = current().of(UnderWay)
-    # None are under way any more where autoxla was uninstalled meanwhile.
-    others = [each for each in under_way.pop(id(fit.model), []) if each is not fit]
-    if others:
-        under_way[id(fit.model)] = others
-    driver = fit.driver
-    if driver is None:
-        return
-    is_there = getattr(fit.model, "train_function", None) is driver
-    if is_there:
-        fit.model.train_function = driver.stock
-    driver.close()
+    """End with ``fit``."""
+    with suppress(ValueError):  # none is under way any more where autoxla was uninstalled meanwhile
+        current().of(UnderWay).remove(fit)
+    if fit.driver is not None:
+        fit.driver.close()
 
 
 def put_in(model: Any, before: Any) -> Driver | None:
@@ -58,8 +51,8 @@ def put_in(model: Any, before: Any) -> Driver | None:
     made = getattr(model, "train_function", None)
     if made is not None and made is not before and not isinstance(made, Driver):
         vars(model)[_MADE] = (made,)
-    under_way = current().of(UnderWay).get(id(model))
-    if not under_way or under_way[-1].driver is not None:
+    fits = [each for each in current().of(UnderWay) if each.model is model]
+    if not fits or fits[-1].driver is not None:
         return None
     # One that the program assigned itself is its own.
     (own,) = vars(model).get(_MADE, (None,))
@@ -69,9 +62,9 @@ def put_in(model: Any, before: Any) -> Driver | None:
     if driver is None or driver.stock is not made:
         driver = vars(model)[_KEPT] = Driver(model, made, current())
     if not driver.is_final:
-        driver.open(under_way[-1])
+        driver.open(fits[-1])
     if driver.is_final:
         return None
-    under_way[-1].driver = driver
+    fits[-1].driver = driver
     model.train_function = driver
     return driver

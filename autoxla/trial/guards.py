@@ -327,7 +327,8 @@ class Guard:
         try:
             arrays = [_view(tensor) for tensor in batch]
             if self._is_free is None:
-                self._is_free = not any(np.isnan(_add_up(variable.numpy())) for variable in self._floats())
+                floats = [each for each in self._trace.variables.values() if each.dtype.is_floating]
+                self._is_free = not any(np.isnan(_add_up(variable.numpy())) for variable in floats)
             self._is_free &= all(bool(np.isfinite(_add_up(array))) for array in arrays)
             return self._is_free and (self._is_within_bounds(arrays) or self.check(batch))
         except Exception as error:
@@ -338,9 +339,6 @@ class Guard:
     def forget(self) -> None:
         """Look at the weights again before the next batch: others may have changed them."""
         self._is_free = None
-
-    def _floats(self) -> Iterator[Any]:
-        return (variable for variable in self._trace.variables.values() if variable.dtype.is_floating)
 
     def _is_within_bounds(self, arrays: Sequence[Any]) -> bool:
         if self.quick is None:

@@ -41,8 +41,13 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         attempt("trial", leave_no_frame, error)
         raise
     finally:
+        # First of all the model gets its own function back, whatever else fails.
+        if fit is not None and fit.driver is not None:
+            is_there = getattr(fit.model, "train_function", None) is fit.driver
+            if is_there:
+                fit.model.train_function = fit.driver.stock
         if fit is not None:
-            attempt("trial", lambda: _load_fits().end(fit), otherwise=lambda: _give_back(fit))
+            attempt("trial", lambda: _load_fits().end(fit))
 
 
 def _make_train_function(
@@ -54,14 +59,6 @@ def _make_train_function(
     driver = attempt("trial", lambda: _load_fits().put_in(model, before))
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None or driver is None else driver
-
-
-def _give_back(fit: Any) -> None:
-    if fit.driver is None:
-        return
-    is_there = getattr(fit.model, "train_function", None) is fit.driver
-    if is_there:
-        fit.model.train_function = fit.driver.stock
 
 
 def _load_fits() -> ModuleType:

@@ -26,7 +26,10 @@ def find_interval(
         return assumed[value]
     constant = trace.constant(value)
     if constant is not None:
-        return _span(constant)
+        if constant.size == 0 or constant.dtype.kind not in "iufb":
+            return None
+        low, high = float(constant.min()), float(constant.max())
+        return (low, high) if math.isfinite(low) and math.isfinite(high) else None
     node = value.node
     if node is None or depth > DEEPEST:
         return None
@@ -51,13 +54,6 @@ def find_interval(
     if node.op in _HALF_KNOWN:
         return compute(node, *known)
     return None if None in known else compute(node, *known)
-
-
-def _span(array: Any) -> Interval | None:
-    if array.size == 0 or array.dtype.kind not in "iufb":
-        return None
-    low, high = float(array.min()), float(array.max())
-    return (low, high) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def _join(*parts: Interval | None) -> Interval | None:
@@ -117,10 +113,6 @@ def _add(node: Any, x: Interval, y: Interval) -> Interval | None:
     return _arithmetic(node, (x[0] + y[0], x[1] + y[1]))
 
 
-def _subtract(node: Any, x: Interval, y: Interval) -> Interval | None:
-    return _arithmetic(node, (x[0] - y[1], x[1] - y[0]))
-
-
 def _multiply(node: Any, x: Interval, y: Interval) -> Interval | None:
     products = [a * b for a in x for b in y]
     return _arithmetic(node, (min(products), max(products)))
@@ -174,7 +166,7 @@ _COMPUTED: dict[str, Callable[..., Interval | None]] = {
     "Cast": _cast,
     "Add": _add,
     "AddV2": _add,
-    "Sub": _subtract,
+    "Sub": lambda node, x, y: _add(node, x, (-y[1], -y[0])),
     "Mul": _multiply,
     "FloorMod": _floor_mod,
     "Minimum": _extreme(min),

@@ -6,25 +6,17 @@ Keras 2 has none; its step is cut out of the function over the iterator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from autoxla.hooks.keras_internals import LISTING, STEP_OVER_DATA, steps_per_call
+import tensorflow as tf
+
+from autoxla.hooks.keras_internals import LISTING, STEP_OVER_DATA
 from autoxla.trial.executables import is_supported
 from autoxla.trial.traces import cut_behind_fetch, find_fetch
 
 _DEEPEST = 5  # closures from ``train_function`` to the step
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A training step over a batch, as Keras traced it; `call` calls it with the tensors of a batch."""
-
-    concrete: Any
-    call: Callable[..., Any]
-    structure: Any
 
 
 def count_operations(stock: Any, structure: Any) -> int:
@@ -33,13 +25,12 @@ def count_operations(stock: Any, structure: Any) -> int:
     return 0 if over_iterator is None else len(over_iterator.graph.get_operations())
 
 
-def find_step(stock: Any, structure: Any) -> Step | None:
-    """Return the step that ``stock``, a model's ``train_function``, runs on data of ``structure``.
+def find_step(stock: Any, structure: Any) -> Any:
+    """Return the trace of the step that ``stock``, a model's ``train_function``, runs on ``structure``.
 
-    None where it is not to be had, or where a batch is more than plain tensors.
+    It is a ``tf.ConcreteFunction`` of a batch's tensors. None where it is not to be had, or where a batch is
+    more than plain tensors.
     """
-    import tensorflow as tf
-
     is_plain = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
     over_iterator = _find_over_iterator(stock, structure) if is_plain else None
     if over_iterator is None or find_fetch(over_iterator) is None:
@@ -59,25 +50,11 @@ def find_step(stock: Any, structure: Any) -> Step | None:
         return None
     if concrete is None:
         concrete = cut_behind_fetch(over_iterator)
-        return Step(concrete, concrete, structure) if is_supported(concrete) else None
-
-    def call(*tensors: Any) -> Any:
-        return concrete(tf.nest.pack_sequence_as(structure, tensors))
-
-    return Step(concrete, call, structure) if is_supported(concrete) else None
-
-
-def has_one_step_a_call(model: Any) -> bool:
-    """Return whether one call of ``train_function`` is one step."""
-    if getattr(model, "autotune_steps_per_execution", False):
-        return False
-    return steps_per_call(model) == 1
+    return concrete if is_supported(concrete) else None
 
 
 def _find_over_iterator(stock: Any, structure: Any) -> Any:
     """Return the trace over iterators that TensorFlow takes for data of ``structure``."""
-    import tensorflow as tf
-
     wanted = tf.data.IteratorSpec(structure)
     known = []
     for function in _functions(stock, _DEEPEST):

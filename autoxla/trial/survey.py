@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import tensorflow as tf
+
 from autoxla.trial.background import free_memory
+from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions
-from autoxla.trial.economics import Prior, expect, fit_costs
+from autoxla.trial.economics import Prior, compile_seconds, expect
 from autoxla.trial.executables import bytes_captured
 from autoxla.trial.graph import Graph, describe
 from autoxla.trial.guards import Guards, examine
-from autoxla.trial.steps import Step
 
 #: Copies may take this share of the memory that is free, of which a compile wants so many bytes besides:
 #: XLA ends the process where it gets none.
@@ -22,47 +24,51 @@ _SHARE, _ROOM = 0.25, 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A step with what its graph and earlier runs tell. `obstacle`: why XLA must not run it."""
+    """A traced step that XLA may run, with what its graph and earlier runs tell."""
 
-    step: Step
+    concrete: Any
     graph: Graph
-    guards: Guards | None
-    obstacle: str | None
+    guards: Guards
     key: str
     decision: Decision | None
     prior: Prior
     compile_s: float
 
 
-def survey(step: Step, definition: Any, decisions: Decisions, circumstances: Sequence[str]) -> Survey:
-    """Return what is known of ``step``, whose ``GraphDef`` is ``definition``.
+def survey(
+    concrete: Any,
+    definition: Any,
+    compiles: Iterable[tuple[int, float]],
+    shapes: Sequence[str],
+    batch_size: int | None,
+    decisions: Decisions,
+) -> Survey:
+    """Return what is known of the step ``concrete``, whose ``GraphDef`` is ``definition``.
 
-    ``circumstances`` are the device and the rows of a batch, as far as the call of ``fit`` tells them.
+    ``compiles`` are those of this machine, nodes and seconds; ``shapes`` are those of a batch as the data
+    declare them, ``batch_size`` its rows as far as the call of ``fit`` tells. Raises Refused where XLA must
+    not run the step.
     """
-    import tensorflow as tf
-
-    graph = describe(step.concrete, definition)
-    # The graph knows its variables by their handles only; they come in no particular order.
-    variables = sorted(f"{v.dtype.name}{v.shape}" for v in step.concrete.variables)
-    shapes = [str(spec.shape) for spec in tf.nest.flatten(step.structure)] + variables
-    key = decisions.key(graph.digest, shapes, circumstances)
-    guards: Guards | str = examine(step.concrete, definition)
-    obstacle = None
+    graph = describe(concrete, definition)
     if graph.foreign is not None:
-        obstacle = f"XLA has no code for {graph.foreign}"
-    elif isinstance(guards, str):
-        obstacle = guards
-    elif not has_room(step.concrete):
-        obstacle = "the memory that is free is too little for copies of the variables"
+        raise Refused(f"XLA has no code for {graph.foreign}")
+    guards = examine(concrete, definition)
+    if isinstance(guards, str):
+        raise Refused(guards)
+    if not has_room(concrete):
+        raise Refused("the memory that is free is too little for copies of the variables")
+    # The graph knows its variables by their handles only; they come in no particular order.
+    variables = sorted(f"{v.dtype.name}{v.shape}" for v in concrete.variables)
+    devices = [str(variable.device).rpartition("/")[2] for variable in concrete.variables]
+    key = decisions.key(graph.digest, [*shapes, *variables], [*devices[:1], str(batch_size)])
     return Survey(
-        step=step,
+        concrete=concrete,
         graph=graph,
-        guards=None if isinstance(guards, str) else guards,
-        obstacle=obstacle,
+        guards=guards,
         key=key,
         decision=decisions.find(key),
         prior=expect(graph.operations),
-        compile_s=fit_costs(decisions.compiles()).compile_seconds(graph.nodes),
+        compile_s=compile_seconds(graph.nodes, compiles),
     )
 
 
@@ -78,8 +84,6 @@ def has_room(concrete: Any) -> bool:
 
 def free_on_device(name: str) -> int:
     """Return the bytes that are free on the accelerator ``name``, 0 where it does not tell."""
-    import tensorflow as tf
-
     short = ":".join(name.rpartition("/")[2].split(":")[-2:])
     used = int(tf.config.experimental.get_memory_info(short)["current"])
     devices = importlib.import_module("tensorflow.python.client.device_lib").list_local_devices()

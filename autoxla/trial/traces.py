@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import tensorflow as tf
+
 _LOOPS = ("While", "StatelessWhile")
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _FETCH = "IteratorGetNext"
 _INT32 = 3  # how TensorFlow numbers the type
 
@@ -44,37 +45,24 @@ def without_xla(concrete: Any, count: int) -> Any:
     return _build(concrete, concrete.graph.as_graph_def(), [tensor.name for tensor in given], specs)
 
 
-def for_xla(concrete: Any, call: Callable[..., Any], batch: Sequence[Any]) -> Any:
-    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape.
-
-    ``call`` calls the trace with the tensors of a batch.
-    """
-    import tensorflow as tf
-
+def for_xla(concrete: Any, batch: Sequence[Any]) -> Any:
+    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape."""
     specs = list(map(_spec, batch))
     try:
         settled = _settle_loops(concrete, specs)
-    except (
-        AttributeError,
-        ImportError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ):  # loops of another make: XLA says whether it takes them
-        settled = None
+    except (AttributeError, ImportError, LookupError, TypeError, ValueError):
+        settled = None  # loops of another make: XLA says whether it takes them
     if settled is not None:
         given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
         return _build(concrete, settled, given, specs, jit_compile=True)
 
     def run_step(*tensors: Any) -> Any:
-        return call(*tensors)
+        return concrete._call_flat(list(tensors), concrete.captured_inputs)
 
     return tf.function(run_step, jit_compile=True, autograph=False).get_concrete_function(*specs)
 
 
 def _spec(tensor: Any) -> Any:
-    import tensorflow as tf
-
     return tf.TensorSpec(tensor.shape, tensor.dtype)
 
 
@@ -89,8 +77,6 @@ def _build(
 
     Its arguments take the place of the tensors ``given``. It captures what ``concrete`` captures.
     """
-    import tensorflow as tf
-
     graph, captured = concrete.graph, concrete.captured_inputs
     captures = [tensor.name for tensor in graph.inputs[len(graph.inputs) - len(captured) :]]
     replaced = {_node(name) for name in (*given, *(tensor.name for tensor in graph.inputs))}
@@ -138,9 +124,7 @@ def _tensor(name: str) -> str:
 
 # Loops. The gradient of a loop takes what the loop has put into lists. Where a batch's size is open in the
 # trace, shapes and lengths are among it, and XLA does not see that they are constants: it cannot compile the
-# gradient. For batches of one shape they are known. So they are written into the gradient's body. The layers
-# of tf_keras have their loops in functions, and lists without a bound: these are written into the step, and
-# the lists get the number of rounds.
+# gradient. For batches of one shape they are known. So they are written into the gradient's body.
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,16 +149,14 @@ def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
 
     None where no loop keeps any.
     """
-    written_out = _without_calls(concrete)
-    definition = concrete.graph.as_graph_def() if written_out is None else written_out
+    definition = concrete.graph.as_graph_def()
     kept = list(_find_kept(definition))
-    if not kept and written_out is None:
+    if not kept:
         return None
     given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
     graph = _build(concrete, definition, given, specs).graph
     while _write_stacks(definition, graph):
         graph = _build(concrete, definition, given, specs).graph
-    _bound_lists(definition, graph)
     for name in {each.loop for each in kept}:
         loop, of_loop = graph.get_operation_by_name(name), [each for each in kept if each.loop == name]
         shapes = _infer(loop, of_loop[0].body, [each.source for each in of_loop if not each.is_length])
@@ -200,36 +182,6 @@ def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
         gradient.signature.name = new[name]
         context.add_function_def(gradient)
     return definition
-
-
-def _without_calls(concrete: Any) -> Any:
-    """Return the graph of ``concrete`` with its functions written out, None where none has a loop in it.
-
-    None also where a function does more than compute: TensorFlow does not promise to keep the order of what
-    functions read and write when it writes them out.
-    """
-    definition = concrete.graph.as_graph_def()
-    functions = {function.signature.name: function for function in definition.library.function}
-    called = [node.attr["f"].func.name for node in definition.node if node.op in _CALLS]
-    if not any(node.op in _LOOPS for name in called for node in functions[name].node_def):
-        return None
-    registry = importlib.import_module("tensorflow.python.framework.op_def_registry")
-    reached: set[str] = set()
-    while called:
-        name = called.pop()
-        if name in reached:
-            continue
-        reached.add(name)
-        for node in functions[name].node_def:
-            inner = [value.func.name for value in node.attr.values() if value.HasField("func")]
-            called += inner
-            operation = registry.get(node.op)
-            if not inner and (operation is None or operation.is_stateful):
-                return None
-    convert = importlib.import_module("tensorflow.python.framework.convert_to_constants")
-    return convert._run_inline_graph_optimization(
-        concrete, lower_control_flow=False, aggressive_inlining=True
-    )
 
 
 def _find_kept(definition: Any) -> Iterator[_Kept]:
@@ -294,75 +246,23 @@ def _write_stacks(definition: Any, graph: Any) -> bool:
     return is_new
 
 
-def _bound_lists(definition: Any, graph: Any) -> None:
-    """Write into ``definition`` how long the lists get to which loops append; ``graph`` is of it."""
-    functions = {function.signature.name: function for function in definition.library.function}
-    nodes = {node.name: node for node in definition.node}
-    for node in [node for node in definition.node if node.op in _LOOPS]:
-        body = functions[node.attr["body"].func.name]
-        loop, inner = graph.get_operation_by_name(node.name), {each.name: each for each in body.node_def}
-        rounds = _count_rounds(loop, functions[node.attr["cond"].func.name], body)
-        if rounds is None:
-            continue
-        for number, name in enumerate(node.input):
-            made = nodes.get(_node(name))
-            push = _follow(body.ret[body.signature.output_arg[number].name], inner)
-            is_appended = push is not None and push.op == "TensorListPushBack"
-            if made is None or made.op != "EmptyTensorList" or not is_appended:
-                continue
-            if push.input[0] == body.signature.input_arg[number].name:  # one more in each round
-                made.input[1] = _add_constant(definition.node, f"{made.name}_length", rounds)
-
-
-def _count_rounds(loop: Any, condition: Any, body: Any) -> int | None:
-    """Return how often ``loop`` goes round, None where it does not count by one up to a known number."""
-    import tensorflow as tf
-
-    names = [each.name for each in condition.signature.input_arg]
-    result = condition.ret[condition.signature.output_arg[0].name]
-    test = _follow(result, {node.name: node for node in condition.node_def})
-    if test is None or test.op != "Less" or not set(test.input) <= set(names):
-        return None
-    at, end = (names.index(name) for name in test.input)
-    if not (loop.inputs[at].dtype.is_integer and loop.inputs[end].dtype.is_integer):
-        return None
-    arguments = [each.name for each in body.signature.input_arg]
-    results = [body.ret[each.name] for each in body.signature.output_arg]
-    nodes = {node.name: node for node in body.node_def}
-    step = _follow(results[at], nodes)
-    if step is None or step.op != "AddV2" or step.input[0] != arguments[at]:
-        return None
-    by = _follow(step.input[1], nodes)
-    is_one = by is not None and by.op == "Const" and tf.make_ndarray(by.attr["value"].tensor) == 1
-    start, stop = _find_value(loop.inputs[at]), _find_value(loop.inputs[end])
-    if not is_one or results[end] != arguments[end] or start is None or stop is None:
-        return None
-    return max(0, stop - start)
-
-
 def _find_length(handle: Any) -> int | None:
     """Return the length of the list ``handle``, a tensor, None where it is not known."""
-    if handle.op.type == "TensorListFromTensor":
-        length: int | None = handle.op.inputs[0].shape[:1].as_list()[0]
+    made = handle.op
+    if made.type == "TensorListFromTensor":
+        length: int | None = made.inputs[0].shape[:1].as_list()[0]
         return length
-    return _find_value(handle.op.inputs[1]) if handle.op.type == "TensorListReserve" else None
-
-
-def _find_value(scalar: Any) -> int | None:
-    """Return the value of the tensor ``scalar``, also of one out of a shape, None where it is not known."""
-    import tensorflow as tf
-
-    value = tf.get_static_value(scalar)
-    if value is None and scalar.op.type == "StridedSlice" and scalar.op.inputs[0].op.type == "Shape":
-        start = tf.get_static_value(scalar.op.inputs[1])
-        value = scalar.op.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
+    if made.type != "TensorListReserve":
+        return None
+    value, source = tf.get_static_value(made.inputs[1]), made.inputs[1].op
+    if value is None and source.type == "StridedSlice" and source.inputs[0].op.type == "Shape":
+        start = tf.get_static_value(source.inputs[1])
+        value = source.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
     return None if value is None else int(value)
 
 
 def _infer(loop: Any, body: Any, sources: Sequence[str]) -> dict[str, Any]:
     """Return the shapes of tensors of ``body``, the body of the operation ``loop``, in its first round."""
-    import tensorflow as tf
-
     convert = importlib.import_module("tensorflow.python.framework.function_def_to_graph")
     definition, flat = convert.function_def_to_graph_def(body)
     arguments = dict(zip((each.name for each in body.signature.input_arg), loop.inputs, strict=True))
@@ -395,8 +295,6 @@ def _write_constant(kept: _Kept, value: int | Sequence[int]) -> None:
 
 def _add_constant(nodes: Any, name: str, value: int | Sequence[int], dtype: int = _INT32) -> str:
     """Add a constant to ``nodes``, those of a graph or a function; return its name."""
-    import tensorflow as tf
-
     constant = nodes.add()
     constant.name, constant.op = name, "Const"
     constant.attr["dtype"].type = dtype

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from autoxla.trial.executables import Copies, Executable, synchronise
-from autoxla.trial.steps import Step, find_step
+from autoxla.trial.steps import find_step
 from autoxla.trial.traces import for_xla
 from benchmarks import interleave
 
@@ -43,7 +43,7 @@ def measure(model: Any, make_batches: Callable[[int], Any], pairs: int) -> dict[
     found: dict[str, Any] = {}
     runs: dict[str, Callable[[], Any]] = {
         "stock": partial(stock, iterator),
-        "graph": _on_batches(_on_copies(step.concrete), iterator),
+        "graph": _on_batches(_on_copies(step), iterator),
     }
     try:
         xla, compile_s = _compile(step, _fetch(iterator))
@@ -61,9 +61,9 @@ def _take_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, li
     return interleave({name: partial(_time, run) for name, run in runs.items()}, rounds)
 
 
-def _compile(step: Step, batch: Sequence[Any]) -> tuple[Executable, float]:
+def _compile(step: Any, batch: Sequence[Any]) -> tuple[Executable, float]:
     """Return the step under XLA, and the seconds of its first run."""
-    return _run_first(for_xla(step.concrete, step.call, batch), batch)
+    return _run_first(for_xla(step, batch), batch)
 
 
 def _run_first(concrete: Any, batch: Sequence[Any]) -> tuple[Executable, float]:

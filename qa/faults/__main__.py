@@ -60,7 +60,7 @@ REAL = (
     "autoxla.store:Store.read",
     "autoxla.store:cache_dir",
     "autoxla.report:write_report",
-    "autoxla.store:learn",
+    "autoxla.cures:recall",
     "autoxla.hooks.finder:on_import",
     "autoxla.hooks.finder:AutoxlaFinder.attach",
     "autoxla.hooks.finder:AutoxlaFinder.begin",

@@ -34,7 +34,7 @@ def force():
     from autoxla.trial import driver, economics
     economics.SHORTEST = economics.LEAST_SAVING = 0.0
     economics.CHEAP = 1e9
-    driver._FIRST_LOOK, driver._HOPELESS, driver._POLL = 4, 1e9, 0.0
+    driver._FIRST_LOOK, driver._POLL = 4, 0.0
     driver.pays = lambda *_: True
     {force}
 
