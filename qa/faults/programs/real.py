@@ -26,7 +26,7 @@ def show(title, values):
 
 def end(how):
     if how == "error":
-        model.add(3)
+        model.compile("no optimizer")
     if how == "exit":
         sys.exit(3)
 
