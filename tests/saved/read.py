@@ -45,6 +45,8 @@ class Scale(keras.layers.Layer):  # type: ignore[misc]
 def build(name: str) -> Any:
     """Build anew the model of a file of weights."""
     layers = keras.layers
+    stack: tuple[Any, ...]
+    shape: tuple[int, ...]
     if name == "sequential":
         stack, shape = (layers.Dense(2, activation="relu"),), (3,)
     elif name == "conv":
