@@ -260,10 +260,10 @@ class Situation:
     itself; all others are the user's explicit choice, also where autoxla put their spelling right.
     `versions` maps distributions to releases. `backends` are the Keras backends whose package is
     installed. `imported` are the watched modules that are loaded already, and packages that set the switch;
-    `importing` is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its devices, after which it
-    no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
-    already. `read_values` are the values that variables had when that was imported which reads them
-    once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
+    `importing` is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its
+    devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
+    is imported already. `read_values` are the values that variables had when that was imported which reads
+    them once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
     tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
     that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
     `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
