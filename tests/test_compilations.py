@@ -17,7 +17,8 @@ import {package} as keras
 
 def train(lengths):
     keras.utils.set_random_seed(1)
-    stack = keras.layers.Dense(2, activation="relu"), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(1)
+    layers = keras.layers
+    stack = layers.Dense(2, activation="relu"), layers.GlobalAveragePooling1D(), layers.Dense(1)
     model = keras.Sequential([keras.Input((None, 3)), *stack])
     model.compile("sgd", "mse", jit_compile=True)
     specs = tf.TensorSpec((None, None, 3)), tf.TensorSpec((None, 1))

@@ -27,8 +27,8 @@ from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background
-from autoxla.trial.compilations import Compilations
 from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.compilations import Compilations
 from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
 from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
