@@ -50,8 +50,8 @@ class Compilations:
         # The first step was traced, too.
         if times >= _MANY and times * seconds / 2 >= _SHARE * elapsed:
             message = (
-                f"XLA compiled at least {times} times in this fit of {elapsed:.0f} s, since jit_compile=True makes "
-                "it do so for each shape of a batch"
+                f"XLA compiled at least {times} times in this fit of {elapsed:.0f} s, since jit_compile=True "
+                "makes it do so for each shape of a batch"
             )
             remedy = "pad the batches to a few lengths, or leave jit_compile=True out"
             current().add_finding(Finding("AX705", "warning", message, remedy))
