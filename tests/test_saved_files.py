@@ -306,6 +306,20 @@ def test_tf_keras_is_told_of_files_of_keras_3(folder: Path) -> None:
 
 
 @pytest.mark.tensorflow
+def test_a_pickle_is_told_from_an_import(folder: Path) -> None:
+    load = "import pickle, tensorflow\nthing = pickle.load(open('k2_15/tokenizer.pkl', 'rb'))\n"
+    (folder / "unpickle.py").write_text(load)
+    told = run(["-m", "autoxla", "unpickle.py"], folder, clean_environment())
+    assert (
+        "AX147 what is unpickled was written by Keras 2: start the program with AUTOXLA_KERAS=legacy"
+        in told.err
+    )
+    (folder / "imports.py").write_text("import tensorflow\nimport keras.src.preprocessing.text\n")
+    other = run(["-m", "autoxla", "imports.py"], folder, clean_environment())
+    assert ("AX163" in other.err, "AX147" in other.err) == (True, False)
+
+
+@pytest.mark.tensorflow
 def test_an_uncaught_error_names_the_file_and_the_way(folder: Path) -> None:
     code = "import tensorflow as tf\ntf.keras.models.load_model('k2_15/functional.keras')"
     done = run_code(f"import autoxla\n{code}", folder)
