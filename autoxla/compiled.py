@@ -19,21 +19,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from autoxla.cache import answers, find_refusal, make_folder
 from autoxla.model import NO_ANSWER, Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.environment import APPLIED
 from autoxla.situation.hardware import identity
-from autoxla.store import (
-    DAY,
-    READ_ONLY,
-    answers,
-    check_size,
-    find_refusal,
-    has_ended,
-    is_own,
-    make_folder,
-    name_machine,
-)
+from autoxla.store import DAY, READ_ONLY, check_size, has_ended, is_own, name_machine
 
 #: The variables that change the code and are part of no entry's name in TensorFlow's cache.
 VARIABLES = ("XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS")

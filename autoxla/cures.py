@@ -15,11 +15,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from autoxla.cache import cache_dir, key_of, make_key, program_key
 from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.settings import VARIABLES as OF_SETTINGS
 from autoxla.situation.environment import ROOT
-from autoxla.store import DAY, Store, cache_dir, make_key, program_key
+from autoxla.store import DAY, Store
 
 if TYPE_CHECKING:
     from autoxla.planning import Subject
@@ -191,19 +192,6 @@ def _may_set(name: str, value: object) -> bool:
     pattern = re.compile("[01]") if _ITEX.fullmatch(name) else VARIABLES.get(name)
     is_text = isinstance(value, str) and pattern is not None and pattern.fullmatch(value) is not None
     return pattern is not None and (value is None or is_text)
-
-
-def key_of(subject: Subject) -> str | None:
-    """Return the key of a program, None for one that no later run can be known by: a notebook's cells."""
-    program = subject.program
-    if program is None or program.kind == "cells":
-        return None
-    if program.kind == "code":
-        return make_key("code", program.target)
-    if program.kind == "module":
-        folder = "" if program.installed else os.path.realpath(subject.folder)
-        return make_key("module", program.target, folder)
-    return make_key("file", os.path.realpath(program.target))
 
 
 def name_subject(subject: Subject) -> str:

@@ -20,6 +20,8 @@ Accelerator = Literal["none", "present", "unknown"]
 #: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
 Version = tuple[int, ...]
 
+#: Packages that turn ``TF_USE_LEGACY_KERAS`` on when they are imported, for objects of their own.
+SWITCHING = ("deepface", "ktrain", "transformers")
 MODES: tuple[Mode, ...] = ("off", "observe", "fix", "auto")
 STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
 

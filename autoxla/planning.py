@@ -13,23 +13,26 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autoxla import WATCHED
+from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.program import find_module, is_in_site, read_command, search_path
+from autoxla.lookahead.files import find_module, is_in_site
+from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
-from autoxla.policies.packages import PACKAGES
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, is_watched, remembered, restore
+from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_flag_names
 from autoxla.situation.plugins import site_folders
-from autoxla.store import Store, cache_dir, open_tuned, recall_tuned
+
+if TYPE_CHECKING:
+    from autoxla.store import Store
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
@@ -152,13 +155,19 @@ def assemble(
     # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
     view = dict(environ) if is_part else restore(environ)[0]
     settings, usage = declared or read_settings(subject.folder, view, configured)
-    kept, tuned = Store(cache_dir(environ) / "cures"), open_tuned(environ)
+    cache = cache_dir(environ)
+    stores: list[Store] = []
     reading = read_subject(subject, environ)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
     is_early = situation.imported <= {start.name if start is not None else None}
-    if is_alone and is_early and settings.mode in ("fix", "auto") and kept.is_there():
+    may_cure = is_alone and is_early and settings.mode in ("fix", "auto")
+    if may_cure and (key := key_of(subject)) is not None and has_record(cache / "cures", key):
+        from autoxla.cures import open_cures
+
+        kept = open_cures(environ)
+        stores.append(kept)
         view |= {} if start is not None else list_assigned(reading)
         situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
@@ -166,13 +175,17 @@ def assemble(
     if PROBE in environ:
         # A program that is being tuned takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
-    elif settings.mode == "auto" and is_alone:
+    elif settings.mode == "auto" and is_alone and has_records(cache / "programs"):
+        from autoxla.tuned import open_tuned, recall_tuned
+
+        tuned = open_tuned(environ)
+        stores.append(tuned)
         situation = recall_tuned(situation, subject.arguments, tuned)
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
         from autoxla.compiled import name_compiler, run_folder
 
-        folder = run_folder(cache_dir(environ) / "xla" / name_compiler(situation, subject.path))
+        folder = run_folder(cache / "xla" / name_compiler(situation, subject.path))
         try:
             if open_cache is not None:
                 open_cache(folder)
@@ -181,13 +194,13 @@ def assemble(
             situation = replace(situation, cache_refused=str(error))
     plan = decide(situation)
     # Each record that was left out has a finding; a folder that is refused has one of its own.
-    ignored = [
+    left_out = [
         Finding("AX907", "info", f"a record is left out: {reason}", "remove the file", Place(str(file)))
-        for store in (kept, tuned)
+        for store in stores
         for file, reason in dict.fromkeys(store.ignored)
         if file != store.folder
     ]
-    return Planned(situation, plan, (*plan.findings, *ignored))
+    return Planned(situation, plan, (*plan.findings, *left_out))
 
 
 def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], kept: Store) -> Situation:
@@ -202,8 +215,11 @@ def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], ke
     if cure is None or situation.uncured:
         return situation
     settings, changed = cures.use(cure, situation.settings, environ)
-    cured = survey(settings, situation.usage, changed, path=subject.path)
-    return replace(cured, own=frozenset(cure.variables), cure=cure, imported=situation.imported)
+    if cure.variables.keys().isdisjoint(("KERAS_HOME", "TF_XLA_FLAGS", "XLA_FLAGS")):
+        situation = replace(situation, settings=settings, environment=select_watched(changed))
+    else:
+        situation = survey(settings, situation.usage, changed, path=subject.path)
+    return replace(situation, own=frozenset(cure.variables), cure=cure)
 
 
 def survey(
@@ -273,11 +289,14 @@ def with_reading(
 
 def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> Situation:
     """Return ``situation`` with what the program's source says, and the packages that it names."""
-    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"}
-    known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
-    versions = look_up(sorted(known[top] for top in tops if top in known), path)
-    versions = {**situation.versions, **versions}
-    unknown = sorted(tops - known.keys() - KERAS_FREE - _BACKENDS)
+    tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"} - KERAS_FREE - _BACKENDS
+    known: dict[str, str] = {}
+    if tops:
+        from autoxla.policies.packages import PACKAGES
+
+        known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
+    versions = {**situation.versions, **look_up(sorted(known[top] for top in tops if top in known), path)}
+    unknown = sorted(tops - known.keys())
     saved: Mapping[str, Saved] = {}
     if any(each.kind == "loads" for each in reading.evidence):
         from autoxla.situation.saved_files import find_loaded

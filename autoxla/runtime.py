@@ -21,7 +21,6 @@ from weakref import WeakKeyDictionary
 
 from autoxla.hooks import boundary, wrapping
 from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
-from autoxla.notice import headline, notify
 from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
@@ -331,6 +330,8 @@ class Runtime:
     def _tell(self) -> None:
         """Say what was decided, or why nothing was, unless a parent did, or this process before an exec."""
         if self.complaint and ROOT not in read_environ() and not is_follower():
+            from autoxla.notice import notify
+
             put(ROOT, str(os.getpid()))
             notify(f"{self.complaint}; the program runs without autoxla")
         if self.is_off:
@@ -467,6 +468,8 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
     if is_follower():
         shown = [f for f in findings if f.said_by_all_workers or (f.level == "error" and not f.applied)]
     if shown:
+        from autoxla.notice import headline, notify
+
         notify(headline(shown, program))
 
 

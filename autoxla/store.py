@@ -1,8 +1,8 @@
-"""What is kept from one run to the next: where it lies, and one small JSON file a key.
+"""What is kept from one run to the next: one small JSON file a key, in `autoxla.cache`'s folder.
 
 Three kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), what is read of
-programs' sources (`autoxla.lookahead.store`), and facts of programs: what tuning found for one (`keep_tuned`)
-and what cures it (`autoxla.cures`). All of it may be lost at any time.
+programs' sources (`autoxla.lookahead.kept`), and facts of programs: what tuning found for one
+(`autoxla.tuned`) and what cures it (`autoxla.cures`). All of it may be lost at any time.
 
 What is read is trusted for nothing but being JSON: who asks checks every part of it. Many processes may
 write one key at once, also on a network file system: each writes a file of its own and renames it, so
@@ -11,31 +11,24 @@ the last one stands and no lock is needed.
 
 from __future__ import annotations
 
-import _thread
 import errno
-import hashlib
 import itertools
 import json
 import os
 import re
 import stat
-import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.model import NO_ANSWER, STEPS, Reading, Situation, Step, Tuned, Version
-from autoxla.situation.hardware import digest, identity
+from autoxla.cache import find_refusal, make_folder
 
-#: Seconds for which the file system of the cache may hold a process up, once and for all.
-PATIENCE = 2.0
 #: Version of the layout; a record of another one is no record.
 SCHEMA = 1
 DAY = 86_400.0  # seconds: how often a use is noted, and how long an unfinished file may lie
-_FRESH = 1.0  # seconds for which the answer of a file system holds
 _KEY = re.compile(r"[0-9a-f]{16,64}")
 _FILE = re.compile(r"([0-9a-f]{16,64})\.json")
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16,64}\.([0-9a-f]{8})-(\d{1,10})-\d+\.tmp")
@@ -44,129 +37,6 @@ READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _counter = itertools.count()
-
-_LARGEST_SOURCE = 1 << 22  # bytes of a source file; what is beyond is not hashed
-#: What a record of tuning may set, and to what: the variables that tuning varies, and no others.
-VARIABLES: Mapping[str, re.Pattern[str]] = {
-    "ITEX_DISABLE_XLA": re.compile("1"),
-    "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": re.compile("0"),
-    "OMP_NUM_THREADS": re.compile("[1-9][0-9]{0,3}"),
-    "TF_ENABLE_ONEDNN_OPTS": re.compile("0"),
-    "TF_NUM_INTRAOP_THREADS": re.compile("[1-9][0-9]{0,3}"),
-    "TF_USE_LEGACY_KERAS": re.compile("1"),
-}
-#: The names of paths, which a message repeats.
-_PATH_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-#: The distributions whose releases a record of tuning holds for.
-_RELEASES = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "intel-extension-for-tensorflow")
-
-
-# --- The cache folder
-
-
-def cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return the folder for caches: ``AUTOXLA_CACHE``, else the platform's; it need not exist.
-
-    By hand, since the library for it takes longer to load than a cached look-ahead to read.
-    """
-    chosen = environ.get("AUTOXLA_CACHE")
-    if chosen:
-        return Path(chosen)
-    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111 - it raises nothing
-    if not home.is_absolute():  # a user without an entry, as in containers
-        return Path(environ.get("TMPDIR") or "/tmp") / f"autoxla-{os.geteuid()}"  # noqa: S108 - see find_refusal
-    if sys.platform == "darwin":
-        return home / "Library" / "Caches" / "autoxla"
-    # An empty or relative XDG_CACHE_HOME counts as unset, by the XDG base directory specification.
-    base = Path(environ.get("XDG_CACHE_HOME") or "-")
-    return (base if base.is_absolute() else home / ".cache") / "autoxla"
-
-
-class Patience:
-    """Asks file systems whether they answer, in threads that nobody waits for longer than `PATIENCE`.
-
-    One that does not ends the patience of this process: from then on no answer is waited for. Its
-    thread stays where it is, in a call of the system, and ends with the process.
-    """
-
-    def __init__(self) -> None:
-        self.is_over = False
-        self._answered: dict[Path, float] = {}
-
-    def ask(self, folder: Path) -> bool:
-        """Return whether the file system of ``folder`` answers, in at most `PATIENCE` for the whole process.
-
-        To be asked before ``folder`` is touched: a call to a server that is away may never come back.
-        """
-        if self.is_over:
-            return False
-        if time.monotonic() - self._answered.get(folder, -_FRESH) < _FRESH:
-            return True
-        try:
-            answers = self.wait_for(folder)
-        except RuntimeError:  # no thread can be had, as at the end of the interpreter
-            return folder in self._answered
-        self.is_over = not answers
-        self._answered[folder] = time.monotonic()
-        return answers
-
-    def wait_for(self, folder: Path) -> bool:
-        """Open ``folder`` in a thread; return whether that came back in time, whatever it found."""
-        reply = _thread.allocate_lock()
-        reply.acquire()
-
-        def look() -> None:
-            # Opening, since a look may be answered from memory when the server of a file system is gone.
-            try:
-                os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC))
-            except Exception:  # noqa: BLE001 - an answer, too, and nothing may be said from this thread
-                return
-            finally:
-                reply.release()
-
-        _thread.start_new_thread(look, ())
-        return reply.acquire(timeout=PATIENCE)
-
-
-#: Asks for the whole process.
-answers = Patience().ask
-
-
-def find_refusal(folder: Path) -> str | None:
-    """Return why what is kept in ``folder`` cannot be trusted, None where it can or is not there.
-
-    Others may not be able to write in it, nor to put another in its place: what lies in it decides
-    how programs run. Nor may it keep a program waiting.
-    """
-    if not answers(folder):
-        return f"{folder} {NO_ANSWER}"
-    for path in (folder, folder.parent):
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        if not stat.S_ISDIR(status.st_mode):
-            continue
-        # The root user may own what is above, as /tmp or a home's parent.
-        if status.st_uid != os.geteuid() and not (path != folder and status.st_uid == 0):
-            return f"{path} belongs to another user"
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX:
-            return f"{path} can be written by other users"
-    return None
-
-
-def make_folder(folder: Path) -> None:
-    """Make ``folder`` and what is missing above it, for this user alone. Raises OSError.
-
-    Not even looked at where its file system does not answer.
-    """
-    if not answers(folder):
-        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
-    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
-    for path in reversed(missing):
-        # Not by its own parents=True, which gives those that it makes the mode of the umask.
-        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def is_own(status: os.stat_result) -> bool:
@@ -240,10 +110,6 @@ class Store:
         self.folder = folder
         self.ignored: list[tuple[Path, str]] = []
         self._largest, self._most, self._most_bytes = largest, most, most_bytes
-
-    def is_there(self) -> bool:
-        """Return whether anything was ever written."""
-        return answers(self.folder) and self.folder.is_dir()
 
     def read(self, key: str) -> dict[str, object] | None:
         """Return the record of ``key``, None where there is none that can be read; note its use.
@@ -368,11 +234,6 @@ class Store:
         _remove(folder, leaving)
 
 
-def make_key(*facts: object) -> str:
-    """Return a key that stands for ``facts``, which JSON has words for."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
-
-
 def _file_name(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no key of a record")
@@ -432,94 +293,3 @@ def _remove(folder: int, names: Iterable[str]) -> None:
     for name in names:
         with suppress(FileNotFoundError):  # another process was quicker
             os.unlink(name, dir_fd=folder)
-
-
-# --- Facts of programs
-
-
-def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:
-    """Return a hash over arguments, paths and contents, None where a file is missing."""
-    if not reading.files:
-        return None
-    hashed = hashlib.sha256(repr(list(arguments)).encode("utf-8", "surrogateescape"))
-    for file in reading.files:
-        try:
-            # A pipe would block.
-            descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    return None
-                content = stream.read(_LARGEST_SOURCE)
-        except (OSError, ValueError):
-            return None
-        hashed.update(b"%d %s %d\0" % (len(file), file.encode("utf-8", "surrogateescape"), len(content)))
-        hashed.update(content)
-    return hashed.hexdigest()[:32]
-
-
-def open_tuned(environ: Mapping[str, str]) -> Store:
-    """Return the store of what tuning found for programs."""
-    return Store(cache_dir(environ) / "programs")
-
-
-def recall_tuned(situation: Situation, arguments: Sequence[str], store: Store) -> Situation:
-    """Return ``situation`` with what tuning this very program with these arguments found here."""
-    if not store.is_there():
-        return situation
-    key = tuned_key(situation, arguments)
-    record = store.read(key) if key is not None else None
-    if key is None or record is None:
-        return situation
-    return replace(situation, tuned=read_tuned(store, key, record))
-
-
-def keep_tuned(
-    situation: Situation, arguments: Sequence[str], store: Store, facts: Mapping[str, object]
-) -> str | None:
-    """Keep ``facts`` of the program; return the record's key, None where its files cannot be read.
-
-    Raises OSError where the folder cannot be written.
-    """
-    key = tuned_key(situation, arguments)
-    if key is not None:
-        about = {
-            "program": Path(situation.reading.files[0]).name,
-            "versions": _releases(situation.versions),
-            "machine": identity(),
-        }
-        store.write(key, {**facts, **about})
-    return key
-
-
-def tuned_key(situation: Situation, arguments: Sequence[str]) -> str | None:
-    """Return the key of a program for these releases on this machine, None where a file of it is missing."""
-    program = program_key(situation.reading, arguments)
-    if program is None:
-        return None
-    return make_key(program, sorted(_releases(situation.versions).items()), digest(identity()))
-
-
-def read_tuned(store: Store, key: str, record: Mapping[str, object]) -> Tuned | None:
-    """Return what ``record`` says; None, noted in ``store``, where any part is not what tuning writes."""
-    path, date, speedup = record.get("winner"), record.get("date"), record.get("speedup")
-    step: Step | None = next((known for known in STEPS if known == record.get("step")), None)
-    settings = record.get("settings")
-    if (
-        isinstance(path, str)
-        and _PATH_NAME.fullmatch(path)
-        and step == record.get("step")
-        and isinstance(date, str)
-        and _DATE.fullmatch(date)
-        and isinstance(speedup, float)
-        and 1 <= speedup < 1e6
-        and isinstance(settings, dict)
-        and all(isinstance(value, str) for value in settings.values())
-        and all(name in VARIABLES and VARIABLES[name].fullmatch(settings[name]) for name in settings)
-    ):
-        return Tuned(path, step, dict(settings), speedup, date)
-    store.ignored.append((store.folder / f"{key}.json", "it is not what tuning writes"))
-    return None
-
-
-def _releases(versions: Mapping[str, Version]) -> dict[str, str]:
-    return {name: ".".join(map(str, versions[name])) for name in _RELEASES if name in versions}

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.cures import Cure, keep, key_of, open_cures, read_cure
+from autoxla.cache import key_of
+from autoxla.cures import Cure, keep, open_cures, read_cure
 from autoxla.planning import assemble, subject_from
 from autoxla.store import Store
 from programs import Outcome, clean_environment, run
@@ -215,7 +216,7 @@ def test_a_cured_run_loads_nothing_but_what_tells_of_the_cure(project: Project) 
     _, usual = (project.run(AUTOXLA_KERAS="2").out.split() for _ in range(2))
     project.keep()
     cured = project.run().out.split()
-    assert set(cured) - set(usual) == {"autoxla.cures", "autoxla.policies.cures"}
+    assert set(cured) - set(usual) == {"autoxla.cures", "autoxla.policies.cures", "autoxla.store"}
 
 
 # --- Learning

@@ -620,7 +620,7 @@ def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
         "from autoxla.running import running_subject\n"
         "from autoxla.runtime import current\n"
         "from autoxla.cures import key_of\n"
-        "from autoxla.store import tuned_key\n"
+        "from autoxla.tuned import tuned_key\n"
         "session = current()\n"
         "session.begin(None, lambda _: None)\n"
         "print(key_of(running_subject()), tuned_key(session.situation, []))\n"

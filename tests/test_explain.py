@@ -170,7 +170,7 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
         "import os\n"
         "from autoxla.planning import assemble, subject_from\n"
         "from autoxla.cures import key_of\n"
-        "from autoxla.store import tuned_key\n"
+        "from autoxla.tuned import tuned_key\n"
         "subject = subject_from(['train.py'])\n"
         "situation = assemble(subject, os.environ).situation\n"
         "print(key_of(subject), tuned_key(situation, []))\n"

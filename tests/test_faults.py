@@ -19,7 +19,7 @@ from programs import HOME, Outcome, clean_environment, run_code
 #: Real processes: the way from the first import to the end, and what stands around a training.
 REAL = (
     ("keras, auto", "autoxla.runtime:Runtime.begin"),
-    ("keras, auto", "autoxla.policies.decision:decide"),
+    ("keras, auto", "autoxla.policies:decide"),
     ("keras, auto", "autoxla.runtime:Runtime.add_compile"),
     ("keras, auto", "autoxla.hooks.finder:AutoxlaFinder.begin"),
     ("keras, auto", "autoxla.hooks.wrapping:wrap"),

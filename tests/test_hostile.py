@@ -17,7 +17,7 @@ from autoxla.commands.diagnosis.inventory import take_inventory
 from autoxla.commands.programs import line_of
 from autoxla.commands.site import RefusalError
 from autoxla.lookahead import Program, read_program
-from autoxla.lookahead.program import read_entry
+from autoxla.lookahead.installed import read_entry
 from autoxla.model import Place, Reading
 from autoxla.notice import notify, printable
 from autoxla.planning import read_subject, subject_from

@@ -20,8 +20,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoxla import commands
+from autoxla.cache import program_key
 from autoxla.commands.diagnosis import plugins
-from autoxla.lookahead import Program, files, find_program, library, read_paths, read_program
+from autoxla.lookahead import Program, files, find_program, library, read_program
+from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.model import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.policies import decide
@@ -31,7 +33,7 @@ from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.environment import APPLIED, read_flag_files, restore
 from autoxla.situation.files import UnreadableError, read_bytes
 from autoxla.situation.keras_config import read_keras_config
-from autoxla.store import Store, program_key
+from autoxla.store import Store
 from programs import HOME, clean_environment, run
 
 HUGE = 100 << 20

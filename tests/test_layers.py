@@ -6,6 +6,7 @@ Late imports, and imports by a string, count; there is no circle.
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import autoxla
+from programs import clean_environment, run
 
 PACKAGE = Path(autoxla.__file__).parent
 
@@ -31,7 +33,8 @@ LAYERS = (
     ("autoxla.policies",),
     ("autoxla.settings",),
     ("autoxla.hooks.known_errors",),
-    ("autoxla.situation", "autoxla.store", "autoxla.lookahead", "autoxla.notice"),
+    ("autoxla.situation", "autoxla.cache", "autoxla.store"),
+    ("autoxla.tuned", "autoxla.lookahead", "autoxla.notice"),
     ("autoxla.compiled", "autoxla.cures"),
     ("autoxla.planning", "autoxla.report"),
     ("autoxla.hooks.notebook", "autoxla.hooks.alias", "autoxla.running"),
@@ -130,3 +133,39 @@ def test_policies_touch_nothing() -> None:
             imports = [node for node in ast.walk(tree_of(module)) if isinstance(node, ast.Import)]
             names = {alias.name.split(".")[0] for node in imports for alias in node.names}
             assert names & {"os", "sys", "pathlib", "subprocess", "io"} == set()
+
+
+LOADED = """
+import sys, tensorflow
+
+ours = {name: module.__file__ for name, module in sys.modules.items() if name.partition(".")[0] == "autoxla"}
+print(len(ours), sum(open(file, "rb").read().count(b"\\n") for file in ours.values()))
+print(*ours)
+"""
+#: What ``import tensorflow`` may load of the house, in a program that says no more than that.
+MOST_MODULES, MOST_LINES = 38, 6000
+
+
+def load(folder: Path, **variables: str) -> tuple[list[int], list[str]]:
+    """Return how many modules and lines of ours ``program.py`` loads under the launcher, and which."""
+    outcome = run(["-m", "autoxla", "program.py"], folder, clean_environment(**variables))
+    figures, names = outcome.out.splitlines()
+    return [int(figure) for figure in figures.split()], names.split()
+
+
+@pytest.mark.tensorflow
+def test_what_import_tensorflow_loads(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(LOADED, encoding="utf-8")
+    (modules, lines), _ = load(tmp_path)
+    assert modules <= MOST_MODULES
+    assert lines <= MOST_LINES
+
+
+@pytest.mark.tensorflow
+def test_a_program_is_followed_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"{LOADED}keras = tensorflow.keras\n", encoding="utf-8")
+    # What is read of a file that was written just now is not kept.
+    os.utime(program, (1_600_000_000, 1_600_000_000))
+    starts = [load(tmp_path, AUTOXLA_CACHE=str(tmp_path / "cache"))[1] for _ in range(2)]
+    assert ["autoxla.lookahead.follower" in names for names in starts] == [True, False]

@@ -218,7 +218,7 @@ def test_the_same_with_the_real_packages(form: str, tmp_path: Path) -> None:
 KEEP = """
 import os, sys
 from autoxla.planning import assemble, subject_from
-from autoxla.store import keep_tuned, open_tuned
+from autoxla.tuned import keep_tuned, open_tuned
 subject = subject_from(sys.argv[1:])
 facts = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 2.0, "date": "2026-01-01"}
 print(keep_tuned(assemble(subject, os.environ).situation, subject.arguments, open_tuned(os.environ), facts))

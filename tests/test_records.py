@@ -18,8 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla.cache import find_refusal, make_folder
 from autoxla.situation.hardware import count_cores, digest, identity
-from autoxla.store import Store, find_refusal, make_folder
+from autoxla.store import Store
 from programs import HOME
 
 KEY = "0123456789abcdef"

@@ -31,7 +31,7 @@ from autoxla.model import (
 from autoxla.policies import decide, list_rules
 from autoxla.situation.env_parsing import intended, parse_xla_flags
 from autoxla.situation.environment import APPLIED, WATCHED_VARIABLES, is_watched
-from autoxla.store import VARIABLES as TUNED_VARIABLES
+from autoxla.tuned import VARIABLES as TUNED_VARIABLES
 
 #: The rules that stand for the end of the process, or for results that are silently wrong.
 DEADLY = frozenset(rule.code for rule in list_rules() if rule.fatal)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autoxla import policies
 from autoxla.model import (
     Cure,
     Evidence,
@@ -376,6 +379,26 @@ def test_a_rule_is_complete(rule: Any) -> None:
     text = found(CASES[rule.code][0], rule.code)[0]
     assert "{" not in text.message + text.remedy
     assert not text.message.endswith(".")
+
+
+SITUATIONS = [situation for pair in CASES.values() for situation in pair]
+
+
+@given(
+    st.sampled_from(SITUATIONS),
+    st.dictionaries(
+        st.sampled_from([field.name for field in fields(Situation)]), st.sampled_from(SITUATIONS), max_size=4
+    ),
+)
+def test_a_module_of_rules_that_is_not_loaded_has_none_that_applies(
+    situation: Situation, others: Mapping[str, Situation]
+) -> None:
+    situation = replace(situation, **{name: getattr(other, name) for name, other in others.items()})
+    plan = decide(situation)
+    with pytest.MonkeyPatch.context() as patch:
+        always = tuple(replace(subject, concerns=lambda _: True) for subject in policies.SUBJECTS)
+        patch.setattr(policies, "SUBJECTS", always)
+        assert decide(situation) == plan
 
 
 def test_codes_are_unique() -> None:

@@ -306,7 +306,7 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
         "autoxla.runtime.read_settings",
         "autoxla.hooks.compile._reconcile",
         "autoxla.hooks.compile._wrap",
-        "autoxla.runtime.headline",
+        "autoxla.notice.headline",
     ],
 )
 def test_a_fault_changes_nothing_but_one_line(where: str, tmp_path: Path) -> None:

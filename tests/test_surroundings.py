@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.store import Patience, Store, make_folder
+from autoxla.cache import Patience, make_folder
+from autoxla.store import Store
 from surroundings import compiling, double, inside, killing, mounts, outside, table
 from surroundings.running import environment, lay, start
 

@@ -40,7 +40,8 @@ from autoxla.paths.losses import find_difference, repeats
 from autoxla.paths.measuring import Failure, Measurement, Request, measure
 from autoxla.paths.race import ROUNDS, Race, find_break_even
 from autoxla.policies import decide
-from autoxla.store import VARIABLES, Store, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
+from autoxla.store import Store
+from autoxla.tuned import VARIABLES, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
 from programs import clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from autoxla.commands.programs import as_line, is_left, line_of
 from autoxla.commands.terminal import print_text
-from autoxla.lookahead import read_paths
+from autoxla.lookahead.library import read_paths
 from autoxla.model import ENVIRONMENT, Finding, Reading
 from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
 from autoxla.policies import decide

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import print_table
 from autoxla.compiled import clear as clear_compiled
@@ -17,7 +18,8 @@ from autoxla.cures import read_cure
 from autoxla.notice import printable, say
 from autoxla.policies.cures import name_settings
 from autoxla.situation.environment import read_environ
-from autoxla.store import Record, Store, cache_dir, read_tuned
+from autoxla.store import Record, Store
+from autoxla.tuned import read_tuned
 
 #: Where records are, below the cache folder.
 KINDS = ("decisions", "programs", "cures")

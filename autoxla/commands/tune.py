@@ -27,7 +27,7 @@ from autoxla.planning import PROBE, assemble, subject_from
 from autoxla.policies import decide
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
-from autoxla.store import keep_tuned, open_tuned
+from autoxla.tuned import keep_tuned, open_tuned
 
 _INTERRUPTED = 130
 _HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from autoxla.hooks import finder
 from autoxla.hooks.boundary import attempt
-from autoxla.notice import notify
 from autoxla.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -119,7 +118,13 @@ def _hinted(error: BaseException | None) -> Iterator[None]:
         yield
     finally:
         if line is not None:
-            attempt("hint on an error", notify, line)
+            attempt("hint on an error", _notify, line)
+
+
+def _notify(line: str) -> None:
+    from autoxla.notice import notify
+
+    notify(line)
 
 
 def conclude(error: BaseException | None) -> None:

@@ -1,15 +1,22 @@
 """Finding and reading the program's own files, and noting what was looked at, for the cache."""
 
-# ruff: noqa: PTH100, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
-from collections.abc import Iterable, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autoxla.lookahead.archive import Archive
 
 #: The names of the folders that packages are installed in.
 SITE = frozenset({"site-packages", "dist-packages"})
@@ -103,6 +110,33 @@ def look(path: str) -> Signature:
     return ("f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep warnings about the program's syntax back, and the collector from visiting each tree."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def current_folder() -> str:
+    """Return the current folder, empty where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def shorten(path: str, cwd: str) -> str:
+    """Return `path` as places have it: relative to the current folder where it lies below that."""
+    return path[len(cwd) + 1 :] if cwd and path.startswith(cwd + os.sep) else path
+
+
 def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
     """Return the folders of `path` (as ``sys.path``) from which the program's own modules come.
 
@@ -117,6 +151,50 @@ def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
         if absolute and not installed and not absolute.endswith(".zip"):
             folders.append(absolute)
     return list(dict.fromkeys(folders))
+
+
+def is_in_site(file: str) -> bool:
+    """Tell whether a path is one of installed packages, or below it."""
+    return not SITE.isdisjoint(Path(file).parts)
+
+
+def is_installed(file: str) -> bool:
+    """Tell whether a path is one of this Python's own: a package, a script, the standard library."""
+    path = Path(os.path.abspath(file))
+    folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}
+    library = os.path.dirname(os.__file__)
+    return is_in_site(str(path)) or str(path.parent) in folders or path.is_relative_to(library)
+
+
+def find_module(module: str, path: Iterable[str]) -> Package | None:
+    """Return the first package, or module, on the way to `module` that is no bare folder."""
+    parts = module.split(".")
+    for entry in path:
+        base = os.path.abspath(entry)
+        for end, part in enumerate(parts, 1):
+            base = os.path.join(base, part)
+            if os.path.isfile(os.path.join(base, "__init__.py")) or os.path.isfile(f"{base}.py"):
+                return Package(".".join(parts[:end]), base)
+            if not os.path.isdir(base):
+                break
+    return None
+
+
+def find_editable(finders: Sequence[object]) -> tuple[Package, ...]:
+    """Return the packages that setuptools maps to folders outside the installed ones.
+
+    `finders` are those of ``sys.meta_path``; each distribution that is installed such has one.
+    """
+    found: dict[str, str] = {}
+    for finder in finders:
+        module = getattr(finder, "__module__", None)
+        if isinstance(module, str) and module.startswith("__editable__"):
+            mapping = getattr(sys.modules.get(module), "MAPPING", None)
+            for name, base in mapping.items() if isinstance(mapping, Mapping) else ():
+                if isinstance(base, str):
+                    found[str(name)] = os.path.abspath(base).removesuffix(".py")
+    return tuple(Package(*item) for item in sorted(found.items()))
 
 
 class Finder:
@@ -186,42 +264,3 @@ class Finder:
         if self._looker.is_file(file := f"{base}.py"):
             return Location("module", file)
         return Location("namespace", base) if is_folder else None
-
-
-class Archive:
-    """A zip with a program in it. Raises `UnreadError` where it is none."""
-
-    def __init__(self, looker: Looker, path: str) -> None:
-        self.path = path
-        import zipfile  # costs more than all else here, and is rarely needed
-
-        found = looker.look(path)
-        if found is None or found[0] != "f":
-            raise UnreadError("it is not a regular file")
-        self._errors = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile)
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except self._errors as error:
-            raise UnreadError(f"it is no zip: {error}") from error
-        self._names = frozenset(self._zip.namelist())
-
-    def find(self, base: str) -> Location | None:
-        """Return where the module below `base`, a path without suffix, is."""
-        if f"{base}/__init__.py" in self._names:
-            return Location("package", f"{base}/__init__.py", self.path)
-        if f"{base}.py" in self._names:
-            return Location("module", f"{base}.py", self.path)
-        if any(name.startswith(f"{base}/") for name in self._names):
-            return Location("namespace", base, self.path)
-        return None
-
-    def read(self, name: str) -> bytes:
-        """Return a member of at most `LIMIT` bytes; raises `UnreadError`."""
-        try:
-            if self._zip.getinfo(name).file_size > LIMIT:
-                raise UnreadError(f"it has more than {LIMIT} bytes")
-            with self._zip.open(name) as stream:
-                return stream.read(LIMIT + 1)
-        # Decompression raises errors of its own, and NotImplementedError or RuntimeError.
-        except self._errors as error:
-            raise UnreadError(f"it cannot be read: {error}") from error

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from autoxla.lookahead.notes import FILES, Library, brings_backend, is_tf_function, is_tracked
+from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function, is_tracked
 from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
@@ -52,6 +52,9 @@ from autoxla.lookahead.values import (
 )
 from autoxla.model import Evidence, Place
 
+if TYPE_CHECKING:
+    from autoxla.lookahead.library import ProgramReader
+
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4
 _ANY_ERROR = frozenset({"Exception", "BaseException"})
@@ -59,15 +62,8 @@ _MISSING = _ANY_ERROR | {"ImportError", "ModuleNotFoundError", "AttributeError"}
 _MISFIT = _ANY_ERROR | {"TypeError", "ValueError"}
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # PYVERSION: ``except*`` came with 3.11
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-# Parts of names whose calls change how the rest runs; of all others only the attribute is evidence.
-_CONFIGURING = frozenset(
-    (
-        *("backend", "config", "debugging", "distribute", "enable_op_determinism", "experimental"),
-        *("function", "intel_extension_for_tensorflow", "mixed_precision", "models", "random", "saving"),
-        *("set_backend", "utils"),
-    )
-)
-_SEEDS = frozenset({"numpy.random.seed", "random.seed"})
+#: Parts of the names whose calls are evidence; of all others only the attribute is.
+_CALLS = frozenset({"distribute", "set_jit"})
 _EXITS = frozenset({"builtins.exit", "builtins.quit", "os._exit", "os.abort", "sys.exit"})
 _DYNAMIC = frozenset({"builtins.eval", "builtins.exec", "runpy.run_module", "runpy.run_path"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
@@ -86,7 +82,7 @@ _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 class Follower(Objects):
     """Collects evidence; see `Notes` for `each` and `deep`."""
 
-    def __init__(self, library: Library, *, each: bool = False, deep: bool = False) -> None:
+    def __init__(self, library: ProgramReader, *, each: bool = False, deep: bool = False) -> None:
         super().__init__(library, each=each, deep=deep)
         self._functions: list[Function] = []
         self._pending: list[Callable[[], object]] = []
@@ -169,7 +165,7 @@ class Follower(Objects):
             return ()
         if isinstance(node, ast.AsyncFunctionDef) and not awaited:
             return (Binding(Coroutine(function, arguments)),)
-        if function.source.yields != [] and _is_generator(node, function.source.yields):
+        if function.generates:
             # It runs as far as somebody takes values from it.
             sure, arguments = False, self._unknown_arguments(function)
         certain, outer = sure and function.plain and self.is_certain(), self.get_outer()
@@ -582,19 +578,10 @@ class Follower(Objects):
                 if deciding in truths:
                     return deciding
                 return None if None in truths else not deciding
-            case (
-                ast.Compare(
-                    left=ast.Name(id="__name__"),
-                    ops=[(ast.Eq() | ast.NotEq()) as operator],
-                    comparators=[ast.Constant(value="__main__")],
-                )
-                | ast.Compare(
-                    left=ast.Constant(value="__main__"),
-                    ops=[(ast.Eq() | ast.NotEq()) as operator],
-                    comparators=[ast.Name(id="__name__")],
-                )
-            ):
-                return self.frame.source.main is isinstance(operator, ast.Eq)
+            case ast.Compare(left=left, ops=[(ast.Eq() | ast.NotEq()) as operator], comparators=[right]):
+                sides = {getattr(p, "id", None) or getattr(p, "value", None) for p in (left, right)}
+                if sides == {"__name__", "__main__"}:
+                    return self.frame.source.main is isinstance(operator, ast.Eq)
         return None
 
     # Names
@@ -814,7 +801,9 @@ class Follower(Objects):
         # The names of a class are none of its methods'.
         is_method = frame.in_class is not None and frame.scope.parent is not None
         scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
-        function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
+        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.source.yields)
+        generates = has_yield and _is_generator(node)
+        function = Function(node, scope, frame.module, frame.source, is_plain, generates, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
         self._bind(node.name, (Binding(function),))
@@ -918,14 +907,11 @@ class Follower(Objects):
             for target, certain in given[0]:
                 if isinstance(target, Function):
                     self._run(target, Arguments(), sure=sure and certain, awaited=True)
-        is_configuring = name in _SEEDS
         if is_tracked(name):
             self.add(node, "attribute", name, certain=sure)
-            is_configuring = not _CONFIGURING.isdisjoint(name.split("."))
-        if is_configuring:
-            first = get_constant(given[0]) if given else None
-            self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
-        if is_tracked(name):
+            if not _CALLS.isdisjoint(name.split(".")):
+                first = get_constant(given[0]) if given else None
+                self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
@@ -1044,12 +1030,8 @@ def _find_getattr(node: ast.Call) -> str | None:
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
 
 
-def _is_generator(node: ast.stmt, lines: list[int] | None) -> bool:
-    """Tell whether a function is a generator; `lines` are those with the word, None where all may be."""
-    if lines is not None:
-        at = bisect_left(lines, node.lineno)
-        if at == len(lines) or lines[at] > (node.end_lineno or 0):
-            return False
+def _is_generator(node: ast.stmt) -> bool:
+    """Tell whether a function is a generator."""
     left: list[ast.AST] = [node]
     while left:
         for inner in ast.iter_child_nodes(left.pop()):

@@ -8,14 +8,13 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
 
 from autoxla.lookahead.files import (
     SITE,
-    Archive,
     Finder,
     Location,
     Looker,
@@ -23,6 +22,11 @@ from autoxla.lookahead.files import (
     Package,
     Signature,
     UnreadError,
+    current_folder,
+    look,
+    own_folders,
+    shorten,
+    undisturbed,
 )
 from autoxla.lookahead.follower import Follower
 from autoxla.lookahead.notes import is_tracked
@@ -31,6 +35,10 @@ from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
 from autoxla.model import OUT_OF_TIME, Place, Reading
 
+#: Folders that hold no source of the user's.
+SKIPPED_FOLDERS = frozenset(
+    {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
+)
 #: Bytes a second that the parser and what follows it do at least, on a machine that does other things, too.
 _SPEED = 1 << 18
 #: Bytes that text has no use for. What cannot be parsed and has one of them was never meant to be source.
@@ -61,7 +69,6 @@ class ProgramReader:
         self.seen: dict[str, Signature] = self._looker.seen
         self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
         self._finder = Finder(self._looker, folders, packages)
-        self._archive: Archive | None = None
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
@@ -141,9 +148,10 @@ class ProgramReader:
                 if self._looker.is_folder(path):
                     location = Location("module", os.path.join(path, "__main__.py"))
                 else:
-                    self._archive = Archive(self._looker, path)
-                    self._finder.archive = self._archive
-                    location = self._archive.find("__main__")
+                    from autoxla.lookahead.archive import Archive
+
+                    self._finder.archive = Archive(self._looker, path)
+                    location = self._finder.archive.find("__main__")
                     if location is None:
                         raise UnreadError("there is no __main__.py in it")
             case _:
@@ -225,8 +233,8 @@ class ProgramReader:
         if location.kind == "compiled":
             raise UnreadError("it is compiled")
         path = location.path
-        if location.archive is not None and self._archive is not None:
-            data = self._archive.read(path)
+        if location.archive is not None and self._finder.archive is not None:
+            data = self._finder.archive.read(path)
             path = os.path.join(location.archive, path)
         else:
             data = self._looker.read(path)
@@ -256,17 +264,50 @@ class ProgramReader:
             self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
             return ()
         source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
-        yields: list[int] | None = []
-        if b"yield" in source:
-            # Lines may end with a bare \r, too: then it is left to the tree.
-            lines = enumerate(source.split(b"\n"), 1)
-            yields = None if b"\r" in source else [number for number, line in lines if b"yield" in line]
+        lines = enumerate(source.splitlines(), 1) if b"yield" in source else ()
+        yields = [number for number, line in lines if b"yield" in line]
         return (Source(label, place, tree, yields, main),)
 
     def _label(self, path: str) -> str:
-        inside = self._cwd and path.startswith(self._cwd + os.sep)
-        return path[len(self._cwd) + 1 :] if inside else path
+        return shorten(path, self._cwd)
 
     def _note(self, label: str, reason: str) -> None:
         if (note := (Place(label), reason)) not in self._unread:
             self._unread.append(note)
+
+
+def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
+    """Return a reading of every ``.py`` and ``.ipynb`` file at or below `paths`, each by itself.
+
+    Each file is read as if it were the program; its imports are not followed. Hidden folders,
+    virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
+    Every place is evidence.
+    """
+    found: dict[Path, Reading] = {}
+    with undisturbed():
+        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
+            # The folder in which the package that the file is in, if any, is found.
+            folder = Path(os.path.abspath(file)).parent
+            while (folder / "__init__.py").exists() and folder != folder.parent:
+                folder = folder.parent
+            program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
+            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=current_folder(), alone=True)
+            found[file] = reader.read()
+            reader.forget()
+    return found
+
+
+def _find_files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+
+    def is_skipped(folder: str, name: str) -> bool:
+        hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
+        return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
+
+    for folder, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not is_skipped(folder, name))
+        for name in sorted(files):
+            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
+                yield Path(folder, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from autoxla.lookahead.values import (
     CAUGHT,
@@ -15,7 +15,6 @@ from autoxla.lookahead.values import (
     Bindings,
     Frame,
     Items,
-    Module,
     Outside,
     Table,
     get_constant,
@@ -23,6 +22,9 @@ from autoxla.lookahead.values import (
     make_constant,
 )
 from autoxla.model import Evidence, EvidenceKind, Place
+
+if TYPE_CHECKING:
+    from autoxla.lookahead.library import ProgramReader
 
 #: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
 _TRACKED = frozenset({"intel_extension_for_tensorflow", "tf2onnx", "transformers"})
@@ -47,29 +49,13 @@ def brings_backend(module: str) -> bool:
     return is_tracked(module) or module.partition(".")[0] in _BRINGERS
 
 
-class Library(Protocol):
-    """Where modules come from. `load` returns None for those that are not the program's own."""
-
-    def load(self, module: str) -> Module | None:
-        """Return a module, which may have been followed already."""
-
-    def loaded(self, module: str) -> Module | None:
-        """Return a module if it was loaded already."""
-
-    def add_folder(self, folder: str) -> None:
-        """Search `folder`, too, from now on."""
-
-    def check_time(self, size: int = 0) -> None:
-        """Raise where nobody waits for more, nor for ``size`` bytes."""
-
-
 class Notes:
     """Evidence and gaps of one program. `each`: every place of an attribute, not only the first in a file.
 
     `deep`: objects of Keras are followed. What is noted is as certain as the code of `frame`.
     """
 
-    def __init__(self, library: Library, *, each: bool, deep: bool) -> None:
+    def __init__(self, library: ProgramReader, *, each: bool, deep: bool) -> None:
         self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}

@@ -1,26 +1,47 @@
-"""Reading of whole programs, and of all files below some paths."""
+"""Reading of whole programs."""
 
-# ruff: noqa: PTH100, PTH109, PTH118 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
-import gc
+import ast
 import os
+import re
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from autoxla.lookahead.files import Package, Signature, look, own_folders
-from autoxla.lookahead.program import Program, find_editable, search_path
-from autoxla.lookahead.store import load, save
-from autoxla.model import Place, Reading
-
-#: Folders that hold no source of the user's.
-SKIPPED_FOLDERS = frozenset(
-    {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
+from autoxla.cache import has_record, make_key
+from autoxla.lookahead.files import (
+    Finder,
+    Looker,
+    Package,
+    Signature,
+    UnreadError,
+    current_folder,
+    find_editable,
+    own_folders,
+    shorten,
+    undisturbed,
 )
+from autoxla.lookahead.program import Program, search_path
+from autoxla.model import Evidence, Place, Reading
+
+#: What a program may say that somebody asks for, beyond the names of its imports.
+_TELLING = re.compile(
+    rb"keras|estimator|contrib|losses|metrics|optimizers|Strategy|jit|compile|intel_extension|environ|putenv"
+    rb"|unsetenv|importlib|import_module|__import__|runpy|exec|eval|magic|get_ipython|load_model|load_weights|save"
+    rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
+)
+_IMPORT = re.compile(rb"\bimport\b")
+_LONGEST_PLAIN = 1 << 16  # bytes
+
+#: Changes with the meaning of what is stored, or of what is read.
+_FORMAT = 5
+# A file may change again without a new time within this many ns.
+_RACE = 2_000_000_000
 
 
 def read_program(
@@ -32,8 +53,9 @@ def read_program(
     and where `path` is None those that are installed as editable in this process. An entry point that
     names no backend is not known: it may be a tool that runs other programs. Nor is one that could not be
     read within `Program.patience`. In `cache` readings are kept for the next time, those that were cut
-    short excepted. In each file an attribute or call is evidence at the first place only. Columns begin
-    with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
+    short excepted. In each file an attribute or call is evidence at the first place only, and none is where
+    nobody asks for any of them. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing
+    of its own.
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
@@ -42,48 +64,36 @@ def read_program(
         return _read(program, folders, packages, entries)[0]
     own = [program.installed, [list(package) for package in packages]]
     version = list(sys.version_info[:3])
-    key: list[object] = [program.kind, program.target, _cwd(), folders, own, entries, version]
-    known = load(cache, key)
-    if known is not None:
-        return known
+    key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
+    if has_record(cache, key):
+        from autoxla.lookahead.kept import recall
+
+        known = recall(cache, key)
+        if known is not None:
+            return known
     reading, seen = _read(program, folders, packages, entries)
-    if seen is not None:
-        save(cache, key, reading, seen)
+    # Not where a file is so new that its next change could go unseen.
+    newest = max((found[2] for found in seen.values() if found is not None), default=0)
+    if seen and time.time_ns() - newest >= _RACE:
+        from autoxla.lookahead.kept import keep
+
+        keep(cache, key, reading, seen)
     return reading
-
-
-def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
-    """Return a reading of every ``.py`` and ``.ipynb`` file at or below `paths`, each by itself.
-
-    Each file is read as if it were the program; its imports are not followed. Hidden folders,
-    virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
-    Every place is evidence.
-    """
-    from autoxla.lookahead.library import ProgramReader
-
-    found: dict[Path, Reading] = {}
-    with _undisturbed():
-        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
-            # The folder in which the package that the file is in, if any, is found.
-            folder = Path(os.path.abspath(file)).parent
-            while (folder / "__init__.py").exists() and folder != folder.parent:
-                folder = folder.parent
-            program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=_cwd(), alone=True)
-            found[file] = reader.read()
-            reader.forget()
-    return found
 
 
 def _read(
     program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
-) -> tuple[Reading, dict[str, Signature] | None]:
-    """Return the reading, and what was looked at for it: None where it ended before its time."""
-    from autoxla.lookahead.library import ProgramReader
-    from autoxla.lookahead.notes import brings_backend
+) -> tuple[Reading, Mapping[str, Signature]]:
+    """Return the reading, and what was looked at for it: nothing where it ended before its time."""
+    looker = Looker()
+    with undisturbed():
+        plain = read_plain(program, Finder(looker, folders, packages), looker)
+        if plain is not None:
+            return plain, looker.seen
+        from autoxla.lookahead.library import ProgramReader
+        from autoxla.lookahead.notes import brings_backend
 
-    with _undisturbed():
-        reader = ProgramReader(program, folders, path, cwd=_cwd(), packages=packages)
+        reader = ProgramReader(program, folders, path, cwd=current_folder(), packages=packages)
         reading, seen = reader.read(), reader.seen
         named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
         if program.installed and reading.known and not any(map(brings_backend, named)):
@@ -91,41 +101,55 @@ def _read(
             reading = Reading(unread=((Place(program.target), reason),))
         # Before the collector is back: it would visit all that was read.
         reader.forget()
-        return reading, None if reader.is_cut else seen
+        return reading, {} if reader.is_cut else seen
 
 
-def _find_files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
+def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | None:
+    """Return the reading of a program in which there is nothing to follow, None for all others.
 
-    def is_skipped(folder: str, name: str) -> bool:
-        hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
-        return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
-
-    for folder, names, files in os.walk(path):
-        names[:] = sorted(name for name in names if not is_skipped(folder, name))
-        for name in sorted(files):
-            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
-                yield Path(folder, name)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep warnings about the program's syntax back, and the collector from visiting each tree."""
-    collects = gc.isenabled()
-    gc.disable()
+    That is a short one of a single file, whose imports stand at its start, and which says nothing else that
+    anybody asks for: it names no Keras, sets no variable, imports nothing by a computed name. Its imports are
+    the evidence.
+    """
+    if program.kind != "script" or program.installed:
+        return None
+    place = os.path.abspath(program.target)
+    label = shorten(place, current_folder())
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if collects:
-            gc.enable()
-
-
-def _cwd() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
+        data = looker.read(place)
+        # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
+        if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
+            return None
+        tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
+    except (UnreadError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+    evidence: list[Evidence] = []
+    tops: set[str] = set()
+    rest: list[ast.stmt] = [*tree.body]
+    while rest and isinstance(node := rest[0], (ast.Import, ast.ImportFrom, ast.Expr)):
+        match node:
+            case ast.Import():
+                names = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=str(name), level=0) if node.names[0].name != "*":
+                names = [] if name == "__future__" else [name]
+            case ast.Expr(value=ast.Constant()):  # the documentation
+                names = []
+            case _:
+                break
+        for name in dict.fromkeys(names):
+            top = name.partition(".")[0]
+            tops.add(top)
+            if top not in sys.stdlib_module_names and top != "__main__":
+                at = Place(label, node.lineno, node.col_offset + 1)
+                evidence.append(Evidence("import", name, None, "certain", at))
+        del rest[0]
+    left = b"\n".join(data.splitlines()[rest[0].lineno - 1 :]) if rest else b""
+    # ``getattr`` with the text of a name is as good as the name.
+    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)) if b"getattr" in left else ()
+    is_followed = (
+        _IMPORT.search(left) is not None
+        or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
+        or any(isinstance(text, str) and _TELLING.search(text.encode()) for text in texts)
+        or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
+    )
+    return None if is_followed else Reading(tuple(evidence), True, True, (label,))

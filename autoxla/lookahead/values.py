@@ -49,13 +49,17 @@ class Own(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of the program's; `plain`: calling its name runs its body. `owner`: of a method."""
+    """A function of the program's. `plain`: calling its name runs its body. `owner`: of a method.
+
+    `generates`: its body runs as far as somebody takes values from it.
+    """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef
     scope: Scope
     module: Module
     source: Source
     plain: bool
+    generates: bool
     owner: Class | None
 
 
@@ -218,13 +222,13 @@ class Scope:
 class Source:
     """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
 
-    `yields` are the lines with ``yield``, None where nobody can tell. `main`: it is the program's.
+    `yields` are the lines with the word. `main`: it is the program's.
     """
 
     label: str
     place: str | None
     tree: ast.Module
-    yields: list[int] | None
+    yields: list[int]
     main: bool
     has_late_annotations: bool = False
 

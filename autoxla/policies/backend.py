@@ -53,7 +53,6 @@ RULES = (
         example=Example(TF_KERAS, {VARIABLE: "jax"}, "ITEX"),
         source=OVERRIDE,
         about=VARIABLE,
-        reads=(VARIABLE,),
     ),
     Rule(
         code="AX406",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from autoxla.model import Evidence, Saved
+from autoxla.model import SWITCHING, Evidence, Saved
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
-from autoxla.policies.packages import SWITCHING, Package, find_package
-from autoxla.policies.rule import KERAS_3, SWITCHABLE, Cure, Draft, Rule, place_of
-from autoxla.policies.saved_files import KERAS_2, advise
+from autoxla.policies.packages import Package, find_package
+from autoxla.policies.rule import KERAS_3, SWITCH, SWITCHABLE, Cure, Draft, Rule, place_of
 from autoxla.policies.usage import find_alias, is_below, sides
 from autoxla.situation.env_parsing import intended, tensorflow_bool
 
-SWITCH = "TF_USE_LEGACY_KERAS"
 #: Private modules that programs for Keras 2 import.
 PRIVATE = (
     "keras.engine",
@@ -185,6 +183,8 @@ def _unreadable(draft: Draft) -> tuple[Evidence, str, str] | None:
         if saved is None or saved.generation != 2 or not is_needed:
             continue
         if saved.kind in ("folder", "checkpoint") or (saved.kind == "keras" and "Functional" in saved.parts):
+            from autoxla.policies.saved_files import KERAS_2, advise
+
             told = advise(saved, reader=versions["keras"], tf_keras=versions.get("tf-keras", ()), error="")
             remedy = (told or "").replace(KERAS_2, "start it with AUTOXLA_KERAS=legacy")
             wrote = f"{evidence.value} was written by Keras {saved.release or 2}"
@@ -233,7 +233,6 @@ RULES = (
         example=Example(TF_KERAS, {SWITCH: "yes"}),
         source=LAZY_LOADER,
         about=SWITCH,
-        reads=(SWITCH,),
         act=lambda d: (
             intended(d.environment[SWITCH]) is True
             and not _keeps_keras_3(d)
@@ -516,7 +515,6 @@ RULES = (
         example=Example('import os\nimport keras\n\nos.environ["KERAS_BACKEND"] = "jax"\n'),
         source=LAZY_LOADER,
         about=lambda d: place_of(_first_late(d, *READ_AT_IMPORT)),
-        reads=READ_AT_IMPORT,
         late=_without_effect,
         after_restart="set it in its first cell",
     ),

@@ -112,8 +112,6 @@ PACKAGES: tuple[Package, ...] = (
         }.items()
     ),
 )
-#: Packages that turn the switch on when they are imported, for objects of their own.
-SWITCHING = ("deepface", "ktrain", "transformers")
 _BY_MODULE: Mapping[str, tuple[Package, ...]] = {
     package.module: tuple(other for other in PACKAGES if other.module == package.module)
     for package in PACKAGES

@@ -1,40 +1,41 @@
-"""What a rule is, and the draft of a plan that rules read and change."""
+"""What a rule is. A module of rules gets what it needs of a draft from here, too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from autoxla.model import (
-    ENVIRONMENT,
-    Evidence,
-    EvidenceKind,
-    Finding,
-    Grade,
-    Level,
-    Place,
-    Plugin,
-    Setting,
-    Situation,
+from autoxla.model import Finding, Grade, Level, Place
+from autoxla.policies.draft import (
+    AUTO_JIT,
+    FLAGS,
+    KERAS_3,
+    NPD,
+    SWITCH,
+    SWITCHABLE,
+    XLA_FLAGS,
+    Cure,
+    Draft,
+    place_of,
 )
-from autoxla.policies.example import Example
-from autoxla.policies.packages import SWITCHING
-from autoxla.policies.usage import Demand, find_demands, first, is_below
-from autoxla.situation.env_parsing import XlaFlags, itex_lenient, parse_xla_flags, tensorflow_bool
 
-FLAGS = "TF_XLA_FLAGS"
-AUTO_JIT = "tf_xla_auto_jit"
-NPD = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE"
-KERAS_3 = (3,)
-SWITCHABLE = (2, 16)  # the first TensorFlow whose tf.keras is Keras 3 unless the switch is on
+if TYPE_CHECKING:
+    from autoxla.policies.example import Example
 
-
-@dataclass(frozen=True, slots=True)
-class Cure:
-    """One variable and the value that ends a hazard; None takes the variable away."""
-
-    variable: str
-    value: str | None
+__all__ = [
+    "AUTO_JIT",
+    "FLAGS",
+    "KERAS_3",
+    "NPD",
+    "SWITCH",
+    "SWITCHABLE",
+    "XLA_FLAGS",
+    "Cure",
+    "Draft",
+    "Rule",
+    "place_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,8 @@ class Rule:
     for the end of the process or silently wrong results: only then does the user's explicit value give way.
     Where `milder` holds, an error is a warning.
 
-    `reads` are variables that its condition asks for: they are watched. The other fields are those of
-    `Finding`.
+    The other fields are those of `Finding`. The variables that it asks for are listed in
+    `autoxla.policies.SUBJECTS`.
     """
 
     code: str
@@ -70,7 +71,6 @@ class Rule:
     cures: Callable[[Draft], tuple[Cure, ...]] | None = None
     act: Callable[[Draft], object] | None = None
     fatal: bool = False
-    reads: tuple[str, ...] = ()
     after_restart: str = ""
     late: Callable[[Draft], tuple[str, ...]] | None = None
     certain_with: Callable[[Draft], str | None] | None = None
@@ -110,246 +110,3 @@ class Rule:
                 stops_keras=self.stops_keras,
             )
         )
-
-
-@dataclass(slots=True)
-class Draft:
-    """A plan in the making: the situation, and the environment as the plan would leave it.
-
-    `code` is that of the rule that is being applied; it is the reason for what is set meanwhile.
-    """
-
-    situation: Situation
-    code: str = ""
-    environment: dict[str, str] = field(init=False)
-    because: dict[str, list[str]] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    too_late: list[str] = field(default_factory=list)
-    jit_compile: bool | None = None
-    jit_because: list[str] = field(default_factory=list)
-    import_first: tuple[str, ...] = ()
-    alias: dict[str, str] = field(default_factory=dict)
-    chosen: set[str] = field(default_factory=set)  # by the program, in a line that comes too late
-    itex: Plugin | None = field(init=False)
-    demands: tuple[Demand, ...] = ()
-    no_xla_because: str = ""
-
-    def __post_init__(self) -> None:
-        self.environment = dict(self.situation.environment)
-        self.itex = next((p for p in self.situation.plugins if p.kind == "itex"), None)
-        if self.situation.reading.known:
-            packages = self.situation.settings.packages
-            self.demands = find_demands(
-                self.situation.reading,
-                self.situation.versions,
-                packages,
-                self.situation.requiring_keras_2,
-            )
-
-    # --- What is known
-
-    @property
-    def itex_main(self) -> bool:
-        """ITEX with the Keras 3 state machine: every release after 2.15, and a library without one."""
-        return self.itex is not None and (self.itex.version is None or self.itex.version[:2] > (2, 15))
-
-    @property
-    def itex_device(self) -> bool:
-        """ITEX brings a device of its own: all its builds do but the one for CPUs."""
-        return self.itex is not None and not is_for_cpus(self.itex)
-
-    @property
-    def tensorflow_loaded(self) -> bool:
-        """TensorFlow, and with it every plug-in, was imported already."""
-        return "tensorflow" in self.situation.imported
-
-    @property
-    def needs_restart(self) -> bool:
-        """The program runs cell by cell, and what a backend reads at its import was read already."""
-        return self.situation.restart is not None and bool(self.situation.imported.difference(SWITCHING))
-
-    @property
-    def flags(self) -> XlaFlags:
-        """``TF_XLA_FLAGS`` as the plan would leave it."""
-        return self.parse(FLAGS)
-
-    @property
-    def npd(self) -> bool:
-        """ITEX uses the next pluggable device, its default."""
-        return itex_lenient(self.environment.get(NPD), default=True)
-
-    @property
-    def legacy(self) -> bool:
-        """``tf.keras`` will be tf_keras, by TensorFlow's reading of the switch."""
-        return tensorflow_bool(self.environment.get("TF_USE_LEGACY_KERAS"))
-
-    @property
-    def switchable(self) -> bool:
-        """``TF_USE_LEGACY_KERAS`` decides which generation ``tf.keras`` is."""
-        # TensorFlow 2.15 asks for Keras 2, but serves as tf.keras what is installed as keras.
-        over_2_15 = self.has("tensorflow", (2, 15)) and self.has("keras", KERAS_3)
-        return over_2_15 or self.has("tensorflow", SWITCHABLE)
-
-    @property
-    def keras(self) -> int | None:
-        """The generation that the program uses, 0 for none; for ``tf.keras`` by the switch."""
-        usage = self.situation.usage
-        if usage.keras is not None or not usage.tf_keras_api:
-            return usage.keras
-        return 2 if self.legacy or not self.switchable else 3
-
-    @property
-    def jit(self) -> bool | None:
-        """What ``compile`` will use if it is known: the program's explicit value, else the plan's."""
-        explicit = self.situation.usage.jit_compile
-        return self.jit_compile if explicit is None else explicit
-
-    @property
-    def backend(self) -> str:
-        """The Keras backend: the variable's unless empty, else keras.json's, else Keras' default."""
-        named = self.environment.get("KERAS_BACKEND")
-        if named:
-            return named
-        config = self.situation.keras_config
-        return (config.backend if config else None) or "tensorflow"
-
-    def parse(self, variable: str) -> XlaFlags:
-        """Return the flags in ``variable``, looking into the file that it may name."""
-        text = self.environment.get(variable)
-        flags = parse_xla_flags(text)
-        files = self.situation.flag_files
-        if flags.file is None or variable not in files:
-            return flags
-        return parse_xla_flags(text, lambda _: files[variable])
-
-    def has(self, distribution: str, at_least: tuple[int, ...] = ()) -> bool:
-        """Return whether ``distribution`` is installed, in release ``at_least`` or later."""
-        version = self.situation.versions.get(distribution)
-        return version is not None and version >= at_least
-
-    def is_explicit(self, variable: str) -> bool:
-        """Return whether the user set ``variable``, or the program does."""
-        if variable in self.chosen:
-            return True
-        return variable in self.situation.environment and variable not in self.situation.own
-
-    def demand(self, generation: int, *, certain: bool = True) -> Demand | None:
-        """Return the first certain (or only possible) demand for a generation of Keras."""
-        return first(self.demands, generation, certain=certain)
-
-    def says(self, kind: EvidenceKind, *names: str, certain: bool = True) -> Evidence | None:
-        """Return the first thing the program says of ``names`` or what is below them."""
-        for evidence in self.situation.reading.evidence:
-            is_meant = evidence.kind == kind and any(is_below(evidence.name, name) for name in names)
-            if is_meant and (evidence.grade == "certain" or not certain):
-                return evidence
-        return None
-
-    def needs(self, kind: EvidenceKind, *names: str) -> Evidence | None:
-        """Return the first thing that the program certainly says of ``names`` and cannot do without."""
-        certain = (e for e in self.situation.reading.evidence if e.kind == kind and e.grade == "certain")
-        needed = (e for e in certain if not e.caught)
-        return next((e for e in needed if any(is_below(e.name, name) for name in names)), None)
-
-    def late_variables(self) -> tuple[Evidence, ...]:
-        """Return the program's constant assignments to variables behind its first backend import."""
-        return tuple(
-            e
-            for e in self.situation.reading.evidence
-            if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
-        )
-
-    # --- What is said
-
-    def value(self, variable: str) -> str:
-        """Return the value of ``variable`` as messages show it, ``unset`` where there is none."""
-        return repr(self.environment[variable]) if variable in self.environment else "unset"
-
-    def why(self, generation: int, *, certain: bool = True) -> str:
-        """Return what demands a generation of Keras, empty where nothing does."""
-        demand = self.demand(generation, certain=certain)
-        return "" if demand is None else demand.why
-
-    def demand_place(self, generation: int, *, certain: bool = True) -> Place:
-        """Return the line that demands a generation of Keras."""
-        demand = self.demand(generation, certain=certain)
-        return ENVIRONMENT if demand is None else demand.place
-
-    def place_of(self, fact: str | Callable[[Draft], Place | None] | None) -> Place:
-        """Return where ``fact`` is known from: the program, a settings file, else the environment."""
-        if fact is None:
-            return ENVIRONMENT
-        if callable(fact):
-            return fact(self) or ENVIRONMENT
-        if fact.isupper():
-            assigned = self.says("variable", fact)
-            return assigned.place if assigned is not None and assigned.early else ENVIRONMENT
-        if fact == "keras.json" and self.situation.keras_config is not None:
-            return Place(self.situation.keras_config.file)
-        usage = self.situation.usage.evidence.get(fact)
-        return usage or self.situation.settings.places.get(fact, ENVIRONMENT)
-
-    # --- What is decided
-
-    def give_way(self, cures: tuple[Cure, ...], *, fatal: bool) -> bool:
-        """Make the first of ``cures`` that costs the user nothing, else, if fatal, the first."""
-        chosen = next((c for c in cures if not self.is_explicit(c.variable)), None)
-        if chosen is None and fatal:
-            chosen = next(iter(cures), None)
-        return chosen is not None and self.set(chosen.variable, chosen.value)
-
-    def set(self, variable: str, value: str | None) -> bool:
-        """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
-        if variable == "TF_XLA_FLAGS":
-            at_import = self.tensorflow_loaded and bool(self.situation.plugins)
-            is_too_late = at_import or self.situation.devices_ready
-        elif variable == "KERAS_BACKEND":
-            is_too_late = "keras" in self.situation.imported
-        else:
-            is_too_late = self.tensorflow_loaded and variable not in ("XLA_FLAGS", "ROCM_PATH")
-        if is_too_late:
-            self.too_late.append(variable)
-            return False
-        if value is None:
-            self.environment.pop(variable, None)
-        else:
-            self.environment[variable] = value
-        self.because.setdefault(variable, []).append(self.code)
-        return True
-
-    def choose_jit(self, jit_compile: bool) -> bool:
-        """Plan what ``Model.compile`` uses where the program gives nothing explicit."""
-        self.jit_compile = jit_compile
-        self.jit_because.append(self.code)
-        return True
-
-    def import_tensorflow_first(self) -> bool:
-        """Plan that tensorflow is imported before keras."""
-        self.import_first = ("tensorflow",)
-        return True
-
-    def make_alias(self, name: str, target: str) -> bool:
-        """Plan that the package ``target`` answers for ``name``."""
-        self.alias[name] = target
-        return True
-
-    def settings(self) -> tuple[Setting, ...]:
-        """Return the changes that remain, with the values from before."""
-        before: dict[str, str | None] = {**self.situation.environment}
-        if self.situation.cure is not None:
-            before |= self.situation.cure.replaced
-        return tuple(
-            Setting(name, self.environment.get(name), before.get(name), tuple(codes))
-            for name, codes in self.because.items()
-            if self.environment.get(name) != before.get(name)
-        )
-
-
-def is_for_cpus(plugin: Plugin) -> bool:
-    """Return whether an ITEX library is the build for CPUs, which has no device of its own and no XLA."""
-    return (plugin.file or "").rpartition("/")[2].startswith("libitex_cpu")
-
-
-def place_of(found: Evidence | None) -> Place | None:
-    """Return the place of a piece of evidence, None where there is none."""
-    return None if found is None else found.place

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from autoxla.model import Evidence, Grade, Place, Reading, Usage, Version
-from autoxla.policies.packages import find_package
+
+if TYPE_CHECKING:
+    from autoxla.policies.packages import Package
 
 ITEX = "intel_extension_for_tensorflow"
 _OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
@@ -130,7 +132,7 @@ def _demands(
         ):
             yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "attribute":
-            package = find_package(evidence.name, versions)
+            package = _look_up(evidence.name, versions)
             # Of most packages the import is enough, of some only one function.
             if package is not None and package.module == evidence.name:
                 yield from _imported(evidence, versions, own_packages)
@@ -188,7 +190,7 @@ def _imported(
         need: str | None = own_packages[top]
         why = "by [tool.autoxla.packages]"
     else:
-        package = find_package(evidence.name, versions)
+        package = _look_up(evidence.name, versions)
         need, why = (package.need, package.evidence) if package is not None else (None, "")
     told = f"{evidence.name} needs Keras {need} ({why})"
     if need == "2":
@@ -197,6 +199,15 @@ def _imported(
         # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
         grade = evidence.grade if top in own_packages else "possible"
         yield Demand(3, grade, evidence.place, told, evidence.name)
+
+
+def _look_up(name: str, versions: Mapping[str, Version]) -> Package | None:
+    """Return the row for an imported module; the table loads where it may have one."""
+    if name.partition(".")[0] in KERAS_FREE | {"tensorflow", "keras", "tf_keras"}:
+        return None
+    from autoxla.policies.packages import find_package
+
+    return find_package(name, versions)
 
 
 def _generation(

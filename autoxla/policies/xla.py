@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from autoxla.model import Place, Step, Tuned
 from autoxla.policies.example import KERAS, Example
-from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, Cure, Draft, Rule
+from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Cure, Draft, Rule
 
 SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
-XLA_FLAGS = "XLA_FLAGS"
-SWITCH = "TF_USE_LEGACY_KERAS"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
 FLAG_READER = "TensorFlow, flags from the environment"
 CLUSTERING = "Intel Extension for TensorFlow, Keras 3 Overview, Enable XLA through TensorFlow"
@@ -176,7 +174,6 @@ RULES = (
         example=Example(KERAS, {FLAGS: "--tf_xla_auto_jit=abc"}),
         source=FLAG_READER,
         about=FLAGS,
-        reads=(FLAGS,),
         bad_input=True,
     ),
     Rule(
@@ -192,7 +189,6 @@ RULES = (
         example=Example(_JIT, {XLA_FLAGS: "-xla_dump_to=/tmp/dump"}),
         source=FLAG_READER,
         about=XLA_FLAGS,
-        reads=(XLA_FLAGS,),
         bad_input=True,
     ),
     Rule(
@@ -355,7 +351,6 @@ RULES = (
         program works in a terminal and fails in an editor.""",
         example=Example(KERAS, machine="ROCm elsewhere"),
         source=LIBDEVICE,
-        reads=("ROCM_PATH",),
         cures=lambda d: (Cure("ROCM_PATH", d.situation.toolchain.rocm_found),),
     ),
     Rule(

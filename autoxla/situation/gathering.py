@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoxla import WATCHED
-from autoxla.model import FlagNames, Settings, Situation, Toolchain, Usage
-from autoxla.policies.packages import SWITCHING
+from autoxla.cache import cache_dir, find_refusal
+from autoxla.model import SWITCHING, FlagNames, Settings, Situation, Toolchain, Usage
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.hardware import find_hardware
 from autoxla.situation.keras_config import read_keras_config
 from autoxla.situation.plugins import find_plugins
-from autoxla.store import cache_dir, find_refusal
 
 
 def gather(

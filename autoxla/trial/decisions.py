@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from autoxla.cache import cache_dir, make_key
 from autoxla.model import Version
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
-from autoxla.store import Store, cache_dir, make_key
+from autoxla.store import Store
 
 PathName = Literal["graph", "xla"]
 #: The shapes of a batch's tensors.

@@ -495,7 +495,7 @@ class ByHand(State):
         super().__init__(driver)
         self._known = known
         self._challenger = challenger
-        self._strangers: set[Signature] = set()
+        self._strangers: set[Signature | None] = set()
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch, by Keras where it is not for others."""
@@ -506,16 +506,21 @@ class ByHand(State):
         signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
         passes = attempt("trial", self._challenger.passes, batch)
-        if signature != self._challenger.signature:
-            self.driver.guarded(self._note_stranger, signature)
-        elif passes:
+        is_stranger = signature != self._challenger.signature
+        if passes and not is_stranger:
             self._challenger.stopped = 0
             return self._train(iterator, batch)
+        if is_stranger:
+            self._strangers.add(signature)
         else:
             self._challenger.stopped += 1
-            if self._challenger.stopped >= _STOPPED:
-                outcome = f"{_STOPPED} batches in a row that TensorFlow has to check"
-                self.driver.guarded(self._give_up, outcome)
+        outcome = ""
+        if self._challenger.stopped >= _STOPPED:
+            outcome = f"{_STOPPED} batches in a row that TensorFlow has to check"
+        elif len(self._strangers) >= _STRANGERS:
+            outcome = f"{len(self._strangers) + 1} shapes of batches, each of which XLA would compile anew"
+        if outcome:
+            self.driver.guarded(self._give_up, outcome)
         return self.driver.replay(iterator, batch)
 
     def end_fit(self) -> State:
@@ -539,12 +544,6 @@ class ByHand(State):
         told = attempt("trial", self.driver.keep_failure, self._known, failure)
         self.driver.guarded(self._give_up, f"the step failed under XLA: {told}")
         return logs
-
-    def _note_stranger(self, signature: Signature) -> None:
-        self._strangers.add(signature)
-        shapes = len(self._strangers) + 1
-        if shapes > _STRANGERS:
-            self._give_up(f"{shapes} shapes of batches, each of which XLA would compile anew")
 
     def _give_up(self, outcome: str) -> None:
         self.driver.end(outcome)

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.lookahead import store as readings
+from autoxla.cache import make_folder, make_key
+from autoxla.lookahead import kept as readings
 from autoxla.model import Evidence, Place, Reading
-from autoxla.store import Store, make_folder
+from autoxla.store import Store
 
 KEYS = tuple(f"{number:016x}" for number in range(8))
 _LONGEST = 0.02  # s
@@ -98,11 +99,11 @@ def _reading(number: int) -> Reading:
 
 
 def _keep(folder: Path, number: int) -> None:
-    readings.save(folder, [number], _reading(number), {})
+    readings.keep(folder, make_key(number), _reading(number), {})
 
 
 def _kept(folder: Path, number: int) -> Reading | None:
-    return readings.load(folder, [number])
+    return readings.recall(folder, make_key(number))
 
 
 def _write_readings(folder: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from autoxla.cache import cache_dir
 from autoxla.commands.diagnosis.inventory import Line, Scene, State
 from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import look
@@ -20,7 +21,7 @@ from autoxla.policies.rule import KERAS_3
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.files import is_file, is_folder, list_names
-from autoxla.store import Store, cache_dir
+from autoxla.store import Store
 
 # --- Files beside the program
 
@@ -144,6 +145,8 @@ _DEVICES = "when TensorFlow lists its devices: at the first operation, with a pl
 #: Who reads a variable, and when: until then a program can still set it. The rest is ITEX's.
 READERS = MappingProxyType(
     {
+        "AUTOXLA_KERAS": "autoxla, when the first of tensorflow and keras is imported",
+        "AUTOXLA_STEP": "autoxla, when the first of tensorflow and keras is imported",
         "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",
         "HIP_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
         "ITEX_*": "ITEX, when TensorFlow loads it: set before import tensorflow",
@@ -154,14 +157,17 @@ READERS = MappingProxyType(
         "ONEAPI_DEVICE_SELECTOR": f"the SYCL runtime, {_DEVICES}",
         "ROCM_PATH": "XLA, when it first compiles for an AMD GPU",
         "ROCR_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
+        "SM_FRAMEWORK": "segmentation_models, at its import",
         "TF_CPP_MIN_LOG_LEVEL": "TensorFlow's library, in import tensorflow",
         "TF_DETERMINISTIC_OPS": "TensorFlow's library, at the first operation that asks",
         "TF_ENABLE_ONEDNN_OPTS": "TensorFlow's library, in import tensorflow, once",
+        "TF_KERAS": "packages for BERT on Keras, at their import",
         "TF_NUM_INTRAOP_THREADS": f"TensorFlow's library, {_DEVICES}",
         _PLUGGABLE: "TensorFlow, in import tensorflow",
         "TF_USE_LEGACY_KERAS": "TensorFlow, in import tensorflow, and again at the first use of tf.keras, "
         "tf.optimizers …",
         "TF_XLA_FLAGS": f"TensorFlow's library, {_DEVICES}",
+        "USE_TF": "transformers, at its import",
         "XLA_FLAGS": "XLA, when it first compiles, once",
         "ZE_AFFINITY_MASK": f"the Level Zero driver, {_DEVICES}",
     }

@@ -1,0 +1,101 @@
+"""Readings that are kept on disk, valid as long as all that was looked at is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+from autoxla.lookahead.files import Signature, look
+from autoxla.model import Evidence, EvidenceKind, Place, Reading
+from autoxla.store import Store
+
+#: How many programs are remembered, and how long one entry may be in bytes.
+MOST_ENTRIES = 64
+_LARGEST_ENTRY = 8 << 20
+_KINDS, _GRADES = frozenset(get_args(EvidenceKind)), frozenset({"certain", "possible"})
+#: The types of the parts of `Evidence` in what is stored, where places are lists.
+_TYPES: tuple[set[type], ...] = (
+    {str},
+    {str},
+    {str, bool, NoneType},
+    {str},
+    {list},
+    {bool},
+    {bool},
+    {list, NoneType},
+)
+
+
+def open_readings(folder: Path) -> Store:
+    """Return the store of readings in ``folder``."""
+    return Store(folder, largest=_LARGEST_ENTRY, most=MOST_ENTRIES, most_bytes=MOST_ENTRIES * _LARGEST_ENTRY)
+
+
+def keep(folder: Path, key: str, reading: Reading, seen: Mapping[str, Signature]) -> None:
+    """Keep ``reading``. What cannot be written is not: the next run reads again."""
+    with suppress(OSError):
+        open_readings(folder).write(key, {"seen": seen, "reading": _to_data(reading)})
+
+
+def recall(folder: Path, key: str) -> Reading | None:
+    """Return what was read the last time, None where nothing is kept that still holds."""
+    try:
+        entry: Any = open_readings(folder).read(key)
+        if entry is None:
+            return None
+        for path, before in entry["seen"].items():
+            now = look(path)
+            if (None if now is None else list(now)) != before:
+                return None
+        return _from_data(entry["reading"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def _to_data(reading: Reading) -> dict[str, object]:
+    def of(place: Place) -> list[object]:
+        return [place.file, place.line, place.column]
+
+    return {
+        "evidence": [
+            (e.kind, e.name, e.value, e.grade, of(e.place), e.early, e.caught, e.origin and of(e.origin))
+            for e in reading.evidence
+        ],
+        "complete": reading.complete,
+        "known": reading.known,
+        "files": reading.files,
+        "unread": [[of(place), reason] for place, reason in reading.unread],
+    }
+
+
+def _from_data(data: Mapping[str, Any]) -> Reading:
+    """Return what `_to_data` was given. Raises TypeError or ValueError on what it does not give."""
+    rows, files = data["evidence"], data["files"]
+    # Each form of a row once, since there may be thousands of rows.
+    for form in {tuple(map(type, row)) for row in rows}:
+        if len(form) != len(_TYPES) or any(
+            kind not in kinds for kind, kinds in zip(form, _TYPES, strict=True)
+        ):
+            raise TypeError
+    is_right = {row[0] for row in rows} <= _KINDS and {row[3] for row in rows} <= _GRADES
+    if not is_right or not {*map(type, files), *(type(reason) for _, reason in data["unread"])} <= {str}:
+        raise ValueError
+    return Reading(
+        evidence=tuple(
+            Evidence(kind, name, value, grade, _place(*place), early, caught, origin and _place(*origin))
+            for kind, name, value, grade, place, early, caught, origin in rows
+        ),
+        complete=data["complete"] is True,
+        known=data["known"] is True,
+        files=tuple(files),
+        unread=tuple((_place(*place), reason) for place, reason in data["unread"]),
+    )
+
+
+def _place(file: object, line: object, column: object) -> Place:
+    if type(file) is not str or not {type(line), type(column)} <= {int, NoneType}:
+        raise TypeError
+    return Place(file, line, column)  # type: ignore[arg-type]
