@@ -39,7 +39,7 @@ def test_new_shapes_are_told_once_with_the_figure(package: str, tmp_path: Path) 
     outcome = run_code(PROGRAM.format(first="import autoxla", package=package), tmp_path, AUTOXLA="auto")
     assert outcome.status == 0, outcome.err
     (notice,) = outcome.notices
-    assert "AX705 warning" in notice
+    assert "AX706 warning" in notice
     times = int(notice.partition("at least ")[2].partition(" times")[0])
     assert 8 <= times <= 20
     plain = run_code(PROGRAM.format(first="", package=package), tmp_path)

@@ -92,6 +92,7 @@ KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
 KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
+KERAS = says("import", "keras")
 LOADS = says("loads", "load_model", "old")
 CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
@@ -155,8 +156,8 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(KERAS_2_USE, says("import", "keras"))),
     ),
     "AX196": (
-        make(reading=read(LOADS), saved={"old": Saved("folder", 2, "2.15.0")}, usage=keras(3)),
-        make(reading=read(LOADS), saved={"old": Saved("h5", 2, "2.15.0")}, usage=keras(3)),
+        make(reading=read(KERAS, LOADS), saved={"old": Saved("folder", 2, "2.15.0")}, usage=keras(3)),
+        make(reading=read(KERAS, LOADS), saved={"old": Saved("h5", 2, "2.15.0")}, usage=keras(3)),
     ),
     "AX195": (
         make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),

@@ -41,7 +41,7 @@ class Compilations:
 
     def close(self) -> None:
         """Say at the end of the fit how often XLA compiled, if that took much of it."""
-        is_said = any(finding.code == "AX705" for finding in current().findings)
+        is_said = any(finding.code == "AX706" for finding in current().findings)
         if self._first is None or is_said:
             return
         pieces, behind, seconds = self._first
@@ -54,7 +54,7 @@ class Compilations:
                 "makes it do so for each shape of a batch"
             )
             remedy = "pad the batches to a few lengths, or leave jit_compile=True out"
-            current().add_finding(Finding("AX705", "warning", message, remedy))
+            current().add_finding(Finding("AX706", "warning", message, remedy))
 
 
 def count_pieces() -> int | None:
