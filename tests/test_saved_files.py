@@ -159,7 +159,9 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         stem, kind = next((file.removesuffix(end), kind) for end, kind in KINDS.items() if file.endswith(end))
         # What needs an argument besides is tried above and below; a pickle says itself what it misses.
         is_told = way in ("plain", "weights") and not file.endswith((".pkl", "weights.h5"))
-        if outcome != "fails" or not is_told or stem in ("own", "trained"):
+        # Keras 3.0.5 fails to write that one, and leaves a piece of it.
+        is_whole = (writer, file) != ("k3_0", "recurrent.h5")
+        if outcome != "fails" or not is_told or stem in ("own", "trained") or not is_whole:
             continue
         parts = frozenset({"Lambda"} if stem == "lambda" else ())
         is_2 = WROTE[writer] < "3"
@@ -184,9 +186,7 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         elif "it takes TensorFlow" in advice:
             assert outcomes[f"alias_{WROTE[writer][2:4]}", writer, way, file] == "ok" or parts
         elif "keras>=" in advice or "of Keras 3" in advice:
-            # Keras 3.0.5 fails to write that one, and leaves a piece of it.
-            is_whole = (writer, file) != ("k3_0", "recurrent.h5")
-            assert outcomes["k3_15", writer, way, file] == "ok" or parts or not is_whole, (
+            assert outcomes["k3_15", writer, way, file] == "ok" or parts, (
                 reader,
                 writer,
                 file,
