@@ -159,8 +159,8 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         stem, kind = next((file.removesuffix(end), kind) for end, kind in KINDS.items() if file.endswith(end))
         # What needs an argument besides is tried above and below; a pickle says itself what it misses.
         is_told = way in ("plain", "weights") and not file.endswith((".pkl", "weights.h5"))
-        # Keras 3.0.5 fails to write that one, and leaves a piece of it.
-        is_whole = (writer, file) != ("k3_0", "recurrent.h5")
+        # Keras 3.0 writes no whole files of that model, and reads none.
+        is_whole = (writer, stem) != ("k3_0", "recurrent") and (reader, stem) != ("k3_0", "recurrent")
         if outcome != "fails" or not is_told or stem in ("own", "trained") or not is_whole:
             continue
         parts = frozenset({"Lambda"} if stem == "lambda" else ())
