@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from autoxla.hooks import boundary, error_hints, finder
-from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, TARGETS
+from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, SILENT, TARGETS
 from autoxla.planning import PROBE
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ
@@ -29,6 +29,7 @@ METHOD_HOOKS = (
     *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
     *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
+    *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = tuple(

@@ -14,7 +14,9 @@ Mode = Literal["off", "observe", "fix", "auto"]
 Level = Literal["error", "warning", "info"]
 Grade = Literal["certain", "possible"]
 Step = Literal["graph", "xla", "autocluster-1", "autocluster-2"]
-EvidenceKind = Literal["import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets"]
+EvidenceKind = Literal[
+    "import", "attribute", "call", "jit_compile", "variable", "loads", "saves", "meets", "old"
+]
 Accelerator = Literal["none", "present", "unknown"]
 
 #: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
@@ -95,6 +97,8 @@ class Evidence:
     ``saves``        the function that writes a model or weights; value the constant path
     ``meets``        an object that comes to one of another package of Keras (``tf_keras.layers.Dense``);
                      value what it comes to (``tensorflow.keras.Sequential``), `origin` where it was made
+    ``old``          an attribute of Keras 2 that objects of Keras 3 ignore, or have with another meaning
+                     (``lr``); value the package of the object, None where that is unknown
 
     `grade` is the least along the chain of imports and calls that leads there. `early` tells of a
     ``variable`` that it is assigned before any backend can have been imported, `caught` that the

@@ -28,8 +28,7 @@ from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
-from autoxla.situation.gathering import gather, read_flag_names
-from autoxla.situation.plugins import site_folders
+from autoxla.situation.gathering import gather, read_flag_names, site_folders
 
 if TYPE_CHECKING:
     from autoxla.store import Store

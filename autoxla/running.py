@@ -97,11 +97,16 @@ def place_of(frame: FrameType | None) -> Place:
 
 def calling_place() -> Place:
     """Return the line of the program that called into Keras."""
+    return place_of(calling_frame())
+
+
+def calling_frame() -> FrameType | None:
+    """Return the frame that called into Keras, the first that is neither of Keras nor of ours."""
     libraries = ("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in libraries:
         frame = frame.f_back
-    return place_of(frame)
+    return frame
 
 
 def _find_in_ipython() -> Program | None:

@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.commands.diagnosis.inventory import Scene, take_inventory
+from autoxla.commands.diagnosis.packages import Scene, take_inventory
 from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.commands.diagnosis.inventory import Scene, take_inventory
-from autoxla.commands.diagnosis.packages import check_requirements
+from autoxla.commands.diagnosis.packages import Scene, check_requirements, take_inventory
 from autoxla.lookahead import Program, read_program
 from autoxla.planning import with_reading
 from installations import Site, build_library, make_environment

@@ -162,7 +162,7 @@ import os
 import tensorflow as tf
 model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
 print(float(tf.keras.ops.mean(tf.ones((2, 2)))))
-os.environ["_".join(["TF", "USE", "LEGACY", "KERAS"])] = "1"
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 """,
     "no Keras": """
 import tensorflow as tf

@@ -13,8 +13,8 @@ import pytest
 
 from autoxla import commands
 from autoxla.commands import site
-from autoxla.commands.diagnosis.inventory import take_inventory
-from autoxla.commands.programs import line_of
+from autoxla.commands.check import line_of
+from autoxla.commands.diagnosis.packages import take_inventory
 from autoxla.commands.site import RefusalError
 from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.installed import read_entry
@@ -149,9 +149,11 @@ def _script(pipe: Path) -> None:
 def _marker(pipe: Path) -> None:
     (pipe.parent / site.MARKER).symlink_to(pipe)
     (pipe.parent / "autoxla.pth").symlink_to(pipe)
-    with pytest.raises(RefusalError, match="no regular file"):
+    with pytest.raises(RefusalError, match="not a regular file"):
         site.disable(pipe.parent)
-    assert site._look_into(pipe.parent).pth == "changed"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "site_folders", lambda: [pipe.parent])
+        assert site.look()["folders"][0]["pth"] == "changed"
 
 
 CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _marker)}

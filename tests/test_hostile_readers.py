@@ -32,7 +32,7 @@ from autoxla.situation.distributions import find_requiring, find_versions
 from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.environment import APPLIED, read_flag_files, restore
 from autoxla.situation.files import UnreadableError, read_bytes
-from autoxla.situation.keras_config import read_keras_config
+from autoxla.situation.gathering import read_keras_config
 from autoxla.store import Store
 from programs import HOME, clean_environment, run
 

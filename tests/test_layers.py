@@ -46,6 +46,7 @@ LAYERS = (
         "autoxla.hooks.mixed_models",
         "autoxla.hooks.other_generation",
         "autoxla.hooks.saved_files",
+        "autoxla.hooks.silent",
     ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),

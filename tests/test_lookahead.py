@@ -247,7 +247,7 @@ def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
         ("import os\nos.environ[x] = '1'", "variable * early"),
         ("import os\nos.environ['A'] += ' --b'", "variable A early"),
         ("import os\nN = 'A'\nN += 'B'\nos.environ[N] = '1'", "variable * early"),
-        ("import os\nV = {'A': '1'}\nV['B'] = '2'\nos.environ.update(V)", "variable * early"),
+        ("import os\nV = {'A': '1'}\nV[x] = '2'\nos.environ.update(V)", "variable * early"),
         ("import os\nV = {'A': '1'}\nV.pop('A')\nos.environ.update(V)", "variable * early"),
         (
             "try:\n    import tf_keras as k\nexcept ImportError:\n    import keras as k\nk.x",

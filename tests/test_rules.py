@@ -22,7 +22,6 @@ from autoxla.model import (
     Plan,
     Plugin,
     Reading,
-    Saved,
     Settings,
     Situation,
     Toolchain,
@@ -92,9 +91,10 @@ KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
 KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
+HARD_SIGMOID = says("attribute", "keras.activations.hard_sigmoid")
+CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 KERAS = says("import", "keras")
 LOADS = says("loads", "load_model", "old")
-CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
 
@@ -155,11 +155,26 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(KERAS_2_USE, KERAS_MEETS)),
         make(reading=read(KERAS_2_USE, says("import", "keras"))),
     ),
+    "AX195": (
+        make(reading=read(says("old", "lr", "keras"))),
+        make(reading=read(says("old", "lr", "tf_keras"))),
+    ),
     "AX196": (
+        make(reading=read(says("old", "metrics_names", "tensorflow.keras"))),
+        make(
+            reading=read(says("old", "metrics_names", "tensorflow.keras")),
+            environment={"TF_USE_LEGACY_KERAS": "1"},
+        ),
+    ),
+    "AX197": (
+        make(reading=read(HARD_SIGMOID, says("loads", "load_weights", "old.h5"))),
+        make(reading=read(HARD_SIGMOID)),
+    ),
+    "AX199": (
         make(reading=read(KERAS, LOADS), saved={"old": Saved("folder", 2, "2.15.0")}, usage=keras(3)),
         make(reading=read(KERAS, LOADS), saved={"old": Saved("h5", 2, "2.15.0")}, usage=keras(3)),
     ),
-    "AX195": (
+    "AX198": (
         make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
         make(reading=read(says("import", "rl.agents")), versions={**OLD, "keras-rl2": (1, 0, 5)}),
     ),
@@ -473,11 +488,9 @@ def test_a_finding_names_the_variable_that_comes_too_late(code: str, late: set[s
     assert all(name in finding.message for name in late)
 
 
-def test_a_package_that_sets_the_switch_is_no_reason() -> None:
-    late = {"environment": {"TF_USE_LEGACY_KERAS": "1"}, "read_values": {"TF_USE_LEGACY_KERAS": None}}
-    for name in ("transformers", "deepface", "ktrain"):
-        assert found(make(**late, imported=frozenset({"tensorflow", name})), "AX119") == []
-        assert found(make(**late, reading=read(says("import", name))), "AX119") == []
+def test_a_variable_that_is_set_again_to_its_value_is_not_late() -> None:
+    again = make(reading=read(says("variable", "KERAS_BACKEND", "jax")), environment={"KERAS_BACKEND": "jax"})
+    assert found(again, "AX118") == []
 
 
 def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:
@@ -488,6 +501,13 @@ def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:
         (finding,) = found(situation, "AX101")
         assert (finding.level, "RecursionError" in finding.message) == (level, True)
     assert found(make(**wheels, reading=read(says("import", "keras"))), "AX101") == []
+
+
+def test_a_package_that_sets_the_switch_is_no_reason() -> None:
+    late = {"environment": {"TF_USE_LEGACY_KERAS": "1"}, "read_values": {"TF_USE_LEGACY_KERAS": None}}
+    for name in ("transformers", "deepface", "ktrain"):
+        assert found(make(**late, imported=frozenset({"tensorflow", name})), "AX119") == []
+        assert found(make(**late, reading=read(says("import", name))), "AX119") == []
 
 
 def test_variables_that_come_too_late_are_all_named() -> None:

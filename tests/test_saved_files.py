@@ -119,12 +119,12 @@ def test_a_file_that_the_source_names_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "serve.py").write_text(program)
     done = run(["-m", "autoxla", "check", "serve.py"], tmp_path, clean_environment())
     lines = done.out.splitlines()
-    assert lines[0].startswith("serve.py:2:") and "AX196 warning old was written by Keras 2.15.0" in lines[0]
+    assert lines[0].startswith("serve.py:2:") and "AX199 warning old was written by Keras 2.15.0" in lines[0]
     assert "TFSMLayer" in lines[0]
     # Its own file, which it writes anew, is not one of them.
     assert not any("own.keras" in line for line in lines)
     quiet = run(["-m", "autoxla", "check", "serve.py"], tmp_path, clean_environment(AUTOXLA_KERAS="legacy"))
-    assert "AX196" not in quiet.out
+    assert "AX199" not in quiet.out
 
 
 #: The Keras of each column and each row of the recorded outcomes, and the tf_keras beside it.

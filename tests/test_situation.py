@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from autoxla.model import Hardware, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
-from autoxla.situation.gathering import gather
+from autoxla.situation.gathering import gather, read_keras_config
 from autoxla.situation.hardware import find_hardware
-from autoxla.situation.keras_config import read_keras_config
 from programs import clean_environment
 
 LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from autoxla.commands.programs import as_line, is_left, line_of
-from autoxla.commands.terminal import print_text
+from autoxla.commands.terminal import as_line, is_left, print_text
+from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
-from autoxla.model import ENVIRONMENT, Finding, Reading
+from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.model import ENVIRONMENT, Finding, Place, Reading
 from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data
 from autoxla.settings import read_settings
 from autoxla.situation.environment import read_environ
+from autoxla.situation.files import UnreadableError, read_bytes
 
 _IGNORE = re.compile(r"#\s*autoxla:\s*ignore(?:\[(?P<codes>[\w\s,]*)\])?", re.IGNORECASE)
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
@@ -75,17 +77,27 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
             if reason.startswith("it ")
         ]
         for finding in (*unread, *findings):
-            if finding not in seen and settings.shows(finding.code) and not _is_silenced(finding):
+            comment = _IGNORE.search(line_of(finding.place))
+            codes = None if comment is None or comment["codes"] is None else comment["codes"].upper()
+            named = comment and (codes is None or finding.code in map(str.strip, codes.split(",")))
+            if finding not in seen and settings.shows(finding.code) and not named:
                 seen.add(finding)
                 yield finding
 
 
-def _is_silenced(finding: Finding) -> bool:
-    comment = _IGNORE.search(line_of(finding.place))
-    if comment is None:
-        return False
-    codes = comment["codes"]
-    return codes is None or finding.code in [code.strip().upper() for code in codes.split(",")]
+def line_of(place: Place) -> str:
+    """Return the text of the line that ``place`` names, empty where there is none."""
+    if place.line is None:
+        return ""
+    file, _, cell = place.file.partition(":cell ")
+    try:
+        content = read_bytes(file, LIMIT) or b""
+        cells = dict(read_cells(content)) if cell else {}
+    except (UnreadableError, NotANotebookError):
+        return ""
+    text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")
+    lines = text.splitlines()
+    return lines[place.line - 1] if 0 < place.line <= len(lines) else ""
 
 
 def _github(finding: Finding) -> str:

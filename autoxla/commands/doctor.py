@@ -9,11 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
-from autoxla.commands.diagnosis import environment, packages, plugins, trial_import
-from autoxla.commands.diagnosis.inventory import Line, Scene, State, take_inventory
-from autoxla.commands.terminal import find_width, fold, make_console
+from autoxla.commands.diagnosis import environment, packages, plugins
+from autoxla.commands.diagnosis.packages import Line, Scene, State, take_inventory
+from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.model import Settings, Usage
 from autoxla.notice import printable
 from autoxla.planning import assemble, subject_from
@@ -22,25 +21,20 @@ from autoxla.situation.environment import read_environ, restore
 
 Check = Callable[[Scene], Iterable[Line]]
 #: By subject.
-CHECKS: MappingProxyType[str, Check] = MappingProxyType(
-    {
-        "versions": packages.check_versions,
-        "installation": packages.check_installation,
-        "requirements": packages.check_requirements,
-        "shadowing": environment.check_shadowing,
-        "keras backend": environment.check_backend,
-        "variables": environment.check_variables,
-        "plug-ins": plugins.check,
-        "devices": environment.check_devices,
-        "rules": environment.check_rules,
-        "autoxla": environment.check_autoxla,
-    }
-)
-_COLOURS: MappingProxyType[State, str] = MappingProxyType(
-    {"error": "bold red", "warning": "yellow", "note": "cyan", "ok": "green"}
-)
+CHECKS: Mapping[str, Check] = {
+    "versions": packages.check_versions,
+    "installation": packages.check_installation,
+    "requirements": packages.check_requirements,
+    "shadowing": environment.check_shadowing,
+    "keras backend": environment.check_backend,
+    "variables": environment.check_variables,
+    "plug-ins": plugins.check,
+    "devices": environment.check_devices,
+    "rules": environment.check_rules,
+    "autoxla": environment.check_autoxla,
+}
 #: The gravest first.
-_STATES = tuple(_COLOURS)
+_STATES: tuple[State, ...] = ("error", "warning", "note", "ok")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -65,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     )
     lines += examine(scene, CHECKS)
     if options.import_check:
-        lines += examine(scene, {"import": lambda scene: trial_import.check(scene, options.timeout)})
+        lines += examine(scene, {"import": lambda scene: plugins.try_import(scene, options.timeout)})
     errors = [line for line in lines if line.state == "error"]
     if options.json:
         names = ("state", "code", "subject", "message", "remedy")
@@ -99,29 +93,21 @@ def render(lines: Sequence[Line], *, verbose: bool) -> None:
             print(fold(text, find_width(), "  "))
     _print_rows(lines if verbose else [line for line in lines if line.state != "ok"])
     counts = Counter(line.state for line in lines)
-    told = [
-        f"{counts[state]} {state}{'' if counts[state] == 1 or state == 'ok' else 's'}"
-        for state in _STATES
-        if counts[state]
-    ]
-    print(", ".join(told) + ("; --verbose shows what is ok" if counts["ok"] and not verbose else ""))
+    plural = {
+        state: f"{state}{'' if count == 1 or state == 'ok' else 's'}" for state, count in counts.items()
+    }
+    told = ", ".join(f"{counts[state]} {plural[state]}" for state in _STATES if counts[state])
+    print(told + ("; --verbose shows what is ok" if counts["ok"] and not verbose else ""))
 
 
 def _print_rows(lines: Sequence[Line]) -> None:
-    """Print ``lines`` and nothing else, the gravest first: with colours on a terminal if rich is there."""
-    width, console = find_width(), make_console(folded=False)
-    subject_width = max((len(line.subject) for line in lines), default=0)
+    """Print ``lines`` and nothing else, the gravest first."""
+    width, texts = find_width(), []
+    column = max((len(line.subject) for line in lines), default=0)
     for line in sorted(lines, key=lambda line: _STATES.index(line.state)):
-        head = f"{line.state:<8} {line.code}  {line.subject:<{subject_width}}  "
-        indent = " " * len(head)
-        text = fold(f"{head}{printable(line.message)}", width, indent)
+        head = f"{line.state:<8} {line.code}  {line.subject:<{column}}  "
+        texts.append(fold(f"{head}{printable(line.message)}", width, " " * len(head)))
         if line.remedy:
-            text += "\n" + fold(f"{indent}-> {printable(line.remedy)}", width, f"{indent}   ")
-        if console is None:
-            print(text)
-            continue
-        from rich.text import Text
-
-        coloured = Text(text)
-        coloured.stylize(_COLOURS[line.state], 0, len(line.state))
-        console.print(coloured)
+            remedy = f"{'':{len(head)}}-> {printable(line.remedy)}"
+            texts.append(fold(remedy, width, " " * (len(head) + 3)))
+    print_text("".join(f"{text}\n" for text in texts))

@@ -8,10 +8,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from autoxla.commands import CommandError
-from autoxla.commands.programs import is_left
+from autoxla.commands.terminal import is_left
 from autoxla.model import Setting
 from autoxla.notice import headline, say
 from autoxla.planning import assemble, name_command, subject_from
@@ -21,6 +21,9 @@ from autoxla.situation.environment import APPLIED, read_environ, restore
 Values = Mapping[str, str | None]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What a format cannot hold: what is no text, and what its readers do not agree on.
+_NOT_DOTENV = re.compile(r"""[$\ud800-\udfff]|[\\"]\Z""")
+_NOT_DOCKER = re.compile(r"[\n\r\ud800-\udfff]")
 _DOTENV = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
@@ -37,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.buffer.write(os.fsencode(text))
     settings = planned.situation.settings
     told = [f for f in planned.findings if f.level != "info" and settings.shows(f.code)]
-    told = [f for f in told if is_left(f)] if options.quiet else told
-    if told:
+    if told := [f for f in told if is_left(f) or not options.quiet]:
         say(headline(told, name_command(subject.program)))
     return 2 if any(finding.bad_input for finding in planned.findings) else 0
 
@@ -63,13 +65,7 @@ def changes(environ: Mapping[str, str], settings: Sequence[Setting]) -> dict[str
 
 def as_sh(values: Values) -> str:
     """Return commands for a POSIX shell. Raises `UnwritableError`."""
-    lines = []
-    for name, value in values.items():
-        _require_name(name)
-        if value is not None and "\0" in value:
-            raise UnwritableError(f"{name}: no variable can hold a NUL")
-        lines.append(f"unset {name}\n" if value is None else f"export {name}={shlex.quote(value)}\n")
-    return "".join(lines)
+    return _lines(values, "export {}={}", "unset {}", shlex.quote)
 
 
 def as_dotenv(values: Values) -> str:
@@ -78,12 +74,11 @@ def as_dotenv(values: Values) -> str:
     docker compose and python-dotenv agree on the escapes ``\\ \" \n \r``, but not on how to write a
     dollar sign, nor on a quote or a backslash at the end.
     """
-    lines = []
-    for name, value in _texts(values):
-        if "$" in value or "\0" in value or value.endswith(("\\", '"')):
-            raise UnwritableError(f"{name}: readers of dotenv do not agree on {value!r}; {_OTHER}")
-        lines.append(f'{name}="{value.translate(_DOTENV)}"\n')
-    return "".join([*lines, *_comments(values)])
+
+    def write(value: str) -> str | None:
+        return None if _NOT_DOTENV.search(value) else f'"{value.translate(_DOTENV)}"'
+
+    return _lines(values, "{}={}", "# {} is not set", write)
 
 
 def as_json(values: Values) -> str:
@@ -93,12 +88,7 @@ def as_json(values: Values) -> str:
 
 def as_docker(values: Values) -> str:
     """Return the text of a file for ``docker run --env-file``. Raises `UnwritableError`."""
-    lines = []
-    for name, value in _texts(values):
-        if not {"\n", "\r", "\0"}.isdisjoint(value):
-            raise UnwritableError(f"{name}: docker's env-file has no way to write {value!r}; {_OTHER}")
-        lines.append(f"{name}={value}\n")
-    return "".join([*lines, *_comments(values)])
+    return _lines(values, "{}={}", "# {} is not set", lambda v: None if _NOT_DOCKER.search(v) else v)
 
 
 FORMATS: Mapping[str, Callable[[Values], str]] = {
@@ -107,26 +97,16 @@ FORMATS: Mapping[str, Callable[[Values], str]] = {
     "json": as_json,
     "docker": as_docker,
 }
-_OTHER = "use --format sh or json"
 
 
-def _require_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
-
-
-def _texts(values: Values) -> Iterator[tuple[str, str]]:
-    """Yield the variables that have a value. Raises `UnwritableError` for what is no text."""
+def _lines(values: Values, line: str, unset: str, write: Callable[[str], str | None]) -> str:
+    """Return a line for each variable, ``write`` giving its value. Raises `UnwritableError`."""
+    lines = []
     for name, value in values.items():
-        _require_name(name)
-        if value is None:
-            continue
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise UnwritableError(f"{name}: {value!r} is no text; {_OTHER}") from error
-        yield name, value
-
-
-def _comments(values: Values) -> list[str]:
-    return [f"# {name} is not set\n" for name, value in values.items() if value is None]
+        if not _NAME.fullmatch(name):
+            raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
+        written = None if value is None or "\0" in value else write(value)
+        if written is None and value is not None:
+            raise UnwritableError(f"{name}: this format cannot hold {value!r}; use --format sh or json")
+        lines.append(f"{unset.format(name) if written is None else line.format(name, written)}\n")
+    return "".join(lines)

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autoxla.commands import CommandError
-from autoxla.commands.programs import as_line, is_left
 from autoxla.commands.records import read_times
-from autoxla.commands.terminal import find_width, fold, print_text
+from autoxla.commands.terminal import as_line, find_width, fold, is_left, print_text
 from autoxla.model import Finding, Situation
 from autoxla.notice import printable
 from autoxla.planning import assemble, name_command, subject_from
@@ -80,18 +79,16 @@ def explain() -> str:
     else:
         situation, plan, findings = known.situation, known.plan, tuple(known.findings)
     parts = tell(situation, plan)
-    html = render_html(_title(situation), parts, [_finding_row(finding) for finding in findings])
-    return Explanation(_render(situation, parts, findings), html)
+    rows = []
+    for each in findings:
+        said, *rest = finding_lines(each)
+        lines = [f"{each.place}: {said.partition(f' {each.level} ')[2]}", *(line.strip() for line in rest)]
+        rows.append((f"{each.code} {each.level}", "\n".join(lines)))
+    return Explanation(_render(situation, parts, findings), render_html(_title(situation), parts, rows))
 
 
 def _title(situation: Situation) -> str:
     return f"autoxla, mode {situation.settings.mode}"
-
-
-def _finding_row(finding: Finding) -> Row:
-    said, *rest = finding_lines(finding)
-    lines = [f"{finding.place}: {said.partition(f' {finding.level} ')[2]}", *(line.strip() for line in rest)]
-    return f"{finding.code} {finding.level}", "\n".join(lines)
 
 
 def _render(

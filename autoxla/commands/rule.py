@@ -1,44 +1,33 @@
-"""``python -m autoxla rule [CODE]`` and the pages of the codes, which the documentation has, too."""
+"""``python -m autoxla rule [CODE]`` and the pages of the codes, which the documentation has, too.
+
+The example of a rule is followed: the finding and the page's text are made anew from its program.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from autoxla.commands import BadArgumentsError
-from autoxla.commands.rule_examples import block, follow, render
 from autoxla.commands.terminal import make_console
 from autoxla.hooks.known_errors import KNOWN_ERRORS, SOURCES
-from autoxla.policies import list_rules
+from autoxla.lookahead import Program, read_program
+from autoxla.model import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation, Toolchain
+from autoxla.notice import headline
+from autoxla.planning import with_reading
+from autoxla.policies import decide, list_rules
+from autoxla.policies.example import FILE, Example
+from autoxla.report.story import finding_lines
 from autoxla.settings import load_toml
 
-#: The beginnings of codes and what they are about; the first that fits counts.
-FAMILIES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("AX10", "AX11"), "Which Keras tf.keras is"),
-    (("AX12",), "What migrate leaves as it is"),
-    (("AX13",), "Two generations of Keras in one program"),
-    (("AX14",), "Saved models"),
-    (("AX15",), "Errors of XLA"),
-    (("AX16",), "What Keras 3 and TensorFlow 2 no longer have"),
-    (("AX17",), "Keras cannot be imported"),
-    (("AX18",), "Libraries that do not fit"),
-    (("AX19",), "Old and mixed code"),
-    (("AX2",), "Intel's plug-in ITEX"),
-    (("AX3",), "How the step is executed"),
-    (("AX4",), "The backend of Keras"),
-    (("AX5",), "Distributions that do not fit"),
-    (("AX6",), "Workers of one job"),
-    (("AX7",), "The faster path"),
-    (("AX851", "AX852", "AX853"), "How the step is executed"),
-    (("AX8",), "What doctor finds"),
-    (("AX9",), "autoxla itself"),
-)
 #: The parts of a page and the fields that hold them.
 PARTS = (
     ("What it does", "does"),
@@ -49,27 +38,6 @@ PARTS = (
     ("Source", "source"),
 )
 _LEVELS = {"note": "a note on an exception", "doctor": "a result of `doctor`"}
-_SAYS = "autoxla says so and changes nothing."
-_CURES = (
-    "Unless the mode is `observe`, autoxla does what the remedy says before anything loads, where that can "
-    "be done and you have not set it yourself."
-)
-_SAVES = (
-    "Unless the mode is `observe`, autoxla does what the remedy says before anything loads. Where nothing "
-    "else can give way, it does so against a value that you set: the process would end otherwise."
-)
-_POSSIBLE = " It is graded `possible`: only the run shows whether it comes true."
-_RULE_SILENCE = (
-    '`ignore = ["{code}"]` under `[tool.autoxla]` in `pyproject.toml` leaves out the line. For `check` so do '
-    "`--ignore {code}` and `# autoxla: ignore[{code}]` at the end of the line that it names. What autoxla "
-    "does stays as it is; with `AUTOXLA=observe` it does nothing, with `AUTOXLA=off` it says nothing either."
-)
-_NOTES = (
-    "autoxla knows this error. It adds a note to the exception where that ends the program or the cell of a "
-    "notebook; its type, arguments and traceback stay as they are. Python 3.10 has no notes: there it is a "
-    "line below the traceback."
-)
-_NOTE_SILENCE = "Handle the exception: then there is no note. With `AUTOXLA=off` there are none at all."
 #: What begins a remedy and keeps its case.
 _COMMANDS = frozenset({"pip", "python", "chmod", "autoxla", "keras", "jit"})
 
@@ -111,22 +79,29 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+@cache
+def read_told() -> dict[str, Any]:
+    """Return what ``codes.toml`` tells: ``families``, ``rules``, ``notes``, and groups of codes."""
+    return load_toml(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
+
+
 def make_pages() -> dict[str, Page]:
     """Return the pages by code. Raises LookupError where an example does not give its code."""
-    pages = []
+    pages, said, notes = [], read_told()["rules"], read_told()["notes"]
     for rule in list_rules():
         finding = follow(rule.example, rule.code)
         acts = rule.act is not None or rule.cures is not None
-        effect = (_SAVES if rule.fatal else _CURES) if acts else _SAYS
+        effect = _flow(said["fatal" if rule.fatal else "cures"] if acts else said["says"])
+        possible = f" {_flow(said['possible'])}" if rule.grade == "possible" else ""
         page = Page(
             code=rule.code,
             title=rule.title,
             level=rule.level,
-            does=f"> {plain(finding.message)}\n\n{effect}{_POSSIBLE if rule.grade == 'possible' else ''}",
-            why=" ".join(rule.why.split()),
+            does=f"> {plain(finding.message)}\n\n{effect}{possible}",
+            why=_flow(rule.why),
             example=render(rule.example, rule.code),
             remedy=plain(sentence(finding.remedy)),
-            silence=_RULE_SILENCE.format(code=rule.code),
+            silence=_flow(said["silence"].format(code=rule.code)),
             source=rule.source,
         )
         pages.append(page)
@@ -138,12 +113,12 @@ def make_pages() -> dict[str, Page]:
             code=known.code,
             title=known.title,
             level="note",
-            does=_NOTES,
-            why=" ".join(known.why.split()),
+            does=_flow(notes["does"]),
+            why=_flow(known.why),
             example=block("text", f"{known.error}\nautoxla: {known.code} {sign.hint_on(message)}"),
             # Which of several it is the error tells.
             remedy=hints[0] if len(hints) == 1 else "\n".join(f"- {hint}" for hint in hints),
-            silence=_NOTE_SILENCE,
+            silence=_flow(notes["silence"]),
             source=SOURCES[known.code[:4]],
         )
         pages.append(page)
@@ -153,11 +128,11 @@ def make_pages() -> dict[str, Page]:
             code=code,
             title=told["title"],
             level=told["level"],
-            does=" ".join(told["does"].split()),
-            why=plain(" ".join(told["why"].split())),
+            does=_flow(told["does"]),
+            why=plain(_flow(told["why"])),
             example=f"{given}\n\n{printed}",
             remedy=plain(sentence(told["remedy"])),
-            silence=" ".join(told["silence"].format(code=code).split()),
+            silence=_flow(told["silence"].format(code=code)),
             source=told["source"],
         )
         pages.append(page)
@@ -166,10 +141,10 @@ def make_pages() -> dict[str, Page]:
 
 def read_codes() -> dict[str, dict[str, Any]]:
     """Return what ``codes.toml`` tells of each code, that of its group included."""
-    groups = load_toml(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
     return {
         code: {**group, **told}
-        for group in groups.values()
+        for group in read_told().values()
+        if isinstance(group, dict)
         for code, told in group.items()
         if isinstance(told, dict)
     }
@@ -177,7 +152,8 @@ def read_codes() -> dict[str, dict[str, Any]]:
 
 def family_of(code: str) -> str:
     """Return what the codes that begin like ``code`` are about. Raises StopIteration on a foreign code."""
-    return next(title for beginnings, title in FAMILIES if code.startswith(beginnings))
+    families = read_told()["families"]
+    return next(str(each["title"]) for each in families if code.startswith(tuple(each["codes"])))
 
 
 def by_family(pages: Iterable[Page]) -> Iterator[tuple[str, list[Page]]]:
@@ -203,6 +179,11 @@ def render_page(page: Page) -> str:
     return "\n\n".join([head, *parts]) + "\n"
 
 
+def _flow(text: str) -> str:
+    """Return ``text`` on one line."""
+    return " ".join(text.split())
+
+
 def sentence(text: str) -> str:
     """Return ``text`` with a full stop; a name or command at its start keeps its case."""
     first = text.split(None, 1)[0]
@@ -215,3 +196,113 @@ def plain(text: str) -> str:
     parts = text.split("`")
     parts[::2] = [re.sub(r"[<*]|__", lambda found: "\\" + "\\".join(found[0]), part) for part in parts[::2]]
     return "`".join(parts)
+
+
+# --- The examples of rules
+
+_WITH = "TensorFlow 2.21, Keras 3.15, tf_keras 2.21"
+_KERAS_3 = Situation(versions={"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}, hardware=Hardware("none"))
+_ALL = replace(_KERAS_3, versions={**_KERAS_3.versions, "tf-keras": (2, 21, 0)})
+_XPU, _CUDA, _ROCM, _METAL = (
+    Hardware("present", frozenset({kind})) for kind in ("xpu", "cuda", "rocm", "metal")
+)
+_ITEX = replace(_ALL, plugins=(Plugin("itex", "libitex_gpu.so"),))
+#: What is installed where an example runs, in words and as a situation.
+_MACHINES: Mapping[str, tuple[str, Situation]] = {
+    "usual": (_WITH, _ALL),
+    "no tf_keras": ("TensorFlow 2.21, Keras 3.15, no tf_keras", _KERAS_3),
+    "TensorFlow 2.15": (
+        "TensorFlow 2.15, Keras 2.15",
+        replace(_ALL, versions={"tensorflow": (2, 15, 1), "keras": (2, 15, 0)}),
+    ),
+    "PyTorch": (
+        "TensorFlow 2.21, Keras 3.15, PyTorch, transformers 4.57",
+        replace(_ALL, versions={**_KERAS_3.versions, "transformers": (4, 57)}),
+    ),
+    "keras-rl2": (
+        f"{_WITH}, keras-rl2 1.0.5",
+        replace(_ALL, versions={**_ALL.versions, "keras-rl2": (1, 0, 5)}),
+    ),
+    "tf-agents": (
+        f"{_WITH}, tf-agents 0.19",
+        replace(_ALL, versions={**_ALL.versions, "tf-agents": (0, 19)}),
+    ),
+    "ITEX": (f"{_WITH}, a build of ITEX later than 2.15, an Intel GPU", replace(_ITEX, hardware=_XPU)),
+    "ITEX without GPU": (f"{_WITH}, a build of ITEX later than 2.15, no GPU", _ITEX),
+    "ITEX without Keras 3": (
+        "TensorFlow 2.21, tf_keras 2.21, a build of ITEX later than 2.15, no Keras 3",
+        replace(_ITEX, versions={"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0)}, hardware=_XPU),
+    ),
+    "ITEX 2.15": (
+        "TensorFlow 2.15, Keras 3.3, ITEX 2.15",
+        replace(
+            _KERAS_3,
+            versions={"tensorflow": (2, 15, 1), "keras": (3, 3, 3)},
+            plugins=(Plugin("itex", "libitex_cpu.so", (2, 15, 0, 0)),),
+        ),
+    ),
+    "Metal": (
+        f"{_WITH}, tensorflow-metal on a Mac",
+        replace(_ALL, plugins=(Plugin("metal", "libmetal_plugin.dylib", (1, 2, 0)),), hardware=_METAL),
+    ),
+    "CUDA missing": (f"{_WITH}, an NVIDIA GPU, no CUDA toolkit", replace(_ALL, hardware=_CUDA)),
+    "CUDA elsewhere": (
+        f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
+        replace(_ALL, hardware=_CUDA, toolchain=Toolchain(cuda_found="/data/cuda-12")),
+    ),
+    "ROCm elsewhere": (
+        f"{_WITH}, an AMD GPU, ROCm in /opt/rocm-6.2",
+        replace(_ALL, hardware=_ROCM, toolchain=Toolchain(rocm_found="/opt/rocm-6.2")),
+    ),
+}
+
+
+def follow(example: Example, code: str) -> Finding:
+    """Return the finding with ``code`` that autoxla makes here; LookupError where it makes none."""
+    findings = decide(situation_of(example)).findings
+    found = next((finding for finding in findings if finding.code == code), None)
+    if found is None:
+        raise LookupError(f"the example of {code} gives {[finding.code for finding in findings]}")
+    return found
+
+
+def situation_of(example: Example) -> Situation:
+    """Return the situation of an example, before the program's first import of a backend."""
+    # Of no path at all: a page says the same wherever it is made.
+    read = read_program(Program("code", example.program, Path("/nonexistent")), path=[])
+    evidence = tuple(replace(e, place=replace(e.place, file=FILE)) for e in read.evidence)
+    # As the lines of pyproject.toml, below the name of the table.
+    lines = {name: Place("pyproject.toml", number) for number, name in enumerate(example.settings, start=2)}
+    places = {"keras_setting" if name == "keras" else name: place for name, place in lines.items()}
+    situation = replace(
+        _MACHINES[example.machine][1],
+        settings=Settings(**example.settings, places=places),
+        environment=example.variables,
+        keras_config=KerasConfig("~/.keras/keras.json", example.keras_json) if example.keras_json else None,
+    )
+    situation = with_reading(situation, replace(read, evidence=evidence), None, [])
+    return replace(situation, **example.known)
+
+
+def render(example: Example, code: str) -> str:
+    """Return an example as Markdown: the machine, the files, and what is typed and printed."""
+    finding, (words, _) = follow(example, code), _MACHINES[example.machine]
+    parts = [f"With {words}{'; ' if example.told else ''}{example.told}."]
+    if example.settings:
+        # JSON spells these values as TOML does.
+        lines = [f"{name} = {json.dumps(value)}" for name, value in example.settings.items()]
+        parts.append(block("toml", "\n".join(["[tool.autoxla]  # in pyproject.toml", *lines])))
+    if example.keras_json:
+        parts.append(block("json", f'{{"backend": "{example.keras_json}"}}'))
+    parts.append(block("python", example.program))
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in example.variables.items())
+    printed = f"autoxla: {headline([finding], FILE)}"
+    if example.command.endswith("explain"):
+        printed = "\n".join(["…", *(f"  {line}" for line in finding_lines(finding))])
+    parts.append(block("console", f"$ {variables}{example.command} {FILE}\n{printed}"))
+    return "\n\n".join(parts)
+
+
+def block(language: str, text: str) -> str:
+    """Return ``text`` as a fenced block."""
+    return f"```{language}\n{text.strip()}\n```"

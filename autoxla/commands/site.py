@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import site
-import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from autoxla import __version__
 from autoxla.commands import CommandError
@@ -33,13 +32,11 @@ _MARKER_TEXT = f"{SIGNATURE}Written by {COMMAND} enable, taken away by {COMMAND}
 _LIMIT = 10.0
 _PACKAGE = Path(PRIVATE).parent.parent
 _EXAMPLE = b'"""Activates autoxla in every Python process'
+_SEE = ": see sitecustomize.py and the .pth files"
 _PROBE = "import sys; print(any(type(f).__name__ == 'AutoxlaFinder' for f in sys.meta_path))"
 
 #: What the start files of this release hold.
 _STARTERS = {"autoxla.pth": b'exec("try: import autoxla\\n', "autoxla.start": b"_autoxla_start:start"}
-
-#: A start file: it calls autoxla, it does not (an older release's, or edited), or it is not there.
-State = Literal["present", "changed", "missing"]
 
 
 class RefusalError(CommandError):
@@ -48,49 +45,27 @@ class RefusalError(CommandError):
     status = 1
 
 
-@dataclass(frozen=True)
-class Folder:
-    """What lies in a folder that Python reads at its start."""
-
-    folder: str
-    pth: State
-    start: State
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class Status:
-    """What of autoxla there is in this environment. `active` was tried, `because` is what explains it.
-
-    `active` is None where the interpreter that was to show it did not end in time.
-    """
-
-    active: bool | None
-    because: list[str]
-    interpreter: str
-    python: str
-    prefix: str
-    options: list[str]
-    package: str
-    version: str
-    variables: dict[str, str | None]
-    folders: list[Folder]
-    sitecustomize: list[str]
-
-    @property
-    def state(self) -> str:
-        """What `active` is in words."""
-        return {True: "active", False: "not active", None: "not known to be active"}[self.active]
-
-
 def run(options: argparse.Namespace) -> int:
     """Do what ``options`` ask for; return the exit status. Raises `RefusalError`."""
     if options.action == "status":
         status = look()
         if options.json:
-            print(json.dumps(asdict(status), indent=2))
-        else:
-            print("\n".join([printable(line) for line in _lines(status)][: 1 if options.quiet else None]))
+            print(json.dumps(status, indent=2))
+            return 0
+        lines = [f"autoxla is {describe(status)}"]
+        if not options.quiet:
+            lines += [f"  {reason}" for reason in status["because"]]
+            words = " ".join([status["interpreter"], *status["options"]])
+            lines += [f"interpreter  {words}, Python {status['python']}"]
+            lines += [f"package      {status['package']}, version {status['version']}"]
+            for each in status["folders"]:
+                lines += [f"folder       {each['folder']}", f"  autoxla.pth      {each['pth']}"]
+                lines += [f"  autoxla.start    {each['start']}, for Python 3.15 and later"]
+                lines += [f"  {MARKER}  {'present' if each['enabled'] else 'missing'}"]
+            lines += [f"example      {file}" for file in status["sitecustomize"]]
+            for name, value in status["variables"].items():
+                lines.append(f"{name:<15}{'not set' if value is None else value}")
+        print("\n".join(map(printable, lines)))
         return 0
     folder = Path(sysconfig.get_path("purelib"))
     if options.user and not site.ENABLE_USER_SITE:
@@ -149,61 +124,61 @@ def disable(folder: Path) -> str:
     return done + (f"; still there: {', '.join(left)}" if left else "")
 
 
-def look() -> Status:
-    """Return what there is in this environment, and whether a new interpreter is active."""
-    folders = [_look_into(folder) for folder in site_folders()]
+def look() -> dict[str, Any]:
+    """Return what there is in this environment, and whether a new interpreter is active, as JSON has it.
+
+    ``active`` was tried: None where the interpreter that was to show it did not end in time. ``because`` is
+    what explains it. A start file in ``folders`` is ``changed`` where it does not call autoxla: an older
+    release's, or edited.
+    """
+    folders: list[dict[str, Any]] = []
+    for folder in site_folders():
+        states = {}
+        for name, call in _STARTERS.items():
+            try:
+                content = read_bytes(folder / name)
+            except UnreadableError:
+                content = b""
+            state = "missing" if content is None else "present" if call in content else "changed"
+            states[name.partition(".")[2]] = state
+        folders.append({"folder": str(folder), **states, "enabled": (folder / MARKER).exists()})
     # What keeps this interpreter from reading what activates autoxla keeps the new one, too.
-    flags = sys.flags
-    chosen = {
-        "-S": flags.no_site,
-        "-I": flags.isolated,
-        "-E": flags.ignore_environment,
-        "-s": flags.no_user_site,
-    }
-    options = [option for option, is_set in chosen.items() if is_set]
+    names = {"-S": "no_site", "-I": "isolated", "-E": "ignore_environment", "-s": "no_user_site"}
+    options = [option for option, name in names.items() if getattr(sys.flags, name)]
     examples = []
     for entry in dict.fromkeys(sys.path):
         file = Path(entry) / "sitecustomize.py"
         with suppress(UnreadableError):
             examples += [str(file)] if (read_bytes(file) or b"").startswith(_EXAMPLE) else []
     command = [sys.executable, *options, "-c", _PROBE]
+    active = None
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_LIMIT
         )
         active = done.stdout.strip() == "True"
-        because = list(_explain(folders, examples, active=active)) or [
-            "by nothing that is known here: see sitecustomize.py and the .pth files"
-        ]
+        because = list(_explain(folders, examples, active=active)) or [f"by nothing that is known here{_SEE}"]
     except subprocess.TimeoutExpired:
-        active = None
-        late = f"{sys.executable} did not start and end within {_LIMIT:g} seconds"
-        because = [f"{late}: see sitecustomize.py and the .pth files"]
-    return Status(
-        active=active,
-        because=because,
-        interpreter=sys.executable,
-        python=".".join(map(str, sys.version_info[:3])),
-        prefix=sys.prefix,
-        options=options,
-        package=str(_PACKAGE),
-        version=__version__,
-        variables={name: read_environ().get(name) for name in ("AUTOXLA", "AUTOXLA_ACTIVE", "PYTHONPATH")},
-        folders=folders,
-        sitecustomize=examples,
-    )
+        because = [f"{sys.executable} did not start and end within {_LIMIT:g} seconds{_SEE}"]
+    return {
+        "active": active,
+        "because": because,
+        "interpreter": sys.executable,
+        "python": platform.python_version(),
+        "prefix": sys.prefix,
+        "options": options,
+        "package": str(_PACKAGE),
+        "version": __version__,
+        "variables": {name: read_environ().get(name) for name in ("AUTOXLA", "AUTOXLA_ACTIVE", "PYTHONPATH")},
+        "folders": folders,
+        "sitecustomize": examples,
+    }
 
 
-def _look_into(folder: Path) -> Folder:
-    states: list[State] = []
-    for name, call in _STARTERS.items():
-        try:
-            content = read_bytes(folder / name)
-        except UnreadableError:
-            content = b""
-        states.append("missing" if content is None else "present" if call in content else "changed")
-    pth, start = states
-    return Folder(str(folder), pth, start, (folder / MARKER).exists())
+def describe(status: Mapping[str, Any]) -> str:
+    """Return whether new interpreters are active, in words."""
+    words = {True: "active", False: "not active", None: "not known to be active"}
+    return f"{words[status['active']]} in new interpreters of this environment"
 
 
 def site_folders() -> list[Path]:
@@ -215,15 +190,14 @@ def site_folders() -> list[Path]:
 def _is_ours(marker: Path) -> bool:
     """Return whether ``marker`` is there. Raises RefusalError for a file of another's."""
     try:
-        if not stat.S_ISREG(marker.stat().st_mode):
-            raise RefusalError(f"{marker}: it is no regular file; look at it, and remove it by hand")
-        text = marker.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        content = read_bytes(marker)
+        reason = f"not written by {COMMAND} enable"
+    except UnreadableError as error:
+        content, reason = b"", str(error)
+    if content is None and not os.path.lexists(marker):
         return False
-    except OSError as error:
-        raise RefusalError(f"{marker}: {error.strerror}; look at it, and remove it by hand") from error
-    if not text.startswith(SIGNATURE):
-        raise RefusalError(f"{marker}: not written by {COMMAND} enable; look at it, and remove it by hand")
+    if not (content or b"").startswith(SIGNATURE.encode()):
+        raise RefusalError(f"{marker}: {reason}; look at it, and remove it by hand")
     return True
 
 
@@ -233,41 +207,27 @@ def _other_way(folder: Path) -> str:
     return "ask its owner, or set AUTOXLA_ACTIVE=1 in the environment of your programs"
 
 
-def _explain(folders: list[Folder], examples: list[str], *, active: bool) -> Iterator[str]:
+def _explain(folders: list[dict[str, Any]], examples: list[str], *, active: bool) -> Iterator[str]:
     """Yield what makes a new interpreter active, or what keeps it from that."""
-    installed = [folder for folder in folders if folder.pth != "missing"]
+    installed = [folder for folder in folders if folder["pth"] != "missing"]
+    enabled = [folder for folder in folders if folder["enabled"]]
+    environ = read_environ()
     if active:
-        if installed and read_environ().get("AUTOXLA_ACTIVE"):
-            yield f"AUTOXLA_ACTIVE is set, and {installed[0].folder} has an autoxla.pth"
+        if installed and environ.get("AUTOXLA_ACTIVE"):
+            yield f"AUTOXLA_ACTIVE is set, and {installed[0]['folder']} has an autoxla.pth"
         if installed:
-            yield from (f"{Path(f.folder) / MARKER} is there" for f in folders if f.enabled)
+            yield from (f"{Path(folder['folder']) / MARKER} is there" for folder in enabled)
         yield from (f"{file} imports autoxla" for file in examples)
-        if PRIVATE in read_environ().get("PYTHONPATH", "").split(os.pathsep):
+        if PRIVATE in environ.get("PYTHONPATH", "").split(os.pathsep):
             yield f"PYTHONPATH begins with {PRIVATE}: the launcher, from a checkout"
         return
-    if read_environ().get("AUTOXLA") == "off":
+    if environ.get("AUTOXLA") == "off":
         yield "AUTOXLA=off is set"
     if sys.flags.no_site:
         # Nor does it know which environment it is in.
         yield "python -S reads no .pth file and no sitecustomize.py"
     elif not installed and not examples:
-        looked = ", ".join(folder.folder for folder in folders)
+        looked = ", ".join(folder["folder"] for folder in folders)
         yield f"autoxla is not installed in this environment: no autoxla.pth in {looked}"
-    elif not examples and not any(folder.enabled for folder in folders):
+    elif not examples and not enabled:
         yield f"it is not enabled: {COMMAND} enable"
-
-
-def _lines(status: Status) -> Iterator[str]:
-    yield f"autoxla is {status.state} in new interpreters of this environment"
-    yield from (f"  {reason}" for reason in status.because)
-    yield f"interpreter  {' '.join([status.interpreter, *status.options])}, Python {status.python}"
-    yield f"package      {status.package}, version {status.version}"
-    for folder in status.folders:
-        yield f"folder       {folder.folder}"
-        yield f"  autoxla.pth      {folder.pth}"
-        yield f"  autoxla.start    {folder.start}, for Python 3.15 and later"
-        yield f"  {MARKER}  {'present' if folder.enabled else 'missing'}"
-    for file in status.sitecustomize:
-        yield f"example      {file}"
-    for name, value in status.variables.items():
-        yield f"{name:<15}{'not set' if value is None else value}"

@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from autoxla.model import Finding
+from autoxla.notice import printable
 from autoxla.situation.environment import read_environ
 
 if TYPE_CHECKING:
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 #: Columns below which nothing is folded any more.
 NARROWEST = 50
+
+
+def is_left(finding: Finding) -> bool:
+    """Return whether ``finding`` is an error that nothing cures: what is told under ``--quiet``."""
+    return finding.level == "error" and not finding.applied
+
+
+def as_line(finding: Finding) -> str:
+    """Return ``finding`` as ``path:line:col CODE level message; remedy``, all of it on one line."""
+    return printable(f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}")
 
 
 def find_width() -> int:
@@ -61,8 +73,8 @@ def print_text(text: str) -> None:
     shown = Text(text)
     shown.highlight_regex(r"(?m)^[A-Z][^:\n]*$|^autoxla, mode \S+$", "bold")
     shown.highlight_regex(r"\bAX\d{3}\b", "cyan")
-    for level, colour in (("error", "bold red"), ("warning", "yellow")):
-        shown.highlight_regex(rf"(?<=AX\d\d\d ){level}\b", colour)
+    for level, colour in (("error", "bold red"), ("warning", "yellow"), ("note", "cyan"), ("ok", "green")):
+        shown.highlight_regex(rf"(?m)(?<=AX\d\d\d ){level}\b|^{level}(?= +AX\d\d\d )", colour)
     shown.highlight_regex(r"(?m)^ +(done|to do):", "bold")
     console.print(shown, end="")
 

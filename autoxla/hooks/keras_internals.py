@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
@@ -100,6 +100,21 @@ GENERATIONS = {
 }
 #: Two of these are loaded where a program can mix. TensorFlow's private Keras is no sign: it loads always.
 SIGNS = ("keras.src.layers.layer", "tf_keras.src.engine.base_layer", "keras_core.src.layers.layer")
+#: What objects of Keras 2 have, and what is assigned to those of Keras 3 without any effect: the class that
+#: takes it there, and what to write instead. A model is a layer, too.
+SET_IN_VAIN: Mapping[str, tuple[str, str]] = {
+    "lr": ("BaseOptimizer", "assign optimizer.learning_rate"),
+    "_autocast": ("Layer", "assign autocast"),
+    "_batch_input_shape": ("Layer", "keras.models.clone_model(model, input_tensors=keras.Input(shape))"),
+    "_name": ("Layer", "assign name"),
+}
+#: The modules of these classes, of ``Trainer``, whose `metrics_names` changed, and of what loads files.
+SILENT = (
+    "keras.src.optimizers.base_optimizer",
+    "keras.src.layers.layer",
+    "keras.src.trainers.trainer",
+    "keras.src.saving.saving_api",
+)
 
 #: The function over one batch in Keras 3. Until 3.6 it is made in ``make_train_function`` itself, since then
 #: in ``_make_function``; it is reached through closures in both. Keras 2 has none.

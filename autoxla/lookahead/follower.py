@@ -12,8 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function, is_tracked
-from autoxla.lookahead.objects import Objects, find_role, get_thing_attribute
+from autoxla.lookahead.objects import METRICS_NAMES, PARTS, Objects, find_role, get_thing_attribute
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -73,6 +74,8 @@ _RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
 _AWAITING = frozenset({"create_task", "gather", "run", "run_until_complete", "wait_for"})
 #: Decorators that leave a function what it is.
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
+#: Context managers within which a program goes on after an error, or wants one.
+_EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
 #: Calls and imports within each other; what lies deeper is followed later.
 _DEEPEST = 25
 #: With how many sets of arguments a function is followed.
@@ -91,6 +94,7 @@ class Follower(Objects):
         self._runs: dict[ast.AST, dict[object, tuple[int, Bindings]]] = {}
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
+        self._lambdas: dict[ast.Lambda, ast.FunctionDef] = {}
         self._depth = 0
 
     def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
@@ -115,7 +119,14 @@ class Follower(Objects):
         """Let go of all scopes, which refer to each other and to the trees."""
         for scope in self._scopes:
             scope.names.clear()
-        for known in (self._functions, self._runs, self._sources, self._instances, self._scopes):
+        for known in (
+            self._functions,
+            self._runs,
+            self._sources,
+            self._instances,
+            self._scopes,
+            self._lambdas,
+        ):
             known.clear()
 
     # Modules and functions
@@ -256,10 +267,12 @@ class Follower(Objects):
                 self._define_class(node)
             case ast.For() | ast.AsyncFor():
                 elements, is_filled = self._iterate(node.iter)
-                outer = frame.flow
+                outer, ended = frame.flow, 0
                 frame.flow |= 0 if is_filled else POSSIBLE
-                self._assign(node.target, elements)
-                ended = self._block(node.body)
+                for element in elements:
+                    self._assign(node.target, element)
+                    ended |= self._block(node.body)
+                    frame.flow |= POSSIBLE if ended else 0
                 frame.flow = outer
                 return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
             case ast.While():
@@ -270,11 +283,15 @@ class Follower(Objects):
                 ended = self._under(0 if truth else POSSIBLE, node.body)
                 return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
             case ast.With() | ast.AsyncWith():
+                flow = 0
                 for item in node.items:
                     value = self._evaluate(item.context_expr)
                     if item.optional_vars is not None:
                         self._assign(item.optional_vars, doubt(value))
-                return self._block(node.body)
+                    called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else None
+                    name = called.attr if isinstance(called, ast.Attribute) else called and _name_of(called)
+                    flow |= CAUGHT | SURVIVES if name in _EXPECTING else 0
+                return self._under(flow, node.body) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
                     self._evaluate(node.exc)
@@ -362,14 +379,22 @@ class Follower(Objects):
         self.frame.flow = outer
         return ended
 
-    def _iterate(self, node: ast.expr) -> tuple[Bindings, bool]:
-        """Return what the elements of a loop's subject may be, and whether there is one for sure."""
+    def _iterate(self, node: ast.expr) -> tuple[list[Bindings], bool]:
+        """Return what the elements of a loop's subject are, and whether there is one for sure.
+
+        Where they are many, or nothing but constants, one stands for all.
+        """
         subject = self._evaluate(node)
-        if len(subject) == 1 and isinstance(items := subject[0].target, Items):
-            found = [b for value in items.values for b in value]
-            is_filled = bool(items.values) and subject[0].certain
-            return (tuple(found) if len(items.values) == 1 else doubt(found)), is_filled
-        return (), False
+        if len(subject) != 1 or not isinstance(items := subject[0].target, Items):
+            return [()], False
+        found = [b for value in items.values for b in value]
+        is_filled = bool(items.values) and subject[0].certain
+        are_followed = self.deep and not all(isinstance(b.target, Const) for b in found)
+        if len(items.values) == 1 or (
+            are_followed and 1 < len(items.values) <= _MOST_RUNS and not items.open
+        ):
+            return [*items.values], is_filled
+        return [doubt(found)], is_filled
 
     def _assign(self, target: ast.expr, value: Bindings) -> None:
         match target:
@@ -402,6 +427,8 @@ class Follower(Objects):
                     self.add_variable(target, key, value, certain)
                 elif isinstance(owner, Outside) and owner.name == "sys.path":
                     self.add_folder(target, value)
+                elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
+                    owner.items.append((key, value))
                 elif isinstance(owner, Table):
                     # A literal that is changed in place is no constant any more.
                     owner.items[:] = [*((k, doubt(v)) for k, v in owner.items), ((), doubt(value))]
@@ -411,6 +438,8 @@ class Follower(Objects):
         if target.attr == "jit_compile":
             self.add_jit(target, "attribute", value)
         self.freezes |= target.attr == "trainable"
+        if target.attr in SET_IN_VAIN and not adds:
+            self.note_set(target, target.attr, target.value, owners)
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
             if name == "os.environ":
@@ -436,10 +465,15 @@ class Follower(Objects):
             case ast.Attribute():
                 return self._refer(node)
             case ast.Call():
-                return self._refer(node) if _find_getattr(node) is not None else self._call(node)
+                if _find_getattr(node) is None:
+                    return self._call(node)
+                found = [*self._refer(node)]
+                return doubt((*found, *self._evaluate(node.args[2]))) if _has_default(node) else tuple(found)
             case ast.Subscript():
-                owner = self._evaluate(node.value)
-                return self._item(owner, self._evaluate(node.slice))
+                owner, key = self._evaluate(node.value), self._evaluate(node.slice)
+                if (at := get_constant(key)) is not None and at.value != 0:
+                    self.note_names(node.value, owner)
+                return self._item(owner, key)
             case ast.List() | ast.Tuple() | ast.Set():
                 values: list[Bindings] = []
                 for part in node.elts:
@@ -464,8 +498,7 @@ class Follower(Objects):
             case ast.Lambda():
                 for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
                     self._evaluate(default)
-                self._inside({a.arg: () for a in _list_parameters(node.args)}, [node.body], POSSIBLE)
-                return ()
+                return (Binding(self._lambda(node)),)
             case ast.IfExp():
                 self._evaluate(node.test)
                 truth = self._truth(node.test)
@@ -506,7 +539,8 @@ class Follower(Objects):
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Bindings:
         first, *others = node.generators
-        elements, is_filled = self._iterate(first.iter)
+        each, is_filled = self._iterate(first.iter)
+        elements = each[0] if len(each) == 1 else doubt(b for value in each for b in value)
         inner = [test for generator in node.generators for test in generator.ifs]
         flow = 0 if is_filled and not others and not inner else POSSIBLE
         targets = [part for generator in node.generators for part in ast.walk(generator.target)]
@@ -603,6 +637,11 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain, caught=is_guarded)
+        if isinstance(node, ast.Attribute) and node.attr == METRICS_NAMES and (self.deep or not found):
+            parts = [b.target.owner for b in found if isinstance(b.target, Part)]
+            families = {owner.family for owner in parts if isinstance(owner, Thing)}
+            for family in families if found else {None}:
+                self.add(node, "old", METRICS_NAMES, family, certain=False)
         return found
 
     def _callee(self, node: ast.expr) -> Bindings:
@@ -612,7 +651,7 @@ class Follower(Objects):
     def _resolve(self, node: ast.expr) -> tuple[Bindings, bool]:
         """Return what a chain of attributes is, and whether it is one that may be missing."""
         names: list[str] = []
-        is_guarded = False
+        is_guarded = is_replaced = False
         while True:
             if isinstance(node, ast.Attribute):
                 names.append(node.attr)
@@ -620,6 +659,7 @@ class Follower(Objects):
             elif isinstance(node, ast.Call) and (given := _find_getattr(node)) is not None:
                 names.append(given)
                 is_guarded |= len(node.args) > 2
+                is_replaced |= _has_default(node)
                 node = node.args[0]
             else:
                 break
@@ -629,10 +669,11 @@ class Follower(Objects):
         names.reverse()
         if len(found) == 1 and type(found[0].target) is Outside:
             # By far the most frequent case.
-            return (Binding(Outside(".".join((found[0].target.name, *names))), found[0].certain),), is_guarded
+            certain = found[0].certain and not is_replaced
+            return (Binding(Outside(".".join((found[0].target.name, *names))), certain),), is_guarded
         for name in names:
             found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
-        return found, is_guarded
+        return doubt(found) if is_replaced else found, is_guarded
 
     def _attribute(self, binding: Binding, name: str) -> Bindings:
         found: Bindings = ()
@@ -676,7 +717,8 @@ class Follower(Objects):
                 if found:
                     return found
         if isinstance(instance, Instance) and instance.thing is not None:
-            return (Binding(Part(instance.thing, name)),)
+            # Which metrics it has, a class of the program's own may decide itself.
+            return (Binding(Part(instance.thing, name), certain=name != METRICS_NAMES),)
         return ()
 
     # Imports
@@ -788,8 +830,11 @@ class Follower(Objects):
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
         is_plain = True
+        own: list[tuple[ast.expr, Function]] = []
         for decorator in node.decorator_list:
-            names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
+            targets = [b.target for b in self._evaluate(decorator)]
+            own += [(decorator, target) for target in targets if isinstance(target, Function)]
+            names = [target.name for target in targets if isinstance(target, Outside)]
             is_function = bool(names) and all(map(is_tf_function, names))
             is_plain &= is_function or _name_of(decorator) in _PLAIN
         for default in (*given.defaults, *filter(None, given.kw_defaults)):
@@ -806,7 +851,25 @@ class Follower(Objects):
         function = Function(node, scope, frame.module, frame.source, is_plain, generates, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
-        self._bind(node.name, (Binding(function),))
+        value: Bindings = (Binding(function),)
+        if own and len(own) == len(node.decorator_list):
+            value = (Binding(function._replace(plain=True)),)
+            for decorator, target in reversed(own):
+                call = ast.copy_location(ast.Call(decorator, [], []), decorator)
+                value = self._apply(call, target, Arguments([value]), sure=True) or (Binding(function),)
+        self._bind(node.name, value)
+
+    def _lambda(self, node: ast.Lambda) -> Function:
+        """Return the function that a ``lambda`` is."""
+        if node not in self._lambdas:
+            body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
+            made = ast.copy_location(ast.FunctionDef("<lambda>", node.args, body, []), node)
+            self._lambdas[node] = made
+        frame = self.frame
+        function = Function(self._lambdas[node], frame.scope, frame.module, frame.source, True, False, None)
+        if not self._runs.get(function.node):
+            self._functions.append(function)
+        return function
 
     def _define_class(self, node: ast.ClassDef) -> None:
         frame = self.frame
@@ -837,7 +900,7 @@ class Follower(Objects):
                     return thing
             if isinstance(target, Outside):
                 family, role = self.find_family(target.name), find_role(target.name)
-                if family is not None and role in ("layer", "model", "optimizer"):
+                if family is not None and role in ("layer", "model", "optimizer", *PARTS):
                     return Thing(family, target.name, role, self.spot(node), self.is_certain())
         return None
 
@@ -881,8 +944,16 @@ class Follower(Objects):
                 return self._run(target.function, given, sure=sure)
             case Class():
                 instance = self._instance_of(node, target)
-                for start, certain in self._member(target, instance, "__init__")[:1]:
+                starts = self._member(target, instance, "__init__")[:1]
+                for start, certain in starts:
                     self._apply(node, start, arguments, sure=sure and certain)
+                if not starts:
+                    # A dataclass, or a named tuple.
+                    annotated = [each.target for each in target.node.body if isinstance(each, ast.AnnAssign)]
+                    fields = [each.id for each in annotated if isinstance(each, ast.Name)]
+                    named = {name: given for name, given in arguments.keywords if name in fields}
+                    instance.attributes.names.update(zip(fields, arguments.positional, strict=False))
+                    instance.attributes.names.update(named)
                 return (Binding(instance),)
             case Part():
                 return self._call_part(node, target, arguments, sure)
@@ -912,7 +983,12 @@ class Follower(Objects):
             if not _CALLS.isdisjoint(name.split(".")):
                 first = get_constant(given[0]) if given else None
                 self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
+            package, layers, _ = name.rpartition(".layers.")
+            if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
+                self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
+        if name == "functools.partial" and given:
+            return tuple(b for b in given[0] if isinstance(b.target, Outside))
         if name in _IMPORTERS:
             return self._import_called(node, name, arguments)
         if name in _EXITS:
@@ -937,6 +1013,16 @@ class Follower(Objects):
             return (Binding(Table([*zip(keys, (value for _, value in arguments.keywords), strict=True)])),)
         if name in ("list", "tuple"):
             return first
+        if name == "zip":
+            for argument, value in zip(node.args, arguments.positional, strict=False):
+                self.note_names(argument, value)
+            columns = [v[0].target for v in arguments.positional if len(v) == 1]
+            if len(columns) == len(node.args) and all(isinstance(c, Items) and not c.open for c in columns):
+                rows = zip(*(c.values for c in columns if isinstance(c, Items)), strict=False)
+                return (Binding(Items([(Binding(Items([*row])),) for row in rows])),)
+        if name == "setattr" and len(node.args) > 2 and (attribute := get_text(arguments.get(1))):
+            target = ast.Attribute(node.args[0], attribute, ast.Store())
+            self._store(ast.copy_location(target, node), arguments.positional[2])
         if name == "range":
             constant = get_constant(first) if len(arguments.positional) == 1 else None
             return (Binding(Items([()])),) if constant is not None and constant.value else ()
@@ -973,6 +1059,8 @@ class Follower(Objects):
                 found = self._item((Binding(owner),), arguments.get(0))
                 owner.items += [((), ())] if name == "pop" else []
                 return found
+            case Table() if name == "items":
+                return (Binding(Items([(Binding(Items([*pair])),) for pair in owner.items])),)
             case Table() if name == "values":
                 return (Binding(Items([value for _, value in owner.items])),)
             case Table() if name in ("update", "clear", "setdefault"):
@@ -1028,6 +1116,12 @@ def _find_getattr(node: ast.Call) -> str | None:
         return None
     name = node.args[1]
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
+
+
+def _has_default(node: ast.Call) -> bool:
+    """Tell whether ``getattr`` has a default that is of use: None is none that anything is taken from."""
+    default = node.args[2] if len(node.args) > 2 else None
+    return default is not None and not (isinstance(default, ast.Constant) and default.value is None)
 
 
 def _is_generator(node: ast.stmt) -> bool:

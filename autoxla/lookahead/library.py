@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -85,8 +85,8 @@ class ProgramReader:
             main, before = self._main()
             evidence = self._follower.follow(main, before)
             families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
-            if len(families) > 1:
-                # Where objects of two packages could meet, each of them is followed.
+            if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
+                # Where objects of two packages could meet, or what an object is matters, each is followed.
                 self._follower.forget()
                 for module in (main, *self._modules.values()):
                     if module is not None:
@@ -285,7 +285,7 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
     """
     found: dict[Path, Reading] = {}
     with undisturbed():
-        for file in dict.fromkeys(file for path in paths for file in _find_files(path)):
+        for file in dict.fromkeys(file for path in paths for file in find_files(path)):
             # The folder in which the package that the file is in, if any, is found.
             folder = Path(os.path.abspath(file)).parent
             while (folder / "__init__.py").exists() and folder != folder.parent:
@@ -297,7 +297,12 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
     return found
 
 
-def _find_files(path: Path) -> Iterator[Path]:
+def find_files(
+    path: Path,
+    endings: tuple[str, ...] = (".py", ".ipynb"),
+    onerror: Callable[[OSError], None] | None = None,
+) -> Iterator[Path]:
+    """Yield the user's own files below a folder, or ``path`` itself; ``onerror`` as `os.walk` has it."""
     if not path.is_dir():
         yield path
         return
@@ -306,8 +311,8 @@ def _find_files(path: Path) -> Iterator[Path]:
         hidden = name.startswith(".") or name.endswith(".egg-info") or name in SKIPPED_FOLDERS
         return hidden or look(os.path.join(folder, name, "pyvenv.cfg")) is not None
 
-    for folder, names, files in os.walk(path):
+    for folder, names, files in os.walk(path, onerror=onerror):
         names[:] = sorted(name for name in names if not is_skipped(folder, name))
         for name in sorted(files):
-            if name.endswith((".py", ".ipynb")) and not name.startswith("."):
+            if name.endswith(endings) and not name.startswith("."):
                 yield Path(folder, name)

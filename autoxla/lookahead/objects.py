@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
+from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
 from autoxla.lookahead.values import (
     SURVIVES,
@@ -15,12 +16,15 @@ from autoxla.lookahead.values import (
     Instance,
     Items,
     Part,
+    Target,
     Thing,
     flatten,
 )
 from autoxla.model import Place
 
-Role: TypeAlias = Literal["layer", "model", "optimizer", "tensor", "operation"]
+Role: TypeAlias = Literal[
+    "layer", "model", "optimizer", "tensor", "operation", "callback", "metric", "schedule", "sequence"
+]
 
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
 _FAMILIES = (
@@ -45,6 +49,12 @@ _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_fr
 _REFUSING = frozenset({"Bidirectional", "Model", "Sequential", "TimeDistributed", "Wrapper"})
 #: Layers that do what the program gives them to do, which may suit tensors of any generation.
 _OPEN = frozenset({"Lambda", "Layer"})
+#: In Keras 2, the names of what ``evaluate`` returns.
+METRICS_NAMES = "metrics_names"
+#: What a model or an optimizer is given beside its layers. Keras 3 takes callbacks and metrics of tf_keras.
+PARTS = frozenset({"callback", "metric", "schedule", "sequence"})
+_TAKEN = frozenset({"callback", "metric"})
+_RUNNING = frozenset({"evaluate", "fit", "fit_generator", "predict"})
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 #: Layers without weights work in models of another generation, as functions do.
 _WEIGHTLESS = frozenset(
@@ -90,13 +100,27 @@ def find_role(name: str) -> Role | None:
         return "model" if is_class else None
     if top == "layers":
         return "layer" if is_class else "operation"
-    is_optimizer = top in ("optimizers", "Adam", "SGD") and "schedules" not in parts
-    return "optimizer" if is_optimizer and is_class else None
+    if not is_class:
+        return None
+    if top == "callbacks":
+        return "callback"
+    if top == "metrics":
+        return "metric"
+    if parts[-1] in ("PyDataset", "Sequence"):
+        return "sequence"
+    if top in ("optimizers", "Adam", "SGD"):
+        return "schedule" if "schedules" in parts else "optimizer"
+    return None
 
 
 def has_weights(name: str) -> bool:
     """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
     return name.rpartition(".")[2] not in _WEIGHTLESS
+
+
+def _is_part(target: Target) -> bool:
+    thing = target.thing if isinstance(target, Instance) else target
+    return isinstance(thing, Thing) and thing.role in PARTS
 
 
 def get_thing_attribute(thing: Thing, name: str) -> Bindings:
@@ -107,7 +131,10 @@ def get_thing_attribute(thing: Thing, name: str) -> Bindings:
         return (Binding(thing._replace(role="tensor")),)
     if name == "layers":
         return (Binding(Items([(Binding(thing._replace(role="layer"), certain=False),)], open=True)),)
-    return () if name == "optimizer" else (Binding(Part(thing, name)),)
+    if name == "optimizer":
+        own = thing._replace(role="optimizer", name=f"{thing.family}.optimizers.Optimizer")
+        return (Binding(own),) if thing.role == "model" else ()
+    return (Binding(Part(thing, name)),)
 
 
 class Objects(Notes):
@@ -132,7 +159,8 @@ class Objects(Notes):
         made = Thing(family, name, role, self.spot(node), sure and self.is_certain())
         self.freezes |= any(keyword.arg == "trainable" for keyword in node.keywords)
         if role != "tensor" and last not in _MAKERS:
-            symbolic = self.meet(node, made, arguments.all(), sure and last in _REFUSING)
+            refuses = last in _REFUSING or role == "optimizer"
+            symbolic = self.meet(node, made, arguments.all(), sure and refuses)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
             if symbolic is not None and family == "tf_keras":
@@ -151,9 +179,10 @@ class Objects(Notes):
         self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
     ) -> Bindings:
         """Return what a method of an object gives."""
-        if name == "compile" and thing.role == "model":
-            self.meet(node, thing, [arguments.get(0, "optimizer")], sure)
-        elif name == "add" and thing.role == "model":
+        if name in _RUNNING and thing.role == "model":
+            given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
+            self.meet(node, thing, [tuple(given)], sure)
+        if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
             self.meet(node, thing, arguments.all(), sure)
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
@@ -175,13 +204,15 @@ class Objects(Notes):
         """
         tensors: list[Thing] = []
         lost = None
+        if into.role in PARTS:
+            return None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)
-            if thing.family != into.family:
+            if thing.family != into.family and (thing.family != "tf_keras" or thing.role not in _TAKEN):
                 is_certain = sure and certain and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
                 works = calls and thing.role == "tensor" and thing.family == "tf_keras"
@@ -206,6 +237,30 @@ class Objects(Notes):
                 continue
             if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
                 self._add_meeting(node, thing, into, certain=False)
+
+    def note_set(self, node: ast.AST, name: str, of: ast.expr, owners: Bindings) -> None:
+        """Note that an attribute of Keras 2 is set; an unknown object counts if its name tells its role."""
+        roles = ("layer", "model") if SET_IN_VAIN[name][0] == "Layer" else ("optimizer",)
+        for target, certain in owners:
+            thing = target.thing if isinstance(target, Instance) else target
+            if isinstance(thing, Thing) and thing.role in roles:
+                # A class of the program's own may have that attribute for itself.
+                is_own = isinstance(target, Instance)
+                self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
+        called = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
+        words = called.lower().split("_")
+        is_called_so = any(word in (*roles, "opt") for word in words)
+        # Before objects are followed, all are unknown.
+        if not owners and (is_called_so or not self.deep):
+            self.add(node, "old", name, certain=False)
+
+    def note_names(self, node: ast.AST, value: Bindings) -> None:
+        """Note that the names of a model's metrics are taken for those of other values."""
+        for target, certain in value:
+            if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
+                self.add(
+                    node, "old", target.name, target.owner.family, certain=certain and target.owner.certain
+                )
 
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
         caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)

@@ -60,6 +60,11 @@ def _concerns_generations(draft: Draft) -> bool:
     )
 
 
+def _concerns_silence(draft: Draft) -> bool:
+    evidence = draft.situation.reading.evidence
+    return any(e.kind == "old" or e.name.endswith(".hard_sigmoid") for e in evidence)
+
+
 def _concerns_xla(draft: Draft) -> bool:
     situation, settings = draft.situation, draft.situation.settings
     return (
@@ -87,6 +92,7 @@ SUBJECTS = (
         _concerns_generations,
         (SWITCH, "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
     ),
+    Subject("autoxla.policies.silent", _concerns_silence),
     Subject("autoxla.policies.flags", lambda d: bool(d.situation.flag_names)),
     Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS, "ROCM_PATH")),
     Subject("autoxla.policies.itex", lambda d: d.itex is not None),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: What is installed where an example runs; `autoxla.commands.rule_examples` describes each.
+#: What is installed where an example runs; `autoxla.commands.rule` describes each.
 Machine = Literal[
     "usual",
     "no tf_keras",

@@ -20,6 +20,8 @@ PRIVATE = (
 READ_AT_IMPORT = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
 LAZY_LOADER = "TensorFlow, the lazy loader of tf.keras"
+#: What asks for the switch at its own first use.
+_ASKING = tuple(f"tensorflow.{name}" for name in ("initializers", "losses", "metrics", "optimizers"))
 TURN_ON = f"set {SWITCH}=1"
 
 
@@ -107,15 +109,33 @@ def _late_switch(draft: Draft) -> bool:
     return bool(values) and all(isinstance(v, str) and tensorflow_bool(v) for v in values)
 
 
-def _hoist_switch(draft: Draft) -> bool:
-    """Turn the switch on in time, unless the program, as it is, works with Keras 3 before it does so."""
+def _works_before(draft: Draft) -> bool:
+    """Return whether the program uses Keras 3 as tf.keras before it turns the switch on."""
     for evidence in draft.situation.reading.evidence:
         if evidence.kind == "variable" and evidence.name == SWITCH:
             break
         if evidence.kind not in ("loads", "saves", "meets") and is_below(evidence.name, "tensorflow.keras"):
-            return False
+            return True
+    return False
+
+
+def _is_for_children(draft: Draft) -> bool:
+    """Return whether the program turns the switch on when nothing of its own asks for it any more.
+
+    Names that were imported are those of Keras 3, and so is all of ``tf.keras`` from its first use on.
+    """
+    evidence = draft.situation.reading.evidence
+    at = next(i for i, e in enumerate(evidence) if e.kind == "variable" and e.name == SWITCH)
+    imports = {e.place for e in evidence if e.kind == "import"}
+    used = (e for e in evidence[:at] if e.kind == "attribute" and e.grade == "certain")
+    is_resolved = any(is_below(e.name, "tensorflow.keras") and e.place not in imports for e in used)
+    return is_resolved and not any(is_below(e.name, name) for e in evidence[at:] for name in _ASKING)
+
+
+def _hoist_switch(draft: Draft) -> bool:
+    """Turn the switch on in time, unless the program, as it is, works with Keras 3 before it does so."""
     is_free = _may_switch(draft) and not _keeps_keras_3(draft) and draft.demand(3) is None
-    return is_free and _fits(draft) and draft.set(SWITCH, "1")
+    return not _works_before(draft) and is_free and _fits(draft) and draft.set(SWITCH, "1")
 
 
 def _late_itex(draft: Draft) -> dict[str, str]:
@@ -133,8 +153,10 @@ def _hoist_itex(draft: Draft) -> bool:
 
 
 def _without_effect(draft: Draft) -> tuple[str, ...]:
-    """Return the variables that the program sets when they have been read already."""
-    return tuple(dict.fromkeys(e.name for e in draft.late_variables() if e.name in READ_AT_IMPORT))
+    """Return the variables that the program changes when they have been read already."""
+    environment = draft.situation.environment
+    late = (e for e in draft.late_variables() if environment.get(e.name) != e.value)
+    return tuple(dict.fromkeys(e.name for e in late if e.name in READ_AT_IMPORT))
 
 
 def _mixed(draft: Draft) -> Evidence | None:
@@ -412,7 +434,7 @@ RULES = (
         level="warning",
         title="keras has to be Keras 2, too",
         applies=_needs_alias,
-        message="objects of keras meet objects of tf.keras or tf_keras here, which are Keras 2",
+        message="objects or settings of keras come to objects of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. A layer, model or
         optimizer of one that comes to one of the other raises an error or trains nothing. The source of the
@@ -428,7 +450,7 @@ RULES = (
         act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
-        code="AX196",
+        code="AX199",
         level="warning",
         title="A file of Keras 2 that Keras 3 does not load",
         applies=lambda d: _unreadable(d) is not None,
@@ -446,7 +468,7 @@ RULES = (
         about=lambda d: place_of((_unreadable(d) or (None,))[0]),
     ),
     Rule(
-        code="AX195",
+        code="AX198",
         level="error",
         title="A package that works with no Keras of this TensorFlow",
         applies=lambda d: _fitting_none(d) is not None,
@@ -462,7 +484,7 @@ RULES = (
         code="AX116",
         level="warning",
         title="The program turns the switch on too late",
-        applies=lambda d: _late_switch(d) and not d.legacy and d.switchable,
+        applies=lambda d: _late_switch(d) and not d.legacy and d.switchable and not _is_for_children(d),
         message="the program sets TF_USE_LEGACY_KERAS after tensorflow or keras was imported, which leaves "
         "tf.keras half switched",
         remedy=f"{TURN_ON} before the import",

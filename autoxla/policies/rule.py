@@ -50,7 +50,7 @@ class Rule:
     What it does: `cures` are variables that end the hazard, in the order in which they are to give way;
     `act` changes the draft where variables alone cannot, and returns whether it did. A `fatal` rule stands
     for the end of the process or silently wrong results: only then does the user's explicit value give way.
-    Where `milder` holds, an error is a warning.
+    Where `milder` holds, an error is a warning, and a warning is an info of what is only possible.
 
     The other fields are those of `Finding`. The variables that it asks for are listed in
     `autoxla.policies.SUBJECTS`.
@@ -87,7 +87,9 @@ class Rule:
         message, remedy = (
             text if isinstance(text, str) else text(draft) for text in (self.message, self.remedy)
         )
-        level: Level = "warning" if self.milder is not None and self.milder(draft) else self.level
+        level, grade = self.level, self.grade
+        if self.milder is not None and self.milder(draft):
+            level, grade = ("warning", grade) if level == "error" else ("info", "possible")
         place = draft.place_of(self.about)
         applied = self.act is not None and bool(self.act(draft))
         if self.cures is not None:
@@ -101,7 +103,7 @@ class Rule:
                 message,
                 remedy,
                 place,
-                self.grade,
+                grade,
                 applied,
                 late=self.late(draft) if self.late is not None else (),
                 certain_with=self.certain_with(draft) if self.certain_with is not None else None,

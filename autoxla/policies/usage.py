@@ -36,6 +36,13 @@ _KERAS_3_NAMES = (
 KERAS_3_ONLY = tuple(f"tensorflow.keras.{name}" for name in _KERAS_3_NAMES)
 #: ``tf_keras`` has releases, too, and `keras.version` nobody calls.
 _ALIAS_LACKS = tuple(f"keras.{name}" for name in _KERAS_3_NAMES if "version" not in name)
+#: What sets something for all of Keras: only for one generation where two are loaded.
+_GLOBAL = frozenset(
+    (
+        *("keras.backend.set_epsilon", "keras.backend.set_floatx", "keras.backend.set_image_data_format"),
+        "keras.mixed_precision.set_global_policy",
+    )
+)
 #: What makes objects that do not work in models of another generation.
 _MAKERS = ("layers", "models", "Model", "Sequential", "Input", "optimizers", "applications")
 #: Packages that never import Keras, so that a program with them can be one without Keras.
@@ -106,10 +113,13 @@ def find_demands(
 def find_alias(reading: Reading) -> Evidence | None:
     """Return where an object of keras certainly comes to one of tf.keras or tf_keras, or back.
 
-    Where Keras 2 is needed, such a program works only if ``keras`` is tf_keras, too.
+    Where Keras 2 is needed, such a program works only if ``keras`` is tf_keras, too. So does one that sets
+    in keras what ``tf.keras`` is to follow.
     """
-    meetings = (e for e in reading.evidence if e.kind == "meets" and e.grade == "certain" and not e.caught)
-    return next((e for e in meetings if "keras" in sides(e)), None)
+    certain = (e for e in reading.evidence if e.grade == "certain" and not e.caught)
+    return next(
+        (e for e in certain if e.name in _GLOBAL or (e.kind == "meets" and "keras" in sides(e))), None
+    )
 
 
 def _demands(

@@ -168,14 +168,17 @@ def write_page(file: Path, data: Mapping[str, object]) -> None:
 _say_once = functools.cache(notify)
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Write ``text`` to ``file``, whole or not at all. Raises OSError."""
+def write_whole(file: Path, content: str | bytes, mode: int | None = None) -> None:
+    """Write ``content`` to ``file``, whole or not at all; ``mode`` are its permissions. Raises OSError."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     # A new file: a link that another user put there, to aim it elsewhere, is not followed.
     temporary.unlink(missing_ok=True)
     try:
-        with temporary.open("x", encoding="utf-8") as stream:
-            stream.write(text)
+        with temporary.open("xb") as stream:
+            stream.write(data)
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)

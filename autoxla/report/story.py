@@ -68,7 +68,17 @@ def situation_rows(situation: Situation) -> Iterator[Row]:
         yield situation.keras_config.file, f"backend {situation.keras_config.backend or 'not named'}"
     for name, value in sorted(situation.environment.items()):
         yield name, repr(value)
-    yield from _program_rows(situation)
+    reading, usage = situation.reading, situation.usage
+    if not reading.known:
+        return
+    whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
+    if situation.restart is not None:
+        yield "notebook", f"the cells run so far, and {len(reading.files)} file(s) read, {whole}"
+    else:
+        yield "program", f"{len(reading.files)} file(s) read, {whole}"
+    for name, place in usage.evidence.items():
+        if name != "importing":
+            yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
 
 
 def plan_rows(plan: Plan) -> Iterator[Row]:
@@ -138,20 +148,6 @@ def finding_lines(finding: Finding) -> Iterator[str]:
     rule = find_rule(finding.code)
     if rule is not None:
         yield f"    source: {rule.source}"
-
-
-def _program_rows(situation: Situation) -> Iterator[Row]:
-    reading, usage = situation.reading, situation.usage
-    if not reading.known:
-        return
-    whole = "all of it" if reading.complete else "not all of it, or it imports computed names"
-    if situation.restart is not None:
-        yield "notebook", f"the cells run so far, and {len(reading.files)} file(s) read, {whole}"
-    else:
-        yield "program", f"{len(reading.files)} file(s) read, {whole}"
-    for name, place in usage.evidence.items():
-        if name != "importing":
-            yield f"  {_FACTS.get(name, name)}", f"{getattr(usage, name)}, {place}"
 
 
 def assignment(variable: str, value: str | None) -> str:

@@ -53,25 +53,19 @@ def read_tf_config(environ: Mapping[str, str]) -> Cluster | None:
     """Return the cluster in ``TF_CONFIG``; None where there is none, or nothing that makes sense."""
     try:
         config = json.loads(environ.get("TF_CONFIG") or "null")
-    except (ValueError, RecursionError):
+        task, jobs = config["task"], config.get("cluster")
+        job, index = task["type"], _as_index(task["index"])
+    except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
         return None
-    if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
-        return None
-    jobs, job, index = (
-        config.get("cluster"),
-        config["task"].get("type"),
-        _as_index(config["task"].get("index")),
-    )
     if not isinstance(jobs, dict) or not isinstance(job, str) or index is None:
         return None
-    training = []
+    training: list[tuple[str, int]] = []
     for name in TRAINING:
         # The addresses of a job's tasks are a list, or by index.
         addresses = jobs.get(name)
-        listed = enumerate(addresses) if isinstance(addresses, list) else ()
-        pairs = addresses.items() if isinstance(addresses, dict) else listed
-        numbers = [_as_index(key) for key, address in pairs if isinstance(address, str)]
-        training += [(name, number) for number in sorted(each for each in numbers if each is not None)]
+        keys = range(len(addresses)) if isinstance(addresses, list) else addresses
+        numbers = map(_as_index, keys) if isinstance(keys, range | dict) else ()
+        training += sorted((name, number) for number in numbers if number is not None)
     return Cluster((job, index), tuple(training))
 
 
@@ -86,8 +80,7 @@ def name_follower(environ: Mapping[str, str]) -> str:
 
     It is a part of a file's name.
     """
-    number = rank(environ)
-    if number:
+    if number := rank(environ):
         return f"rank{number}"
     cluster = read_tf_config(environ)
     if cluster is None or cluster.is_chief:
@@ -96,31 +89,26 @@ def name_follower(environ: Mapping[str, str]) -> str:
     return f"{job if job.isidentifier() else 'task'}{index}"
 
 
-def _as_index(value: object) -> int | None:
-    try:
-        index = int(value) if isinstance(value, int | str) else -1
-    except ValueError:
-        return None
-    return index if index >= 0 else None
-
-
 def rank(environ: Mapping[str, str]) -> int | None:
     """Return the number of this process among the workers of its job, from 0; None for no worker.
 
     As torchrun, horovodrun, mpirun (Open MPI, MPICH, Intel MPI) and srun give it. What is no number
     counts as not there.
     """
-    for name, beside in _RANKS:
-        value = environ.get(name, "")
-        if value.isascii() and value.isdigit() and all(other in environ for other in beside):
-            return int(value)
-    return None
+    set_fully = (name for name, beside in _RANKS if all(other in environ for other in beside))
+    numbers = (_as_index(environ.get(name)) for name in set_fully)
+    return next((number for number in numbers if number is not None), None)
 
 
 def counts_many(environ: Mapping[str, str]) -> bool:
     """Return whether a launcher started more than one worker of this process' job."""
-    values = (environ.get(name, "") for name in _SIZES)
-    return any(value.isascii() and value.isdigit() and int(value[:9]) > 1 for value in values)
+    return any((_as_index(environ.get(name)) or 0) > 1 for name in _SIZES)
+
+
+def _as_index(value: object) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def runs_parts(words: Sequence[str]) -> bool:

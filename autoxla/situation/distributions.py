@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol
 
 from autoxla.model import Version
 from autoxla.situation.env_parsing import parse_version
@@ -22,14 +23,8 @@ from autoxla.situation.files import is_file
 #: Rules ask for the first name; the others are the same software under another name.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "tensorflow": (
-        "tensorflow-cpu",
-        "tensorflow-gpu",
-        "tensorflow-intel",
-        "tensorflow-macos",
-        "tensorflow-rocm",
-        "intel-tensorflow",
-        "tf-nightly",
-        "tf-nightly-cpu",
+        *("tensorflow-cpu", "tensorflow-gpu", "tensorflow-intel", "tensorflow-macos", "tensorflow-rocm"),
+        *("intel-tensorflow", "tf-nightly", "tf-nightly-cpu"),
     ),
     "keras": ("keras-nightly",),
     "tf-keras": ("tf-keras-nightly",),
@@ -42,17 +37,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
 #: All names that are looked up, as their projects spell them in lower case.
 WATCHED_DISTRIBUTIONS = (
     *(name for main, variants in VARIANTS.items() for name in (main, *variants)),
-    "jax",
-    "keras-core",
-    "numpy",
-    "openvino",
-    "protobuf",
-    "setuptools",
-    "tensorflow-estimator",
-    "tensorflow-metal",
-    "tensorflow-text",
-    "torch",
-    "wrapt",
+    *("jax", "keras-core", "numpy", "openvino", "protobuf", "setuptools", "tensorflow-estimator"),
+    *("tensorflow-metal", "tensorflow-text", "torch", "wrapt"),
 )
 
 #: Keras' backends; each is the name of its package, too.
@@ -69,10 +55,6 @@ class MetadataReader(Protocol):
 
     def read_text(self, filename: str, /) -> str | None:
         """Return the text of a file, None where it is not there."""
-
-
-class _Finder(Protocol):
-    def discover(self, *, name: str, path: list[str]) -> Iterable[MetadataReader]: ...
 
 
 def find_versions(path: Sequence[str]) -> dict[str, Version]:
@@ -136,33 +118,27 @@ def find_backends(path: Sequence[str], versions: Mapping[str, Version]) -> froze
 
 def locate(name: str, path: Sequence[str]) -> Path | None:
     """Return the file of a top-level package or module, None for a namespace package or none."""
-    try:
+    with suppress(OSError, ValueError, ImportError):
         spec = PathFinder.find_spec(name, list(path))
-    except (OSError, ValueError, ImportError):
-        return None
-    if spec is None or spec.loader is None or not spec.origin:
-        return None
-    return Path(spec.origin)
+        if spec is not None and spec.loader is not None and spec.origin:
+            return Path(spec.origin)
+    return None
 
 
-def _load_finder() -> _Finder:
+def _load_finder() -> Any:
     loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
     if loaded is not None:
-        return cast(_Finder, loaded)
+        return loaded
     from importlib.metadata import Distribution
 
-    return cast(_Finder, Distribution)
+    return Distribution
 
 
 def _read_headers(name: str, path: Sequence[str]) -> Iterator[str]:
     """Yield the headers of the metadata of each distribution of that name, those that can be read."""
     folders = [entry for entry in path if isinstance(entry, str)]
-    try:
+    with suppress(OSError, ValueError):
         for distribution in _load_finder().discover(name=name, path=folders):
-            try:
+            with suppress(OSError, ValueError):
                 text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
-            except (OSError, ValueError):
-                continue
-            yield text.partition("\n\n")[0]
-    except (OSError, ValueError):
-        return
+                yield text.partition("\n\n")[0]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from autoxla.model import Version
 
@@ -28,46 +28,35 @@ _MEANT_FALSE = frozenset({"", "0", "false", "no", "off", "n", "f", "disable", "d
 _SPACE = " \t\r\n"
 _FLAG_NAME = re.compile(r"[a-z0-9_]+")
 _NAME = re.compile(r"[-_0-9A-Za-z]*")
-_BARE = re.compile(r"[^ \t\r\n]*")
-_BLANK = re.compile(r"[ \t\r\n]*")
+#: A value in quotes, and whether they are closed. A backslash is an escape in double quotes only, and not as
+#: the very last character.
+_QUOTED = r"""'([^']*)('?)|"((?:\\.|[^"\\]|\\\Z)*)("?)"""
+_TOKEN = re.compile(rf"({_NAME.pattern})=(?:{_QUOTED})|[^ \t\r\n]*", re.DOTALL)
+_VALUE = re.compile(_QUOTED, re.DOTALL)
 _PLAIN_VALUE = re.compile(r"[^ \t\r\n'\"][^ \t\r\n]*|")
-# What the number parser of the readers skips: C's isspace, which is more than the separators.
-_C_SPACE = " \t\r\n\v\f"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,64}")
+# The number parser of the readers skips C's isspace, which is more than the separators.
+_INTEGER = re.compile(r"[ \t\r\n\v\f]*([+-]?[0-9]{1,64})[ \t\r\n\v\f]*")
 _RELEASE = re.compile(r"\s*v?((?:[0-9]{1,18}\.)*[0-9]{1,18})(?![0-9])")
 
 _BOOLEANS = frozenset(
-    {
-        "tf_dump_graphs_in_tfg",
-        "tf_mlir_enable_convert_control_to_data_outputs_pass",
-        "tf_mlir_enable_merge_control_flow_pass",
-        "tf_mlir_enable_mlir_bridge",
-        "tf_mlir_enable_strict_clusters",
-        "tf_mlir_enable_tpu_variable_runtime_reformatting_pass",
-        "tf_xla_always_defer_compilation",
-        "tf_xla_async_compilation",
-        "tf_xla_check_cluster_input_numerics",
-        "tf_xla_check_cluster_output_numerics",
-        "tf_xla_clustering_debug",
-        "tf_xla_compile_on_demand",
-        "tf_xla_cpu_global_jit",
-        "tf_xla_deterministic_cluster_names",
-        "tf_xla_disable_constant_folding",
+    (
+        *("tf_dump_graphs_in_tfg", "tf_mlir_enable_convert_control_to_data_outputs_pass"),
+        *("tf_mlir_enable_merge_control_flow_pass", "tf_mlir_enable_mlir_bridge"),
+        *("tf_mlir_enable_strict_clusters", "tf_mlir_enable_tpu_variable_runtime_reformatting_pass"),
+        *("tf_xla_always_defer_compilation", "tf_xla_async_compilation"),
+        *("tf_xla_check_cluster_input_numerics", "tf_xla_check_cluster_output_numerics"),
+        *("tf_xla_clustering_debug", "tf_xla_compile_on_demand", "tf_xla_cpu_global_jit"),
+        *("tf_xla_deterministic_cluster_names", "tf_xla_disable_constant_folding"),
         "tf_xla_disable_deadness_safety_checks_for_debugging",
         "tf_xla_disable_full_embedding_pipelining",
         "tf_xla_disable_resource_variable_safety_checks_for_debugging",
-        "tf_xla_disable_strict_signature_checks",
-        "tf_xla_enable_device_api_for_gpu",
-        "tf_xla_enable_lazy_compilation",
-        "tf_xla_enable_xla_devices",
-        "tf_xla_persistent_cache_read_only",
-        "tf_xla_print_cluster_outputs",
-        "tf_xla_sparse_core_disable_table_stacking",
-        "tf_xla_use_device_api",
-        "tf_xla_use_device_api_for_auto_jit",
-        "tf_xla_use_device_api_for_compile_on_demand",
+        *("tf_xla_disable_strict_signature_checks", "tf_xla_enable_device_api_for_gpu"),
+        *("tf_xla_enable_lazy_compilation", "tf_xla_enable_xla_devices"),
+        *("tf_xla_persistent_cache_read_only", "tf_xla_print_cluster_outputs"),
+        *("tf_xla_sparse_core_disable_table_stacking", "tf_xla_use_device_api"),
+        *("tf_xla_use_device_api_for_auto_jit", "tf_xla_use_device_api_for_compile_on_demand"),
         "tf_xla_use_device_api_for_xla_launch",
-    }
+    )
 )
 # With their width in bits.
 _INTEGERS = {
@@ -80,15 +69,11 @@ _INTEGERS = {
     "tf_xla_sparse_core_stacking_table_shard_limit_bytes": 64,
 }
 _STRINGS = frozenset(
-    {
-        "tf_xla_auto_jit",
-        "tf_xla_call_module_disabled_checks",
-        "tf_xla_cluster_exclude_ops",
-        "tf_xla_ops_to_cluster",
-        "tf_xla_persistent_cache_device_types",
-        "tf_xla_persistent_cache_directory",
-        "tf_xla_persistent_cache_prefix",
-    }
+    (
+        *("tf_xla_auto_jit", "tf_xla_call_module_disabled_checks", "tf_xla_cluster_exclude_ops"),
+        *("tf_xla_ops_to_cluster", "tf_xla_persistent_cache_device_types"),
+        *("tf_xla_persistent_cache_directory", "tf_xla_persistent_cache_prefix"),
+    )
 )
 
 #: Names that TensorFlow 2.15 to 2.21 all take in ``TF_XLA_FLAGS``: the only ones that may be added.
@@ -135,8 +120,7 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-@dataclass(frozen=True, slots=True)
-class FlagError:
+class FlagError(NamedTuple):
     """A part of a flags variable for which TensorFlow ends the process, and why."""
 
     token: str
@@ -180,15 +164,13 @@ class XlaFlags:
         """The effective level of auto-clustering: 0 for off, 1, 2 …; 0 where the process would end."""
         general = single = 0
         for name, text in map(_split, self.tokens):
-            if name != "tf_xla_auto_jit":
-                continue
-            value = text or ""
-            level = _auto_jit_level(value)
-            if level is None:
-                return 0
-            single = level
-            # ``single-gpu(n)`` leaves the level of other graphs as it was.
-            general = general if value.startswith("single-gpu(") else level
+            if name == "tf_xla_auto_jit":
+                level = _auto_jit_level(text or "")
+                if level is None:
+                    return 0
+                single = level
+                # ``single-gpu(n)`` leaves the level of other graphs as it was.
+                general = general if (text or "").startswith("single-gpu(") else level
         return max(single, general, 0)
 
     def with_flag(self, name: str, value: str) -> XlaFlags:
@@ -235,36 +217,14 @@ def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | N
 @lru_cache(maxsize=16)
 def _scan(text: str) -> XlaFlags:
     tokens: list[str] = []
-    at = _match_end(_BLANK, text, 0)
-    while text.startswith("-", at):
-        end = _match_end(_NAME, text, at)
-        if text[end : end + 1] == "=" and text[end + 1 : end + 2] in ("'", '"'):
-            value, after, closed = _read_quoted(text, end + 1)
-            # A quote left open is closed.
-            token = text[at:after] if closed else _join(text[at:end].removeprefix("--"), value)
-        else:
-            after = _match_end(_BARE, text, end)
-            token = text[at:after]
-        tokens.append(token)
-        at = _match_end(_BLANK, text, after)
-    return XlaFlags(tuple(tokens), errors=_find_errors(tokens), ignored=text[at:].rstrip(_SPACE))
-
-
-def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
-
-
-def _read_quoted(text: str, start: int) -> tuple[str, int, bool]:
-    """Return a quoted value, where it ends, and whether its quote was closed."""
-    quote, at, value = text[start], start + 1, []
-    while at < len(text) and text[at] != quote:
-        # A backslash is an escape in double quotes only, and not as the very last character.
-        if quote == '"' and text[at] == "\\" and at + 1 < len(text):
-            at += 1
-        value.append(text[at])
-        at += 1
-    return "".join(value), min(at + 1, len(text)), at < len(text)
+    rest = text.lstrip(_SPACE)
+    while rest.startswith("-") and (found := _TOKEN.match(rest)):
+        is_open = found[1] is not None and not (found[3] or found[5])
+        # A quote left open is closed.
+        value = _unquote(found[0].partition("=")[2]) if is_open else ""
+        tokens.append(_join(found[1].removeprefix("--"), value) if is_open else found[0])
+        rest = rest[found.end() :].lstrip(_SPACE)
+    return XlaFlags(tuple(tokens), errors=_find_errors(tokens), ignored=rest.rstrip(_SPACE))
 
 
 def _split(token: str) -> tuple[str | None, str | None]:
@@ -274,8 +234,14 @@ def _split(token: str) -> tuple[str | None, str | None]:
     name, equals, value = token[2:].partition("=")
     if not equals:
         return name, None
-    quoted = value[:1] in ("'", '"') and _NAME.fullmatch(name)
-    return name, _read_quoted(value, 0)[0] if quoted else value
+    return name, _unquote(value) if _NAME.fullmatch(name) else value
+
+
+def _unquote(text: str) -> str:
+    found = _VALUE.match(text)
+    if found is None:
+        return text
+    return re.sub(r"\\(.)", r"\1", found[3], flags=re.DOTALL) if found[1] is None else found[1]
 
 
 def _join(name: str, value: str) -> str:
@@ -290,41 +256,33 @@ def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
     errors = []
     for token in tokens:
         name, value = _split(token)
-        wanted = ""
-        if name is None:
-            errors.append(FlagError(token, "a flag is written --name=value"))
-            continue
-        if name == "help" or not _FLAG_NAME.fullmatch(name):
-            errors.append(FlagError(token, "there is no flag of this name"))
-            continue
+        wanted, is_right = "", value is not None or name not in _STRINGS
         if name == "tf_xla_auto_jit":
             wanted = "a number, fusible or single-gpu(number)"
             is_right = _auto_jit_level(value or "") is not None
         elif name in _INTEGERS:
-            wanted = "a number"
-            is_right = _integer(value or "", _INTEGERS[name]) is not None
+            wanted, is_right = "a number", _integer(value or "", _INTEGERS[name]) is not None
         elif name in _BOOLEANS:
-            wanted = "true or false"
-            is_right = value is None or value.lower() in _TRUE | _FALSE
-        else:
-            is_right = value is not None or name not in _STRINGS
-        if not is_right:
-            missing = f"it needs a value: {wanted}" if wanted else "it needs a value"
-            errors.append(FlagError(token, missing if value is None else f"its value is to be {wanted}"))
+            wanted, is_right = "true or false", value is None or value.lower() in _TRUE | _FALSE
+        if name is None:
+            errors.append(FlagError(token, "a flag is written --name=value"))
+        elif name == "help" or not _FLAG_NAME.fullmatch(name):
+            errors.append(FlagError(token, "there is no flag of this name"))
+        elif not is_right and value is None:
+            errors.append(FlagError(token, f"it needs a value: {wanted}".removesuffix(": ")))
+        elif not is_right:
+            errors.append(FlagError(token, f"its value is to be {wanted}"))
     return tuple(errors)
 
 
 def _integer(text: str, bits: int = 32) -> int | None:
-    digits = text.strip(_C_SPACE)
-    if not _INTEGER.fullmatch(digits):
-        return None
-    number = int(digits)
+    found = _INTEGER.fullmatch(text)
+    number = int(found[1]) if found else 1 << bits
     return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
 def _auto_jit_level(value: str) -> int | None:
-    if value == "fusible":
-        return 1
+    """Return the level of auto-clustering that a value stands for, None for a wrong one."""
     if value.startswith("single-gpu(") and value.endswith(")"):
         return _integer(value[len("single-gpu(") : -1])
-    return _integer(value)
+    return 1 if value == "fusible" else _integer(value)

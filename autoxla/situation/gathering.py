@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import site
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, find_refusal
-from autoxla.model import SWITCHING, FlagNames, Settings, Situation, Toolchain, Usage
+from autoxla.model import (
+    SWITCHING,
+    FlagNames,
+    KerasConfig,
+    Plugin,
+    Settings,
+    Situation,
+    Toolchain,
+    Usage,
+    Version,
+)
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
+from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 from autoxla.situation.hardware import find_hardware
-from autoxla.situation.keras_config import read_keras_config
-from autoxla.situation.plugins import find_plugins
+
+#: Where ``import tensorflow`` looks for pluggable devices, below each folder of site-packages.
+_FOLDER = "tensorflow-plugins"
+# A library, maybe with the number of its interface; as in TensorFlow, the last ".so." counts.
+_LIBRARY = re.compile(r"\.so\Z|\.so\.[0-9](?!.*\.so\.)")
+_VARIABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
+_KINDS: tuple[tuple[str, Literal["itex", "metal", "other"], str], ...] = (
+    ("libitex", "itex", "intel-extension-for-tensorflow"),
+    ("libmetal", "metal", "tensorflow-metal"),
+    ("", "other", ""),
+)
 
 
 def gather(
@@ -89,3 +114,63 @@ def _look(owner: object, name: str) -> object:
         return object.__getattribute__(owner, "__dict__").get(name)
     except AttributeError:
         return None
+
+
+def read_keras_config(environ: Mapping[str, str]) -> KerasConfig | None:
+    """Return what ``keras.json`` says, None where there is none; never raises.
+
+    Keras takes a file that is no JSON for an empty one, and fails on one that is no object.
+    """
+    folder = environ.get("KERAS_HOME")
+    if folder is None:
+        home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - as Keras does, it never fails
+        # Keras falls back to this very folder, wherever temporary files belong otherwise.
+        folder = str(Path(home if os.access(home, os.W_OK) else "/tmp", ".keras"))  # noqa: S108
+    file = os.path.expanduser(str(Path(folder, "keras.json")))  # noqa: PTH111
+    try:
+        content = read_bytes(file)
+        if content is None:
+            return KerasConfig(file, error="it cannot be opened") if is_file(file) else None
+        settings = json.loads(content.decode("utf-8"))
+    except UnreadableError as reason:
+        return KerasConfig(file, error=str(reason))
+    except (ValueError, RecursionError) as error:
+        return KerasConfig(file, error=f"it is not JSON: {error}")
+    if not isinstance(settings, dict):
+        return KerasConfig(file, error="it holds no JSON object")
+    if not isinstance(settings.get("backend", ""), str):
+        return KerasConfig(file, error="its backend is not a string")
+    return KerasConfig(file, settings.pop("backend", None), others=settings)
+
+
+def find_plugins(
+    path: Sequence[str], environ: Mapping[str, str], versions: Mapping[str, Version]
+) -> tuple[Plugin, ...]:
+    """Return the libraries that ``import tensorflow`` will load, in the order of `path`.
+
+    What counts is the library file: a distribution without one is no plug-in. Its release is that
+    of the distribution to which such a file belongs, None where that is not installed.
+    """
+    folders = [Path(entry, _FOLDER) for entry in path if isinstance(entry, str) and "site-packages" in entry]
+    files = [folder / name for folder in folders for name in list_names(folder)]
+    named = environ.get(_VARIABLE)
+    if named:
+        # Unlike the folders above it is taken as it is, whatever a single file is called.
+        files += [Path(named, name) for name in list_names(named)] if is_folder(named) else [Path(named)]
+    distinct = {}
+    for file in files:
+        is_named = str(file) == named
+        ending = file.name.endswith(".dylib") if sys.platform == "darwin" else _LIBRARY.search(file.name)
+        # The first of several names of one file counts.
+        if (is_named or ending) and is_file(file) and file.resolve() not in distinct:
+            _, kind, distribution = next(each for each in _KINDS if file.name.startswith(each[0]))
+            distinct[file.resolve()] = Plugin(kind, str(file), versions.get(distribution))
+    return tuple(distinct.values())
+
+
+def site_folders() -> list[str]:
+    """Return the folders outside ``sys.path`` in which TensorFlow looks for plug-ins, too.
+
+    The user's folder is among them even where it is not enabled, as it is in a virtual environment.
+    """
+    return [*site.getsitepackages(), *([site.USER_SITE] if site.USER_SITE else [])]

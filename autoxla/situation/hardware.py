@@ -98,22 +98,26 @@ def identity(
     ``sys`` are.
     """
     environ = read_environ() if environ is None else environ
-    cpu, features = _read_cpu(root, platform)
-    memory = _read_number(_read(root / "proc/meminfo").partition("MemTotal:")[2]) * 1024
     if platform == "darwin":
+        # The model tells the instruction sets, too.
+        cpu, features = _ask_darwin("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace"), ""
         memory = int.from_bytes(_ask_darwin("hw.memsize"), "little")
+    else:
+        first = _read(root / "proc/cpuinfo", _FIRST_CPU).split("\n\n")[0]
+        pairs = (line.partition(":")[::2] for line in first.splitlines())
+        fields = {name.strip(): " ".join(value.split()) for name, value in pairs}
+        cpu = " ".join(fields[name] for name in _MODEL_FIELDS if fields.get(name))
+        listed = " ".join(fields[name] for name in _FEATURE_FIELDS if name in fields)
+        features = " ".join(sorted(listed.split()))
+        memory = _read_number(_read(root / "proc/meminfo").partition("MemTotal:")[2]) * 1024
     limits = [
         _read_number(_read(group / name))
         for group in _list_groups(root, "memory")
         for name in ("memory.max", "memory.limit_in_bytes")
     ]
-    slots = root / "proc/driver/nvidia/gpus"
-    models = [
-        _read(slots / slot / "information").partition("Model:")[2].partition("\n")[0]
-        for slot in list_names(slots)
-    ]
-    accelerators = [model.strip() or "NVIDIA" for model in models]
-    cards = root / "sys/class/drm"
+    slots, cards = root / "proc/driver/nvidia/gpus", root / "sys/class/drm"
+    named = [_read(slots / slot / "information").partition("Model:")[2] for slot in list_names(slots)]
+    accelerators = [text.partition("\n")[0].strip() or "NVIDIA" for text in named]
     for card in list_names(cards, "card*"):
         vendor, device = (_read(cards / card / "device" / name).strip() for name in ("vendor", "device"))
         if "-" not in card and vendor in _GPU_VENDORS:
@@ -153,22 +157,6 @@ def count_cores(root: Path = Path("/")) -> int:
             if len(numbers) == 2 and all(numbers):
                 cores = min(cores, math.ceil(numbers[0] / numbers[1]))
     return max(1, cores)
-
-
-def _read_cpu(root: Path, platform: str) -> tuple[str, str]:
-    """Return model and instruction sets of the first processor."""
-    if platform == "darwin":
-        model, *features = map(
-            _ask_darwin, ("machdep.cpu.brand_string", "machdep.cpu.features", "machdep.cpu.leaf7_features")
-        )
-        texts = (model.rstrip(b"\0"), b" ".join(features).replace(b"\0", b""))
-        return texts[0].decode(errors="replace"), texts[1].decode(errors="replace")
-    first = _read(root / "proc/cpuinfo", _FIRST_CPU).split("\n\n")[0]
-    pairs = (line.partition(":")[::2] for line in first.splitlines())
-    fields = {name.strip(): " ".join(value.split()) for name, value in pairs}
-    named = " ".join(fields[name] for name in _MODEL_FIELDS if fields.get(name))
-    listed = " ".join(fields[name] for name in _FEATURE_FIELDS if name in fields)
-    return named, " ".join(sorted(listed.split()))
 
 
 def _ask_darwin(name: str) -> bytes:

@@ -7,7 +7,7 @@ directory. For ROCm it is ``ROCM_PATH``, else a directory that was fixed when Te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from autoxla.model import Hardware, Toolchain, Version
@@ -38,49 +38,28 @@ def find_toolchain(
     cuda_seen = rocm_seen = False
     cuda_found = rocm_found = None
     if "cuda" in hardware.kinds:
-        flags = parse_xla_flags(environ.get("XLA_FLAGS"), lambda _: flag_file)
-        searched = _list_searched(flags.get("xla_gpu_cuda_data_dir"), path, versions, root)
+        data_dir = parse_xla_flags(environ.get("XLA_FLAGS"), lambda _: flag_file).get("xla_gpu_cuda_data_dir")
+        longer = versions.get("tensorflow", ()) >= _LONGER_LIST
+        searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
+        searched += [root / "opt/cuda"] if longer else []
+        if package := locate("tensorflow", path):
+            parents = package.parent.parents
+            searched += [package.parent / "cuda", *(up / "nvidia/cuda_nvcc" for up in parents[:2])]
+            searched += parents[3:5] if longer else ()
+        # Where it may be besides: what the user named first, the newest of a row first.
+        others = [Path(environ[name]) for name in _CUDA_VARIABLES if environ.get(name)] + [root / "opt/cuda"]
+        others += (each for entry in path for each in _newest(Path(entry, "nvidia"), "*"))
+        others += (*_newest(root / "usr/local", "cuda-*"), root / "usr/lib/cuda")
         cuda_seen = is_file("libdevice.10.bc") or _first(searched, _LIBDEVICE) is not None
-        cuda_found = None if cuda_seen else _first(_list_others(environ, path, root), _LIBDEVICE)
+        cuda_found = None if cuda_seen else _first(others, _LIBDEVICE)
     if "rocm" in hardware.kinds:
-        rocm_seen = is_folder(Path(environ["ROCM_PATH"], _BITCODE)) if "ROCM_PATH" in environ else False
-        usual = [root / "opt/rocm", *_list_releases(root / "opt", "rocm-*")]
+        rocm_seen = "ROCM_PATH" in environ and is_folder(Path(environ["ROCM_PATH"], _BITCODE))
+        usual = [root / "opt/rocm", *_newest(root / "opt", "rocm-*")]
         rocm_found = None if rocm_seen else _first(usual, _BITCODE)
     return Toolchain(cuda_seen, cuda_found, rocm_seen, rocm_found)
 
 
-def _list_searched(
-    data_dir: str | None, path: Sequence[str], versions: Mapping[str, Version], root: Path
-) -> Iterator[Path]:
-    """Yield XLA's own list."""
-    longer = versions.get("tensorflow", ()) >= _LONGER_LIST
-    yield from (Path(data_dir or "./cuda_sdk_lib"), Path())
-    yield root / "usr/local/cuda"
-    if longer:
-        yield root / "opt/cuda"
-    package = locate("tensorflow", path)
-    if package is None:
-        return
-    libraries = package.parent
-    yield libraries / "cuda"
-    yield from (libraries.parents[up] / "nvidia" / "cuda_nvcc" for up in (0, 1))
-    if longer:
-        yield from libraries.parents[3:5]
-
-
-def _list_others(environ: Mapping[str, str], path: Sequence[str], root: Path) -> Iterator[Path]:
-    """Yield where the toolkit may be besides: what the user named first, the newest of a row first."""
-    for name in _CUDA_VARIABLES:
-        if environ.get(name):
-            yield Path(environ[name])
-    yield root / "opt/cuda"
-    for entry in path:
-        yield from _list_releases(Path(entry, "nvidia"), "*")
-    yield from _list_releases(root / "usr/local", "cuda-*")
-    yield root / "usr/lib/cuda"
-
-
-def _list_releases(folder: Path, pattern: str) -> list[Path]:
+def _newest(folder: Path, pattern: str) -> list[Path]:
     """Return what matches in a folder, the newest release first."""
     names = list_names(folder, pattern)
     newest = sorted(names, key=lambda name: (parse_version(name.rpartition("-")[2]), name), reverse=True)

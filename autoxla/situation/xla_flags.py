@@ -12,9 +12,9 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from autoxla.model import FlagNames
 from autoxla.situation.distributions import locate
@@ -31,15 +31,15 @@ _ALWAYS = {
 #: The beginnings of the libraries' names, the smaller one first.
 _LIBRARIES = ("libtensorflow_framework", "libtensorflow_cc", "libtensorflow.", "_pywrap_tensorflow_internal")
 _ELF_64 = b"\x7fELF\x02\x01"
-_NAME = re.compile(rb"xla_[a-z0-9_]{3,80}")
+#: A string that may be a flag of XLA.
+_NAME = re.compile(rb"\0(xla_[a-z0-9_]{3,80})(?=\0)")
 #: Words that turn the meaning of a flag around.
 _TURNING = re.compile(
     r"enable|disable|(?<![a-z])(?:no|not|non|without|skip|allow|forbid|only|never|always)(?![a-z])"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Constants:
+class _Constants(NamedTuple):
     """The part of a library that holds its constants."""
 
     content: mmap.mmap
@@ -51,14 +51,6 @@ class _Constants:
         text = name.encode() + b"\0"
         is_first = self.content[self.start : self.start + len(text)] == text
         return is_first or self.content.find(b"\0" + text, self.start, self.end) >= 0
-
-    def list_xla_names(self) -> Iterator[str]:
-        """Yield the strings that may be flags of XLA."""
-        at = self.start
-        while (at := self.content.find(b"\0xla_", at, self.end) + 1) > 0:
-            end = self.content.find(b"\0", at, at + 90)
-            if end > 0 and _NAME.fullmatch(self.content, at, end):
-                yield self.content[at:end].decode()
 
 
 def judge_flags(
@@ -78,17 +70,10 @@ def judge_flags(
 def find_libraries(path: Sequence[str]) -> list[Path]:
     """Return TensorFlow's own libraries, the smaller first; none where it is not installed."""
     package = locate("tensorflow", path)
-    if package is None:
-        return []
-    folders = (package.parent, package.parent / "python")
-    files = [
-        folder / name
-        for folder in folders
-        for name in list_names(folder)
-        if ".so" in name or ".dylib" in name
-    ]
+    folders = (package.parent, package.parent / "python") if package else ()
+    files = [folder / name for folder in folders for name in list_names(folder)]
     chosen = [file for beginning in _LIBRARIES for file in files if file.name.startswith(beginning)]
-    return list({file.resolve(): file for file in chosen}.values())
+    return list({file.resolve(): file for file in chosen if re.search(r"\.(so|dylib)", file.name)}.values())
 
 
 def propose(name: str, known: Iterable[str]) -> str:
@@ -110,9 +95,10 @@ def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> Fl
             if len(known) == len(own):
                 return FlagNames(known, misplaced=misplaced)
             if all(map(constants.has, _ALWAYS[variable])):
-                candidates = list(filter(constants.has, KNOWN_TF_XLA_FLAGS))
                 if variable == "XLA_FLAGS":
-                    candidates = list(dict.fromkeys(constants.list_xla_names()))
+                    candidates = {found[1].decode() for found in _NAME.finditer(*constants)}
+                else:
+                    candidates = set(filter(constants.has, KNOWN_TF_XLA_FLAGS))
                 unknown = {name: propose(name, candidates) for name in own if name not in known}
                 return FlagNames(known, unknown, misplaced)
     return FlagNames(misplaced=misplaced, unchecked=own)

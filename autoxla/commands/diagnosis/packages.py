@@ -1,21 +1,47 @@
-"""What is installed: the releases, whether each package is whole, and whether the releases fit each other."""
+"""What is installed: the releases, whether each package is whole, and whether the releases fit each other.
+
+Of the installed distributions all those count that lie on disk, also damaged ones and several of one name:
+`importlib.metadata` answers for a name with the first that can be read, and here the others are looked for.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from autoxla.commands.diagnosis.inventory import NAMES, PACKAGES, Installed, Line, Scene, normalise
+from autoxla.model import Situation, Version
 from autoxla.policies.rule import KERAS_3, SWITCHABLE
 from autoxla.policies.usage import is_below
-from autoxla.situation.distributions import VARIANTS
-from autoxla.situation.env_parsing import tensorflow_bool
-from autoxla.situation.files import is_file, is_folder, list_names
+from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
+from autoxla.situation.env_parsing import parse_version, tensorflow_bool
+from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+#: ``error``: a program would not start, or soon dies; ``warning``: what it does may be wrong.
+State = Literal["ok", "note", "warning", "error"]
+#: The distributions whose releases are looked at.
+NAMES = frozenset(
+    (
+        *WATCHED_DISTRIBUTIONS,
+        *("absl-py", "h5py", "keras-cv", "keras-hub", "keras-tuner", "ml-dtypes"),
+        *("tensorflow-decision-forests", "tensorflow-hub", "tensorflow-probability", "tf-models-official"),
+    )
+)
+#: The packages of which it matters to which distribution they belong.
+PACKAGES = ("tensorflow", "keras", "tf_keras")
+
+#: Bytes that are read of a file of metadata; the list of TensorFlow's files has three million.
+_LIMIT = 16 << 20
+_SHORTEST = 2  # letters of a name that do not tell whose it is
+_ENTRY = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[^-]+)(?:-py[\w.]+)?\.(?:dist|egg)-info")
+_HEADER = re.compile(r"^(Version|Requires-Dist):[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 _SHOWN = ("tensorflow", "keras", "tf-keras", "wrapt", "numpy", "protobuf", "ml-dtypes", "h5py")
 _SWITCH = "TF_USE_LEGACY_KERAS"
@@ -31,9 +57,128 @@ _STRICT = (4,)
 _PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One result. `remedy` is empty where there is nothing to do."""
+
+    state: State
+    code: str
+    message: str
+    remedy: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One distribution. `owns` are those of `PACKAGES` that it lists as its own.
+
+    `folder` is its metadata's; `text` its release as it is spelt, empty where no metadata can be read.
+    `missing` are those of `owns` whose first file is not there.
+    """
+
+    name: str
+    text: str
+    folder: Path
+    requires: tuple[str, ...] = ()
+    owns: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+    @property
+    def version(self) -> Version:
+        """The release as numbers."""
+        return parse_version(self.text)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.text or '(unreadable)'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All distributions of interest, in the order of ``sys.path``. `remains` are pip's ``~`` folders."""
+
+    distributions: tuple[Installed, ...] = ()
+    remains: tuple[Path, ...] = ()
+
+    def all(self, name: str) -> tuple[Installed, ...]:
+        """Return all distributions of that name."""
+        return tuple(each for each in self.distributions if each.name == name)
+
+    def provider(self, name: str) -> Installed | None:
+        """Return the first readable distribution that stands for ``name``: itself, or a variant of it."""
+        names = (name, *VARIANTS.get(name, ()))
+        return next((each for name in names for each in self.all(name) if each.text), None)
+
+    @property
+    def tensorflow(self) -> Installed | None:
+        """The TensorFlow that programs import: the first on the path whose files are there."""
+        names = ("tensorflow", *VARIANTS["tensorflow"])
+        found = (each for each in self.distributions if each.name in names and each.text)
+        return next((each for each in found if "tensorflow" not in each.missing), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is examined.
+
+    `path` stands for ``sys.path`` of the programs and `folder` for the one that Python puts first
+    there, the script's or the current one. `environ` is the whole environment in which they start,
+    with what the script sets early. `root` is ``/``, `prefix` the environment's own folder.
+    """
+
+    situation: Situation
+    environ: Mapping[str, str]
+    path: tuple[str, ...]
+    folder: Path
+    inventory: Inventory
+    current: Path = field(default_factory=Path.cwd)
+    root: Path = Path("/")
+    prefix: Path = Path("/usr")
+
+
+def take_inventory(path: Sequence[str]) -> Inventory:
+    """Return what is installed in the folders of ``path``; bad content raises nothing."""
+    found: list[Installed] = []
+    remains: list[Path] = []
+    for folder in dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)):
+        for name in list_names(folder):
+            # pip renames what it takes away: the first letter becomes a tilde, or more of them.
+            rest = name.lstrip("~")
+            known = normalise(rest.partition("-")[0])
+            if rest != name and len(known) > _SHORTEST and any(each.endswith(known) for each in NAMES):
+                remains.append(folder / name)
+            entry = _ENTRY.fullmatch(name)
+            if entry is None or normalise(entry["name"]) not in NAMES:
+                continue
+            texts = []
+            for files in (("METADATA", "PKG-INFO"), ("RECORD", "installed-files.txt")):
+                content = b""
+                for file in files:
+                    with suppress(UnreadableError):
+                        content = content or read_bytes(folder / name / file, _LIMIT) or b""
+                texts.append(content.decode("utf-8", "replace"))
+            headers = _HEADER.findall(texts[0].partition("\n\n")[0])
+            listed = (re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", texts[1], re.MULTILINE) for p in PACKAGES)
+            owns = frozenset(package for package, line in zip(PACKAGES, listed, strict=True) if line)
+            one = Installed(
+                name=normalise(entry["name"]),
+                text=next((value for header, value in headers if header == "Version"), ""),
+                folder=folder / name,
+                requires=tuple(value for header, value in headers if header == "Requires-Dist"),
+                owns=owns,
+                missing=frozenset(p for p in owns if not (folder / p / "__init__.py").exists()),
+            )
+            found.append(one)
+    return Inventory(tuple(found), tuple(remains))
+
+
+def normalise(name: str) -> str:
+    """Return a distribution's name as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def check_versions(scene: Scene) -> Iterator[Line]:
     """Say each release, and what ``tf.keras`` is."""
-    yield Line("ok", "AX801", f"python {'.'.join(map(str, sys.version_info[:3]))}")
+    yield Line("ok", "AX801", f"python {platform.python_version()}")
     for name in _SHOWN:
         found = scene.inventory.provider(name)
         if found is not None:
@@ -123,9 +268,7 @@ def check_installation(scene: Scene) -> Iterator[Line]:
                 text = f"{folder} is a leftover without __init__.py: import {package} gives an empty package"
                 remedy = f"remove {folder}, and pip install {package}"
                 lines.append(Line("error", "AX818", text, remedy))
-    yield from lines
-    if not lines:
-        yield Line("ok", "AX810", "each package belongs to one distribution")
+    yield from lines or [Line("ok", "AX810", "each package belongs to one distribution")]
 
 
 def check_requirements(scene: Scene) -> Iterator[Line]:
@@ -153,22 +296,22 @@ def check_requirements(scene: Scene) -> Iterator[Line]:
             except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
                 continue
             name = normalise(requirement.name)
-            if name not in NAMES or not applies:
-                continue
-            if name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"]):
-                continue  # the two are compared below: it is never TensorFlow that has to change
+            # What is bound to a TensorFlow is compared below: it is never TensorFlow that has to change.
+            is_bound = name == "tensorflow" and each.name in (*_BOUND, *VARIANTS["tf-keras"])
             found = scene.inventory.provider(name)
-            wanted = f"{found.name if found else name}{requirement.specifier}"
-            if found is None:
-                is_fatal = is_imported and (name in _CORE or (name == "keras" and _needs_keras(scene)))
-                code, told = "AX881", "which is not installed"
-            elif not requirement.specifier.contains(found.text, prereleases=True):
-                is_fatal = is_imported and _fails_with(found, requirement, scene)
-                code, told = "AX882", f"and {found.text} is installed"
-            else:
+            fits = found is not None and requirement.specifier.contains(found.text, prereleases=True)
+            if name not in NAMES or not applies or is_bound or fits:
                 continue
-            message = f"{each} requires {wanted}, {told}"
-            lines.append(Line("error" if is_fatal else "warning", code, message, f"pip install '{wanted}'"))
+            is_fatal = is_imported and _breaks_tensorflow(name, found, requirement.specifier, scene)
+            wanted = f"{found.name if found else name}{requirement.specifier}"
+            told = f"and {found.text} is installed" if found else "which is not installed"
+            line = Line(
+                "error" if is_fatal else "warning",
+                "AX882" if found else "AX881",
+                f"{each} requires {wanted}, {told}",
+                f"pip install '{wanted}'",
+            )
+            lines.append(line)
     for name in _BOUND:
         found = scene.inventory.provider(name)
         if tensorflow is None or found is None or found.version[:2] == tensorflow.version[:2]:
@@ -181,45 +324,36 @@ def check_requirements(scene: Scene) -> Iterator[Line]:
             is_switched = tensorflow.version >= SWITCHABLE and tensorflow_bool(scene.environ.get(_SWITCH))
             told = f"is not the one for TensorFlow {tensorflow.text}: tf_keras fails in its import or later"
             lines.append(Line("error" if is_switched else "warning", "AX885", f"{found} {told}", remedy))
-    yield from dict.fromkeys(lines)
-    if not lines:
-        yield Line("ok", "AX880", "the installed releases fit what TensorFlow and Keras ask for")
+    fine = Line("ok", "AX880", "the installed releases fit what TensorFlow and Keras ask for")
+    yield from dict.fromkeys(lines) or [fine]
 
 
-def _needs_keras(scene: Scene) -> bool:
-    """Return whether ``tf.keras`` is Keras 3, and the program certainly uses it, or Keras itself."""
-    tensorflow = scene.inventory.tensorflow
-    is_legacy = tensorflow_bool(scene.environ.get(_SWITCH))
-    if tensorflow is None or tensorflow.version < SWITCHABLE or is_legacy:
-        return False
-    # import tensorflow alone loads no Keras, and tf_keras needs none.
-    usage = scene.situation.usage
-    sure = (e for e in scene.situation.reading.evidence if e.kind == "import" and e.grade != "possible")
-    is_imported = any(is_below(e.name, "keras") for e in sure)
-    return usage.keras == KERAS_3[0] or usage.tf_keras_api or is_imported
-
-
-def _fails_with(found: Installed, requirement: Requirement, scene: Scene) -> bool:
-    """Return whether TensorFlow is known to fail with a release that is not the one it asks for."""
+def _breaks_tensorflow(name: str, found: Installed | None, asked: SpecifierSet, scene: Scene) -> bool:
+    """Return whether TensorFlow is known to fail with ``found``, which is not what it asks for."""
     from packaging.version import Version
 
-    if found.name == "keras":
-        return found.version < KERAS_3 and _needs_keras(scene)
-    lower = [Version(each.version) for each in requirement.specifier if each.operator in (">=", "~=")]
+    if name == "keras":
+        tensorflow, usage = scene.inventory.tensorflow, scene.situation.usage
+        is_3 = tensorflow is not None and tensorflow.version >= SWITCHABLE
+        if tensorflow_bool(scene.environ.get(_SWITCH)) or not is_3 or (found and found.version >= KERAS_3):
+            return False
+        # import tensorflow alone loads no Keras, and tf_keras needs none.
+        sure = (e for e in scene.situation.reading.evidence if e.kind == "import" and e.grade != "possible")
+        is_imported = any(is_below(e.name, "keras") for e in sure)
+        return usage.keras == KERAS_3[0] or usage.tf_keras_api or is_imported
+    if found is None:
+        return name in _CORE
+    lower = [Version(each.version) for each in asked if each.operator in (">=", "~=")]
     least = max(lower).release if lower else ()
-    if found.name == "numpy":
+    if name == "numpy":
         # Where TensorFlow admits NumPy 2.0, a bound such as `<2.2` is only cautious.
-        asks_for_1 = least < _NUMPY_2 and not requirement.specifier.contains("2.0.0")
-        return found.version >= _NUMPY_2 and asks_for_1
-    if found.name not in ("protobuf", "ml-dtypes") or not lower:
+        return found.version >= _NUMPY_2 > least and not asked.contains("2.0.0")
+    if name not in ("protobuf", "ml-dtypes") or not lower:
         return False
     # Older than TensorFlow asks for, both lack names that it uses when it is imported. A patch release makes
     # a difference to the check of protobuf only.
-    is_checked = found.name == "protobuf" and least >= _CHECKING
-    size = len(least) if is_checked else 2
+    size = len(least) if name == "protobuf" and least >= _CHECKING else 2
     if found.version and found.version[:size] < least[:size]:
         return True
-    if requirement.specifier.contains("3.20.3"):
-        return False
     is_pure = found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python"
-    return least < _STRICT <= found.version and not is_pure
+    return not asked.contains("3.20.3") and least < _STRICT <= found.version and not is_pure

@@ -1,20 +1,27 @@
-"""Plug-ins of TensorFlow that cannot be loaded: ``import tensorflow`` then fails.
+"""Plug-ins of TensorFlow that cannot be loaded, and an import that is tried; each in a process of its own.
 
-The system's loader is asked, in a process of its own. glibc's lists what it would load for Python with the
-plug-in, and runs none of their code. Elsewhere the plug-in is loaded, and the loader's message is read.
+Where a plug-in cannot be loaded, ``import tensorflow`` fails. The system's loader is asked: glibc's lists
+what it would load for Python with the plug-in, and runs none of their code. Elsewhere the plug-in is loaded,
+and the loader's message is read.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from autoxla.commands.diagnosis.inventory import Line, Scene
+import autoxla
+from autoxla.commands.diagnosis.packages import Line, Scene
 from autoxla.situation.files import is_file
 
 _SECONDS = 20
@@ -31,31 +38,27 @@ _REFUSED = re.compile(r"cannot be preloaded \(([^)]+)\)")
 _NO_LIBRARY = ("invalid ELF header", "file too short", "not a mach-o file")
 _OTHER_PROCESSOR = ("wrong ELF class", "incompatible architecture", "cannot open shared object file")
 
-#: By how a library's name begins: the distribution that brings it. The longer beginning comes first.
+#: By distribution, how the names of the libraries that it brings begin. The longer beginning comes first.
 WHEELS = {
-    "libimf.": "intel-cmplr-lib-rt",
-    "libintlc.": "intel-cmplr-lib-rt",
-    "libirc.": "intel-cmplr-lib-rt",
-    "libirng.": "intel-cmplr-lib-rt",
-    "libsvml.": "intel-cmplr-lib-rt",
-    "libiomp5.": "intel-openmp",
-    "libsycl.": "intel-sycl-rt",
-    "libOpenCL.": "intel-opencl-rt",
-    "libur_": "intel-cmplr-lib-ur",
-    "libumf.": "umf",
-    "libtcm.": "tcmlib",
-    "libtbb": "tbb",
-    "libmkl_sycl_blas.": "onemkl-sycl-blas",
-    "libmkl_sycl_dft.": "onemkl-sycl-dft",
-    "libmkl_sycl_lapack.": "onemkl-sycl-lapack",
-    "libmkl_": "mkl",
-    "libdnnl.": "onednn",
-    "libcudart.": "nvidia-cuda-runtime-cu12",
-    "libcudnn": "nvidia-cudnn-cu12",
-    "libcublas": "nvidia-cublas-cu12",
+    "intel-cmplr-lib-rt": ("libimf.", "libintlc.", "libirc.", "libirng.", "libsvml."),
+    "intel-openmp": ("libiomp5.",),
+    "intel-sycl-rt": ("libsycl.",),
+    "intel-opencl-rt": ("libOpenCL.",),
+    "intel-cmplr-lib-ur": ("libur_",),
+    "umf": ("libumf.",),
+    "tcmlib": ("libtcm.",),
+    "tbb": ("libtbb",),
+    "onemkl-sycl-blas": ("libmkl_sycl_blas.",),
+    "onemkl-sycl-dft": ("libmkl_sycl_dft.",),
+    "onemkl-sycl-lapack": ("libmkl_sycl_lapack.",),
+    "mkl": ("libmkl_",),
+    "onednn": ("libdnnl.",),
+    "nvidia-cuda-runtime-cu12": ("libcudart.",),
+    "nvidia-cudnn-cu12": ("libcudnn",),
+    "nvidia-cublas-cu12": ("libcublas",),
 }
 #: The same for packages of the system.
-_SYSTEM = {"libze_loader.": "level-zero (libze1 on Debian)", "libcuda.": "the NVIDIA driver"}
+_SYSTEM = {"level-zero (libze1 on Debian)": ("libze_loader.",), "the NVIDIA driver": ("libcuda.",)}
 
 
 def check(scene: Scene) -> Iterator[Line]:
@@ -115,12 +118,9 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
     if any(text in answer for text in _NO_LIBRARY):
         text = f"{file} is not a shared library ({reason}): import tensorflow fails with it"
         return Line("error", "AX872", text, f"reinstall what it belongs to, or remove {file}")
-    names = [name for found in _MISSING.finditer(answer) for name in found.groups() if name]
-    missing = [
-        name
-        for name in dict.fromkeys(names)
-        if not Path(name).name.startswith(_TENSORFLOW) and Path(name).name != file.name
-    ]
+    names = dict.fromkeys(name for found in _MISSING.finditer(answer) for name in found.groups() if name)
+    own = (*_TENSORFLOW, file.name)
+    missing = [name for name in names if not Path(name).name.startswith(own)]
     if missing:
         are = "is" if len(missing) == 1 else "are"
         text = f"{', '.join(missing)}, which {file} needs, {are} not found: import tensorflow fails"
@@ -132,10 +132,9 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
         if "CXX" in version[2]:
             remedy += "; conda install libstdcxx-ng brings a newer libstdc++"
         return Line("error", "AX873", text, remedy)
-    if names:  # of TensorFlow's alone
-        return Line("ok", "AX870", f"{file} finds all libraries that are not TensorFlow's")
-    if not reason:
-        return Line("ok", "AX870", f"{file} finds all the libraries that it needs")
+    if names or not reason:  # those that are missing are TensorFlow's alone
+        which = "libraries that are not TensorFlow's" if names else "the libraries that it needs"
+        return Line("ok", "AX870", f"{file} finds all {which}")
     remedy = "reinstall what it belongs to, or remove it"
     if any(each in reason for each in _OTHER_PROCESSOR):
         remedy = (
@@ -149,18 +148,18 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
 
 def propose(names: Sequence[str], scene: Scene) -> str:
     """Return how to come by the shared libraries ``names``."""
-
-    def look_up(table: Mapping[str, str], name: str) -> str:
-        return next((found for beginning, found in table.items() if name.startswith(beginning)), "")
-
     folder = scene.prefix / "lib"
     absent = [name for name in names if not is_file(folder / name)]
     export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
     if not absent:
         return export
-    wheels = {name: look_up(WHEELS, name) for name in absent}
-    system = {name: look_up(_SYSTEM, name) for name in absent}
-    if any(wheel and not wheel.startswith("nvidia") for wheel in wheels.values()):
+
+    def look_up(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+        found = {name: [each for each in table if name.startswith(table[each])] for name in absent}
+        return {name: each[0] for name, each in found.items() if each}
+
+    wheels, system = look_up(WHEELS), look_up(_SYSTEM)
+    if any(not wheel.startswith("nvidia") for wheel in wheels.values()):
         # The rest belongs to oneAPI, whose script sets the paths.
         named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
         folders = [Path(named)] if named else []
@@ -168,8 +167,152 @@ def propose(names: Sequence[str], scene: Scene) -> str:
         scripts = (each / "setvars.sh" for each in folders)
         if (script := next(filter(is_file, scripts), None)) is not None:
             return f"source {script} before Python starts"
-    steps = [f"find what provides {name}" for name in absent if not wheels[name] and not system[name]]
-    steps += [f"install {package}" for package in dict.fromkeys(filter(None, system.values()))]
-    if chosen := " ".join(dict.fromkeys(filter(None, wheels.values()))):
+    steps = [f"find what provides {name}" for name in absent if name not in wheels | system]
+    steps += [f"install {package}" for package in dict.fromkeys(system.values())]
+    if chosen := " ".join(dict.fromkeys(wheels.values())):
         steps += [f"pip install {chosen} in releases with these files", export]
     return f"{'; '.join(steps)}; or uninstall the plug-in"
+
+
+# --- The import
+
+_HOME = Path(autoxla.__file__).parent.parent
+_LIBRARY = re.compile(r"([\w.+-]{1,100}\.so[\w.]{0,20}): cannot open shared object file")
+_FLAG = re.compile(r"Unknown flags? in [^\n]{1,300}")
+_FATAL = re.compile(r"^F[^\n]{0,40}\] ([^\n]{1,300})|^(Fatal Python error: [^\n]{1,200})", re.MULTILINE)
+_ITEX = "please import ITEX or tensorflow"
+_TAIL = 20_000  # characters of what was printed that are searched
+_CPU_FLAGS = re.compile(r"^flags[ \t]*:(.*)$", re.MULTILINE)
+#: What to do about a signal.
+_SIGNALS = {
+    "SIGABRT": "correct what the message names; else python -X faulthandler shows where it was",
+    "SIGKILL": "look for the system's out-of-memory killer: dmesg, or the limit of the container",
+    "SIGSEGV": "python -X faulthandler shows where it was; reinstall TensorFlow and its plug-ins",
+}
+
+#: What the child does: it imports, and writes to a file how that went. Its notes need the traceback.
+_CHILD = """
+import sys
+if sys.path[0] == "":
+    del sys.path[0]
+import json
+file, folder, home, *names = sys.argv[1:]
+sys.argv[:] = [""]
+sys.path.insert(0, folder)
+done = {}
+try:
+    for name in names:
+        done["last"] = name
+        json.dump(done, open(file, "w"))
+        __import__(name)
+    done["ok"] = True
+except BaseException as error:
+    done["types"] = [cls.__name__ for cls in type(error).__mro__]
+    done["message"] = str(error)[:4000]
+    json.dump(done, open(file, "w"))
+    try:
+        sys.path.append(home)
+        from autoxla.hooks.error_hints import find_hint
+        note = find_hint(error)
+        done["note"] = note and [note.code, note.text]
+    except Exception:
+        pass
+json.dump(done, open(file, "w"))
+"""
+
+
+def try_import(scene: Scene, limit: float) -> Iterator[Line]:
+    """Import the backends in a new interpreter within ``limit`` seconds, and say how that ended."""
+    names = choose_names(scene)
+    status, told, printed = None, dict[str, Any](), b""
+    with tempfile.TemporaryDirectory() as folder:
+        report, output = Path(folder, "report.json"), Path(folder, "output")
+        words = [sys.executable, "-c", _CHILD, str(report), str(scene.folder), str(_HOME), *names]
+        with output.open("wb") as stream, suppress(subprocess.TimeoutExpired):
+            status = subprocess.run(
+                words,
+                env=dict(scene.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                timeout=limit,
+                check=False,
+            ).returncode
+        with suppress(OSError, ValueError):
+            told |= json.loads(report.read_text(encoding="utf-8"))
+        printed = output.read_bytes()[-_TAIL:]
+    what = " and ".join(f"import {name}" for name in names)
+    if told.get("ok") and status == 0:
+        yield Line("ok", "AX893", f"{what} works")
+    elif status is None:
+        text = f"{what} took more than {limit:g} seconds"
+        yield Line("warning", "AX895", text, "try again with a longer --timeout")
+    else:
+        said = printed.decode("utf-8", "replace")
+        is_error = bool(told.get("types"))
+        cause, remedy = _explain_error(told, said, scene) if is_error else _explain_end(status, said, scene)
+        yield Line("error", "AX894", f"{told.get('last') or what}: {cause}", remedy)
+
+
+def choose_names(scene: Scene) -> tuple[str, ...]:
+    """Return the backends that the program certainly imports, in its order; else TensorFlow or Keras."""
+    evidence = scene.situation.reading.evidence
+    said = (e for e in evidence if e.kind == "import" and e.grade == "certain" and not e.caught)
+    tops = dict.fromkeys(each.name.partition(".")[0] for each in said)
+    alone = scene.inventory.provider("keras") is not None and scene.inventory.provider("tensorflow") is None
+    return tuple(name for name in tops if name in autoxla.WATCHED) or ("keras" if alone else "tensorflow",)
+
+
+def _explain_error(told: Mapping[str, Any], printed: str, scene: Scene) -> tuple[str, str]:
+    """Return why an import raised an exception, and the remedy."""
+    name, message = str(told["types"][0]), str(told.get("message", ""))
+    shown = f"{name}: {_first_line(message)}" if message else name
+    library, note = _LIBRARY.search(message), told.get("note")
+    if library is not None:
+        return shown, propose([library[1]], scene)
+    if isinstance(note, list) and len(note) == 2:
+        return f"{shown} ({note[0]})", str(note[1])
+    if "_ARRAY_API not found" in printed or "compiled using NumPy 1.x" in printed:
+        return shown, "install the numpy that the installed TensorFlow asks for"
+    if name == "ModuleNotFoundError":
+        return shown, "install what is missing"
+    return shown, "run the import by hand to see all of the traceback"
+
+
+def _explain_end(status: int, printed: str, scene: Scene) -> tuple[str, str]:
+    """Return why the process ended in an import without an exception, and the remedy."""
+    if _ITEX in printed:
+        return (
+            "ITEX ended the process with status 0, since it could not import Keras while it was loaded",
+            "import tensorflow before keras, with the Keras backend tensorflow; or python -m autoxla",
+        )
+    if (flag := _FLAG.search(printed)) is not None:
+        return f"the process ended: {_first_line(flag[0])}", "correct the variable, or unset it"
+    if status == 0:
+        text = "the process ended with status 0 before the import was done"
+        return text, "look at what was imported for quit()"
+    said = [found[1] or found[2] for found in _FATAL.finditer(printed)]
+    fatal = f": {_first_line(said[-1])}" if said else ""
+    if status > 0:
+        text = f"the process ended with status {status}{fatal}"
+        return text, "run the import by hand to see all it prints"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    text = f"the process died of {name}{fatal}"
+    if name != "SIGILL":
+        return text, _SIGNALS.get(name, "python -X faulthandler shows where it was")
+    cpu = ""
+    with suppress(OSError):
+        cpu = (scene.root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    features = _CPU_FLAGS.search(cpu)
+    lacks_avx = features is not None and " avx " not in f" {features[1]} "
+    why = "this processor has no AVX" if lacks_avx else "an instruction that this processor does not have"
+    return f"{text}: {why}", "use a build of TensorFlow for this processor, or another machine"
+
+
+def _first_line(text: str) -> str:
+    """Return the first line of ``text`` that is not empty, cut where it is very long."""
+    shown = next(filter(None, map(str.strip, text.splitlines())), "")
+    return shown if len(shown) <= 300 else f"{shown[:300]}…"

@@ -1,4 +1,4 @@
-"""What to change in a module, and what not to, as a codemod of libcst's.
+"""What to change in a module, and what not to, by libcst's scopes and matchers.
 
 Names stay: what a module binds keeps its name and gets it from the other package, so that nothing
 which uses or imports it needs a change. Only three things need more: ``tf.keras.X``, where TensorFlow
@@ -6,7 +6,8 @@ keeps its name and an import of Keras is added behind it; ``import tensorflow.ke
 ``import tf_keras``, whose name would tell a lie under Keras 3.
 
 libcst's AddImportsVisitor is not used: it adds imports at the top of the module, and here they have to
-follow TensorFlow's, in its block, behind the environment variables that are set before it.
+follow TensorFlow's, in its block, behind the environment variables that are set before it. What is edited
+is the text, so that all else keeps its characters.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import libcst as cst
 import libcst.matchers as m
-from libcst import codemod
 
 from autoxla.commands.migration import names
 from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
-from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of, parse, text_of
+from autoxla.commands.migration.source import Alias, Chain, Source, Span, dotted, module_of, text_of
 
 _IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
 _EVALUATORS = {"compile", "eval", "exec"}
@@ -59,108 +58,99 @@ def migrate_text(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...
 
     Raises SyntaxError where it is no Python.
     """
-    new, refusals = _transform(text, target)
-    if new != text and _transform(new, target) != (new, ()):
+    new, refusals = _Module(text, target).move()
+    if new != text and _Module(new, target).move() != (new, ()):
         message = "the edited text would need another edit; please report this with the file"
         return text, (Refusal(1, 1, "AX129", message),)
     return new, refusals
 
 
-def _transform(text: str, target: Generation) -> tuple[str, tuple[Refusal, ...]]:
-    command = KerasCommand(codemod.CodemodContext(), target)
-    new = command.transform_module(parse(text)).code
-    return new, tuple(sorted(command.refusals))
+class _Module(Source):
+    """One module that is moved to one generation, or left with what is refused."""
 
-
-class KerasCommand(codemod.VisitorBasedCodemodCommand):
-    """Moves one module to one generation, or leaves it and fills `refusals`."""
-
-    DESCRIPTION = "Move a module to one generation of Keras."
-    METADATA_DEPENDENCIES = Source.PROVIDERS
-
-    def __init__(self, context: codemod.CodemodContext, target: Generation) -> None:
-        super().__init__(context)
+    def __init__(self, text: str, target: Generation) -> None:
         self.target = target
         self.package = PACKAGE[target]
+        super().__init__(text)
         self.refusals: set[Refusal] = set()
-        self.replaced: dict[Any, Any] = {}
-        #: Lines to insert behind a statement.
-        self.added: dict[Any, list[str]] = {}
-
-    def transform_module_impl(self, tree: cst.Module) -> cst.Module:
-        """Decide on all edits; make them if nothing is refused."""
-        self.source = Source(tree, self.metadata)
-        self.kept = self._find_fallbacks()
-        bound = [*self.source.aliases, *dict.fromkeys(self.source.assigned.values())]
+        #: What is to stand in the place of a part of the text.
+        self.edits: dict[Span, str] = {}
+        #: Lines to put behind a statement, each once.
+        self.added: dict[Any, dict[str, None]] = {}
+        # The imports in ``except ImportError`` behind one that has the right generation already.
+        keras = [alias for alias in self.aliases if classify(alias.path)]
+        arms = [(alias, *each) for alias in keras for each in self.branches(alias.statement).items()]
+        good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
+        self.kept = {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
+        bound = [*self.aliases, *dict.fromkeys(self.assigned.values())]
         self.packages = [alias for alias in bound if self._is_package(alias)]
+
+    def move(self) -> tuple[str, tuple[Refusal, ...]]:
+        """Return the text with all edits made if nothing is refused."""
         for statement in {alias.statement: None for alias in self._live()}:
             self._edit_import(statement)
         self._edit_uses()
         self._refuse_mixtures()
-        for star in self.source.stars:
+        for star in self.stars:
             found = classify(module_of(star))
             if found and found.kind != self.package:
                 message = f"`from {module_of(star)} import *` binds names that cannot be told"
                 self._refuse(star, "AX122", message)
-        for node, value in self.source.strings:
+        for node, value in self.strings:
             if "keras" in value and self._names_module(node, value):
                 message = f"the string {value!r} names a module of the other generation"
                 self._refuse(node, "AX126", message)
-        if self.replaced or self.added:
-            self._refuse_variables(tree)
-        if self.replaced or self.added or self.refusals:
-            self._refuse_libraries()
-        return tree if self.refusals else super().transform_module_impl(tree)
-
-    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
-        """Make the edits of a node."""
-        updated = self.replaced.get(original_node, updated_node)
-        if original_node in self.source.quoted:
-            expression = self.source.quoted[original_node]
-            before = self.module.code_for_node(expression)
-            after = self.module.code_for_node(expression.visit(self))
-            return original_node.with_changes(value=original_node.value.replace(before, after))
-        # Where nothing else stands on the line of a statement, a line may follow it.
-        is_line = isinstance(original_node, cst.SimpleStatementLine)
-        statement = original_node.body[0] if is_line else original_node
-        lines = self.added.get(statement)
-        line = self.source.parent_of(statement) if lines else None
-        if not lines or (isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1) is not is_line:
-            return updated
-        added = [_parse_small(line) for line in lines]
-        if is_line:
-            return cst.FlattenSentinel([updated, *(cst.SimpleStatementLine([each]) for each in added)])
-        added = [updated.with_changes(semicolon=cst.MaybeSentinel.DEFAULT), *added]
-        added[-1] = added[-1].with_changes(semicolon=original_node.semicolon)
-        return cst.FlattenSentinel(added)
+        for setter in m.extractall(self.tree, _SETS_VARIABLE) if self.edits or self.added else ():
+            name, text = text_of(setter["variable"]), text_of(setter["value"])
+            legacy = name == "TF_USE_LEGACY_KERAS"
+            right = text in ("", "0", "false", "False") if legacy else text in ("", "tensorflow")
+            if not right and self.target == ("keras3" if legacy else "legacy"):
+                message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
+                self._refuse(setter["variable"], "AX127", message)
+        if self.edits or self.added or self.refusals:
+            other = OTHER[self.target]
+            bound = [(alias.item, names.find_bound(alias.path, other)) for alias in self.aliases]
+            for chain in self.chains:
+                for origin in self.origins(chain.scope, chain.root):
+                    library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
+                    if library and "." in library and chain.attributes:
+                        bound.append((chain.nodes[0], library))
+            for node, library in bound:
+                if library:
+                    message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
+                    self._refuse(node, "AX128", message)
+        if self.refusals:
+            return self.text, tuple(sorted(self.refusals))
+        edits = list(self.edits.items())
+        for statement, lines in self.added.items():
+            at, more = self.put_behind(statement, lines)
+            edits.append(((at, at), more))
+        parts, done = [], 0
+        for (first, last), new in sorted(edits):
+            parts += [self.text[done:first], new]
+            done = last
+        return "".join([*parts, self.text[done:]]), ()
 
     # What there is
 
     def _live(self) -> list[Alias]:
         """Return the imports of Keras and TensorFlow that may be changed."""
-        found = [alias for alias in self.source.aliases if alias.path.split(".")[0] in _WATCHED]
+        found = [alias for alias in self.aliases if alias.path.split(".")[0] in _WATCHED]
         return [alias for alias in found if alias not in self.kept and not self._is_left(alias)]
 
     def _is_left(self, alias: Alias) -> bool:
-        return self.source.is_left_alone(alias.item or alias.statement)
+        return self.is_left_alone(alias.item or alias.statement)
 
     def _refuse(self, node: Any, code: str, message: str) -> None:
-        if not self.source.is_left_alone(node):
-            self.refusals.add(Refusal(*self.source.start(node), code, message))
-
-    def _find_fallbacks(self) -> set[Alias]:
-        """Return the imports in ``except ImportError`` behind one that has the right generation already."""
-        keras = [alias for alias in self.source.aliases if classify(alias.path)]
-        arms = [(alias, *each) for alias in keras for each in self.source.branches(alias.statement).items()]
-        good = {branch for alias, branch, arm in arms if _kind(alias) == self.package and arm == "body"}
-        return {alias for alias, branch, arm in arms if arm == "handler" and branch in good}
+        if not self.is_left_alone(node):
+            self.refusals.add(Refusal(*self.start(node), code, message))
 
     def _is_package(self, alias: Alias) -> bool:
         """Tell whether the package itself is bound, by an import or by ``NAME = chain``."""
         origins: Iterable[str | None] = [alias.origin]
         if not alias.item:
             root, dot, rest = alias.origin.partition(".")
-            roots = self.source.origins(self.source.scope_of(alias.statement), root)
+            roots = self.origins(self.scope_of(alias.statement), root)
             origins = [f"{each}{dot}{rest}" for each in roots if each]
         found = [classify(origin) for origin in origins if origin]
         return bool(found) and all(each and not each.path and each.kind in _WATCHED for each in found)
@@ -192,71 +182,62 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
     # Imports
 
     def _edit_import(self, statement: Any) -> None:
-        aliases = [alias for alias in self.source.aliases if alias.statement is statement]
-        module = aliases[0].module
-        moved = []
+        aliases = [alias for alias in self.aliases if alias.statement is statement]
+        module, moved = aliases[0].module, []
         for alias in aliases:
             # Each name that is missing is told.
             found = classify(alias.path)
             if found is not None and found.kind != self.package and self._has(found, alias.item):
                 moved.append(alias)
+        spans = {alias: self.span(alias.item) for alias in aliases}
         if module is None and moved:
-            items: dict[str, Any] = {}
-            for alias in aliases:
-                item = self._moved_item(alias) if alias in moved else alias.item
-                # Two may become the same.
-                items.setdefault(self._code_of(item), item)
-            *kept, last = items.values()
-            kept.append(last.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-            self.replaced[statement] = statement.with_changes(names=kept)
+            items = {alias: self._moved_item(alias) for alias in moved}
+            texts = [items.get(alias) or self.code(alias.item) for alias in aliases]
+            if len(set(texts)) < len(texts):
+                self.edits[spans[aliases[0]][0], spans[aliases[-1]][1]] = ", ".join(dict.fromkeys(texts))
+            else:
+                self.edits |= {spans[alias]: item for alias, item in items.items()}
         elif module in ROOTS and moved and not self._has_comment(statement):
             lines = [self._package_import(alias.name) for alias in moved if alias.path.endswith(".keras")]
-            parts = [self._code_of(alias.item) for alias in moved if not alias.path.endswith(".keras")]
+            parts = [self.code(alias.item) for alias in moved if not alias.path.endswith(".keras")]
             lines += [f"from {self.package} import {', '.join(parts)}"] if parts else []
-            kept = [alias.item for alias in aliases if alias not in moved]
-            if kept:
-                kept[-1] = kept[-1].with_changes(comma=aliases[-1].item.comma)
-                self.replaced[statement] = statement.with_changes(names=kept)
-            else:
-                self._replace(statement, lines.pop(0))
-            for line in lines:
-                self._add(statement, line)
+            kept = [alias for alias in aliases if alias not in moved]
+            # What is taken out goes with the comma behind it, at the end with the one before it.
+            last = aliases.index(kept[-1]) if kept else -1
+            self.edits |= {
+                (spans[alias][0], spans[following][0]): ""
+                for alias, following in pairwise(aliases[: last + 1])
+                if alias in moved
+            }
+            if not kept:
+                self.edits[self.span(statement)] = lines.pop(0)
+            elif kept[-1] is not aliases[-1]:
+                self.edits[spans[kept[-1]][1], spans[aliases[-1]][1]] = ""
+            self.added.setdefault(statement, {}).update(dict.fromkeys(lines))
         elif module is not None and (found := classify(module)) and len(moved) == len(aliases):
-            path = ".".join(filter(None, (self.package, found.path)))
-            self.replaced[statement] = statement.with_changes(module=cst.parse_expression(path))
+            self.edits[self.span(statement.module)] = ".".join(filter(None, (self.package, found.path)))
 
-    def _moved_item(self, alias: Alias) -> Any:
-        """Return an item of ``import …`` with the package in the place of the other one."""
+    def _moved_item(self, alias: Alias) -> str:
+        """Return the text of an item of ``import …`` with the package in the place of the other one."""
         found = classify(alias.path)
         path = ".".join(filter(None, (self.package, found.path if found else "")))
-        asname = alias.item.asname
         if alias.origin == "tensorflow":
-            path = "tensorflow"
-        elif asname:
-            asname = None if path == alias.name else asname
-        elif alias.origin == "keras" or path.split(".")[0] != self.package:
-            path, asname = self.package, cst.AsName(cst.Name(alias.name))
-        return alias.item.with_changes(name=cst.parse_expression(path), asname=asname)
-
-    def _code_of(self, item: Any) -> str:
-        return self.module.code_for_node(item.with_changes(comma=cst.MaybeSentinel.DEFAULT))
+            return "tensorflow"
+        if alias.item.asname:
+            behind = self.code(alias.item)[len(self.code(alias.item.name)) :]
+            return path if path == alias.name else path + behind
+        if alias.origin == "keras" or path.split(".")[0] != self.package:
+            return f"{self.package} as {alias.name}"
+        return path
 
     def _package_import(self, name: str) -> str:
         return f"import {self.package}" + ("" if name == self.package else f" as {name}")
 
     def _has_comment(self, statement: Any) -> bool:
-        found = "#" in self.module.code_for_node(statement)
+        found = "#" in self.code(statement)
         if found:
             self._refuse(statement, "AX129", "a comment stands inside a statement that has to be split")
         return found
-
-    def _replace(self, statement: Any, line: str) -> None:
-        self.replaced[statement] = _parse_small(line).with_changes(semicolon=statement.semicolon)
-
-    def _add(self, statement: Any, line: str) -> None:
-        lines = self.added.setdefault(statement, [])
-        if line not in lines:
-            lines.append(line)
 
     # Uses
 
@@ -265,18 +246,18 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         groups: dict[tuple[Any, str], list[tuple[Chain, Any]]] = {}
         for alias in self.packages:
             if self._is_renamed(alias) and not self._is_left(alias) and alias not in self.kept:
-                groups.setdefault((self.source.scope_of(alias.statement), alias.name), [])
+                groups.setdefault((self.scope_of(alias.statement), alias.name), [])
         told: set[tuple[Any, str]] = set()
-        for chain in self.source.chains:
-            if self.source.is_left_alone(chain.anchor):
+        for chain in self.chains:
+            if self.is_left_alone(chain.nodes[0]):
                 continue
-            origins = self.source.origins(chain.scope, chain.root)
+            origins = self.origins(chain.scope, chain.root)
             dotted_names = [(each, ".".join((each, *chain.attributes))) for each in origins if each]
             found = [(each, keras) for each, name in dotted_names if (keras := classify(name))]
             if not found:
                 self._refuse_unknown(chain, origins)
                 continue
-            key = self.source.bindings(chain.scope, chain.root)[0].scope, chain.root
+            key = self.bindings(chain.scope, chain.root)[0].scope, chain.root
             if None in origins:
                 roots = [(each, classify(each)) for each in origins if each]
                 # The root stands for TensorFlow or a Keras package that is to be changed.
@@ -284,22 +265,25 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
                     each in ROOTS or (keras and not keras.path and keras.kind != self.package)
                     for each, keras in roots
                 ):
-                    self._refuse(chain.anchor, "AX122", f"`{chain.root}` is bound to something else, too")
+                    self._refuse(chain.nodes[0], "AX122", f"`{chain.root}` is bound to something else, too")
                 told.add(key)
             elif self._is_sound(chain, found):
-                node = self._renamed_node(chain, *found[0])
-                if node and not self._becomes_import(chain, node):
+                node, made = self._renamed_node(chain, *found[0]), self.assigned.get(chain.nodes[0])
+                if node and (node is not chain.nodes[-1] or made not in self.packages):
                     groups.setdefault(key, []).append((chain, node))
+                # ``X = tf.keras`` becomes an import.
+                elif node and made and not self._has_comment(made.statement):
+                    self.edits[self.span(made.statement)] = self._package_import(made.name)
         for (scope, root), uses in groups.items():
             name: str | None = "keras"
             if root == "tf_keras" and self.target == "keras3":
                 self._refuse_rename(scope, uses)
             else:
-                uses.sort(key=lambda use: self.source.start(use[0].anchor))
+                uses.sort(key=lambda use: self.start(use[0].nodes[0]))
                 name = self._reusable(uses) or self._add_package(scope, root, uses)
             for _, node in uses:
                 if name:
-                    self.replaced[node] = cst.Name(name, node.lpar, node.rpar)
+                    self.edits[self.span(node)] = name
 
     def _refuse_unknown(self, chain: Chain, origins: frozenset[str | None]) -> None:
         """Refuse what looks like ``tf.keras`` though nothing tells that it is."""
@@ -309,7 +293,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         ]
         known = origins and all(origin and not origin.startswith(".") for origin in origins)
         if looks and not (known and words[0] == looks[0]):
-            self._refuse(chain.anchor, "AX122", f"it cannot be told where `{looks[0]}` comes from")
+            self._refuse(chain.nodes[0], "AX122", f"it cannot be told where `{looks[0]}` comes from")
 
     def _is_sound(self, chain: Chain, found: list[tuple[str, Keras]]) -> bool:
         """Tell whether a chain may be edited; False, too, where it is right already."""
@@ -320,9 +304,9 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         if any(each.kind == self.package for _, each in found) or (own and self._find_problem(own)):
             return False  # right already, or told where it was bound
         if chain.stored and not keras.path and origin in ROOTS:
-            self._refuse(chain.anchor, "AX122", f"`{chain.root}.keras` is assigned to")
+            self._refuse(chain.nodes[0], "AX122", f"`{chain.root}.keras` is assigned to")
             return False
-        return self._has(keras, chain.anchor)
+        return self._has(keras, chain.nodes[0])
 
     def _renamed_node(self, chain: Chain, origin: str, keras: Keras) -> Any:
         """Return the part of the chain that is to be replaced by another name of the package, if any."""
@@ -331,39 +315,30 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
             return chain.nodes[0] if any(self._is_renamed(alias) for alias in aliases) else None
         last = keras.length - len(origin.split("."))
         node = chain.nodes[last] if last < len(chain.nodes) else None
-        if node and _PLAIN.fullmatch(self.module.code_for_node(node.with_changes(lpar=[], rpar=[]))):
+        if node and _PLAIN.fullmatch(self.code(node)):
             return node
-        self._refuse(chain.anchor, "AX129", "brackets, a comment or getattr stand inside the name")
+        self._refuse(chain.nodes[0], "AX129", "brackets, a comment or getattr stand inside the name")
         return None
-
-    def _becomes_import(self, chain: Chain, node: Any) -> bool:
-        """Make ``X = tf.keras`` an import."""
-        alias = self.source.assigned.get(chain.nodes[0])
-        if alias is None or node is not chain.nodes[-1] or alias not in self.packages:
-            return False
-        if not self._has_comment(alias.statement):
-            self._replace(alias.statement, self._package_import(alias.name))
-        return True
 
     # Names
 
     def _refuse_rename(self, scope: Any, uses: list[tuple[Chain, Any]]) -> None:
         item = next(alias.item for alias in self.packages if self._is_renamed(alias))
         problem = self._find_clash("keras", scope, uses, item)
-        if "tf_keras" in self.source.declared:
+        if "tf_keras" in self.declared:
             problem = "`tf_keras` is declared global"
         if problem:
             self._refuse(item, "AX121", f"`tf_keras` cannot become `keras`: {problem}")
-        for node, value in self.source.strings:
-            if value == "tf_keras" and "__all__" in self.source.receivers(node):
+        for node, value in self.strings:
+            if value == "tf_keras" and "__all__" in self.receivers(node):
                 self._refuse(node, "AX126", "a string names `tf_keras`, which is renamed")
 
     def _reusable(self, uses: list[tuple[Chain, Any]]) -> str | None:
         """Return a name that the package has already wherever it is used."""
         for alias in self.packages:
             name = alias.name
-            if name not in self.source.declared and all(
-                all(map(self._binds_package, self.source.bindings(chain.scope, name)))
+            if name not in self.declared and all(
+                all(map(self._binds_package, self.bindings(chain.scope, name)))
                 and any(self._is_before(each, chain) for each in self._aliases_at(chain.scope, name))
                 for chain, _ in uses
             ):
@@ -371,55 +346,54 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         return None
 
     def _aliases_at(self, scope: Any, name: str) -> list[Alias]:
-        bindings = self.source.bindings(scope, name)
-        return [alias for binding in bindings for alias in self.source.aliases_of(binding)]
+        bindings = self.bindings(scope, name)
+        return [alias for binding in bindings for alias in self.aliases_of(binding)]
 
     def _is_before(self, alias: Alias, chain: Chain) -> bool:
-        start = self.source.start
-        return not self.source.branches(alias.statement) and start(alias.statement) < start(chain.anchor)
+        start = self.start
+        return not self.branches(alias.statement) and start(alias.statement) < start(chain.nodes[0])
 
     def _binds_package(self, binding: Any) -> bool:
-        return any(alias in self.packages for alias in self.source.aliases_of(binding))
+        return any(alias in self.packages for alias in self.aliases_of(binding))
 
     def _add_package(self, scope: Any, root: str, uses: list[tuple[Chain, Any]]) -> str | None:
         """Import the package behind the statements that bind ``root``; return its name, None if refused."""
         first = uses[0][0]
         aliases = [alias for alias in self._aliases_at(first.scope, root) if alias.item]
-        aliases = sorted(aliases, key=lambda a: self.source.start(a.statement))
+        aliases = sorted(aliases, key=lambda a: self.start(a.statement))
         # One is enough if it stands before all uses.
         aliases = [alias for alias in aliases if self._is_before(alias, first)][:1] or aliases
-        if root in self.source.declared or not aliases:
-            self._refuse(first.anchor, "AX122", f"`{root}` is not bound by an import in its own scope")
+        if root in self.declared or not aliases:
+            self._refuse(first.nodes[0], "AX122", f"`{root}` is not bound by an import in its own scope")
             return None
         problem: str | None = None
         for name in dict.fromkeys(("keras", self.package)):
             problem = self._find_clash(name, scope, uses, aliases[0].statement)
             if problem is None:
                 for alias in aliases:
-                    self._add(alias.statement, self._package_import(name))
+                    self.added.setdefault(alias.statement, {})[self._package_import(name)] = None
                 return name
-        self._refuse(first.anchor, "AX121", f"no name is free for {self.package}: {problem}")
+        self._refuse(first.nodes[0], "AX121", f"no name is free for {self.package}: {problem}")
         return None
 
     def _find_clash(self, name: str, scope: Any, uses: list[tuple[Chain, Any]], node: Any) -> str | None:
         """Return why ``name`` cannot be bound in ``scope`` at ``node`` and used in all ``uses``, if so."""
-        source = self.source
-        if name in source.declared:
+        if name in self.declared:
             return f"`{name}` is declared global"
         if name in scope.assignments and not all(map(self._binds_package, scope.assignments[name])):
             return f"`{name}` is something else here"
         inner = [each for chain, _ in uses for each in _outward(chain.scope, scope)]
         if any(name in each.assignments for each in inner if each is not scope):
             return f"`{name}` is something else where it is used"
-        for chain in source.chains:
+        for chain in self.chains:
             if chain.root == name and scope in _outward(chain.scope):
-                bindings = source.bindings(chain.scope, name)
+                bindings = self.bindings(chain.scope, name)
                 if not bindings or not all(scope in _outward(binding.scope) for binding in bindings):
                     return f"`{name}` comes from elsewhere"
-        for star in source.stars:
+        for star in self.stars:
             # The standard library has no name of ours.
             is_standard = not star.relative and dotted(star.module).split(".")[0] in sys.stdlib_module_names
-            if not is_standard and source.start(star) > source.start(node):
+            if not is_standard and self.start(star) > self.start(node):
                 return f"a star import behind it may bind `{name}`"
         return None
 
@@ -427,7 +401,7 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _refuse_mixtures(self) -> None:
         """Refuse a choice between generations, and the use of both."""
-        place = self.source.start
+        place = self.start
         named = [(alias.item, alias.statement, _kind(alias)) for alias in self._live() if _kind(alias)]
         named += [
             (alias.statement, alias.statement, "tensorflow")
@@ -436,9 +410,9 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
         ]
         named.sort(key=lambda each: place(each[0]))
         for at, (node, statement, kind) in enumerate(named):
-            arms = self.source.branches(statement)
+            arms = self.branches(statement)
             for other, other_statement, other_kind in named[:at]:
-                others = self.source.branches(other_statement)
+                others = self.branches(other_statement)
                 if kind != other_kind and any(others.get(each, arm) != arm for each, arm in arms.items()):
                     line = place(other)[0]
                     message = f"the program chooses Keras when it runs, here and in line {line}"
@@ -452,44 +426,18 @@ class KerasCommand(codemod.VisitorBasedCodemodCommand):
 
     def _names_module(self, node: Any, value: str) -> bool:
         """Tell whether a string names a module that would have to change."""
-        wrong, receivers = PACKAGE[OTHER[self.target]], self.source.receivers(node)
+        wrong, receivers = PACKAGE[OTHER[self.target]], self.receivers(node)
         if receivers & _EVALUATORS:
             return bool(re.search(rf"\b(import|from)\s+({wrong}|tensorflow\.keras)\b", value))
         if receivers & _IMPORTERS and re.match(rf"({wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
             return True
         found = re.fullmatch(rf"({wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
-        return bool(found and found[2] in names.MODULES) and not self.source.is_annotation(node)
-
-    def _refuse_variables(self, tree: cst.Module) -> None:
-        for found in m.extractall(tree, _SETS_VARIABLE):
-            name, value = text_of(found["variable"]), text_of(found["value"])
-            legacy = name == "TF_USE_LEGACY_KERAS"
-            right = value in ("", "0", "false", "False") if legacy else value in ("", "tensorflow")
-            if not right and self.target == ("keras3" if legacy else "legacy"):
-                message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
-                self._refuse(found["variable"], "AX127", message)
-
-    def _refuse_libraries(self) -> None:
-        other = OTHER[self.target]
-        found = [(alias.item, names.find_bound(alias.path, other)) for alias in self.source.aliases]
-        for chain in self.source.chains:
-            for origin in self.source.origins(chain.scope, chain.root):
-                library = names.find_bound(".".join((origin or "", *chain.attributes)), other)
-                found += [(chain.anchor, library)] if library and "." in library and chain.attributes else []
-        for node, library in found:
-            if library:
-                message = f"{library} works with {SPOKEN[other]}, whose objects do not mix"
-                self._refuse(node, "AX128", message)
+        return bool(found and found[2] in names.MODULES) and not self.is_annotation(node)
 
 
 def _kind(alias: Alias) -> str | None:
     found = classify(alias.path)
     return found.kind if found else None
-
-
-def _parse_small(line: str) -> Any:
-    statement: Any = cst.parse_statement(line)
-    return statement.body[0]
 
 
 def _outward(scope: Any, last: Any = None) -> Iterator[Any]:

@@ -7,9 +7,8 @@ may have more; such a name counts as unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from autoxla.policies.packages import PACKAGES
 
@@ -29,6 +28,7 @@ _PARTLY = {
     "tensorflow_probability": "tensorflow_probability.layers",
     "transformers": None,
 }
+_NEEDS: Mapping[Generation, tuple[str, ...]] = {"keras3": ("3",), "legacy": ("2", "tf_keras")}
 
 
 def _read_names() -> Mapping[Generation, Mapping[str, frozenset[str]]]:
@@ -75,8 +75,7 @@ def exists_in(generation: Generation, path: str) -> bool:
     return name in PUBLIC[generation].get(module, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Keras:
+class Keras(NamedTuple):
     """A dotted path as a part of Keras.
 
     `kind`: ``keras``, ``tf_keras``, ``tensorflow`` (for tf.keras), or ``v1`` and ``private`` for what
@@ -107,19 +106,18 @@ def classify(dotted: str) -> Keras | None:
     return None
 
 
-def _libraries(*needs: str) -> frozenset[str]:
-    """Return the modules whose newest release has one of the ``needs``."""
-    found = {package.module for package in PACKAGES if package.before is None and package.need in needs}
-    return frozenset(name for name in (_PARTLY.get(module, module) for module in found) if name)
-
-
-#: Libraries whose objects are of one generation and do not mix with the other's.
-BOUND_TO: Mapping[Generation, frozenset[str]] = {
-    "keras3": _libraries("3"),
-    "legacy": _libraries("2", "tf_keras"),
+#: Libraries whose objects are of one generation, in their newest release, and do not mix with the other's.
+BOUND_TO: Mapping[Generation, frozenset[str | None]] = {
+    generation: frozenset(
+        _PARTLY.get(package.module, package.module)
+        for package in PACKAGES
+        if package.before is None and package.need in needs
+    )
+    for generation, needs in _NEEDS.items()
 }
 
 
 def find_bound(dotted: str, generation: Generation) -> str | None:
     """Return the library of ``generation`` only that ``dotted`` is part of."""
-    return next((name for name in BOUND_TO[generation] if f"{dotted}.".startswith(f"{name}.")), None)
+    names = filter(None, BOUND_TO[generation])
+    return next((name for name in names if f"{dotted}.".startswith(f"{name}.")), None)

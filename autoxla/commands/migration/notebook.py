@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,8 +70,21 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
 
     Raises `NotebookError` where it is none of format 4 or a cell is no Python.
     """
-    data = _load(text)
-    cells = _python_cells(data)
+    try:
+        data = json.loads(text)
+        sources = [cell["source"] for cell in data["cells"]]
+        metadata = data.get("metadata") or {}
+        kernel = metadata.get("kernelspec", {})
+        named = metadata.get("language_info", {}).get("name") or kernel.get("language")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
+    lines = [line for source in sources for line in (source if isinstance(source, list) else [source])]
+    if not all(isinstance(line, str) for line in lines):
+        raise NotebookError("it has a cell without a source")
+    if isinstance(named, str) and named.lower() not in ("python", "python3", "ipython"):
+        return NotebookChange(text)
+    numbered = enumerate(data["cells"], 1)
+    cells = [_mask(number, cell) for number, cell in numbered if cell.get("cell_type") == "code"]
     joined = "".join(f"{cell.lead}{''.join(cell.lines)}\n{_END}" for cell in cells)
     new, refused = migrate_text(joined, target)
     refusals: list[tuple[int, Refusal]] = []
@@ -81,8 +93,13 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
         before = "".join(f"{each}{_END}" for each in joined.split(_END)[:at]) + cells[at].lead
         line = refusal.line - before.count("\n")
         refusals.append((cells[at].number, replace(refusal, line=line)))
-    if new != joined or refused:
-        refusals += _held_refusals(cells)
+    for cell in cells if new != joined or refused else ():
+        # Python that names Keras behind a magic command cannot be read here.
+        for held in cell.held.values() if cell.lines else [cell.source]:
+            if _KERAS.search(held) and not _HARMLESS.match(held):
+                at = cell.source.count("\n", 0, cell.source.find(held)) + 1
+                refusal = Refusal(at, 1, "AX129", "a magic command holds code with Keras")
+                refusals.append((cell.number, refusal))
     if refusals:
         return NotebookChange(text, refusals=tuple(sorted(refusals)))
     changes = []
@@ -96,63 +113,26 @@ def migrate_notebook(text: str, target: Generation) -> NotebookChange:
     return NotebookChange(_write(text, data) if changes else text, tuple(changes))
 
 
-def _held_refusals(cells: list[Cell]) -> Iterator[tuple[int, Refusal]]:
-    """Yield where Python that names Keras stands behind a magic command: it cannot be read here."""
-    for cell in cells:
-        for line in cell.held.values() if cell.lines else [cell.source]:
-            if _KERAS.search(line) and not _HARMLESS.match(line):
-                number = cell.source.count("\n", 0, cell.source.find(line)) + 1
-                yield cell.number, Refusal(number, 1, "AX129", "a magic command holds code with Keras")
-
-
-# The JSON text
-
-
-def _load(text: str) -> Any:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NotebookError(f"it is no JSON: {error}") from None
-    if not isinstance(data, dict) or not isinstance(data.get("cells"), list):
-        raise NotebookError("it is no notebook of format 4: it has no cells")
-    for cell in data["cells"]:
-        source = cell.get("source") if isinstance(cell, dict) else None
-        lines = [source] if isinstance(source, str) else source
-        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-            raise NotebookError("it has a cell without a source")
-    return data
-
-
 def _write(text: str, data: Any) -> str:
     """Return the JSON ``text`` with the ``new`` sources of the cells of ``data``, each in its old layout."""
-    parts, done = [], 0
-    read = json.JSONDecoder().raw_decode
-    matches = _SOURCE.finditer(text)
+    parts, done, read = [], 0, json.JSONDecoder().raw_decode
+    found = ((each.end(), *read(text, each.end())) for each in _SOURCE.finditer(text))
     for cell in data["cells"]:
-        old = cell["source"]
-        start, end = next(
-            (each.end(), end)
-            for each in matches
-            for value, end in [read(text, each.end())]
-            if each.start() >= done and value == old
-        )
+        start, end = next((at, end) for at, value, end in found if at >= done and value == cell["source"])
         if "new" not in cell:
             continue
         new, before = cell.pop("new"), text[start:end]
         cell["source"] = new
-        lines = [
-            json.dumps(line, ensure_ascii=before.isascii())
-            for line in ([new] if isinstance(new, str) else new)
-        ]
         parts.append(text[done:start])
-        if isinstance(new, str):
-            parts += lines
-        else:
-            lead = before[1 : len(before) - len(before[1:].lstrip())]
-            comma = re.compile(r"\s*,\s*").match(before, read(before, 1 + len(lead))[1])
-            tail = before[len(before.rstrip("]").rstrip()) :]
-            parts += ["[", lead, (comma[0] if comma else f",{lead}").join(lines), tail]
         done = end
+        if isinstance(new, str):
+            parts.append(json.dumps(new, ensure_ascii=before.isascii()))
+            continue
+        lead = before[1 : len(before) - len(before[1:].lstrip())]
+        comma = re.compile(r"\s*,\s*").match(before, read(before, 1 + len(lead))[1])
+        lines = (json.dumps(line, ensure_ascii=before.isascii()) for line in new)
+        tail = before[len(before.rstrip("]").rstrip()) :]
+        parts += ["[", lead, (comma[0] if comma else f",{lead}").join(lines), tail]
     written = "".join([*parts, text[done:]])
     if json.loads(written) != data:
         raise NotebookError("its cells cannot be told from other parts of it")
@@ -160,19 +140,6 @@ def _write(text: str, data: Any) -> str:
 
 
 # The cells as a module
-
-
-def _python_cells(data: Any) -> list[Cell]:
-    metadata = data.get("metadata")
-    for key, name in (("language_info", "name"), ("kernelspec", "language")):
-        found = metadata.get(key) if isinstance(metadata, dict) else None
-        language = found.get(name) if isinstance(found, dict) else None
-        if isinstance(language, str):
-            if language.lower() not in ("python", "python3", "ipython", ""):
-                return []
-            break
-    numbered = enumerate(data["cells"], 1)
-    return [_mask(number, cell) for number, cell in numbered if cell.get("cell_type") == "code"]
 
 
 def _mask(number: int, data: dict[str, Any]) -> Cell:

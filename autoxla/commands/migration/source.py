@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +31,17 @@ _QUOTED = re.compile(r"""([uU]?(?:"{3}|'{3}|"|')\s*)(.*?)(\s*["']+)\Z""", re.DOT
 _IGNORE = re.compile(r"#\s*autoxla:\s*ignore\s*(?:\[([^\]]*)\])?", re.IGNORECASE)
 #: The codes of this command, as they stand in ``# autoxla: ignore[AX121]``.
 _OWN_CODE = re.compile(r"\s*AX12\d?\s*$")
-
+_NEWLINE = re.compile(r"\r\n|\n|\r")
+_PROVIDERS = (
+    metadata.ExpressionContextProvider,
+    metadata.ParentNodeProvider,
+    metadata.PositionProvider,
+    metadata.ScopeProvider,
+)
 _STORED = (metadata.ExpressionContext.STORE, metadata.ExpressionContext.DEL)
 
-Place = tuple[int, int]
+#: Where something begins and ends in the text.
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,14 +65,12 @@ class Chain:
     """A name with the attributes taken from it; `nodes` are ``a``, ``a.b`` and ``a.b.c``.
 
     An attribute taken by ``getattr(a, "b")`` has no node. `stored`: the chain is assigned to or deleted.
-    `anchor` is the node with the chain's place: its first, or the string that is an annotation.
     """
 
     nodes: tuple[Any, ...]
     attributes: tuple[str, ...]
     scope: Any
     stored: bool
-    anchor: Any
 
     @property
     def root(self) -> str:
@@ -74,20 +79,15 @@ class Chain:
 
 
 class Source:
-    """A module's imports, chains and strings in the order of the text. `metadata` is libcst's of ``tree``."""
+    """A module's imports, chains and strings in the order of the text. Raises SyntaxError for no Python."""
 
-    PROVIDERS = (
-        metadata.ExpressionContextProvider,
-        metadata.ParentNodeProvider,
-        metadata.PositionProvider,
-        metadata.ScopeProvider,
-    )
-
-    def __init__(self, tree: cst.Module, found: Mapping[Any, Mapping[Any, Any]]) -> None:
-        self._lines = re.split(r"\r\n|\n|\r", tree.code)
-        self._contexts, self._parents, self._positions, self._scopes = (
-            dict(found[provider]) for provider in self.PROVIDERS
-        )
+    def __init__(self, text: str) -> None:
+        self.text, self.tree = text, parse(text)
+        found = metadata.MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve_many(_PROVIDERS)
+        maps: list[dict[Any, Any]] = [dict(found[each]) for each in _PROVIDERS]
+        self._contexts, self.parents, self._places, self._scopes = maps
+        #: Where each line begins.
+        self._starts = [0, *(each.end() for each in _NEWLINE.finditer(text))]
         self.aliases: list[Alias] = []
         #: ``NAME = chain`` by the first and by the target's node.
         self.assigned: dict[Any, Alias] = {}
@@ -96,10 +96,8 @@ class Source:
         self.stars: list[Any] = []
         self.chains: list[Chain] = []
         self.strings: list[tuple[Any, str]] = []
-        #: The expressions in strings that are annotations.
-        self.quoted: dict[Any, Any] = {}
         self.declared: set[str] = set()
-        for node in m.findall(tree, _COLLECTED):
+        for node in m.findall(self.tree, _COLLECTED):
             match node:
                 case cst.ImportFrom(names=cst.ImportStar()):
                     self.stars.append(node)
@@ -124,76 +122,102 @@ class Source:
                     self.values[node.target] = node.value
                 case cst.NameItem():
                     self.declared.add(node.name.value)
-                case cst.Name() if self._scopes.get(node) and not isinstance(self._parents[node], _BINDERS):
-                    self._add_chain(node, self.scope_of(node))
+                case cst.Name() if self._scopes.get(node) and not isinstance(self.parents[node], _BINDERS):
+                    self._add_chain(node)
                 case cst.FormattedStringText():
                     self.strings.append((node, node.value))
                 case cst.SimpleString():
                     if self.is_annotation(node):
                         self._read_annotation(node)
                     value = text_of(node)
-                    if value is not None and not isinstance(self._parents[node], cst.Expr):
+                    if value is not None and not isinstance(self.parents[node], cst.Expr):
                         self.strings.append((node, value))
 
     def _read_annotation(self, node: cst.SimpleString) -> None:
-        """Add the chains of the expression in a string that is an annotation."""
+        """Add the chains of the expression in a string that is an annotation, as if they stood without it."""
         found = _QUOTED.match(node.value)
-        if not found or "\\" in found[2] or "\n" in found[2]:
+        if not found or "\\" in found[2] or _NEWLINE.search(node.value):
             return
         try:
             expression = cst.parse_expression(found[2])
         except cst.ParserSyntaxError:
             return
-        wrapper = metadata.MetadataWrapper(
-            cst.Module([cst.SimpleStatementLine([cst.Expr(expression)])]), unsafe_skip_copy=True
-        )
+        module = cst.Module([cst.SimpleStatementLine([cst.Expr(expression)])])
+        wrapper = metadata.MetadataWrapper(module, unsafe_skip_copy=True)
         parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
-        self._parents |= parents | self._parents
-        self.quoted[node] = expression
+        places = wrapper.resolve(metadata.PositionProvider)
+        self.parents |= parents | {expression: node}
+        line, column = self._places[node].start.line, self._places[node].start.column + len(found[1])
+        for each, place in places.items():
+            ends = ((line, column + end.column) for end in (place.start, place.end))
+            self._places[each] = metadata.CodeRange(*ends)
         for name in [each for each in parents if isinstance(each, cst.Name)]:
             parent = parents[name]
             if not (isinstance(parent, cst.Attribute) and parent.attr is name):
-                self._add_chain(name, self.scope_of(node), node)
+                self._add_chain(name)
 
-    def _add_chain(self, node: Any, scope: Any, anchor: Any = None) -> None:
+    def _add_chain(self, node: Any) -> None:
         nodes = [node]
-        while isinstance(parent := self._parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
+        while isinstance(parent := self.parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
             nodes.append(parent)
         attributes = [each.attr.value for each in nodes[1:]]
         # With a default, what ``getattr(node, "name")`` asks for need not be there.
-        match parent, self._parents.get(parent):
+        match parent, self.parents.get(parent):
             case cst.Arg(), cst.Call(func=cst.Name("getattr"), args=[first, second]) if first is parent:
                 attributes += filter(None, [text_of(second.value)])
         stored = self._contexts.get(nodes[-1]) in _STORED
-        self.chains.append(Chain(tuple(nodes), tuple(attributes), scope, stored, anchor or node))
+        self.chains.append(Chain(tuple(nodes), tuple(attributes), self.scope_of(node), stored))
 
     # Where things stand
 
-    def start(self, node: Any) -> Place:
+    def span(self, node: Any) -> Span:
+        """Return where ``node`` begins and ends in the text, without brackets around it."""
+        place = self._places[node]
+        first, last = (self._starts[each.line - 1] + each.column for each in (place.start, place.end))
+        return first, last
+
+    def code(self, node: Any) -> str:
+        """Return the text of ``node``."""
+        return self.text[slice(*self.span(node))]
+
+    def start(self, node: Any) -> tuple[int, int]:
         """Return the line and the column of ``node``, both counted from 1."""
-        start = self._positions[node].start
+        start = self._places[node].start
         return start.line, start.column + 1
 
     def is_left_alone(self, node: Any) -> bool:
         """Tell whether a comment ``# autoxla: ignore[…]`` on the line means this command."""
-        found = _IGNORE.search(self._lines[self.start(node)[0] - 1])
+        first = self._starts[self.start(node)[0] - 1]
+        found = _IGNORE.search(self.text, first, self.end_of_line(self.span(node)[0]))
         codes = [code for code in (found[1] or "").split(",") if code.strip()] if found else []
         return found is not None and (not codes or any(map(_OWN_CODE.match, codes)))
 
-    def parent_of(self, node: Any) -> Any:
-        """Return what ``node`` stands in."""
-        return self._parents[node]
+    def end_of_line(self, at: int) -> int:
+        """Return where the line that holds ``at`` ends."""
+        found = _NEWLINE.search(self.text, at)
+        return found.start() if found else len(self.text)
+
+    def put_behind(self, statement: Any, lines: Iterable[str]) -> tuple[int, str]:
+        """Return where ``lines`` are to be put behind a statement, and with what before them."""
+        first, last = self.span(statement)
+        line = self.parents[statement]
+        # Where nothing else stands on the line of a statement, a line may follow it.
+        if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
+            return last, "".join(f"; {each}" for each in lines)
+        indent = self.text[self._starts[self.start(statement)[0] - 1] : first]
+        newline = self.tree.default_newline
+        return self.end_of_line(last), "".join(f"{newline}{indent}{each}" for each in lines)
 
     def ancestors(self, node: Any) -> Iterator[tuple[Any, Any]]:
         """Yield each ancestor with the child through which it is reached."""
-        while (parent := self._parents.get(node)) is not None:
+        while (parent := self.parents.get(node)) is not None:
             yield parent, node
             node = parent
 
     def scope_of(self, node: Any) -> Any:
         """Return the scope in which ``node`` stands."""
         while self._scopes.get(node) is None:
-            node = self._parents[node]
+            node = self.parents[node]
         return self._scopes[node]
 
     def branches(self, statement: Any) -> dict[Any, str]:

@@ -1,0 +1,136 @@
+"""What Keras 2 did and Keras 3 leaves undone without an error: told once, with the line that asks for it."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from autoxla.hooks.boundary import attempt
+from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
+from autoxla.hooks.wrapping import WrappedFunction, leave_no_frame
+from autoxla.model import Finding
+from autoxla.policies import silent
+from autoxla.running import calling_frame, place_of
+from autoxla.runtime import current
+from autoxla.situation.saved_files import identify
+
+_WHERE = "search for what Keras 3 leaves undone"
+
+
+def hook(module: ModuleType) -> None:
+    """Wrap what Keras 3 has in ``module``."""
+    runtime = current()
+    for owner in {owner for owner, _ in SET_IN_VAIN.values()} & vars(module).keys():
+        _watch(getattr(module, owner))
+    trainer: Any = getattr(module, "Trainer", None)
+    names = getattr(trainer, "metrics_names", None)
+    if isinstance(names, property) and names.fget is not None:
+        trainer.metrics_names = property(WrappedFunction(names.fget, _names), doc=names.__doc__)
+        runtime.on_uninstall(lambda: setattr(trainer, "metrics_names", names))
+    if module.__name__ == SILENT[-1]:
+        for function in ("load_model", "load_weights"):
+            runtime.wrap(module, function, _load)
+
+
+def _tell(code: str, message: str, remedy: str) -> None:
+    """Say it, unless it was said of another line, or before the program started."""
+    runtime = current()
+    if all(finding.code != code or finding.level == "info" for finding in runtime.findings):
+        runtime.add_finding(Finding(code, "warning", message, remedy, place_of(calling_frame())))
+
+
+def _watch(owner: Any) -> None:
+    """Look at what is assigned to objects of ``owner``, a class of Keras.
+
+    A layer that is called outside of a graph assigns to itself: a function costs it 40 ns, a wrapper 800.
+    """
+    original = vars(owner).get("__setattr__")
+    if original is None:
+        return
+
+    @wraps(original)
+    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807 - the name shows in tracebacks
+        try:
+            original(self, name, value)
+        except Exception as error:
+            attempt(_WHERE, leave_no_frame, error)
+            raise
+        if name in SET_IN_VAIN:
+            attempt(_WHERE, _tell_set, self, name, value)
+
+    owner.__setattr__ = __setattr__
+    current().on_uninstall(lambda: setattr(owner, "__setattr__", original))
+
+
+def _tell_set(thing: Any, name: str, value: object) -> None:
+    owner, remedy = SET_IN_VAIN[name]
+    if all(base.__name__ != owner for base in type(thing).__mro__) or hasattr(type(thing), name):
+        return
+    # What an object sets in a method of its own is its own affair.
+    frame = calling_frame()
+    is_own = frame is not None and thing in map(frame.f_locals.get, frame.f_code.co_varnames[:1])
+    if not is_own and not (isinstance(value, str) and value == thing.name):
+        _tell(silent.SET, silent.set_message(name), remedy)
+
+
+def _names(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    names = wrapped(*args, **kwargs)
+    if "compile_metrics" in names:
+        attempt(_WHERE, _tell_names)
+    return names
+
+
+def _tell_names() -> None:
+    frame = calling_frame()
+    lines = [] if frame is None else linecache.getlines(frame.f_code.co_filename)
+    # Who writes this name knows what the names are.
+    if not any("compile_metrics" in line for line in lines):
+        _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
+
+
+def _load(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    try:
+        result = wrapped(*args, **kwargs)
+    except Exception as error:
+        attempt(_WHERE, leave_no_frame, error)
+        raise
+    attempt(_WHERE, _tell_changed, result, args, kwargs)
+    return result
+
+
+def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Say that weights of Keras 2 came to an activation that is another function now."""
+    model, *rest = (loaded, *args) if loaded is not None else args
+    if all(base.__module__ != SILENT[1] for base in type(model).__mro__):
+        return
+    names = ("activation", "recurrent_activation")
+    changed = [
+        layer.name
+        for layer in model._flatten_layers()
+        if any(getattr(getattr(layer, name, None), "__name__", "") == "hard_sigmoid" for name in names)
+    ]
+    release = find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
+    if release.startswith(("1.", "2.")):
+        message = (
+            f"Keras {release} wrote this file, whose hard_sigmoid has another slope than that of Keras 3: "
+            f"the results of {', '.join(changed)} differ"
+        )
+        _tell(silent.HARD_SIGMOID, message, silent.SIGMOID_REMEDY)
+
+
+def find_release(path: str) -> str:
+    """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
+    saved, h5py = identify(Path(path)), sys.modules.get("h5py")
+    if saved is not None:
+        return saved.release or f"{saved.generation}."
+    if h5py is None or not h5py.is_hdf5(path):
+        return ""
+    with h5py.File(path, "r") as file:
+        release = file.attrs.get("keras_version", "")
+    return release.decode() if isinstance(release, bytes) else str(release)
