@@ -22,6 +22,7 @@ from autoxla.model import (
     Plan,
     Plugin,
     Reading,
+    Saved,
     Settings,
     Situation,
     Toolchain,
