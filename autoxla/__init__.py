@@ -55,6 +55,8 @@ def activate() -> None:
     finder.install()
     atexit.unregister(_finish)
     atexit.register(_finish)
+    if "AUTOXLA_WATCH" in os.environ:
+        _attempt("probe", _watch)
     if "IPython" in sys.modules:
         _attempt("cells", _follow_cells)
     if not WATCHED.isdisjoint(sys.modules):
@@ -78,6 +80,12 @@ def _attempt(where: str, function: "Callable[[], object]") -> None:
     except Exception:  # noqa: BLE001 - autoxla was taken away while the program runs
         return
     attempt(where, function)
+
+
+def _watch() -> None:
+    from autoxla.paths import watch
+
+    watch.begin(os.environ["AUTOXLA_WATCH"])
 
 
 def _follow_cells() -> None:

@@ -32,8 +32,12 @@ def main(words: "list[str]") -> int:
         if first in commands.MODULES:
             return commands.run(first, [_QUIET] * quiet + words[1:])
         words = words[1:] if first == "run" else words
-    from autoxla.launch.launcher import launch
+    from autoxla.launch.launcher import launch, wants_healing
 
+    if wants_healing(words):
+        from autoxla.commands.supervision import supervise
+
+        return supervise(words, quiet=quiet)
     return launch(words, quiet=quiet)
 
 

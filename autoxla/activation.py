@@ -14,7 +14,7 @@ from types import ModuleType
 
 from autoxla.hooks import boundary, error_hints, finder
 from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, SILENT, TARGETS
-from autoxla.planning import PROBE
+from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ
 
@@ -34,6 +34,11 @@ METHOD_HOOKS = (
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = tuple(
     (target.module, "autoxla.paths.probe", "hook") for target in TARGETS if target.role == "train"
+)
+#: What counts its batches for ``python -m autoxla heal``.
+WATCH_HOOKS = tuple(
+    (module, "autoxla.paths.probe", "hook_batches")
+    for module in ("keras.src.callbacks.callback_list", "keras.src.callbacks", "tf_keras.src.callbacks")
 )
 #: What TensorFlow imports at the first use of ``tf.keras``.
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
@@ -108,7 +113,9 @@ def hook_keras(runtime: Runtime) -> None:
     def call(ours: str, function: str, module: ModuleType) -> None:
         getattr(importlib.import_module(ours), function)(module)
 
-    for name, ours, function in METHOD_HOOKS + PROBE_HOOKS if PROBE in read_environ() else METHOD_HOOKS:
+    environ = read_environ()
+    asked = (*(PROBE_HOOKS if PROBE in environ else ()), *(WATCH_HOOKS if WATCH in environ else ()))
+    for name, ours, function in (*METHOD_HOOKS, *asked):
         finder.on_import(name, partial(call, ours, function))
 
     def look_for_mixtures(_: ModuleType) -> None:

@@ -19,7 +19,7 @@ from autoxla.cache import cache_dir, key_of, make_key, program_key
 from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.settings import VARIABLES as OF_SETTINGS
-from autoxla.situation.environment import ROOT
+from autoxla.situation.environment import ROOT, UNCURED
 from autoxla.store import DAY, Store
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 
-#: Where this variable is set, cures are neither used nor learned: a process and its children run as they are.
-UNCURED = "AUTOXLA_UNCURED"
 #: What a cure may set, and to what; it may take away each of them, and any of ITEX's.
 VARIABLES: Mapping[str, re.Pattern[str]] = {
     "AUTOXLA_KERAS": re.compile("2|3|legacy"),

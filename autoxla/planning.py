@@ -27,7 +27,7 @@ from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
 from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
+from autoxla.situation.environment import APPLIED, UNCURED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_flag_names, site_folders
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
 PROBE = "AUTOXLA_PROBE"
+#: The variable with which ``python -m autoxla heal`` tells a child where to leave what it dies of.
+WATCH = "AUTOXLA_WATCH"
 #: The modules whose own requirements say nothing new.
 _BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 _GENERATIONS: Mapping[str, Literal[2, 3]] = {"tf_keras": 2, "keras": 3, "keras_core": 3}
@@ -171,8 +173,8 @@ def assemble(
         situation = _cure(subject, situation, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
-    if PROBE in environ:
-        # A program that is being tuned takes the path that it is given.
+    if PROBE in environ or {WATCH, UNCURED} <= environ.keys():
+        # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
     elif settings.mode == "auto" and is_alone and has_records(cache / "programs"):
         from autoxla.tuned import open_tuned, recall_tuned

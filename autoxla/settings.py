@@ -27,7 +27,7 @@ USAGE: Mapping[str, tuple[object, ...]] = {
     "enables_xla": (True, False),
 }
 #: What is only on or off; in ``pyproject.toml`` and `configure`, with no variable of its own.
-SWITCHES = ("trial", "xla_cache")
+SWITCHES = ("heal", "trial", "xla_cache")
 NEEDS = ("2", "3", "tf_keras", "either")
 #: What stands in ``pyproject.toml`` only.
 _TABLES = ("usage", "packages", "select", "ignore")

@@ -63,6 +63,7 @@ NOT_RUN: Mapping[str, str] = {
     "python benchmarks/*": "takes minutes on a GPU",
     "PYTHONPATH=qa:tests python -m *": "takes up to an hour; test_suites, test_faults … try parts of it",
     "python -m autoxla tune *": "trains for minutes, and the clock decides",
+    "python -m autoxla heal *": "runs a program again and again; test_heal has such programs",
 }
 #: Launchers that may not be here, each replaced by one that starts one worker. Others try the real ones,
 #: or the variables that they set: test_mpi, test_env.
@@ -71,7 +72,6 @@ STAND_INS = ("mpirun", "srun", "horovodrun", "torchrun")
 SHARED = ("mpirun *", "srun *", "*examples/digits_cnn.py *")
 #: What ends in another status than 0.
 STATUS: Mapping[str, int] = {
-    "python -m autoxla check mixed.py": 1,  # an error was found
     "TF_XLA_FLAGS=*autojit* doctor *": 1,
 }
 #: Pages whose Python blocks are no programs; a test of their own is about them.
@@ -82,6 +82,7 @@ TOLD: Mapping[tuple[str, str], str] = {
     ("docs/doctor.md", "AX894"): "an environment without Intel's runtime",
     ("docs/migrate.md", "AX124"): "test_migrate_prints_what_is_shown",
     ("docs/notebooks.md", "AX112"): "test_the_notebook",
+    ("docs/records.md", "AX914"): "test_cures",
     ("docs/tune.md", "AX705"): "test_the_line_of_a_tuned_program",
 }
 #: Transcripts of which some lines need what is not here; the lines with these codes are compared.
@@ -387,11 +388,12 @@ def test_options_of_the_benchmarks_exist() -> None:
             assert [o for o in options(rest.split()) if f'"{o}"' not in source] == [], page
 
 
-def test_tune_understands_its_arguments() -> None:
-    typed = [command.partition("autoxla tune ")[2] for command in commands() if "autoxla tune " in command]
+@pytest.mark.parametrize("name", ["heal", "tune"])
+def test_what_runs_programs_understands_its_arguments(name: str) -> None:
+    typed = [c.partition(f"autoxla {name} ")[2] for c in commands() if f"autoxla {name} " in c]
     assert typed
     for words in typed:
-        _, program = split("tune", words.split())
+        _, program = split(name, words.split())
         assert program[0].endswith(".py")
 
 

@@ -32,7 +32,7 @@ from autoxla.model import (
     Tuned,
     Usage,
 )
-from autoxla.paths.children import Children, Run, raising_interrupts, read_facts
+from autoxla.paths.children import Children, Run, raising_interrupts
 from autoxla.paths.judging import GAIN, Judgement, Sample, chance, judge
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import find_paths
@@ -630,7 +630,7 @@ def test_a_program_without_training_is_a_row_with_its_reason(tmp_path: Path) -> 
 def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
-    found = Children([str(script)], tmp_path).run(XLA, {}, 2.0)
+    found = Children([str(script)], tmp_path, variables={}).run(XLA, {}, 2.0)
     assert found.fault == "no result within 2 s"
 
 
@@ -640,13 +640,15 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
 COMPLETE = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "memory": 9, "jit": False, "dtype": "float32"}
 
 
-def measured(**facts: object) -> Measurement | Failure:
-    return measure(Run(None, facts, (), 1.0))
+def run_with(folder: Path, facts: object, status: int = 0, err: str = "") -> Run:
+    """Return a run whose probe left ``facts``."""
+    (folder / "run-1.done").write_text(json.dumps(facts), encoding="utf-8")
+    return Run(status, "", folder / "run-1.json", 1, "", err, 1.0)
 
 
-def test_a_run_counts_where_its_result_is_whole() -> None:
-    assert isinstance(measured(**COMPLETE), Measurement)
-    failed = measure(Run("ended with status 1", COMPLETE, ("x",), 1.0))
+def test_a_run_counts_where_its_result_is_whole(tmp_path: Path) -> None:
+    assert isinstance(measure(run_with(tmp_path, COMPLETE)), Measurement)
+    failed = measure(run_with(tmp_path, COMPLETE, status=1, err="x\n"))
     assert failed == Failure("ended with status 1", ("x",))
 
 
@@ -664,20 +666,18 @@ def test_a_run_that_is_killed_does_not_count(tmp_path: Path) -> None:
         ({"times": [1.0]}, "only one training step"),
     ],
 )
-def test_too_few_steps_are_named(changed: dict[str, object], said: str) -> None:
-    assert said in str(measured(**{**COMPLETE, **changed}))
+def test_too_few_steps_are_named(changed: dict[str, object], said: str, tmp_path: Path) -> None:
+    assert said in str(measure(run_with(tmp_path, {**COMPLETE, **changed})))
 
 
-def test_a_result_with_a_part_missing_does_not_count() -> None:
+def test_a_result_with_a_part_missing_does_not_count(tmp_path: Path) -> None:
     partial = {name: value for name, value in COMPLETE.items() if name not in ("jit", "memory")}
-    assert measured(**partial) == Failure("its result lacks jit, memory")
+    assert measure(run_with(tmp_path, partial)) == Failure("its result lacks jit, memory")
 
 
 @given(JSON)
 def test_any_file_is_a_result_or_none(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
-    file = tmp_path_factory.getbasetemp() / "any.done"
-    file.write_text(json.dumps(content), encoding="utf-8")
-    assert isinstance(measure(Run(None, read_facts(file), (), 1.0)), Failure)
+    assert isinstance(measure(run_with(tmp_path_factory.getbasetemp(), content)), Failure)
 
 
 #: What the probe does at the exit of a program that has trained, without TensorFlow.
@@ -691,7 +691,8 @@ asked.with_suffix(".done").write_text(json.dumps({COMPLETE!r}))
 def run_child(folder: Path, code: str) -> Measurement | Failure:
     script = folder / "program.py"
     script.write_text(code, encoding="utf-8")
-    return measure(Children([str(script)], folder).run(XLA, asdict(Request(5, 0.0, 1.0)), 60.0))
+    children = Children([str(script)], folder, variables={"AUTOXLA": "auto"})
+    return measure(children.run(XLA, asdict(Request(5, 0.0, 1.0)), 60.0))
 
 
 def test_a_program_that_trains_and_ends_is_measured(tmp_path: Path) -> None:

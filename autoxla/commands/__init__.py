@@ -15,6 +15,7 @@ MODULES = {
     "doctor": "autoxla.commands.doctor",
     "env": "autoxla.commands.env",
     "explain": "autoxla.commands.explain",
+    "heal": "autoxla.commands.heal",
     "migrate": "autoxla.commands.migrate",
     "records": "autoxla.commands.records",
     "rule": "autoxla.commands.rule",

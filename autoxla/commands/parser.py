@@ -16,9 +16,10 @@ from autoxla.commands import BadArgumentsError
 from autoxla.lookahead.program import read_command, search_path
 
 PROG = "python -m autoxla"
-#: Commands that take a program as python does. `check` takes it in the place of paths; behind that of `tune`
-#: stands no option of the command's own.
-_WITH_PROGRAM = ("check", "doctor", "env", "explain", "tune")
+#: Commands that run a program: behind it stands no option of the command's own.
+_RUNNING = ("heal", "tune")
+#: Commands that take a program as python does. `check` takes it in the place of paths.
+_WITH_PROGRAM = ("check", "doctor", "env", "explain", *_RUNNING)
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 
@@ -55,8 +56,10 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
             is_known = top in sys.modules or PathFinder.find_spec(top, search_path(None)) is not None
             if not is_known and importlib.util.find_spec(top) is None:
                 parser.error(f"-m {target}: there is no such module")
-    if name == "tune" and not words:
-        parser.error("name the program to tune")
+    if name in _RUNNING and not words:
+        parser.error(f"name the program to {name}")
+    if name in _RUNNING and words[0].endswith(".ipynb"):
+        parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
     if name == "check":
         if bool(options.paths) == bool(words):
             parser.error("name paths, or one program")
@@ -82,7 +85,7 @@ def split(name: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
         return own, rest
     if rest[0].startswith("-"):  # argparse says that it does not know this one
         return list(argv), []
-    if name == "tune":
+    if name in _RUNNING:
         return own, rest
     behind, arguments = _take_options(parser, rest[1:])
     # Of `check`, only an option that is none of its own makes a file the program and not the first path.
@@ -228,6 +231,31 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
     explain.add_argument("--json", action="store_true", help="print the plan as JSON")
     explain.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
     _add_quiet(explain, "print only errors that nothing cures; with --json or --html nothing beside these")
+
+    heal = commands.add_parser(
+        "heal",
+        help="find the setting under which a PROGRAM that dies runs",
+        usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
+        description="""\
+Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in a child
+process. If it dies (an uncaught exception, a signal, ITEX's silent end, a hang),
+runs it again under each setting that may help: tf.keras or keras as Keras 2,
+another backend of Keras, no XLA, flags taken out, and so on. Of what helps, the
+smallest part is kept for the next run, once the program has died of the same
+again without it and lived again with it.
+
+The program really runs each time: files that it writes, data that it downloads,
+runs that it registers with a tracker. A run that is beyond the first death and
+has lived twice as long is ended.
+
+Exit status: 0 if the program runs, as it is or under the cure; 1 if nothing
+helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
+        epilog="example: python -m autoxla heal --budget 5m train.py --batch 64",
+    )
+    heal.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
+    heal.add_argument("--yes", "-y", action="store_true", help="do not ask whether the program may be run")
+    heal.add_argument("--json", action="store_true", help="print JSON")
+    _add_quiet(heal, "no progress and no table; the cure, or that there is none")
 
     migrate = commands.add_parser(
         "migrate",

@@ -6,7 +6,6 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +29,8 @@ from autoxla.situation.hardware import count_cores
 from autoxla.tuned import keep_tuned, open_tuned
 
 _INTERRUPTED = 130
+#: Tuning was asked for, whatever the mode of other runs is.
+_IN_CHILDREN = {"AUTOXLA": "auto"}
 _HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")
 
 
@@ -46,8 +47,8 @@ class Outcome:
 def run(options: argparse.Namespace) -> int:
     """Tune the program that ``options`` name; return the exit status."""
     subject = subject_from(options.words)
-    # As the child on the default path finds it: tuning was asked for, whatever the mode of other runs is.
-    situation = assemble(subject, {**read_environ(), "AUTOXLA": "auto", PROBE: ""}).situation
+    # As the child on the default path finds it.
+    situation = assemble(subject, {**read_environ(), **_IN_CHILDREN, PROBE: ""}).situation
     backend = decide(situation).path.backend
     if backend != "tensorflow":
         raise BadArgumentsError(f"Keras runs on {backend}; only TensorFlow has several paths")
@@ -86,7 +87,7 @@ def _tune(
         tempfile.TemporaryDirectory(prefix="autoxla-tune-", ignore_cleanup_errors=True) as folder,
         _telling(options.budget, quiet=options.quiet) as tell,
     ):
-        children = Children(options.words, Path(folder))
+        children = Children(options.words, Path(folder), variables=_IN_CHILDREN)
         race = Race(
             paths.possible,
             lambda path, request, limit: measure(children.run(path, asdict(request), limit)),
@@ -102,9 +103,7 @@ def _tune(
         kept = log = None
         if any(entry.status == "failed" for entry in race.entries):
             try:
-                handle, name = tempfile.mkstemp(prefix="autoxla-tune-", suffix=".log")
-                os.close(handle)
-                log = Path(shutil.copyfile(children.log, name))
+                log = children.keep_log()
             except OSError as error:
                 say(f"AX902 error records: the runs' log is not kept: {error}")
         if (winner := race.winner()) is not None:

@@ -27,6 +27,8 @@ PRIVATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "private")
 # the next word, and the only long one that takes a value; the locales that PEP 538 coerces to.
 _ENDING, _VALUED, _LONG_VALUED = "cm", "WX", "--check-hash-based-pycs"
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+#: Bytes of a pyproject.toml that are looked at.
+_LONGEST = 1 << 20
 
 
 def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
@@ -56,6 +58,33 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
         # The options by what came of them, where they cannot be read.
         command = [sys.orig_argv[0], *subprocess._args_from_interpreter_flags(), *words]  # type: ignore[attr-defined]
     _replace(command, dict(os.environ))
+
+
+def wants_healing(words: "list[str]") -> bool:
+    """Return whether ``AUTOXLA_HEAL`` or the project's settings ask to heal the program when it dies."""
+    chosen = os.environ.get("AUTOXLA_HEAL")
+    if chosen or os.environ.get("AUTOXLA") == "off":
+        return chosen in ("1", "true") and os.environ.get("AUTOXLA") != "off"
+    try:
+        folder = os.getcwd()  # noqa: PTH109
+        if words and not words[0].startswith("-"):
+            folder = os.path.dirname(os.path.realpath(words[0]))
+        above = folder
+        while not os.path.isfile(os.path.join(above, "pyproject.toml")):
+            above, former = os.path.dirname(above), above
+            if above == former:
+                return False
+        # Most projects say nothing of this, and reading settings costs more than all the rest here.
+        with open(os.path.join(above, "pyproject.toml"), "rb") as stream:  # noqa: PTH123
+            if b"heal" not in stream.read(_LONGEST):
+                return False
+        from pathlib import Path
+
+        from autoxla.settings import read_settings
+
+        return read_settings(Path(folder), os.environ)[0].heal
+    except Exception:  # noqa: BLE001 - the program's own process says what is wrong with its settings
+        return False
 
 
 def _replace(command: "list[str]", environment: "dict[str, str]") -> "NoReturn":

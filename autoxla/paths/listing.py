@@ -5,29 +5,39 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal, cast
 
 from autoxla.model import Plan, Situation, Step
 from autoxla.policies import decide
 from autoxla.situation.environment import is_watched
 
 _STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
-_X86 = ("x86_64", "amd64", "AMD64", "i686")
+X86 = ("x86_64", "amd64", "AMD64", "i686")
 _STEP, _KERAS, _SWITCH = "AUTOXLA_STEP", "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One path: `variables` are what a child process gets for it, `settings` what a record keeps of them."""
+    """One path: `variables` are what a child process gets for it, None for those that it is not to have.
+
+    `settings` is what a record of tuning keeps of them. `signs` are words by which an error, or a hint on it,
+    names this path. `is_below`: it changes how operations run, which no error of Python's depends on.
+    """
 
     name: str
     step: Step | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str | None] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    signs: tuple[str, ...] = ()
+    is_below: bool = False
 
     def command(self, words: Sequence[str]) -> str:
         """Return the line for a shell that runs the program on this path."""
-        assigned = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
-        return " ".join([*assigned, "python -m autoxla", *map(shlex.quote, words)])
+        unset = [f"-u {name}" for name, value in self.variables.items() if value is None]
+        values = ((name, value) for name, value in self.variables.items() if value is not None)
+        assigned = [f"{name}={shlex.quote(value)}" for name, value in values]
+        env = ["env", *unset] if unset else []
+        return " ".join([*env, *assigned, "python -m autoxla", *map(shlex.quote, words)])
 
 
 #: What the program does where nothing is chosen for it.
@@ -57,7 +67,7 @@ def find_paths(situation: Situation, environ: Mapping[str, str], machine: str, c
     if any(plugin.kind == "itex" for plugin in situation.plugins):
         stream = {"ITEX_DISABLE_XLA": "1", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
         by_variables |= {"itex-no-xla": {"ITEX_DISABLE_XLA": "1"}, "itex-stream": stream}
-    if situation.hardware.accelerator != "present" and machine in _X86:
+    if situation.hardware.accelerator != "present" and machine in X86:
         by_variables["onednn-off"] = {"TF_ENABLE_ONEDNN_OPTS": "0"}
     if situation.hardware.accelerator != "present" and cores > 2:
         half = str(cores // 2)
@@ -90,18 +100,33 @@ def _find_choice(path: Path, situation: Situation, environ: Mapping[str, str]) -
 
 def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
     """Return why the rules do not let the program run on ``path``."""
-    keras = "2" if _KERAS in path.variables else situation.settings.keras
-    settings = replace(situation.settings, step=path.step or situation.settings.step, keras=keras)
-    watched = {name: value for name, value in path.variables.items() if is_watched(name)}
-    environment = {**situation.environment, **watched}
-    plan = decide(replace(situation, settings=settings, environment=environment))
-    known = {finding.code for finding in usual.findings if finding.level == "error"}
-    codes = [f.code for f in plan.findings if f.level == "error" and f.code not in known]
-    if codes:
-        return f"not possible: {', '.join(dict.fromkeys(codes))}"
+    plan = decide(move(situation, path))
+    if reason := find_new_errors(plan, usual):
+        return reason
     if path.step is not None and plan.path.step != path.step:
         codes = [finding.code for finding in plan.findings if finding.level == "warning"]
         return f"not possible: {', '.join(dict.fromkeys(codes)) or 'the plan keeps another step'}"
     if _KERAS in path.variables and plan.path.keras != 2:
         return "not possible: tf.keras stays Keras 3"
     return None
+
+
+def move(situation: Situation, path: Path) -> Situation:
+    """Return ``situation`` as it is on ``path``."""
+    keras = path.variables.get(_KERAS, situation.settings.keras)
+    settings = replace(
+        situation.settings,
+        step=path.step or situation.settings.step,
+        keras=cast("Literal['2', '3', 'legacy'] | None", keras),
+    )
+    changed = {**situation.environment, **{n: v for n, v in path.variables.items() if is_watched(n)}}
+    environment = {name: value for name, value in changed.items() if value is not None}
+    flag_names = {n: flags for n, flags in situation.flag_names.items() if n not in path.variables}
+    return replace(situation, settings=settings, environment=environment, flag_names=flag_names)
+
+
+def find_new_errors(plan: Plan, usual: Plan) -> str | None:
+    """Return the codes of the errors that are in ``plan`` and not in the ``usual`` one."""
+    known = {finding.code for finding in usual.findings if finding.level == "error"}
+    codes = [f.code for f in plan.findings if f.level == "error" and f.code not in known]
+    return f"not possible: {', '.join(dict.fromkeys(codes))}" if codes else None

@@ -1,10 +1,11 @@
-"""Timing a program from inside, for ``python -m autoxla tune``.
+"""The training steps of a program, seen from inside: timed for ``tune``, counted for ``heal``.
 
-A child of that command finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so many
-training steps and seconds of them at least, and so many seconds at most. Each call of the
+A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so
+many training steps and seconds of them at least, and so many seconds at most. Each call of the
 ``train_function`` of the first model that trains is timed until its result is there. Then the process
-ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. Without the
-variable this module is not even loaded.
+ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal`` the
+batches of ``fit`` are only counted, in a file that outlives any death. Without its variable this module is
+not even loaded.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from autoxla.hooks import boundary
 from autoxla.hooks.keras_internals import of_module, steps_per_call
-from autoxla.planning import PROBE
+from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ
 
@@ -125,6 +126,24 @@ def hook(module: ModuleType) -> None:
 
 class Watches(list[Watch]):
     """The watch of this process, none where nothing is asked for."""
+
+
+def hook_batches(module: ModuleType) -> None:
+    """Count what ``fit`` tells its callbacks in ``module`` of batches that are done."""
+    current().wrap(getattr(module, "CallbackList", None), "on_train_batch_end", _count)
+
+
+class Counter:
+    """The file whose length is the number of batches that this process and those below it have trained on."""
+
+    def __init__(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self.file = os.open(f"{read_environ()[WATCH]}.steps", flags, 0o600)
+
+
+def _count(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    boundary.attempt("probe", lambda: os.write(current().of(Counter).file, b"."))
+    return wrapped(*args, **kwargs)
 
 
 def read_request(file: Path) -> Watch:

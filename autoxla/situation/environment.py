@@ -17,6 +17,8 @@ from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
+#: Where this variable is set, cures are neither used nor learned: a process and its children run as they are.
+UNCURED = "AUTOXLA_UNCURED"
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 

@@ -1,0 +1,181 @@
+"""Where and how a program died, and which of two deaths came later.
+
+Two runs of one program die of the same thing where the exception, the shape of its message and the line of
+the program are the same. Numbers, addresses and paths differ from run to run: a shape leaves them out.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from autoxla.paths.children import Run, read_facts
+from autoxla.paths.watch import BETWEEN, WITHIN, is_own
+
+#: What ITEX prints before it ends the process with status 0.
+_QUIET_ENDS = (
+    "please import ITEX or tensorflow berfore keras",
+    "This keras model does not support jit compile",
+    "This keras model is not jit compiled",
+)
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
+_STACK_LINE = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+#: Bytes of a file of stacks that are read.
+_LAST_STACKS = 1 << 16
+#: Characters of a message that are compared, and shown.
+_LONGEST, _SHOWN = 1000, 160
+#: Steps by which a run goes beyond a mark: the last one may be under way in either.
+MARGIN = 3
+#: Errors of an interface that is not as the program expects it, and of operations. A ValueError may be one of
+#: an interface, too, where Keras or TensorFlow raises it.
+_OF_INTERFACES = frozenset({"TypeError", "AttributeError", "ImportError", "NotImplementedError"})
+_OF_OPERATIONS = frozenset({"OpError", "XlaRuntimeError"})
+_BACKENDS = ("keras", "tf_keras", "tensorflow")
+
+
+class Frame(NamedTuple):
+    """A line of the program's own code."""
+
+    file: str
+    line: int
+    function: str
+
+
+Stack = tuple[Frame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A death: `what` is the exception, the signal or the status, `stack` the program's own code.
+
+    The innermost frame stands last.
+    `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_of_interface`: something has not the
+    interface that was expected; `is_of_backend`: Keras or TensorFlow raised it. Where both are true it comes
+    again each time. `is_python`: no operation raised it.
+    """
+
+    kind: Literal["exception", "signal", "status", "quiet", "hang"]
+    what: str
+    message: str = ""
+    stack: Stack = ()
+    steps: int = 0
+    is_loaded: bool = True
+    is_of_interface: bool = False
+    is_of_backend: bool = False
+    is_python: bool = False
+
+    def is_same(self, other: Mark) -> bool:
+        """Return whether both are deaths of the same thing at the same line."""
+        shapes = [_VARYING.sub("#", mark.message)[:_LONGEST] for mark in (self, other)]
+        ours, theirs = (mark.stack[-1:] for mark in (self, other))
+        return (self.kind, self.what, ours) == (other.kind, other.what, theirs) and shapes[0] == shapes[1]
+
+    def __str__(self) -> str:
+        first = next(iter(self.message.strip().splitlines()), "")
+        place = f" at {Path(self.stack[-1].file).name}:{self.stack[-1].line}" if self.stack else ""
+        steps = f" after {self.steps} steps" if self.steps else ""
+        said = first if len(first) <= _SHOWN else f"{first[:_SHOWN]} …"
+        return f"{self.what}{place}{steps}{': ' if said else ''}{said}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: training steps done, the program's own code, bytes written."""
+
+    steps: int
+    stack: Stack
+    written: int
+
+    def is_beyond(self, mark: Mark) -> bool:
+        """Return whether this is clearly behind ``mark``: more steps done, or later code reached."""
+        return self.steps >= mark.steps + MARGIN or is_later(self.stack, mark.stack)
+
+
+def read_progress(name: Path, process: int) -> Progress:
+    """Return how far the run is whose probe was told of ``name``."""
+    files = [Path(f"{name}.{ending}") for ending in ("steps", "out", "err")]
+    sizes = [file.stat().st_size if file.exists() else 0 for file in files]
+    return Progress(sizes[0], _read_stack(Path(f"{name}.{process}.stacks")), sizes[1] + sizes[2])
+
+
+def read_mark(run: Run) -> Mark | None:
+    """Return how ``run`` died, None where it ended well or was ended while it lived."""
+    progress = read_progress(run.name, run.process)
+    if run.status == 0:
+        said = next((line for line in _QUIET_ENDS if line in run.out + run.err), None)
+        return None if said is None else Mark("quiet", "end with status 0", said, steps=progress.steps)
+    if run.status is None:
+        is_hang = run.ended == HANG
+        return Mark("hang", HANG, "", progress.stack, progress.steps) if is_hang else None
+    if run.status < 0:
+        what = signal.Signals(-run.status).name
+        return Mark("signal", what, _last_line(run.err), _read_fatal(run), progress.steps)
+    facts = _read_death(run)
+    kinds, stack = facts.get("types"), facts.get("stack")
+    is_loaded = facts.get("loaded") is not False
+    is_of_backend = facts.get("raised_in") in _BACKENDS
+    if not isinstance(kinds, list) or not isinstance(stack, list):
+        said = _last_line(run.err or run.out)
+        return Mark("status", f"status {run.status}", said, (), progress.steps, is_loaded)
+    return Mark(
+        "exception",
+        str(kinds[0]),
+        str(facts.get("message", "")),
+        tuple(Frame(*frame) for frame in stack),
+        progress.steps,
+        is_loaded,
+        is_of_interface=not _OF_INTERFACES.isdisjoint(kinds) or (is_of_backend and "ValueError" in kinds),
+        is_of_backend=is_of_backend,
+        is_python=_OF_OPERATIONS.isdisjoint(kinds),
+    )
+
+
+#: Why a run is ended from outside: nothing moves in it any more, or it lives behind the mark.
+HANG, BEYOND = "no sign of life", "lives"
+
+
+def is_later(one: Sequence[Frame], other: Sequence[Frame]) -> bool:
+    """Return whether stack ``one`` is of a later moment than ``other``, as far as lines tell."""
+    for ours, theirs in zip(one, other, strict=False):
+        if ours != theirs:
+            is_same_code = (ours.file, ours.function) == (theirs.file, theirs.function)
+            return is_same_code and ours.line > theirs.line
+    # From the same line the program was called back, further in.
+    return len(one) > len(other) > 0
+
+
+def _read_death(run: Run) -> Mapping[str, object]:
+    """Return what the process left at its exit; where it had no exception, what a process below it left."""
+    own = Path(f"{run.name}.{run.process}.json")
+    others = sorted(run.name.parent.glob(f"{run.name.name}.*.json"), key=lambda file: file.stat().st_mtime)
+    left = [read_facts(file) for file in (own, *reversed(others)) if file.exists()]
+    return next((facts for facts in left if "types" in facts), left[0] if left else {})
+
+
+def _read_stack(file: Path) -> Stack:
+    """Return the last stack in a file of stacks."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - _LAST_STACKS))
+            # What is being written has no end yet.
+            line = stream.read().decode("utf-8", "replace").rpartition("\n")[0].rpartition("\n")[2]
+    except OSError:
+        return ()
+    frames = (frame.split(WITHIN) for frame in line.split(BETWEEN) if frame)
+    return tuple(Frame(name, int(number), code) for name, number, code in frames)
+
+
+def _read_fatal(run: Run) -> Stack:
+    """Return what `faulthandler` wrote of the thread that got a fatal signal, if Python ran in it."""
+    file = Path(f"{run.name}.{run.process}.fatal")
+    text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    lines = [Frame(name, int(number), code) for name, number, code in _STACK_LINE.findall(text)]
+    return tuple(frame for frame in reversed(lines) if is_own(frame.file))
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

@@ -1,0 +1,875 @@
+"""Healing: marks, candidates, the search over invented programs, and real programs end to end."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import textwrap
+import time
+import venv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import plugin_double
+from autoxla.commands.heal import _write_cure
+from autoxla.model import (
+    Evidence,
+    FlagNames,
+    Hardware,
+    KerasConfig,
+    Place,
+    Plugin,
+    Reading,
+    Situation,
+    Usage,
+)
+from autoxla.paths.candidates import find_candidates
+from autoxla.paths.children import Children, Run
+from autoxla.paths.listing import DEFAULT, Paths
+from autoxla.paths.listing import Path as ExecutionPath
+from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
+from autoxla.paths.search import Attempt, Look, Search, chance
+from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.situation.environment import UNCURED
+from programs import HOME, clean_environment, run
+
+VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
+CPU = Situation(versions=VERSIONS, hardware=Hardware("none"), backends=frozenset({"tensorflow"}))
+SWITCH, ALIAS = (
+    ExecutionPath(n, variables={"AUTOXLA_KERAS": v}) for n, v in (("switch", "2"), ("alias", "legacy"))
+)
+FLAGS = ExecutionPath("flags", variables={"XLA_FLAGS": None}, signs=("XLA_FLAGS",), is_below=True)
+
+
+# Marks
+
+
+def frames(*lines: int, file: str = "train.py") -> tuple[Frame, ...]:
+    """Return a stack of the program's own code, each function called at one of ``lines``."""
+    return tuple(Frame(file, line, f"f{depth}") for depth, line in enumerate(lines))
+
+
+ERROR = Mark("exception", "ValueError", "bad shape (3, 4) at 0x7f00", frames(10, 3), is_python=True)
+
+
+@pytest.mark.parametrize("message", ["bad shape (5, 16) at 0x7fab", "bad shape (3, 4) at 0xff"])
+def test_numbers_and_addresses_make_no_other_death(message: str) -> None:
+    assert ERROR.is_same(replace(ERROR, message=message, steps=7))
+
+
+def test_paths_make_no_other_death() -> None:
+    one, other = (replace(ERROR, message=f"no file /tmp/{name}/x.h5 here") for name in ("a1", "b2"))
+    assert one.is_same(other)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"what": "TypeError"},
+        {"message": "another thing"},
+        {"stack": frames(10, 4)},
+        {"kind": "status"},
+    ],
+)
+def test_another_exception_message_or_line_is_another_death(changed: dict[str, Any]) -> None:
+    assert not ERROR.is_same(replace(ERROR, **changed))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "later"),
+    [
+        ((11,), (10,), True),
+        ((9,), (10,), False),
+        ((10,), (10,), False),
+        ((10, 4), (10, 3), True),
+        ((10, 2), (10, 3), False),
+        ((11, 1), (10, 3), True),
+        ((10, 3), (10,), True),
+        ((10,), (10, 3), False),
+        ((10,), (), False),
+    ],
+)
+def test_lines_tell_which_moment_is_later(one: Sequence[int], other: Sequence[int], later: bool) -> None:
+    assert is_later(frames(*one), frames(*other)) is later
+
+
+def test_lines_of_different_code_tell_nothing() -> None:
+    assert not is_later(frames(20, file="a.py"), frames(10, file="b.py"))
+    assert not is_later((Frame("a.py", 20, "f"),), (Frame("a.py", 10, "g"),))
+
+
+@given(st.lists(st.integers(1, 50), max_size=5), st.lists(st.integers(1, 50), max_size=5))
+def test_no_two_moments_are_each_later_than_the_other(one: list[int], other: list[int]) -> None:
+    assert not (is_later(frames(*one), frames(*other)) and is_later(frames(*other), frames(*one)))
+
+
+def test_a_mark_is_one_line() -> None:
+    mark = Mark("exception", "ValueError", "first\nsecond", frames(10, 3), steps=4)
+    assert str(mark) == "ValueError at train.py:3 after 4 steps: first"
+
+
+# What a child leaves
+
+
+def watched(folder: Path, code: str, limit: float = 30.0, look: Look | None = None) -> Run:
+    """Run ``code`` as heal does, without a candidate."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    return Children([str(folder / "program.py")], folder, variables={}, probe=WATCH).run(
+        DEFAULT, {}, limit, look
+    )
+
+
+def mark_of(folder: Path, code: str) -> Mark | None:
+    return read_mark(watched(folder, code))
+
+
+def place(mark: Mark | None) -> tuple[int, str]:
+    assert mark is not None
+    return mark.stack[-1].line, mark.stack[-1].function
+
+
+def test_an_exception_is_seen_with_its_line(tmp_path: Path) -> None:
+    mark = mark_of(tmp_path, "import json\ndef f():\n    json.loads('{')\nf()\n")
+    assert mark is not None
+    assert (mark.kind, mark.what, place(mark)) == ("exception", "JSONDecodeError", (3, "f"))
+    assert (mark.is_loaded, mark.is_python, mark.is_of_backend) == (False, True, False)
+
+
+def test_an_excepthook_of_the_program_hides_nothing(tmp_path: Path) -> None:
+    mark = mark_of(tmp_path, "import sys\nsys.excepthook = lambda *a: None\nraise KeyError(1)\n")
+    assert mark is not None
+    assert (mark.what, place(mark)) == ("KeyError", (3, "<module>"))
+
+
+def test_a_signal_is_seen_with_its_line(tmp_path: Path) -> None:
+    mark = mark_of(tmp_path, "import os\ndef f():\n    os.abort()\nf()\n")
+    assert mark is not None
+    assert (mark.kind, mark.what, place(mark)) == ("signal", "SIGABRT", (3, "f"))
+
+
+def test_a_status_is_seen_with_the_last_line(tmp_path: Path) -> None:
+    mark = mark_of(tmp_path, "import sys\nsys.exit('no luck')\n")
+    assert mark is not None
+    assert (mark.kind, mark.what, mark.message, mark.stack) == ("status", "status 1", "no luck", ())
+
+
+def test_what_ends_well_has_no_mark(tmp_path: Path) -> None:
+    assert mark_of(tmp_path, "print('well')\n") is None
+
+
+def test_the_silent_end_of_itex_is_a_death(tmp_path: Path) -> None:
+    mark = mark_of(tmp_path, "print('This keras model does not support jit compile, please …')\nquit()\n")
+    assert mark is not None
+    assert mark.kind == "quiet"
+
+
+def test_an_exception_in_a_process_below_is_the_death(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("x = 1\nraise LookupError('below')\n", encoding="utf-8")
+    code = "import subprocess, sys\nsys.exit(subprocess.call([sys.executable, 'work.py'], cwd={!r}))\n"
+    mark = mark_of(tmp_path, code.format(str(tmp_path)))
+    assert mark is not None
+    assert (mark.what, Path(mark.stack[-1].file).name, mark.stack[-1].line) == ("LookupError", "work.py", 2)
+
+
+def test_a_program_sees_no_thread_of_the_watch(tmp_path: Path) -> None:
+    code = "import threading\nassert threading.active_count() == 1, threading.enumerate()\n"
+    assert mark_of(tmp_path, code) is None
+
+
+def test_the_line_of_a_live_program_is_seen(tmp_path: Path) -> None:
+    seen = []
+
+    class Looking(Look):
+        def __call__(self, name: Path, process: int, wall: float) -> str:
+            seen.append(read_progress(name, process))
+            return "seen" if len(seen[-1].stack) > 1 else ""
+
+    run = watched(tmp_path, "import time\ndef wait():\n    time.sleep(60)\nwait()\n", look=Looking(60, None))
+    assert (run.status, run.ended) == (None, "seen")
+    assert [frame.line for frame in seen[-1].stack] == [4, 3]
+
+
+def test_what_does_not_move_hangs(tmp_path: Path) -> None:
+    run = watched(tmp_path, "import time\ntime.sleep(60)\n", look=Look(1.5, None))
+    mark = read_mark(run)
+    assert mark is not None
+    assert (mark.kind, place(mark)) == ("hang", (2, "<module>"))
+
+
+def test_what_lives_behind_the_mark_passes(tmp_path: Path) -> None:
+    file = str(tmp_path / "program.py")
+    mark = Mark("exception", "ValueError", stack=(Frame(file, 2, "<module>"),))
+    dead = Run(1, "", tmp_path, 1, "", "", 0.1)
+    look = Look(60, Attempt(DEFAULT, dead, mark, 1, lived=0.1))
+    run = watched(tmp_path, "import time\nx = 1\ntime.sleep(60)\n", look=look)
+    assert (run.ended, read_mark(run)) == (BEYOND, None)
+
+
+def test_what_lives_in_front_of_the_mark_is_waited_for(tmp_path: Path) -> None:
+    file = str(tmp_path / "program.py")
+    mark = Mark("exception", "ValueError", stack=(Frame(file, 4, "<module>"),))
+    look = Look(60, Attempt(DEFAULT, Run(1, "", tmp_path, 1, "", "", 0.1), mark, 1, lived=0.1))
+    run = watched(tmp_path, "import time\nx = 1\ntime.sleep(60)\n1 / 0\n", limit=4.0, look=look)
+    assert run.ended == "no result within 4 s"
+
+
+# The search, over invented programs
+
+
+class Program:
+    """A program that dies by ``dies(variables, number of the run)``, None for a run that lives."""
+
+    def __init__(self, folder: Path, dies: Callable[[Mapping[str, str | None], int], Mark | None]) -> None:
+        self.folder, self.dies = folder, dies
+        self.now, self.order = 0.0, list[str]()
+
+    def run(self, path: ExecutionPath, limit: float, look: Look) -> Run:
+        mark = self.dies(path.variables, len(self.order))
+        self.order.append(path.name)
+        self.now += 1.0
+        name = self.folder / f"run-{len(self.order)}.heal"
+        if mark is None:
+            return Run(0, "", name, 1, "", "", 1.0)
+        facts = {
+            "types": [mark.what],
+            "message": mark.message,
+            "stack": mark.stack,
+            "raised_in": "keras" if mark.is_of_backend else "program",
+            "loaded": mark.is_loaded,
+        }
+        Path(f"{name}.1.json").write_text(json.dumps(facts), encoding="utf-8")
+        Path(f"{name}.steps").write_bytes(b"." * mark.steps)
+        return Run(1, "", name, 1, "", mark.message, 1.0)
+
+    def heal(self, *paths: ExecutionPath, budget: float = 1000.0) -> Search:
+        search = Search(
+            self.run,
+            lambda mark: Paths(paths, {}),
+            budget=budget,
+            clock=lambda: self.now,
+            tell=lambda path, attempt: None,
+        )
+        search.search()
+        return search
+
+
+KERAS_ERROR = replace(ERROR, what="TypeError", is_of_interface=True, is_of_backend=True)
+
+
+def needs(value: str, mark: Mark = KERAS_ERROR) -> Callable[[Mapping[str, str | None], int], Mark | None]:
+    return lambda variables, number: None if variables.get("AUTOXLA_KERAS") == value else mark
+
+
+def test_a_program_that_ends_well_is_run_once(tmp_path: Path) -> None:
+    program = Program(tmp_path, lambda variables, number: None)
+    assert (program.heal(SWITCH).end, program.order) == ("it ends well", ["default"])
+
+
+def test_a_cure_is_found_and_confirmed(tmp_path: Path) -> None:
+    program = Program(tmp_path, needs("2"))
+    search = program.heal(SWITCH, ALIAS)
+    assert (search.end, search.cure, search.found_after) == ("cured", SWITCH, 2)
+    assert program.order == ["default", "switch", "default", "switch"]
+
+
+def test_what_may_be_random_is_confirmed_more_often(tmp_path: Path) -> None:
+    own = Program(tmp_path, needs("2", replace(KERAS_ERROR, is_of_backend=False)))
+    assert len(own.heal(SWITCH).attempts) == 5
+    other = Program(tmp_path, needs("2", ERROR))
+    assert len(other.heal(SWITCH).attempts) == 7
+
+
+def test_a_candidate_that_changes_nothing_counts_as_another_death(tmp_path: Path) -> None:
+    program = Program(tmp_path, needs("legacy", ERROR))
+    search = program.heal(replace(SWITCH, name="x"), replace(SWITCH, name="y"), ALIAS)
+    assert (
+        program.order
+        == ["default", "x", "y", "alias", "default", "alias", "default", "alias"][: len(program.order)]
+    )
+    assert search.end == "cured"
+
+
+def test_nothing_helps_against_a_bug(tmp_path: Path) -> None:
+    program = Program(tmp_path, lambda variables, number: ERROR)
+    search = program.heal(SWITCH, ALIAS)
+    assert (search.end, search.cure, len(program.order)) == ("nothing helps", None, 3)
+
+
+def test_a_death_before_any_backend_is_no_settings_fault(tmp_path: Path) -> None:
+    program = Program(tmp_path, lambda variables, number: replace(ERROR, is_loaded=False))
+    search = program.heal(SWITCH, ALIAS)
+    assert (search.end, program.order) == ("nothing helps", ["default"])
+    assert "before it had imported Keras" in search.impossible["switch"]
+
+
+def test_operations_are_left_alone_where_python_failed(tmp_path: Path) -> None:
+    program = Program(tmp_path, needs("2"))
+    search = program.heal(FLAGS, SWITCH)
+    assert "flags" not in program.order
+    assert "none of them failed" in search.impossible["flags"]
+
+
+def test_what_the_error_names_is_tried_first(tmp_path: Path) -> None:
+    named = replace(ALIAS, signs=("AUTOXLA_KERAS=legacy",))
+    program = Program(
+        tmp_path, needs("legacy", replace(KERAS_ERROR, message="start with AUTOXLA_KERAS=legacy"))
+    )
+    assert program.heal(SWITCH, named).found_after == 2
+
+
+def test_two_causes_are_cured_together_and_by_no_more(tmp_path: Path) -> None:
+    home = ExecutionPath("home", variables={"KERAS_HOME": "/x"})
+    backend = ExecutionPath("backend", variables={"KERAS_BACKEND": "jax"})
+    later = replace(KERAS_ERROR, message="later", stack=frames(20))
+
+    def dies(variables: Mapping[str, str | None], number: int) -> Mark | None:
+        if "KERAS_HOME" not in variables:
+            return KERAS_ERROR
+        return None if variables.get("AUTOXLA_KERAS") == "2" else later
+
+    program = Program(tmp_path, dies)
+    search = program.heal(backend, home, SWITCH)
+    assert search.cure is not None
+    assert (search.end, search.cure.name) == ("cured", "home + switch")
+    assert search.cure.variables == {"KERAS_HOME": "/x", "AUTOXLA_KERAS": "2"}
+
+
+def test_what_is_not_needed_is_taken_out(tmp_path: Path) -> None:
+    """The first setting leads further by itself, and is not needed in the end."""
+    paths = [ExecutionPath(name, variables={name: "1"}) for name in ("A", "B", "C")]
+
+    def dies(variables: Mapping[str, str | None], number: int) -> Mark | None:
+        if {"B", "C"} <= variables.keys():
+            return None
+        return replace(KERAS_ERROR, stack=frames(10 + ("A" in variables) + ("".join(variables) == "AB")))
+
+    search = Program(tmp_path, dies).heal(*paths)
+    assert search.cure is not None
+    assert (search.end, search.cure.name) == ("cured", "B + C")
+
+
+def test_the_alias_is_reduced_to_the_switch_where_that_is_enough(tmp_path: Path) -> None:
+    program = Program(
+        tmp_path, lambda variables, number: None if "AUTOXLA_KERAS" in variables else KERAS_ERROR
+    )
+    assert program.heal(ALIAS, SWITCH).cure == SWITCH
+    program = Program(tmp_path, needs("legacy"))
+    assert program.heal(ALIAS, SWITCH).cure == ALIAS
+
+
+def test_what_came_nearest_is_told(tmp_path: Path) -> None:
+    later = replace(ERROR, message="later", steps=40)
+    program = Program(tmp_path, lambda variables, number: later if variables else ERROR)
+    search = program.heal(SWITCH)
+    assert search.nearest is not None
+    assert (search.end, search.nearest.path, search.nearest.mark) == ("nothing helps", SWITCH, later)
+
+
+def test_a_budget_ends_the_search(tmp_path: Path) -> None:
+    search = Program(tmp_path, needs("2")).heal(SWITCH, budget=3.5)
+    assert (search.end, search.cure, search.is_confirmed) == ("out of budget", SWITCH, False)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_program_that_dies_at_random_has_no_cure(share: float, tmp_path: Path) -> None:
+    """Every sequence of deaths and lives: those that look like a cure are as unlikely as is allowed."""
+    likelihood = 0.0
+    for ends in itertools.product((True, False), repeat=10):
+
+        def dies(_: Mapping[str, str | None], number: int, ends: Sequence[bool] = ends) -> Mark | None:
+            return ERROR if ends[number % 10] else None
+
+        program = Program(tmp_path, dies)
+        if program.heal(SWITCH, ALIAS).end == "cured":
+            likelihood += share ** sum(ends) * (1 - share) ** (10 - sum(ends))
+    assert likelihood < 0.02
+
+
+def test_chance_is_greatest_at_its_own_share() -> None:
+    assert chance(2, 2) == 1 / 16
+    assert chance(4, 3) < 0.01 < chance(3, 3)
+
+
+def test_changed_lines_are_shown_and_times_are_not(tmp_path: Path) -> None:
+    outs = {"default": "a 1\nat {}\nsame\n", "switch": "a 2\nat {}\nsame\nmore\n"}
+    program = Program(tmp_path, needs("2"))
+    stock, count = program.run, itertools.count()
+    search = Search(
+        lambda path, limit, look: replace(stock(path, limit, look), out=outs[path.name].format(next(count))),
+        lambda mark: Paths((SWITCH,), {}),
+        budget=100,
+        clock=lambda: 0.0,
+        tell=lambda path, attempt: None,
+    )
+    search.search()
+    assert search.find_changed_output() == [("a 1", "a 2")]
+
+
+# The candidates
+
+
+def candidates(situation: Situation, environ: Mapping[str, str] = {}, died_in: Sequence[str] = ()) -> Paths:
+    there = replace(situation, environment={**situation.environment, **environ})
+    return find_candidates(there, environ, "x86_64", Path("/c"), died_in)
+
+
+def names(situation: Situation, environ: Mapping[str, str] = {}) -> list[str]:
+    return [path.name for path in candidates(situation, environ).possible]
+
+
+def reading(*modules: str, complete: bool = True, **variables: str) -> Reading:
+    evidence = [Evidence("import", name, None, "certain", Place("train.py", 1)) for name in modules]
+    evidence += [
+        Evidence("variable", n, v, "certain", Place("train.py", 1), early=True) for n, v in variables.items()
+    ]
+    return Reading(tuple(evidence), complete=complete, known=True)
+
+
+TF_KERAS = replace(CPU, reading=reading("tensorflow.keras"), usage=Usage(tf_keras_api=True))
+BARE = replace(CPU, reading=reading("keras"), usage=Usage(keras=3))
+
+
+def test_a_program_through_tf_keras_has_the_switch() -> None:
+    found = candidates(TF_KERAS)
+    assert [path.name for path in found.possible] == ["switch", "onednn-off"]
+    assert "imports no keras" in found.impossible["alias"]
+    assert "it is so already" in found.impossible["keras-3"]
+
+
+def test_a_program_with_keras_alone_has_the_alias() -> None:
+    found = candidates(BARE)
+    assert [path.name for path in found.possible] == ["alias", "onednn-off"]
+    assert "does not go through tf.keras" in found.impossible["switch"]
+
+
+def test_a_program_that_could_not_be_read_has_both() -> None:
+    assert names(replace(BARE, reading=reading("keras", complete=False)))[:2] == ["alias", "switch"]
+    assert names(replace(CPU, reading=reading("tensorflow", "mylib")))[:2] == ["switch", "alias"]
+
+
+def test_a_death_in_a_file_that_was_not_read_leaves_both_open() -> None:
+    found = candidates(BARE, died_in=["/elsewhere/work.py"])
+    assert [path.name for path in found.possible][:2] == ["alias", "switch"]
+
+
+def test_tf_keras_that_is_not_there_is_named_with_its_release() -> None:
+    found = candidates(replace(TF_KERAS, versions={"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}))
+    assert "switch" not in [path.name for path in found.possible]
+    assert found.impossible["switch"] == "tf_keras is not installed: pip install 'tf-keras==2.21.*'"
+    old = candidates(replace(TF_KERAS, versions={**VERSIONS, "tf-keras": (2, 15, 0)}))
+    assert "2.15 is not for this TensorFlow: pip install 'tf-keras==2.21.*'" in old.impossible["switch"]
+
+
+def test_a_switch_that_is_on_has_its_opposite() -> None:
+    found = candidates(TF_KERAS, {"TF_USE_LEGACY_KERAS": "1"})
+    path = next(path for path in found.possible if path.name == "keras-3")
+    assert path.variables == {"TF_USE_LEGACY_KERAS": None, "AUTOXLA_KERAS": "3"}
+    assert "switch" in found.impossible
+
+
+def test_what_the_program_sets_itself_is_not_tried() -> None:
+    own = replace(
+        BARE, reading=reading("keras", KERAS_BACKEND="torch"), backends=frozenset({"tensorflow", "torch"})
+    )
+    own = replace(own, environment={"KERAS_BACKEND": "torch"})
+    assert "the program sets KERAS_BACKEND itself" in candidates(own).impossible["backend-tensorflow"]
+
+
+def test_other_backends_only_where_the_source_allows_them() -> None:
+    several = frozenset({"tensorflow", "jax", "torch"})
+    assert {"backend-jax", "backend-torch"} <= set(names(replace(BARE, backends=several)))
+    found = candidates(replace(TF_KERAS, backends=several))
+    assert found.impossible["backend-jax"] == "the program imports tensorflow itself"
+    assert candidates(BARE).impossible["backend-jax"] == "jax is not installed"
+
+
+@pytest.mark.parametrize(
+    ("config", "tried"),
+    [
+        (KerasConfig("keras.json", "tensorflow"), False),
+        (KerasConfig("keras.json", "tensorflow", others={"floatx": "float32"}), False),
+        (KerasConfig("keras.json", "tensorflow", others={"floatx": "float16"}), True),
+        (KerasConfig("keras.json", error="it is not JSON"), True),
+        (KerasConfig("keras.json", "theano"), True),
+    ],
+)
+def test_keras_json_goes_out_of_the_way_where_it_says_something(config: KerasConfig, tried: bool) -> None:
+    assert ("keras-json" in names(replace(BARE, keras_config=config))) is tried
+
+
+def values(situation: Situation, environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the values of the one variable of each candidate that has something to do with XLA's flags."""
+    paths = [path for path in candidates(situation, environ).possible if "FLAGS" in "".join(path.variables)]
+    return {path.name: value for path in paths for value in path.variables.values()}
+
+
+def test_unknown_flags_are_taken_out() -> None:
+    flags = {"XLA_FLAGS": "--xla_old=true --xla_dump_to=/d"}
+    strange = replace(BARE, flag_names={"XLA_FLAGS": FlagNames(("xla_dump_to",), {"xla_old": ""})})
+    assert values(strange, flags) == {"known-xla_flags": "--xla_dump_to=/d", "no-xla_flags": None}
+    assert values(strange, {"XLA_FLAGS": "--xla_old"}) == {"known-xla_flags": None}
+
+
+def test_clusters_are_turned_off() -> None:
+    flags = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2"}
+    assert values(BARE, flags) == {"no-clusters-tf_xla_flags": "--tf_xla_auto_jit=0", "no-tf_xla_flags": None}
+
+
+def test_packages_have_their_variables() -> None:
+    found = candidates(replace(CPU, reading=reading("segmentation_models", "transformers")))
+    variables = [dict(path.variables) for path in found.possible]
+    assert {"SM_FRAMEWORK": "tf.keras"} in variables
+    assert {"USE_TF": "0"} in variables
+
+
+def test_itex_has_its_own() -> None:
+    itex = replace(
+        BARE, plugins=(Plugin("itex", "libitex_gpu.so"),), hardware=Hardware("present", frozenset({"xpu"}))
+    )
+    found = candidates(itex)
+    assert {"itex-no-xla", "itex-stream"} <= {path.name for path in found.possible}
+    assert "alias" in found.impossible
+
+
+def test_a_candidate_that_does_nothing_is_left_out() -> None:
+    assert "where there is no accelerator" in candidates(BARE).impossible["graph"]
+    gpu = replace(BARE, hardware=Hardware("present", frozenset({"cuda"})))
+    assert "graph" in names(gpu)
+    assert "onednn-off" not in names(gpu)
+    own = replace(gpu, usage=Usage(keras=3, jit_compile=True))
+    assert "jit_compile=True, which stands" in candidates(own).impossible["graph"]
+
+
+# How a cure is written
+
+
+def test_a_cure_is_written_for_each_place() -> None:
+    lines = _write_cure(ALIAS, ["train.py", "a b"])
+    assert lines["in the shell:"] == ["AUTOXLA_KERAS=legacy python -m autoxla train.py 'a b'"]
+    assert lines["in pyproject.toml:"] == ["[tool.autoxla]", 'keras = "legacy"']
+    assert lines["first in the program:"] == ["import autoxla", "autoxla.configure(keras='legacy')"]
+
+
+def test_a_variable_that_goes_is_taken_out_everywhere() -> None:
+    lines = _write_cure(FLAGS, ["train.py"])
+    assert lines["in the shell:"] == ["env -u XLA_FLAGS python -m autoxla train.py"]
+    assert "in pyproject.toml:" not in lines
+    assert lines["first in the program:"] == ["import os", "os.environ.pop('XLA_FLAGS', None)"]
+
+
+# The command
+
+
+#: A program whose tensorflow is an empty stand-in, and which lives under Keras 2 only.
+OLD = """
+import os, sys
+sys.modules["tensorflow.stand_in"] = os
+print("begins")
+if os.environ.get("AUTOXLA_KERAS") != "2":
+    raise TypeError(f"this is Keras 3 at {id(os):#x}; set TF_USE_LEGACY_KERAS=1")
+print("trained")
+"""
+
+
+def heal(folder: Path, *words: str, **variables: str) -> Any:
+    """Return what ``heal --json`` printed."""
+    own = {"AUTOXLA_CACHE": str(folder / "cache"), **variables}
+    done = run(["-m", "autoxla", "heal", "--yes", "--json", *words], folder, clean_environment(**own))
+    assert done.status in (0, 1), done.err
+    return json.loads(done.out)
+
+
+def test_nobody_is_asked_without_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("open('ran', 'w')\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "heal", "train.py"], tmp_path)
+    assert done.status == 2
+    assert "say --yes" in done.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_bad_usage_is_status_2(tmp_path: Path) -> None:
+    done = run(["-m", "autoxla", "heal"], tmp_path)
+    assert (done.status, "name the program to heal" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["heal", "tune"])
+def test_a_notebook_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "train.ipynb").write_text("{}", encoding="utf-8")
+    done = run(["-m", "autoxla", name, "train.ipynb"], tmp_path)
+    assert (done.status, "nbconvert" in done.err) == (2, True)
+
+
+def test_a_cure_is_told_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    done = run(["-m", "autoxla", "heal", "--yes", "train.py", "--epochs", "3"], tmp_path, environment)
+    assert done.status == 0
+    assert "the program lives under AUTOXLA_KERAS=2" in done.out
+    assert "  in the shell:         AUTOXLA_KERAS=2 python -m autoxla train.py --epochs 3" in done.out
+    assert "kept for its next runs" in done.out
+    assert len(list((tmp_path / "cache" / "cures").iterdir())) == 1
+
+
+def test_quiet_tells_the_cure_alone(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    done = run(["-m", "autoxla", "--quiet", "heal", "--yes", "train.py"], tmp_path, environment)
+    assert done.out.startswith("the program lives under AUTOXLA_KERAS=2 (")
+    assert (done.status, done.err) == (0, "")
+
+
+def test_nothing_is_kept_where_nothing_helps(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD.replace('"2"', '"none"'), encoding="utf-8")
+    told = heal(tmp_path, "train.py")
+    assert (told["end"], told["cure"], told["record"]) == ("nothing helps", None, None)
+    assert "this is Keras 3" in Path(told["log"]).read_text(encoding="utf-8")
+    assert not (tmp_path / "cache" / "cures").exists()
+
+
+def test_a_module_and_code_are_programs_too(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    assert heal(tmp_path, "-m", "train")["cure"]["variables"] == {"AUTOXLA_KERAS": "2"}
+    assert heal(tmp_path, "-c", OLD)["cure"]["variables"] == {"AUTOXLA_KERAS": "2"}
+
+
+#: Draws other numbers in each run, and the same ones when this test is run again.
+CHANGING = """
+import os, pathlib, random, sys
+sys.modules["tensorflow.stand_in"] = os
+count = pathlib.Path("count")
+number = int(count.read_text()) if count.exists() else 0
+count.write_text(str(number + 1))
+random.seed(f"run {number}")
+print("begins")
+"""
+#: Programs with bugs of their own; the last ones die at random.
+BUGS = {
+    "name": "undefined_name",
+    "file": "open('/nowhere/data.csv')",
+    "index": "[][0]",
+    "status": "sys.exit(3)",
+    "abort": "os.abort()",
+    "assert": "assert not 'this'",
+    "module": "import module_that_is_not_there",
+    "random": "if random.random() < 0.5: raise ValueError('unlucky')",
+    "seldom": "if random.random() < 0.2: raise OSError('connection reset')",
+    "often": "if random.random() < 0.8: os.abort()",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_no_false_cure(bug: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CHANGING + BUGS[bug], encoding="utf-8")
+    for _ in range(5):
+        told = heal(tmp_path, "train.py")
+        assert told["cure"] is None
+        assert told["end"] in ("nothing helps", "at random", "it ends well")
+
+
+@pytest.mark.parametrize(
+    ("variables", "has_trial"),
+    [({}, True), ({WATCH: "/x"}, True), ({UNCURED: "1"}, True), ({WATCH: "/x", UNCURED: "1"}, False)],
+)
+def test_a_child_of_heal_alone_has_no_trial(
+    variables: dict[str, str], has_trial: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
+    environ = {"AUTOXLA_CACHE": str(tmp_path / "cache"), **variables}
+    assert assemble(subject_from([str(tmp_path / "train.py")]), environ).situation.settings.trial is has_trial
+
+
+# The launcher, where heal is on
+
+
+@pytest.fixture
+def healing(tmp_path: Path) -> dict[str, str]:
+    """Return the variables under which the launcher heals, and programs find an empty tensorflow."""
+    folder = tmp_path / "elsewhere" / "site-packages"
+    folder.mkdir(parents=True)
+    (folder / "tensorflow.py").touch()
+    path = os.pathsep.join([str(folder), str(HOME)])
+    return clean_environment(PYTHONPATH=path, AUTOXLA_CACHE=str(tmp_path / "cache"), AUTOXLA_HEAL="1")
+
+
+#: Lives where autoxla has set what it says.
+NEEDY = """
+import os, sys, tensorflow
+print("begins", sys.stdin.read())
+if os.environ.get("AUTOXLA_KERAS") != "2":
+    raise TypeError("this is Keras 3")
+print("trained")
+"""
+
+
+def test_a_program_that_dies_is_healed_and_runs_again(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (done.status, done.out) == (0, "begins \nbegins \ntrained\n"), done.err
+    assert "lives under AUTOXLA_KERAS=2, and starts anew" in done.err
+    again = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (again.status, again.out) == (0, "begins \ntrained\n"), again.err
+
+
+def test_the_settings_of_the_project_ask_for_it(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text("[tool.autoxla]\nheal = true\n", encoding="utf-8")
+    asked = {name: value for name, value in healing.items() if name != "AUTOXLA_HEAL"}
+    assert run(["-m", "autoxla", "train.py"], tmp_path, {**asked, "AUTOXLA_HEAL": "0"}).status == 1
+    assert run(["-m", "autoxla", "train.py"], tmp_path, asked).status == 0
+
+
+def test_what_nothing_heals_ends_as_it_did(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY.replace('"2"', '"none"'), encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert (done.status, done.out) == (1, "begins \n")
+    assert "no cure was found" in done.err
+
+
+@pytest.mark.parametrize("code", ["sys.exit(7)", "os.kill(os.getpid(), 9)", "1 / 0", ""])
+def test_an_end_that_is_no_backends_is_passed_through(
+    code: str, healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(f"import os, sys\n{code}\n", encoding="utf-8")
+    plain = run(["train.py"], tmp_path, healing)
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    assert done.status == plain.status
+    assert done.notices == []
+
+
+def test_streams_are_passed_through(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys\nprint(sys.stdin.read())\n", encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "train.py"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=healing, input="typed", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "typed\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_are_passed_through(number: signal.Signals, healing: dict[str, str], tmp_path: Path) -> None:
+    code = f"""
+import pathlib, signal, sys, time
+signal.signal({number:d}, lambda *_: sys.exit(5))
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "train.py"]
+    with subprocess.Popen(words, cwd=tmp_path, env=healing, stdin=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (tmp_path / "ready").exists():
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(60) == 5
+
+
+# Real programs
+
+
+#: Programs with the variables that they start with, and what cures them; None for those that live at once.
+REAL: Mapping[str, tuple[str, dict[str, str], dict[str, str | None] | None]] = {
+    "an argument of a layer's method of old": (
+        """
+        import tensorflow as tf
+        class Scale(tf.keras.layers.Layer):
+            def build(self, shape):
+                self.kernel = self.add_weight("kernel", [int(shape[-1])])
+            def call(self, x):
+                return x * self.kernel
+        print(Scale()(tf.ones((1, 3))).shape)
+        """,
+        {},
+        {"AUTOXLA_KERAS": "2"},
+    ),
+    "an argument of predict": (
+        """
+        import keras, numpy
+        net = keras.Sequential([keras.layers.Dense(1)])
+        print(net.predict(numpy.zeros((4, 3), "float32"), verbose=0, workers=2).shape)
+        """,
+        {},
+        {"AUTOXLA_KERAS": "legacy"},
+    ),
+    "a flag that nobody knows": (
+        """
+        import tensorflow as tf
+        @tf.function(jit_compile=True)
+        def double(x):
+            return 2 * x
+        print(double(tf.ones(3)).numpy())
+        """,
+        {"XLA_FLAGS": "--xla_gpu_enable_what_nobody_knows=true"},
+        {"XLA_FLAGS": None},
+    ),
+    "a keras.json of another time": ("import tensorflow as tf\nprint(tf.keras.layers.Dense(1))", {}, None),
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("program", REAL)
+def test_a_real_program_is_healed(program: str, tmp_path: Path) -> None:
+    code, variables, cure = REAL[program]
+    (tmp_path / "train.py").write_text(textwrap.dedent(code), encoding="utf-8")
+    (tmp_path / ".keras").mkdir()
+    backend = "theano" if cure is None else "tensorflow"
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps({"backend": backend}), encoding="utf-8")
+    told = heal(tmp_path, "train.py", HOME=str(tmp_path), **variables)
+    assert told["end"] == ("it ends well" if cure is None else "cured"), told
+    assert (told["cure"] and told["cure"]["variables"]) == cure
+    assert told["found_after"] <= 3
+
+
+@pytest.mark.tensorflow
+def test_a_backend_that_itex_does_not_stand_is_healed(tmp_path: Path) -> None:
+    """The process ends with status 0, and no rule may set what the user has set."""
+    plugin_double.build(tmp_path)
+    (tmp_path / "train.py").write_text("import tensorflow\nprint('end')\n", encoding="utf-8")
+    told = heal(tmp_path, "train.py", KERAS_BACKEND="jax", **plugin_double.environment(tmp_path, HOME))
+    assert told["runs"][0]["death"].startswith("end with status 0")
+    assert told["cure"]["variables"] == {"KERAS_BACKEND": "tensorflow"}
+
+
+@pytest.fixture
+def without_tf_keras(tmp_path: Path) -> Path:
+    """Return the interpreter of an environment that has all of this one but tf_keras."""
+    venv.create(tmp_path / "environment", symlinks=True)
+    site = next((tmp_path / "environment" / "lib").glob("python*/site-packages"))
+    (site / "autoxla").symlink_to(HOME / "autoxla")
+    for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not entry.name.startswith(("tf_keras", "autoxla")):
+            (site / entry.name).symlink_to(entry)
+    return tmp_path / "environment" / "bin" / "python"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("line", "is_cured"), [("layers.Dense(1)", True), ("optimizers.legacy.SGD(0.1)", False)]
+)
+def test_what_is_not_installed_is_named(
+    line: str, is_cured: bool, without_tf_keras: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(f"import tensorflow as tf\nprint(tf.keras.{line})\n", encoding="utf-8")
+    variables = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"), TF_USE_LEGACY_KERAS="1")
+    done = subprocess.run(
+        [without_tf_keras, "-m", "autoxla", "heal", "--yes", "train.py"],
+        cwd=tmp_path,
+        env={name: value for name, value in variables.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (0 if is_cured else 1), done.stderr
+    assert ("env -u TF_USE_LEGACY_KERAS" in done.stdout) is is_cured
+    release = ".".join(importlib.metadata.version("tensorflow").split(".")[:2])
+    assert f"tf_keras is not installed: pip install 'tf-keras=={release}.*'" in done.stdout
