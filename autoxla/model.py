@@ -22,6 +22,8 @@ Accelerator = Literal["none", "present", "unknown"]
 #: A release as a tuple of integers, ``(2, 15, 0, 3)``; suffixes such as ``rc1`` are cut off.
 Version = tuple[int, ...]
 
+#: Packages that turn ``TF_USE_LEGACY_KERAS`` on when they are imported, for objects of their own.
+SWITCHING = ("deepface", "ktrain", "transformers")
 MODES: tuple[Mode, ...] = ("off", "observe", "fix", "auto")
 STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
 
@@ -200,8 +202,8 @@ SavedKind = Literal["keras", "h5", "folder", "json", "checkpoint"]
 class Saved:
     """A model or weights in a file, and what wrote it.
 
-    `release`: of the Keras that did, empty where only its `generation` is known. `parts`: ``Lambda`` and
-    ``hard_sigmoid``, where the model has them.
+    `release`: of the Keras that did, empty where only its `generation` is known. `parts`: ``Functional``,
+    ``Lambda`` and ``hard_sigmoid``, where the model is or has them.
     """
 
     kind: SavedKind
@@ -265,16 +267,17 @@ class Situation:
     `environment` holds the watched variables that are set. `own` names those whose value autoxla set
     itself; all others are the user's explicit choice, also where autoxla put their spelling right.
     `versions` maps distributions to releases. `backends` are the Keras backends whose package is
-    installed. `imported` are the watched modules that are loaded already, `importing` the one whose
-    import started this. `devices_ready` tells that TensorFlow enumerated its devices, after which it
-    no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
-    already. `read_values` are the values that variables had when that was imported which reads them
-    once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
+    installed. `imported` are the watched modules that are loaded already, and packages that set the switch;
+    `importing` is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its
+    devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
+    is imported already. `read_values` are the values that variables had when that was imported which reads
+    them once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
     tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
     that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
     `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
+    `saved` holds, by the constant name in its source, what wrote the files that the program loads.
     `restart` is what has to be restarted where the program runs cell by cell, None for all others.
     `tuned` is what tuning this program found, None where it was not tuned. `cure` is what is kept for the
     program, and part of `environment` and `settings`; where `uncured` gives a reason it is not used.
@@ -297,6 +300,7 @@ class Situation:
     keras_backend: str | None = None
     read_values: Mapping[str, str | None] = field(default_factory=dict)
     requiring_keras_2: frozenset[str] = frozenset()
+    saved: Mapping[str, Saved] = field(default_factory=dict)
     flag_files: Mapping[str, str | None] = field(default_factory=dict)
     flag_names: Mapping[str, FlagNames] = field(default_factory=dict)
     cache_refused: str | None = None

@@ -20,7 +20,7 @@ from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.files import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
-from autoxla.model import Finding, Place, Plan, Reading, Settings, Situation, Usage
+from autoxla.model import Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
@@ -298,10 +298,16 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
         known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
     versions = {**situation.versions, **look_up(sorted(known[top] for top in tops if top in known), path)}
     unknown = sorted(tops - known.keys())
+    saved: Mapping[str, Saved] = {}
+    if any(each.kind == "loads" for each in reading.evidence):
+        from autoxla.situation.saved_files import find_loaded
+
+        saved = find_loaded(reading.evidence)
     return replace(
         situation,
         versions=versions,
         reading=reading,
+        saved=saved,
         usage=summarise(reading, versions, situation.usage),
         requiring_keras_2=find_requiring(unknown, "tf-keras", path),
     )

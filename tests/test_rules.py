@@ -22,6 +22,7 @@ from autoxla.model import (
     Plan,
     Plugin,
     Reading,
+    Saved,
     Settings,
     Situation,
     Toolchain,
@@ -93,6 +94,8 @@ KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Se
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))
 HARD_SIGMOID = says("attribute", "keras.activations.hard_sigmoid")
 CURE = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: an unknown argument", "heal", program="train.py")
+KERAS = says("import", "keras")
+LOADS = says("loads", "load_model", "old")
 MAYBE_KERAS_2 = says("import", "tf_agents", grade="possible")
 
 
@@ -168,7 +171,11 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(HARD_SIGMOID, says("loads", "load_weights", "old.h5"))),
         make(reading=read(HARD_SIGMOID)),
     ),
-    "AX121": (
+    "AX199": (
+        make(reading=read(KERAS, LOADS), saved={"old": Saved("folder", 2, "2.15.0")}, usage=keras(3)),
+        make(reading=read(KERAS, LOADS), saved={"old": Saved("h5", 2, "2.15.0")}, usage=keras(3)),
+    ),
+    "AX198": (
         make(reading=read(says("import", "rl.agents")), versions={**VERSIONS, "keras-rl2": (1, 0, 5)}),
         make(reading=read(says("import", "rl.agents")), versions={**OLD, "keras-rl2": (1, 0, 5)}),
     ),
@@ -495,6 +502,13 @@ def test_under_the_wheels_keras_first_ends_tf_keras_alone() -> None:
         (finding,) = found(situation, "AX101")
         assert (finding.level, "RecursionError" in finding.message) == (level, True)
     assert found(make(**wheels, reading=read(says("import", "keras"))), "AX101") == []
+
+
+def test_a_package_that_sets_the_switch_is_no_reason() -> None:
+    late = {"environment": {"TF_USE_LEGACY_KERAS": "1"}, "read_values": {"TF_USE_LEGACY_KERAS": None}}
+    for name in ("transformers", "deepface", "ktrain"):
+        assert found(make(**late, imported=frozenset({"tensorflow", name})), "AX119") == []
+        assert found(make(**late, reading=read(says("import", name))), "AX119") == []
 
 
 def test_variables_that_come_too_late_are_all_named() -> None:

@@ -1,4 +1,4 @@
-"""Saved models: what wrote them, told by the file, and what a load that fails is told; each advice is followed."""
+"""Saved models: what wrote them, what is said of a load that fails, and that each advice works."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FILES = Path(__file__).with_name("saved")
 WRITERS = {
     "k2_13/sequential.keras": Saved("keras", 2, "2.13.1"),
     "k2_13/lambda.h5": Saved("h5", 2, "2.13.1", frozenset({"Lambda"})),
-    "k2_15/functional.keras": Saved("keras", 2, "2.15.0"),
+    "k2_15/functional.keras": Saved("keras", 2, "2.15.0", frozenset({"Functional"})),
     "k2_15/lambda.keras": Saved("keras", 2, "2.15.0", frozenset({"Lambda"})),
     "k2_15/conv.h5": Saved("h5", 2, "2.15.0"),
     "k2_15/rnn.json": Saved("json", 2, "2.15.0"),
     "k2_15/sequential": Saved("folder", 2, "2.15.0"),
     "k2_15/conv-checkpoint": Saved("checkpoint", 2),
-    "k3_15/functional.keras": Saved("keras", 3, "3.15.1"),
-    "k3_15/functional.json": Saved("json", 3),
+    "k3_15/functional.keras": Saved("keras", 3, "3.15.1", frozenset({"Functional"})),
+    "k3_15/functional.json": Saved("json", 3, "", frozenset({"Functional"})),
     "k3_15/sequential": Saved("folder", 3),
     # A pickle may be of anything, and says itself what it misses.
     "k2_15/tokenizer.pkl": None,
@@ -44,7 +44,10 @@ def test_a_file_tells_what_wrote_it(name: str) -> None:
     assert identify(FILES / name) == WRITERS[name]
 
 
-@given(content=st.binary(max_size=200), start=st.sampled_from([b"", b"PK\3\4", b"\x89HDF\r\n\x1a\nmodel_config", b"{"]))
+@given(
+    content=st.binary(max_size=200),
+    start=st.sampled_from([b"", b"PK\3\4", b"\x89HDF\r\n\x1a\nmodel_config", b"{"]),
+)
 def test_junk_is_nothing_known(content: bytes, start: bytes, new_folder: object) -> None:
     file = new_folder() / "junk"  # type: ignore[operator]
     file.write_bytes(start + content)
@@ -84,7 +87,12 @@ K3, TF_KERAS = (3, 15, 1), (2, 21, 0)
         (Saved("keras", 3, "3.15.1"), (3, 3, 3), "", "pip install 'keras>=3.15.1'"),
         (Saved("keras", 3, "3.3.3"), K3, "", None),
         (Saved("h5", 2, "2.15.0"), K3, "Unknown layer: 'Scale'. Please", "custom_objects={'Scale': Scale}"),
-        (Saved("h5", 2, "2.13.1"), K3, "bad marshal data (unknown type code)", "bytecode of another release of Python"),
+        (
+            Saved("h5", 2, "2.13.1"),
+            K3,
+            "bad marshal data (unknown type code)",
+            "bytecode of another release of Python",
+        ),
         # Keras, or a known error, names the argument that helps.
         (Saved("h5", 2, "2.15.0"), K3, "by passing `safe_mode=False`", None),
         (Saved("h5", 2, "2.15.0"), K3, "Could not deserialize 'keras.metrics.mse'", None),
@@ -101,10 +109,29 @@ def test_advice(saved: Saved, reader: tuple[int, ...], error: str, told: str | N
         assert advice.endswith(end) or end in advice
 
 
+def test_a_file_that_the_source_names_is_looked_at(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "k2_15" / "sequential", tmp_path / "old")
+    shutil.copy(FILES / "k2_15" / "functional.keras", tmp_path / "own.keras")
+    program = (
+        "import keras\nmodel = keras.models.load_model('old')\n"
+        "model.save('own.keras')\nkeras.models.load_model('own.keras')\nkeras.models.load_model('missing.keras')\n"
+    )
+    (tmp_path / "serve.py").write_text(program)
+    done = run(["-m", "autoxla", "check", "serve.py"], tmp_path, clean_environment())
+    lines = done.out.splitlines()
+    assert lines[0].startswith("serve.py:2:") and "AX199 warning old was written by Keras 2.15.0" in lines[0]
+    assert "TFSMLayer" in lines[0]
+    # Its own file, which it writes anew, is not one of them.
+    assert not any("own.keras" in line for line in lines)
+    quiet = run(["-m", "autoxla", "check", "serve.py"], tmp_path, clean_environment(AUTOXLA_KERAS="legacy"))
+    assert "AX199" not in quiet.out
+
+
 #: The Keras of each column and each row of the recorded outcomes, and the tf_keras beside it.
 READERS = {
-    "k3_0": ((3, 0), (2, 16)), "k3_3": ((3, 3), (2, 16)), "k3_8": ((3, 8), (2, 16)), "k3_15": ((3, 15), (2, 21)),
-    "k2_15": ((2, 15), (2, 15)), "alias_16": ((2, 16), (2, 16)), "alias_21": ((2, 21), (2, 21)),
+    "k3_0": ((3, 0), (2, 16)), "k3_3": ((3, 3), (2, 16)), "k3_8": ((3, 8), (2, 16)),
+    "k3_15": ((3, 15), (2, 21)), "k2_15": ((2, 15), (2, 15)), "alias_16": ((2, 16), (2, 16)),
+    "alias_21": ((2, 21), (2, 21)),
 }  # fmt: skip
 WROTE = {
     "k2_13": "2.13.1", "k2_15": "2.15.0", "tfk2_16": "2.16.0", "tfk2_21": "2.21.0", "k3_0": "3.0.5",
@@ -132,7 +159,9 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         stem, kind = next((file.removesuffix(end), kind) for end, kind in KINDS.items() if file.endswith(end))
         # What needs an argument besides is tried above and below; a pickle says itself what it misses.
         is_told = way in ("plain", "weights") and not file.endswith((".pkl", "weights.h5"))
-        if outcome != "fails" or not is_told or stem in ("own", "trained"):
+        # Keras 3.0 writes no whole files of that model, and reads none.
+        is_whole = (writer, stem) != ("k3_0", "recurrent") and (reader, stem) != ("k3_0", "recurrent")
+        if outcome != "fails" or not is_told or stem in ("own", "trained") or not is_whole:
             continue
         parts = frozenset({"Lambda"} if stem == "lambda" else ())
         is_2 = WROTE[writer] < "3"
@@ -145,7 +174,7 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         if advice is None:
             assert (saved.kind, saved.generation) == ("folder", 3), (reader, writer, file)
             continue
-        alias = f"alias_{tf_keras[1]}"
+        alias = "k2_15" if tf_keras == (2, 15) else f"alias_{tf_keras[1]}"
         if advice.startswith("keras.layers.TFSMLayer"):
             assert outcomes[reader, writer, "TFSMLayer", file] == "ok"
         if advice.endswith("safe_mode=False"):
@@ -157,7 +186,11 @@ def test_the_recorded_trials_prove_the_advice() -> None:
         elif "it takes TensorFlow" in advice:
             assert outcomes[f"alias_{WROTE[writer][2:4]}", writer, way, file] == "ok" or parts
         elif "keras>=" in advice or "of Keras 3" in advice:
-            assert outcomes["k3_15", writer, way, file] == "ok" or parts
+            assert outcomes["k3_15", writer, way, file] == "ok" or parts, (
+                reader,
+                writer,
+                file,
+            )
         told.add(advice)
     assert len(told) >= 8
 
@@ -192,11 +225,13 @@ for name, source in json.load(open("loads.json")):
         outcome = "loaded", type(thing).__module__.partition(".")[0], None
     except Exception as error:
         hint = find_hint(error)
-        outcome = (hint.code, hint.text, hint.setting and dict(hint.setting)) if hint else ("-", str(error)[:300], None)
+        setting = hint.setting and dict(hint.setting) if hint else None
+        outcome = (hint.code if hint else "-", hint.text if hint else str(error)[:300], setting)
     print("\\n=>", json.dumps([name, *outcome]))
 """
 LEGACY = {"AUTOXLA_KERAS": "legacy"}
-#: How each file is loaded, what Keras 3 is told of it, and how it is loaded then, in tf_keras where a setting says so.
+#: How each file is loaded, what is said of it under Keras 3, and how it is loaded then, in tf_keras where a
+#: setting says so.
 LOADS: dict[str, tuple[str, str, dict[str, str] | None, str]] = {
     "k2_15/functional.keras": ("load(name)", "AUTOXLA_KERAS=legacy", LEGACY, "load(name)"),
     "k2_15/conv.h5": ("load(name)", "AUTOXLA_KERAS=legacy", LEGACY, "load(name)"),
@@ -205,7 +240,12 @@ LOADS: dict[str, tuple[str, str, dict[str, str] | None, str]] = {
     "k2_15/sequential": ("load(name)", "TFSMLayer", LEGACY, "load(name)"),
     "k2_15/lambda.keras": ("load(name)", "and pass safe_mode=False", None, "load(name, safe_mode=False)"),
     "k3_15/sequential": ("load(name)", "TFSMLayer", None, "layer_of(name)"),
-    "k2_15/own.keras": ("load(name)", "custom_objects={'Scale': Scale}", None, "load(name, {'Scale': Scale})"),
+    "k2_15/own.keras": (
+        "load(name)",
+        "custom_objects={'Scale': Scale}",
+        None,
+        "load(name, {'Scale': Scale})",
+    ),
     "k2_15/own.h5": ("load(name)", "custom_objects={'Scale': Scale}", None, "load(name, {'Scale': Scale})"),
     "k2_13/sequential.keras": ("load(name)", "load it with TensorFlow 2.13 and save it as .h5", None, ""),
 }
@@ -263,6 +303,20 @@ def test_tf_keras_is_told_of_files_of_keras_3(folder: Path) -> None:
         assert (code, setting) == ("AX147", None), (name, text)
         assert "load it with keras.models.load_model() of Keras 3" in str(text)
     assert {outcome[0] for outcome in load_all(folder, files).values()} == {"loaded"}
+
+
+@pytest.mark.tensorflow
+def test_a_pickle_is_told_from_an_import(folder: Path) -> None:
+    load = "import pickle, tensorflow\nthing = pickle.load(open('k2_15/tokenizer.pkl', 'rb'))\n"
+    (folder / "unpickle.py").write_text(load)
+    told = run(["-m", "autoxla", "unpickle.py"], folder, clean_environment())
+    assert (
+        "AX147 what is unpickled was written by Keras 2: start the program with AUTOXLA_KERAS=legacy"
+        in told.err
+    )
+    (folder / "imports.py").write_text("import tensorflow\nimport keras.src.preprocessing.text\n")
+    other = run(["-m", "autoxla", "imports.py"], folder, clean_environment())
+    assert ("AX163" in other.err, "AX147" in other.err) == (True, False)
 
 
 @pytest.mark.tensorflow

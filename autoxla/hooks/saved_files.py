@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,8 @@ from autoxla.situation.saved_files import identify, identify_text
 
 #: Functions of Keras that load, each with the argument that has the path, or the text itself.
 _LOADERS = {"load_model": "filepath", "load_weights": "filepath", "model_from_json": "json_string"}
+#: Modules that only Keras 2 has, and its pickles name.
+_OF_KERAS_2 = re.compile(r"keras\.src\.(?:preprocessing|engine|saving\.pickle_utils)\b")
 
 
 def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None:
@@ -29,7 +33,7 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
         if given is not None:
             break
     else:
-        return None
+        return _explain_pickle(error)
     is_text = argument == "json_string"
     saved = identify_text("json", [str(given).encode()]) if is_text else identify(Path(given))
     release = str(getattr(sys.modules.get(package), "__version__", ""))
@@ -51,3 +55,16 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
     name = "the configuration" if is_text else Path(given).name
     writer = saved.release or saved.generation
     return f"{name} was written by Keras {writer}, and this is {package} {release}: {advice}.", setting
+
+
+def _explain_pickle(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None:
+    """Return how to read a pickle that names a module of Keras 2; None where a line imports that itself."""
+    missing = _OF_KERAS_2.match(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if missing is None or trace is None:
+        return None
+    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno, trace.tb_frame.f_globals)
+    cure = find_cure(error, "keras", alias=True) if "load" in line and "import" not in line else None
+    return None if cure is None else (f"what is unpickled was written by Keras 2: {cure.text}.", cure.setting)

@@ -15,10 +15,8 @@ from autoxla.hooks.boundary import attempt
 from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
 from autoxla.hooks.wrapping import WrappedFunction, leave_no_frame
 from autoxla.model import Finding
-from autoxla.policies import silent
 from autoxla.running import calling_frame, place_of
 from autoxla.runtime import current
-from autoxla.situation.saved_files import identify
 
 _WHERE = "search for what Keras 3 leaves undone"
 
@@ -36,6 +34,9 @@ def hook(module: ModuleType) -> None:
     if module.__name__ == SILENT[-1]:
         for function in ("load_model", "load_weights"):
             runtime.wrap(module, function, _load)
+
+
+# What is told, and who wrote a file, load with the first that there is to tell.
 
 
 def _tell(code: str, message: str, remedy: str) -> None:
@@ -76,6 +77,8 @@ def _tell_set(thing: Any, name: str, value: object) -> None:
     frame = calling_frame()
     is_own = frame is not None and thing in map(frame.f_locals.get, frame.f_code.co_varnames[:1])
     if not is_own and not (isinstance(value, str) and value == thing.name):
+        from autoxla.policies import silent
+
         _tell(silent.SET, silent.set_message(name), remedy)
 
 
@@ -91,6 +94,8 @@ def _tell_names() -> None:
     lines = [] if frame is None else linecache.getlines(frame.f_code.co_filename)
     # Who writes this name knows what the names are.
     if not any("compile_metrics" in line for line in lines):
+        from autoxla.policies import silent
+
         _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
 
 
@@ -117,6 +122,8 @@ def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     ]
     release = find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
     if release.startswith(("1.", "2.")):
+        from autoxla.policies import silent
+
         message = (
             f"Keras {release} wrote this file, whose hard_sigmoid has another slope than that of Keras 3: "
             f"the results of {', '.join(changed)} differ"
@@ -126,6 +133,8 @@ def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 def find_release(path: str) -> str:
     """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
+    from autoxla.situation.saved_files import identify
+
     saved, h5py = identify(Path(path)), sys.modules.get("h5py")
     if saved is not None:
         return saved.release or f"{saved.generation}."

@@ -25,6 +25,10 @@ def _cure(draft: Draft) -> Cure:
     return cast("Cure", draft.situation.cure)
 
 
+def _is_left(draft: Draft) -> bool:
+    return draft.situation.cure is not None and bool(draft.situation.uncured)
+
+
 def _use(draft: Draft) -> bool:
     for name in _cure(draft).variables:
         draft.because.setdefault(name, []).append(draft.code)
@@ -32,7 +36,7 @@ def _use(draft: Draft) -> bool:
 
 
 def _is_outdated(draft: Draft) -> bool:
-    return draft.situation.uncured.startswith(OUTDATED)
+    return _is_left(draft) and draft.situation.uncured.startswith(OUTDATED)
 
 
 RULES = (
@@ -62,7 +66,7 @@ RULES = (
         code="AX912",
         level="info",
         title="What cured the program is not used",
-        applies=lambda d: bool(d.situation.uncured) and not _is_outdated(d),
+        applies=lambda d: _is_left(d) and not _is_outdated(d),
         message=lambda d: f"{name_settings(_cure(d).variables)} cured it, but {d.situation.uncured}",
         remedy="nothing, if that was meant",
         why="""The program died without these variables once. Now you chose another value yourself, which

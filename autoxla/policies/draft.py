@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from autoxla.model import (
     ENVIRONMENT,
+    SWITCHING,
     Evidence,
     EvidenceKind,
     Finding,
@@ -89,7 +90,7 @@ class Draft:
     @property
     def needs_restart(self) -> bool:
         """The program runs cell by cell, and what a backend reads at its import was read already."""
-        return self.situation.restart is not None and bool(self.situation.imported)
+        return self.situation.restart is not None and bool(self.situation.imported.difference(SWITCHING))
 
     @property
     def flags(self) -> XlaFlags:

@@ -13,6 +13,7 @@ Machine = Literal[
     "TensorFlow 2.15",
     "PyTorch",
     "tf-agents",
+    "keras-rl2",
     "ITEX",
     "ITEX without GPU",
     "ITEX without Keras 3",

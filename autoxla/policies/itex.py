@@ -503,12 +503,12 @@ RULES = (
             )
         ),
         remedy="import tensorflow first",
-        why="""While TensorFlow loads, ITEX imports Keras in order to replace some of its methods. If the program
-        began with `import keras`, that import is still under way, and ITEX meets half a module. Builds later
-        than 2.15 then print a traceback and call `quit()`: the process ends with exit status 0, so that a test
-        run or a job counts as passed. The wheels of 2.15, under the ops override, replace nothing: a program
-        with `keras` alone trains, without ITEX's operations, and `tf.keras` as an attribute raises
-        `RecursionError`.""",
+        why="""While TensorFlow loads, ITEX imports Keras in order to replace some of its methods. If the
+        program began with `import keras`, that import is still under way, and ITEX meets half a module.
+        Builds later than 2.15 then print a traceback and call `quit()`: the process ends with exit status 0,
+        so that a test run or a job counts as passed. The wheels of 2.15, under the ops override, replace
+        nothing: a program with `keras` alone trains, without ITEX's operations, and `tf.keras` as an
+        attribute raises `RecursionError`.""",
         example=Example(KERAS, machine="ITEX"),
         source=GUIDE + ", note on the import order",
         about="importing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoxla.model import Evidence
+from autoxla.model import SWITCHING, Evidence, Saved
 from autoxla.policies.example import FROM_A_FILE, KERAS, LEGACY_ADAM, TF_KERAS, Example
 from autoxla.policies.packages import Package, find_package
 from autoxla.policies.rule import KERAS_3, SWITCH, SWITCHABLE, Cure, Draft, Rule, place_of
@@ -16,8 +16,6 @@ PRIVATE = (
     "keras.backend.tensorflow_backend",
     "tensorflow.python.keras",
 )
-#: Packages that turn the switch on when they are imported, for objects of their own.
-SWITCHING = ("deepface", "ktrain", "transformers")
 #: Read while TensorFlow or Keras is imported, and never again.
 READ_AT_IMPORT = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -180,7 +178,9 @@ def _private(draft: Draft) -> Evidence | None:
 
 def _is_half_switched(draft: Draft) -> bool:
     then = draft.situation.read_values
-    if then.get(SWITCH) is None and draft.legacy and draft.says("import", *SWITCHING, certain=False):
+    loaded = not draft.situation.imported.isdisjoint(SWITCHING)
+    is_package = loaded or draft.says("import", *SWITCHING, certain=False)
+    if then.get(SWITCH) is None and draft.legacy and is_package:
         return False
     return SWITCH in then and tensorflow_bool(then[SWITCH]) is not draft.legacy
 
@@ -191,6 +191,27 @@ def _has_tensorflow_for_nothing(draft: Draft) -> bool:
     old = not draft.has("transformers", (5,)) and draft.has("transformers")
     names_it = draft.says("import", "tensorflow", "keras", "tf_keras", certain=False)
     return bool(torch_only) and old and names_it is None and draft.has("keras", KERAS_3)
+
+
+def _unreadable(draft: Draft) -> tuple[Evidence, str, str] | None:
+    """Return a load that certainly fails in Keras 3, what there is to say of it, and how the file is read."""
+    versions = draft.situation.versions
+    is_3 = draft.keras == 3 and draft.has("keras", KERAS_3) and not draft.alias
+    if not is_3 or draft.says("import", "tf_keras", certain=False):
+        return None
+    for evidence in draft.situation.reading.evidence:
+        saved = draft.situation.saved.get(str(evidence.value)) if evidence.kind == "loads" else None
+        is_needed = evidence.grade == "certain" and not evidence.caught
+        if saved is None or saved.generation != 2 or not is_needed:
+            continue
+        if saved.kind in ("folder", "checkpoint") or (saved.kind == "keras" and "Functional" in saved.parts):
+            from autoxla.policies.saved_files import KERAS_2, advise
+
+            told = advise(saved, reader=versions["keras"], tf_keras=versions.get("tf-keras", ()), error="")
+            remedy = (told or "").replace(KERAS_2, "start it with AUTOXLA_KERAS=legacy")
+            wrote = f"{evidence.value} was written by Keras {saved.release or 2}"
+            return evidence, f"{wrote}, and Keras 3 does not load it", remedy
+    return None
 
 
 def _fitting_none(draft: Draft) -> tuple[Evidence, Package] | None:
@@ -429,7 +450,25 @@ RULES = (
         act=lambda d: d.make_alias("keras", "tf_keras"),
     ),
     Rule(
-        code="AX121",
+        code="AX199",
+        level="warning",
+        title="A file of Keras 2 that Keras 3 does not load",
+        applies=lambda d: _unreadable(d) is not None,
+        message=lambda d: (_unreadable(d) or ("", "", ""))[1],
+        remedy=lambda d: (_unreadable(d) or ("", "", ""))[2],
+        why="""The program loads a file by a constant name, and the file itself tells what wrote it. Keras 3
+        loads no SavedModel, no checkpoint of weights, and no `.keras` file of a functional model that Keras 2
+        wrote. docs/saved-files.md says what was tried.""",
+        example=Example(
+            'import keras\n\nmodel = keras.models.load_model("old_model")\n',
+            known={"saved": {"old_model": Saved("folder", 2, "2.15.0")}},
+            told="old_model is a SavedModel of Keras 2.15",
+        ),
+        source="docs/saved-files.md",
+        about=lambda d: place_of((_unreadable(d) or (None,))[0]),
+    ),
+    Rule(
+        code="AX198",
         level="error",
         title="A package that works with no Keras of this TensorFlow",
         applies=lambda d: _fitting_none(d) is not None,

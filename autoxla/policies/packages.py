@@ -1,8 +1,8 @@
 """Which Keras a package needs: what no package declares in a form that can be read.
 
 Each row was tried: imported, and a small model trained with it, with Keras 3 and with tf_keras as tf.keras
-(docs/packages.md). A package that imports tf_keras itself asks for no switch: its own objects are tf_keras' in
-any case. One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
+(docs/packages.md). A package that imports tf_keras itself asks for no switch: its own objects are tf_keras'
+in any case. One that goes through ``tf.keras`` and was written for Keras 2 does, from TensorFlow 2.16 on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Package:
     """What one range of releases of a package needs.
 
     `module` is what programs import, or the function in it that alone has the need; `distribution` is what
-    they install. `since` and `before` bound the range, None leaves it open. `evidence` is where the need was seen.
+    they install. `since` and `before` bound the range, None leaves it open. `evidence` is where the need was
+    seen.
     """
 
     module: str

@@ -25,8 +25,8 @@ _LAYER = "keras.layers.TFSMLayer(folder, call_endpoint='serving_default') reads 
 def advise(saved: Saved, *, reader: Version, tf_keras: Version, error: str) -> str | None:
     """Return how to read ``saved``, which a Keras of release ``reader`` did not load: it raised ``error``.
 
-    None where no way is known. `KERAS_2` in it stands for the program's way to ``tf_keras``, which is () where
-    it is not installed.
+    None where no way is known. `KERAS_2` in it stands for the program's way to ``tf_keras``, which is ()
+    where it is not installed.
     """
     own = _OWN_CLASS.search(error)
     if own is not None:
@@ -42,8 +42,9 @@ def advise(saved: Saved, *, reader: Version, tf_keras: Version, error: str) -> s
             return _LAYER if reader >= (3,) else None
         if reader < (3,):
             return (
-                "load it with keras.models.load_model() of Keras 3, with TF_USE_LEGACY_KERAS and AUTOXLA_KERAS unset; "
-                "or carry the weights over, by save_weights to .weights.h5, into a model built by code"
+                "load it with keras.models.load_model() of Keras 3, with TF_USE_LEGACY_KERAS and "
+                "AUTOXLA_KERAS unset; or carry the weights over, by save_weights to .weights.h5, into a "
+                "model built by code"
             )
         return f"pip install 'keras>={saved.release}'" if release > reader[:2] else None
     series = ".".join(map(str, release))

@@ -13,7 +13,17 @@ from typing import Literal
 
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, find_refusal
-from autoxla.model import FlagNames, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage, Version
+from autoxla.model import (
+    SWITCHING,
+    FlagNames,
+    KerasConfig,
+    Plugin,
+    Settings,
+    Situation,
+    Toolchain,
+    Usage,
+    Version,
+)
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.environment import read_flag_files, restore, select_watched
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
@@ -76,7 +86,9 @@ def gather(
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,
-        imported=frozenset(name for name in WATCHED if _look(modules.get(name), "__spec__") is not None),
+        imported=frozenset(
+            name for name in (*WATCHED, *SWITCHING) if _look(modules.get(name), "__spec__") is not None
+        ),
         devices_ready=any(sign is not None and sign is not False for sign in signs),
         keras_backend=backend if isinstance(backend, str) else None,
         flag_files=flag_files,

@@ -1,21 +1,22 @@
 """What wrote a saved model, told by its file without loading it: nothing is unpickled, nothing is run.
 
-Of each file the first bytes are read, and of a ``.keras`` file two members of the zip. What cannot be read, or
-is something else, is None.
+Of each file the first bytes are read, and of a ``.keras`` file two members of the zip. What cannot be read,
+or is something else, is None.
 """
 
 from __future__ import annotations
 
 import re
 import stat
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from autoxla.model import Saved, SavedKind
+from autoxla.model import Evidence, Saved, SavedKind
 
 #: Bytes that are read of a file, or of a member of a zip.
 MOST = 1 << 20
+#: Files of one program that are looked at.
+MOST_LOADED = 20
 #: Names that stand in what Keras 2 writes alone, and in what Keras 3 writes alone.
 _OF_2 = re.compile(rb'"batch_input_shape"|"keras\.(?:src\.)?engine\.|"keras_version": ?"2')
 _OF_3 = re.compile(rb'"batch_shape"|"keras\.src\.models\.|"DTypePolicy"|"keras_version": ?"3')
@@ -23,7 +24,7 @@ _RELEASE = re.compile(rb'"keras_version": ?"(\d{1,3}\.\d{1,3}[\w.]{0,20})"')
 #: In HDF5 the texts of attributes lie in a heap, each behind its number and length.
 _HEAP = re.compile(rb"GCOL\x01.{11}.{16}(\d{1,3}\.\d{1,3}\.[\w.]{1,20})\0", re.DOTALL)
 #: What makes a difference to whoever reads the model.
-_PARTS = ("Lambda", "hard_sigmoid")
+_PARTS = ("Functional", "Lambda", "hard_sigmoid")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -37,6 +38,8 @@ def identify(path: Path) -> Saved | None:
             return Saved("checkpoint", 2) if b"_CHECKPOINTABLE_OBJECT_GRAPH" in _read(index) else None
         start = _read(path)
         if start.startswith(b"PK"):
+            import zipfile  # costs more than all else here
+
             with zipfile.ZipFile(path) as archive:
                 members = [archive.open(name).read(MOST) for name in ("metadata.json", "config.json")]
             return identify_text("keras", members)
@@ -45,8 +48,17 @@ def identify(path: Path) -> Saved | None:
             is_model = b"model_config" in start
             return identify_text("h5", [start], release[1].decode() if release else "") if is_model else None
         return identify_text("json", [start]) if start.lstrip().startswith(b"{") else None
-    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001 - a zip that is damaged raises what its decompression raises
         return None
+
+
+def find_loaded(evidence: Collection[Evidence]) -> dict[str, Saved]:
+    """Return what wrote the files that a program loads by constant names, by these; not of what it writes."""
+    loads, saves = (
+        {str(each.value) for each in evidence if each.kind == kind} for kind in ("loads", "saves")
+    )
+    found = {name: identify(Path(name)) for name in sorted(loads - saves)[:MOST_LOADED]}
+    return {name: saved for name, saved in found.items() if saved is not None}
 
 
 def identify_text(kind: SavedKind, texts: Sequence[bytes], release: str = "") -> Saved | None:

@@ -28,6 +28,7 @@ from autoxla.situation.hardware import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import Background
 from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.compilations import Compilations
 from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
 from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
@@ -91,12 +92,14 @@ class State:
 class Fit:
     """A call of ``fit``: what it was asked for, its steps so far, what they take, and how many are to come.
 
-    `before`: the steps of earlier fits. `driver`: the trial in it, None where there is none.
+    `before`: the steps of earlier fits. `driver`: the trial in it, None where there is none; `compilations`
+    counts those of a model whose program chose XLA.
     """
 
     def __init__(self, model: Any = None, arguments: Mapping[str, Any] | None = None) -> None:
         self.model = model
         self.driver: Driver | None = None
+        self.compilations: Compilations | None = None
         self.before = self.step = 0
         self.times: deque[float] = deque(maxlen=_WINDOW)
         asked = arguments or {}

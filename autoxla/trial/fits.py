@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from autoxla.runtime import current
+from autoxla.trial.compilations import Compilations
 from autoxla.trial.driver import Driver, Fit
 
 #: Where a model keeps its driver. Anywhere else, the driver's way to the model would keep both for ever.
@@ -42,12 +43,16 @@ def end(fit: Fit) -> None:
     """End with ``fit``."""
     with suppress(ValueError):  # none is under way any more where autoxla was uninstalled meanwhile
         current().of(UnderWay).remove(fit)
-    if fit.driver is not None:
-        fit.driver.close()
+    for each in (fit.driver, fit.compilations):
+        if each is not None:
+            each.close()
 
 
-def put_in(model: Any, before: Any) -> Driver | None:
-    """Put a driver into ``model``, whose ``train_function`` was ``before`` until it was asked to make one."""
+def put_in(model: Any, before: Any) -> Driver | Compilations | None:
+    """Put a driver into ``model``, whose ``train_function`` was ``before`` until it was asked to make one.
+
+    Where its program chose XLA there is nothing to compare, but to count.
+    """
     made = getattr(model, "train_function", None)
     if made is not None and made is not before and not isinstance(made, Driver):
         vars(model)[_MADE] = (made,)
@@ -56,8 +61,13 @@ def put_in(model: Any, before: Any) -> Driver | None:
         return None
     # One that the program assigned itself is its own.
     (own,) = vars(model).get(_MADE, (None,))
-    if made is None or made is not own or model not in current().left_open:
+    if made is None or made is not own:
         return None
+    if model not in current().left_open:
+        if made is before or getattr(model, "jit_compile", None) is not True:
+            return None
+        fits[-1].compilations = model.train_function = Compilations(model, made)
+        return fits[-1].compilations
     driver: Driver | None = vars(model).get(_KEPT)
     if driver is None or driver.stock is not made:
         driver = vars(model)[_KEPT] = Driver(model, made, current())

@@ -31,7 +31,8 @@ LABEL = ("trial: is XLA faster? kept for the next run", 385, 166)
 def draw() -> str:
     """Return the drawing as SVG, in a grey that shows on white and on black."""
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 180" font-family="sans-serif" font-size="13">',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 180" '
+        'font-family="sans-serif" font-size="13">',
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="#888"/></marker></defs>',
     ]

@@ -192,11 +192,14 @@ def test_unknown_flag(wheel: Mapping[str, plugin_double.Outcome]) -> None:
 # ---- Programs and commands with autoxla ----
 
 PLAIN = "import json, tensorflow\nseen = []\n" + TRAIN_TF_KERAS + "\nprint(json.dumps(seen))\n"
-KERAS_ALONE = f"import keras\nimport json\n{TRAIN}" + '''
+KERAS_ALONE = (
+    f"import keras\nimport json\n{TRAIN}"
+    + """
 seen = train(keras)
 seen.append(keras.layers.LayerNormalization.call.__qualname__)
 print(json.dumps(seen))
-'''
+"""
+)
 KERAS_FIRST = "import keras\n" + PLAIN.replace("print", NORMALISES + "\nprint")
 
 

@@ -24,7 +24,7 @@ layers = keras.layers
 generation = int(keras.__version__.partition(".")[0])
 
 
-class Scale(layers.Layer):
+class Scale(layers.Layer):  # type: ignore[name-defined, misc, unused-ignore]
     """A layer of the program's own."""
 
     def __init__(self, factor: float = 2.0, **options: Any) -> None:
@@ -88,14 +88,14 @@ def write(name: str, model: Any) -> None:
     for ending, way in ways.items():
         try:
             way()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, PERF203 - whatever this release of Keras fails with
             print("=>", name, ending, "cannot be written:", f"{type(error).__name__}: {error}"[:100])
 
 
 answers = {}
 for name, make in MODELS.items():
     keras.utils.set_random_seed(1)
-    model = make()
+    model: Any = make()  # type: ignore[no-untyped-call, unused-ignore]
     shape = tuple(1 if size is None else size for size in model.input_shape[1:])
     rows = np.arange(2 * np.prod(shape), dtype="float32").reshape(2, *shape) % 4
     if name == "trained":

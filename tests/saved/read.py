@@ -1,4 +1,4 @@
-"""Load what `make.py` wrote with the Keras that is here: ``python read.py PACKAGE FOLDER... > outcomes.json``.
+"""Load what `make.py` wrote with the Keras that is here: ``python read.py PACKAGE FOLDER...``.
 
 PACKAGE is what the program imports, ``keras``, ``tf.keras`` or ``tf_keras``. Of each file and each way to
 load it stdout has the outcome: ``ok``, ``differs`` (it answers something else), or the error.
@@ -45,6 +45,8 @@ class Scale(keras.layers.Layer):  # type: ignore[misc]
 def build(name: str) -> Any:
     """Build anew the model of a file of weights."""
     layers = keras.layers
+    stack: tuple[Any, ...]
+    shape: tuple[int, ...]
     if name == "sequential":
         stack, shape = (layers.Dense(2, activation="relu"),), (3,)
     elif name == "conv":
@@ -75,7 +77,7 @@ def ways_of(path: Path, name: str) -> dict[str, Callable[[], Any]]:
     # The classes that a file of Keras 2 names in modules that Keras 3 does not have.
     classes = {"Functional": keras.Model, "Sequential": keras.Sequential}
     if path.name == "tokenizer.pkl" or path.suffix == ".pkl":
-        return {"pickle": lambda: pickle.loads(path.read_bytes())}
+        return {"pickle": lambda: pickle.loads(path.read_bytes())}  # noqa: S301
     if path.suffix == ".json":
         read = keras.models.model_from_json
         return {
@@ -121,7 +123,12 @@ for folder in map(Path, folders):
                 continue
             try:
                 outcome = judge(load(), path, answers.get(stem))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the outcome
                 outcome = f"{type(error).__name__}: {error}"[:400]
             print("=>", json.dumps([folder.name, name, way, outcome]), flush=True)
-print("version", keras.__version__ if hasattr(keras, "__version__") else "?", type(keras.layers.Dense).__module__, keras.layers.Dense.__module__)
+print(
+    "version",
+    keras.__version__ if hasattr(keras, "__version__") else "?",
+    type(keras.layers.Dense).__module__,
+    keras.layers.Dense.__module__,
+)
