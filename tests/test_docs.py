@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
+import inspect
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ from typing import Literal
 
 import pytest
 
-from autoxla import runtime
+from autoxla import policies, runtime
 from autoxla.commands import MODULES
 from autoxla.commands import run as run_command
 from autoxla.commands.parser import split
@@ -72,6 +73,7 @@ STAND_INS = ("mpirun", "srun", "horovodrun", "torchrun")
 SHARED = ("mpirun *", "srun *", "*examples/digits_cnn.py *")
 #: What ends in another status than 0.
 STATUS: Mapping[str, int] = {
+    "python -m autoxla migrate --to legacy train.py": 1,  # it would change the program
     "TF_XLA_FLAGS=*autojit* doctor *": 1,
 }
 #: Pages whose Python blocks are no programs; a test of their own is about them.
@@ -409,12 +411,24 @@ def test_settings_are_read(block: Block, tmp_path: Path) -> None:
 
 def test_the_rule_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     (rule_text,) = [b.text for b in BLOCKS["docs/own-rule.md"] if b.language == "python"]
+    (edit,) = [b.text for b in BLOCKS["docs/own-rule.md"] if b.language == "diff"]
     names = dict(vars(xla))
     exec(rule_text.replace("\nRule(", "\nmade = Rule("), names)  # noqa: S102 - what the page shows
     (rule,) = names["made"]
     assert isinstance(rule, Rule)
     assert rule.code not in make_pages()
     monkeypatch.setattr(xla, "RULES", (*xla.RULES, rule))
+    subject = next(each for each in policies.SUBJECTS if each.module == xla.__name__)
+    lines = edit.splitlines()
+    before = "\n".join(line[1:] for line in lines if line[0] == " ")
+    after = "\n".join(line[1:] for line in lines)
+    source = inspect.getsource(subject.concerns)
+    assert before in source
+    names = dict(vars(policies))
+    exec(source.replace(before, after), names)  # noqa: S102 - what the page shows
+    edited = replace(subject, concerns=names[subject.concerns.__name__])
+    subjects = tuple(edited if each is subject else each for each in policies.SUBJECTS)
+    monkeypatch.setattr(policies, "SUBJECTS", subjects)
     found = follow_example(rule.example, rule.code)
     assert found.message.startswith("TF_ENABLE_ONEDNN_OPTS='no': ")
     assert found.applied
