@@ -82,7 +82,7 @@ AX169 from keras.preprocessing.text import Tokenizer
 AX164 from tensorflow.keras.wrappers.scikit_learn import KerasClassifier
 AX169 keras.preprocessing.image.ImageDataGenerator
 AX164 from keras.layers import CuDNNLSTM
-AX169 keras.optimizers.Adam(lr=.1)
+AX165 keras.optimizers.Adam(lr=.1)
 AX165 tf_keras.optimizers.Adam(decay=.1)
 AX169 k3().fit_generator
 AX166 k3().predict_classes

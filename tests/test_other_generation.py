@@ -14,7 +14,6 @@ from programs import clean_environment, run, run_code
 
 #: What dies under Keras 3 and lives under Keras 2, with the code and a part of the hint.
 CURED = """
-AX169 K.optimizers.Adam(lr=.1) => takes lr in keras.optimizers.Adam,
 AX169 K.optimizers.Adam().lr => has keras.optimizers.Adam.lr,
 AX169 Callback().run() => has keras.optimizers.SGD.lr,
 AX169 model().fit(x, y, verbose=0, workers=2, use_multiprocessing=False) => takes workers in keras.Model.fit,
@@ -50,6 +49,8 @@ AX160 K.optimizers.legacy.Adam() => Keras 3 has no legacy optimizers
 #: What no generation has, what both have, and what somebody else means.
 QUIET = """
 K.optimizers.Adam(lr=.1, nonsense=2).x
+K.optimizers.Adam(lr=.1)
+K.optimizers.SGD(lr=.5, momentum=.9)
 K.optimizers.Adam().get_updates
 K.layers.Dense(2, nonsense=1)
 K.callbacks.EarlyStopping(nonsense=1)
@@ -310,6 +311,10 @@ class Base(elsewhere.Thing):
         self._take(kwargs)
         if kwargs.pop("refused", None):
             raise ValueError
+        kwargs.pop("unused", None)
+        rate = kwargs.pop("rate", None)
+        if rate:
+            logging.warning("it goes")
     def _take(self, options):
         self.taken = options.pop("lr", None)
     def gone(self):
@@ -364,7 +369,7 @@ def test_attributes_are_found(made: Source) -> None:
 def test_arguments_are_found(made: Source) -> None:
     dense, closed, function = (made.find(f"src.dense.{name}") for name in ("Dense", "Closed", "function"))
     assert dense is not None and closed is not None and function is not None
-    names = ("units", "name", "weights", "lr", "refused", "nothing", "mine")
+    names = ("units", "name", "weights", "lr", "refused", "unused", "rate", "nothing", "mine")
     assert [name for name in names if made.takes(dense, "__init__", name)] == [
         "units",
         "name",

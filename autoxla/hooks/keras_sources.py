@@ -187,7 +187,7 @@ class OldSource(Source):
 
 def _is_kept(found: Definition, name: str) -> bool:
     """Return whether tf_keras still has what the old copy has under ``name``."""
-    return name == "lr" if ".optimizer" in found.module else not name.startswith("_") and name not in _DROPPED
+    return not (".optimizer" in found.module or name.startswith("_") or name in _DROPPED)
 
 
 def _names_of(body: list[ast.stmt]) -> dict[str, _Meaning]:
@@ -217,13 +217,25 @@ def _only_raises(node: _Meaning) -> bool:
 
 
 def _unparse(function: _Function) -> str:
-    """Return the statements of a function in one form, but for conditions under which it raises an error."""
+    """Return the statements of a function in one form, but for what it takes to refuse or ignore it.
+
+    That is a condition under which it raises an error, and a value that is not kept or only tested to warn.
+    """
+    nodes = list(ast.walk(function))
+    branches = [node for node in nodes if isinstance(node, ast.If)]
+    warning = [each for each in branches if all(isinstance(n, ast.Expr | ast.Raise) for n in each.body)]
+    tested = {id(node) for branch in warning for node in ast.walk(branch.test)}
+    loads = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    used = {node.id for node in loads if id(node) not in tested}
     texts = []
-    for node in ast.walk(function):
-        if isinstance(node, ast.If) and not any(isinstance(each, ast.Raise) for each in node.body):
-            texts.append(ast.unparse(node.test))
+    for node in nodes:
+        if isinstance(node, ast.If):
+            is_refusal = any(isinstance(each, ast.Raise) for each in node.body)
+            texts += [] if is_refusal or node in warning else [ast.unparse(node.test)]
         elif isinstance(node, ast.stmt) and not hasattr(node, "body"):
-            texts.append(ast.unparse(node))
+            popped = re.fullmatch(r"(?:(\w+) = )?\w+\.pop\([^()]*\)", ast.unparse(node))
+            is_kept = popped is None or popped[1] in used
+            texts += [ast.unparse(node)] if is_kept else []
     return "\n".join(texts)
 
 
