@@ -124,6 +124,26 @@ net.fit(x, y, verbose=0, epochs=3, callbacks=[Slow()])
 assert net.optimizer.learning_rate > 0
 """,
     ),
+    "rate, set by a function that gets an optimizer": (
+        "AX195",
+        """
+def set_rate(optimizer, rate):
+    optimizer.lr = rate  # told
+set_rate(net.optimizer, 0.0)
+""",
+    ),
+    "rate, set by a function that gets an array": (
+        "AX195",
+        """
+class Odd:
+    def __eq__(self, other):
+        raise RuntimeError
+def train(data, optimizer):
+    optimizer.lr = 0.0  # told
+for data in (x, tf.constant(x), Odd()):
+    train(data, net.optimizer)
+""",
+    ),
     "names of layers": (
         "AX195",
         """
@@ -173,6 +193,13 @@ class Named(tf.keras.layers.Dense):
     def __init__(self, name):
         super().__init__(1)
         self._name = name
+class Halved(tf.keras.optimizers.SGD):
+    def halve(self):
+        self.lr = float(self.learning_rate) / 2
+class Quarter(Halved):
+    def halve(self):
+        super().halve()
+Quarter(0.1).halve()
 class Other(tf.keras.optimizers.SGD):
     lr = property(lambda self: self.learning_rate, lambda self, rate: setattr(self, "learning_rate", rate))
 assert Own(0.1).lr == 0.1 and Named("x")._name == "x"
@@ -223,6 +250,7 @@ model = tf_keras.Sequential([tf_keras.Input((4,)), tf_keras.layers.Dense(3, acti
 model.save("old.h5")
 model.save("old.keras")
 model.save_weights("weights.h5")
+model.save_weights("weights_by.h5")
 np.save("x.npy", np.ones((2, 4)))
 np.save("y.npy", model.predict(np.ones((2, 4)), verbose=0))
 """
@@ -233,7 +261,10 @@ def load(file):
     if not file.startswith("weights"):
         return keras.models.load_model(file, compile=False)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="hard_sigmoid")])
-    model.load_weights(file)
+    if file.startswith("weights_by"):
+        keras.saving.load_weights(model=model, filepath=file)
+    else:
+        model.load_weights(file)
     return model
 for file in sys.argv[1:]:
     print(np.allclose(load(file).predict(np.load("x.npy"), verbose=0), np.load("y.npy"), atol=1e-5))
@@ -244,7 +275,7 @@ for file in sys.argv[1:]:
 def test_hard_sigmoid_of_keras_2_is_told_and_the_alias_computes_it(tmp_path: Path) -> None:
     assert run_code(MAKE, tmp_path).status == 0
     (tmp_path / "load.py").write_text(LOAD, encoding="utf-8")
-    files = ["old.h5", "old.keras", "weights.h5"]
+    files = ["old.h5", "old.keras", "weights.h5", "weights_by.h5"]
     for file in files:
         outcome = run(["-m", "autoxla", "load.py", file], tmp_path, clean_environment())
         assert outcome.out == "False\n", outcome.err
@@ -252,13 +283,15 @@ def test_hard_sigmoid_of_keras_2_is_told_and_the_alias_computes_it(tmp_path: Pat
         assert "AX197 warning load.py" in notice
         assert "AUTOXLA_KERAS=legacy" in notice
     environment = clean_environment(AUTOXLA_KERAS="legacy")
-    outcome = run(["-m", "autoxla", "load.py", *files], tmp_path, environment)
+    outcome = run(["-m", "autoxla", "load.py", *files[:3]], tmp_path, environment)
     assert outcome.out == "True\n" * 3, outcome.err
 
 
 @pytest.mark.tensorflow
 def test_hard_sigmoid_of_keras_3_is_not_told(tmp_path: Path) -> None:
-    make = MAKE.replace("tf_keras", "keras").replace("weights.h5", "x.weights.h5")
+    make = (
+        MAKE.replace("tf_keras", "keras").replace("weights.h5", "x.weights.h5").replace("_by", "_by.weights")
+    )
     assert run_code(make, tmp_path).status == 0
     (tmp_path / "load.py").write_text(LOAD, encoding="utf-8")
     outcome = run(["-m", "autoxla", "load.py", "old.h5", "old.keras"], tmp_path, clean_environment())

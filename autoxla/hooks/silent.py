@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from inspect import unwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,7 +76,11 @@ def _tell_set(thing: Any, name: str, value: object) -> None:
         return
     # What an object sets in a method of its own is its own affair.
     frame = calling_frame()
-    is_own = frame is not None and thing in map(frame.f_locals.get, frame.f_code.co_varnames[:1])
+    code = None if frame is None else frame.f_code
+    is_first = frame is not None and any(frame.f_locals.get(n) is thing for n in frame.f_code.co_varnames[:1])
+    members = [vars(base).get(code.co_name) for base in type(thing).__mro__] if code and is_first else []
+    # A property, and what a decorator made of a method, has its function inside.
+    is_own = any(each is not None and getattr(unwrap(each), "__code__", code) is code for each in members)
     if not is_own and not (isinstance(value, str) and value == thing.name):
         from autoxla.policies import silent
 
@@ -111,7 +116,8 @@ def _load(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Map
 
 def _tell_changed(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Say that weights of Keras 2 came to an activation that is another function now."""
-    model, *rest = (loaded, *args) if loaded is not None else args
+    model = loaded if loaded is not None else kwargs.get("model", next(iter(args), None))
+    rest = args[loaded is None :]
     if all(base.__module__ != SILENT[1] for base in type(model).__mro__):
         return
     names = ("activation", "recurrent_activation")
