@@ -48,7 +48,7 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
     if is_worker() or is_of_many(environ):
         return
     is_involved = any(map(_is_of_backend, links))
-    mark = f"{type(links[0]).__name__}: {links[0]}".partition("\n")[0][:_LONGEST]
+    mark = f"{type(links[0]).__name__}: {_text(links[0])}".partition("\n")[0][:_LONGEST]
     cure = None if situation.uncured else situation.cure
     if cure is not None:
         if is_involved or hint is not None:
@@ -111,9 +111,17 @@ def _may_be_healed(runtime: Runtime, situation: Situation) -> bool:
     )
 
 
+def _text(error: BaseException) -> str:
+    """Return the message of ``error``, empty where its own ``__str__`` raises."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it may raise anything
+        return ""
+
+
 def _is_of_backend(error: BaseException) -> bool:
     """Return whether code of Keras or TensorFlow raised ``error``, let it through, or is what it misses."""
-    if isinstance(error, _NAMING) and any(name in str(error) for name in ("keras", "tensorflow")):
+    if isinstance(error, _NAMING) and any(name in _text(error) for name in ("keras", "tensorflow")):
         return True
     trace, modules = error.__traceback__, [type(error).__module__]
     while trace is not None and len(modules) < _DEEPEST:
