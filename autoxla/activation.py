@@ -16,7 +16,7 @@ from autoxla.hooks import boundary, error_hints, finder
 from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, SILENT, TARGETS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
-from autoxla.situation.environment import read_environ
+from autoxla.situation.environment import read_environ, remembered
 
 #: The module of ours that wraps the targets of a role.
 _WRAPPERS = {
@@ -126,6 +126,14 @@ def hook_keras(runtime: Runtime) -> None:
 
     for sign in SIGNS:
         finder.on_import(sign, look_for_mixtures)
+
+    def add_version(module: ModuleType) -> None:
+        # Programs print it, and Keras 2 has it as tf_keras only. Who turned the switch on himself knows that.
+        if "TF_USE_LEGACY_KERAS" in remembered(read_environ()) and not hasattr(module, "__version__"):
+            vars(module)["__version__"] = sys.modules["tf_keras"].__version__
+            runtime.on_uninstall(lambda: vars(module).pop("__version__", None))
+
+    finder.on_import(_FIRST_USE[1], add_version)
 
 
 def look_later(runtime: Runtime) -> None:

@@ -45,6 +45,11 @@ AX144 model().save("folder") => write a SavedModel with model.export()
 AX145 model().save("folder", save_format="tf") => Drop save_format
 AX138 tf.reduce_sum(K.Input((4,))) => a TensorFlow function takes no symbolic tensor;
 AX160 K.optimizers.legacy.Adam() => Keras 3 has no legacy optimizers
+AX165 Counted() => the first argument of add_weight is the shape
+AX165 two(metrics=["mae"]) => Keras 3 wants metrics for each
+AX165 K.layers.Dense(1, name="a/b") => Keras 3 takes no / in a name
+AX166 Measured()(x) => Layers of Keras 3 have no add_metric
+AX166 model().optimizer.variables() => write optimizer.variables
 """
 #: What no generation has, what both have, and what somebody else means.
 QUIET = """
@@ -67,10 +72,13 @@ K.Input((4,), 2, shape=(4,))
 K.layers.Layer(1, 2, 3, 4, 5, 6)
 ModelCheckpoint("a.keras", period=2)
 Own().fit(workers=2)
+two(metrics=[["mae"], ["mae"], ["mae"]])
+model().variables()
+from keras.mixed_precision import experimental
 EarlyStopping(nonsense=2)
 """
 PROGRAM = """
-import json, sys
+import json, linecache, sys
 import numpy as np, tensorflow as tf
 from autoxla.hooks.error_hints import find_hint
 {imports}
@@ -102,6 +110,21 @@ class Updated(K.layers.Layer):
     def call(self, inputs):
         self.add_update([])
         return inputs
+class Counted(K.metrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.count = self.add_weight("count", initializer="zeros")
+    def update_state(self, *_): pass
+    def result(self): return self.count
+class Measured(K.layers.Layer):
+    def call(self, inputs):
+        self.add_metric(tf.reduce_mean(inputs), name="m")
+        return inputs
+def two(**options):
+    inputs = K.Input((4,))
+    made = K.Model(inputs, [K.layers.Dense(1)(inputs), K.layers.Dense(1)(inputs)])
+    made.compile("sgd", loss="mse", **options)
+    made.fit(x, [y, y], verbose=0)
 class Reader(K.layers.Layer):
     def call(self, inputs):
         return inputs * self.nonsense
@@ -112,7 +135,10 @@ class EarlyStopping(K.callbacks.EarlyStopping):
 
 for source in json.load(open("scenarios.json")):
     try:
-        exec(source)
+        with open("source.py", "w") as file:
+            file.write(source)
+        linecache.checkcache()
+        exec(compile(source, "source.py", "exec"))
         outcome = ["no error", "", None]
     except Exception as error:
         hint = find_hint(error)
@@ -174,6 +200,32 @@ def test_what_only_keras_3_has_is_said_under_keras_2(tmp_path: Path) -> None:
         "unset."
     )
     assert run_code(code, tmp_path).status == 0
+
+
+@pytest.mark.tensorflow
+def test_a_part_of_a_path_that_only_keras_3_has_is_not_said(tmp_path: Path) -> None:
+    code = "import autoxla\nfrom tensorflow.keras.wrappers.scikit_learn import KerasClassifier"
+    (tmp_path / "program.py").write_text(code)
+    outcome = run(["program.py"], tmp_path, clean_environment(TF_USE_LEGACY_KERAS="1"))
+    assert "AX169" not in outcome.err
+    assert "autoxla: AX164 Neither Keras 3 nor tf_keras has this." in outcome.err
+
+
+@pytest.mark.tensorflow
+def test_keras_2_has_a_version_where_autoxla_chose_it(tmp_path: Path) -> None:
+    program = (
+        "import tensorflow as tf\nprint(tf.keras.__version__[:2])\ntf.keras.optimizers.legacy.SGD()\n"
+        "import autoxla\nautoxla.uninstall()\nprint(hasattr(tf.keras, '__version__'))\n"
+    )
+    (tmp_path / "program.py").write_text(program)
+    for settings, status, out in (
+        ({}, 0, "2.\nFalse\n"),
+        ({"AUTOXLA_KERAS": "2"}, 0, "2.\nFalse\n"),
+        ({"TF_USE_LEGACY_KERAS": "1"}, 1, ""),
+    ):
+        outcome = run(["-m", "autoxla", "program.py"], tmp_path, clean_environment(**settings))
+        assert (outcome.status, outcome.out) == (status, out), outcome.err
+        assert "AX113" not in outcome.err
 
 
 @pytest.mark.tensorflow

@@ -126,6 +126,7 @@ TF_KERAS = says("import", "tf_keras")
         ([says("import", "tensorflow.compat.v1.keras")], VERSIONS, []),
         ([says("attribute", "tensorflow.compat.v1.keras.layers.Dense")], VERSIONS, []),
         ([says("attribute", "tensorflow.compat.v1.keras.backend.set_session")], VERSIONS, [(2, "certain")]),
+        ([says("attribute", "tensorflow.keras.__version__")], VERSIONS, []),
         ([says("import", "keras.layers"), says("attribute", "keras.layers.Dense")], VERSIONS, []),
         ([says("attribute", "keras.ops.mean"), says("attribute", "keras.__version__")], VERSIONS, []),
         ([meets("tf_keras.layers.Dense", "tensorflow.keras.Sequential")], VERSIONS, [(2, "certain")]),

@@ -108,6 +108,7 @@ class ExceptionHooks:
     def _except_in_thread(self, args: Any) -> None:
         with _hinted(args.exc_value):
             self.thread(args)
+        attempt("last words", conclude, args.exc_value)
 
 
 @contextmanager
@@ -185,7 +186,7 @@ def find_hint(error: BaseException) -> Hint | None:
 def _look_up(error: BaseException) -> Hint | None:
     """Return the hint of the first known sign that is on ``error``."""
     from autoxla.hooks.known_errors import KNOWN_ERRORS
-    from autoxla.hooks.other_generation import find_ways
+    from autoxla.hooks.other_generation import find_ways, is_in_neither
 
     names = {cls.__name__ for cls in type(error).__mro__}
     signs = [(known, s) for known in KNOWN_ERRORS for s in known.signs if not names.isdisjoint(s.types)]
@@ -193,8 +194,10 @@ def _look_up(error: BaseException) -> Hint | None:
     for known, sign in signs:
         if _fits(sign, error, text):
             ways, setting = find_ways(error)
+            is_cured = "{keras2}" in sign.hint
+            if is_cured and is_in_neither(error):
+                continue
             if "{release}" not in sign.hint or ways["release"]:
-                is_cured = "{keras2}" in sign.hint
                 return Hint(known.code, sign.hint_on(text, ways), setting if is_cured else None)
     return None
 
@@ -206,12 +209,18 @@ def _message(error: BaseException) -> str:
 
 def _fits(sign: Sign, error: BaseException, text: str) -> bool:
     """Return whether ``sign`` is on ``error`` with the message ``text``."""
+    from traceback import extract_tb
+
     from autoxla.hooks.other_generation import list_frames
 
     before = error.__cause__ or error.__context__
     if re.search(sign.pattern, text) is None or (sign.threads and not finder.FINDER.overlapped):
         return False
     if sign.after and (before is None or re.search(sign.after, _message(before)) is None):
+        return False
+    if sign.line and not any(
+        re.search(sign.line, each.line or "") for each in extract_tb(error.__traceback__)
+    ):
         return False
     packages = ("keras", "tf_keras") if sign.within == "keras" else (sign.within,)
     names = (str(frame.f_globals.get("__name__", "")) for frame in list_frames(error))

@@ -23,6 +23,7 @@ class Sign:
     hint: str
     within: str = ""
     after: str = ""
+    line: str = ""
     threads: bool = False
 
     def hint_on(self, message: str, ways: Mapping[str, str] | None = None) -> str:

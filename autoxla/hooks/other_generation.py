@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from traceback import extract_tb
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
@@ -75,15 +76,12 @@ def compare(error: BaseException) -> Claim | None:
         return None
     message, last = str(error), frames[-1] if frames else None
     in_keras = bool(modules) and _top(modules[-1]) in OTHER
-    if isinstance(error, ImportError):
-        return _compare_import(message)
+    missing = _find_missing(error)
+    if missing is not None:
+        module, name = missing
+        return _compare_name(module, name, is_module=isinstance(error, ModuleNotFoundError))
     if isinstance(error, AttributeError):
-        # Keras and AutoGraph raise a copy with a longer text, which no longer has the object.
-        before = error.__context__
-        is_copy = isinstance(before, AttributeError) and str(before) in message
-        origin = before if is_copy and isinstance(before, AttributeError) else error
-        if isinstance(origin.obj, ModuleType):
-            return _compare_name(origin.obj.__name__, origin.name or "")
+        origin = _find_origin(error)
         # Inside Keras or TensorFlow one generation stumbles over an object of the other.
         in_library = in_keras or (bool(modules) and _top(modules[-1]) == "tensorflow")
         return None if in_library else _compare_attribute(origin.obj, origin.name or "", last)
@@ -124,14 +122,39 @@ def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Clai
     return _claim(pair.own, f"has {pair.shown}.{name}") if has else None
 
 
-def _compare_import(message: str) -> Claim | None:
+def _find_origin(error: AttributeError) -> AttributeError:
+    """Return ``error``, or that of which Keras or AutoGraph raised a copy that no longer has the object."""
+    before = error.__context__
+    return before if isinstance(before, AttributeError) and str(before) in str(error) else error
+
+
+def _find_missing(error: BaseException) -> tuple[str, str] | None:
+    """Return a module and the name in it that ``error`` misses, None for an error over something else."""
+    if isinstance(error, AttributeError):
+        origin = _find_origin(error)
+        return (origin.obj.__name__, origin.name or "") if isinstance(origin.obj, ModuleType) else None
+    message = str(error) if isinstance(error, ImportError) else "circular import"
     named, module = _NO_NAME.search(message), _NO_MODULE.search(message)
     if "partially initialized" in message or "circular import" in message:
         return None
     if named is not None:
-        return _compare_name(named[2], named[1])
-    parent, _, name = module[1].rpartition(".") if module is not None else ("", "", "")
-    return _compare_name(parent, name, is_module=True)
+        return named[2], named[1]
+    if module is None:
+        return None
+    # The message has the first part of a path that is missing, the line all of it.
+    line = next((each.line or "" for each in extract_tb(error.__traceback__, -1)), "")
+    whole = re.search(rf"{re.escape(module[1])}(?:\.\w+)*", line)
+    parent, _, name = (whole[0] if whole is not None else module[1]).rpartition(".")
+    return parent, name
+
+
+def is_in_neither(error: BaseException) -> bool:
+    """Return whether ``error`` misses a name of a public module that the other generation has not, either."""
+    module, name = _find_missing(error) or ("", "")
+    own, path = _split(module)
+    source = _read_other(own)
+    is_whole = source is not None and not isinstance(source, OldSource)
+    return is_whole and source.find(f"{path}.{name}".lstrip(".")) is None
 
 
 def _compare_name(module: str, name: str, *, is_module: bool = False) -> Claim | None:
@@ -397,6 +420,8 @@ def _list_packages(error: BaseException) -> Iterator[str]:
 
 def _needs_keras_3() -> bool:
     """Return whether the program's source certainly uses what Keras 2 has not."""
+    if any(finding.code == "AX113" for finding in current().findings):
+        return True
     two, three = _read_other("keras"), _read_other("tf_keras")
     names = [e.name for e in _list_evidence() if e.grade == "certain" and not e.caught]
     paths = [path for path in (_split(name)[1] for name in names) if path]

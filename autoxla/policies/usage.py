@@ -26,8 +26,9 @@ LEGACY_ONLY = (
     *(f"{V1}.layers.{name}" for name in ("CuDNNGRU", "CuDNNLSTM", "DenseFeatures")),
 )
 #: What Keras 3 alone has: below ``tf.keras`` it is missing under the switch, below ``keras`` under the alias.
+#: Not ``__version__``: who turns the switch on adds it.
 _KERAS_3_NAMES = (
-    *("__version__", "version", "ops", "random", "distribution", "quantizers", "remat", "tree", "device"),
+    *("version", "ops", "random", "distribution", "quantizers", "remat", "tree", "device"),
     *("KerasTensor", "Operation", "Function", "Variable", "StatelessScope", "config", "dtype_policies"),
     *("layers.GroupQueryAttention", "layers.JaxLayer", "layers.MelSpectrogram", "layers.RMSNormalization"),
     *("layers.TFSMLayer", "layers.TorchModuleWrapper", "losses.CTC", "losses.Circle", "losses.Dice"),
