@@ -153,8 +153,11 @@ def is_in_neither(error: BaseException) -> bool:
     module, name = _find_missing(error) or ("", "")
     own, path = _split(module)
     source = _read_other(own)
-    is_whole = source is not None and not isinstance(source, OldSource)
-    return is_whole and source.find(f"{path}.{name}".lstrip(".")) is None
+    # A module that stands in for what is gone says so in words of its own.
+    is_plain = isinstance(error, ImportError) or " has no attribute " in str(error)
+    if not is_plain or source is None or isinstance(source, OldSource):
+        return False
+    return source.find(f"{path}.{name}".lstrip(".")) is None
 
 
 def _compare_name(module: str, name: str, *, is_module: bool = False) -> Claim | None:
