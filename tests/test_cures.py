@@ -231,6 +231,21 @@ def test_a_run_that_dies_teaches_the_next_one(project: Project) -> None:
     assert "because an earlier run died without it: ImportError: keras has no such" in second.notices[0]
 
 
+def test_a_thread_that_dies_teaches_the_next_run(project: Project) -> None:
+    thread = "import threading\nthreading.Thread(target=exec, args=(SOURCE, {})).start()\n"
+    project.write(f"import autoxla\nSOURCE = {DIES!r}\n{thread}")
+    assert "AX914 info train.py: AX160 is cured by AUTOXLA_KERAS=2" in project.run().err
+    assert project.run().out == "trained\n"
+
+
+def test_an_error_without_text_is_learned_from_all_the_same(project: Project) -> None:
+    mute = "class MuteError(ImportError):\n    def __str__(self):\n        raise RuntimeError\n"
+    project.write(mute + DIES.replace('ImportError("keras has no such optimizer")', "MuteError"))
+    outcome = project.run()
+    assert "AX901" not in outcome.err
+    assert "AX914 info train.py" in outcome.err
+
+
 def test_what_dies_in_the_same_way_again_is_dropped_for_good(project: Project) -> None:
     project.write(DIES)
     project.run("train.py", "--always")
