@@ -46,7 +46,8 @@ RULES = (
         title="The program starts with what cured it",
         applies=lambda d: d.situation.cure is not None and not d.situation.uncured,
         message=lambda d: (
-            f"{name_settings(_cure(d).variables)}, because {_WHO[_cure(d).origin]}: {_cure(d).mark}"
+            f"{name_settings(_cure(d).variables)}, because {_WHO[_cure(d).origin]}: "
+            f"{_cure(d).mark.rstrip('.')}"
         ),
         remedy="start with what cured it",
         why="""The program died without these variables. `heal` found by running it that it lives under them,
