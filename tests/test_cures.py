@@ -259,7 +259,7 @@ def test_what_was_dropped_is_listed(project: Project) -> None:
 def test_explain_tells_of_the_cure_once(project: Project) -> None:
     project.keep(Cure({"AUTOXLA_KERAS": "2"}, "TypeError: no such argument.", "heal"))
     told = project.run("explain", "train.py").out
-    assert "TypeError: no such argument; done: start with" in told
+    assert "TypeError: no such argument\n      done: start with" in told
     assert "AX105 info" not in told
 
 
