@@ -242,6 +242,13 @@ def test_what_dies_in_the_same_way_again_is_dropped_for_good(project: Project) -
     assert not any(code in third.err for code in ("AX911", "AX913", "AX914"))
 
 
+def test_the_launcher_starts_anew_with_what_the_run_learned(project: Project) -> None:
+    project.write(DIES)
+    outcome = project.run(AUTOXLA_HEAL="1")
+    assert (outcome.status, outcome.out) == (0, "trained\n"), outcome.err
+    assert "run again" not in outcome.err
+
+
 def test_another_death_leaves_what_was_learned(project: Project) -> None:
     project.write(DIES)
     project.run("train.py")

@@ -53,7 +53,8 @@ RULES = (
         why="""The program died without these variables. `heal` found by running it that it lives under them,
         or a run died of a known error that they cure. That is kept for the program, whatever its arguments
         are, and holds when you edit it. It is dropped where TensorFlow or Keras is of another release, and
-        where the program dies under it: what a run learned, where it dies of the same again. `records clear` makes autoxla forget it.""",
+        where the program dies under it: what a run learned, where it dies of the same again. `records clear`
+        makes autoxla forget it.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE},
