@@ -234,8 +234,8 @@ def test_the_user_s_faulthandler_is_left_alone(tmp_path: Path, monkeypatch: pyte
 
 
 def test_functions_that_autograph_makes_are_not_the_program_s() -> None:
-    assert not is_own("/tmp/__autograph_generated_fileq9.py")
-    assert is_own("/tmp/autograph.py")
+    assert not is_own("/t/__autograph_generated_fileq9.py")
+    assert is_own("/t/autograph.py")
 
 
 def test_the_interpreter_s_options_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
