@@ -81,7 +81,7 @@ class Mark:
 
     def __str__(self) -> str:
         lines = map(str.strip, _WRAPPING.sub("", self.message).splitlines())
-        first = printable(next(filter(None, lines), ""))
+        first = printable(next(filter(None, lines), "")).removeprefix(f"{self.what}: ")
         place = f" at {Path(self.stack[-1].file).name}:{self.stack[-1].line}" if self.stack else ""
         steps = f" after {self.steps} steps" if self.steps else ""
         said = first if len(first) <= _SHOWN else f"{first[:_SHOWN]} …"
