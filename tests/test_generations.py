@@ -130,6 +130,11 @@ GUARDED = {
         "class Ignore:\n    def __enter__(self): return self\n    def __exit__(self, *a): return True\n"
         "with Ignore():\n    print(tf.keras.backend.learning_phase())"
     ),
+    "own function for with": (
+        "import contextlib\n@contextlib.contextmanager\ndef ignore():\n    try:\n        yield\n"
+        "    except AttributeError:\n        pass\n"
+        "with ignore():\n    print(tf.keras.backend.learning_phase())"
+    ),
 }
 
 
@@ -152,6 +157,11 @@ CALLED = {
         "class Timer:\n    def __enter__(self): return self\n    def __exit__(self, *a): self.end = 1\n"
         "with Timer():\n    tf.keras.optimizers.legacy.Adam(1e-3)",
         8,
+    ),
+    "in a function that cleans up": (
+        "import contextlib\n@contextlib.contextmanager\ndef folder():\n    try:\n        yield\n"
+        "    finally:\n        print('done')\nwith folder():\n    tf.keras.optimizers.legacy.Adam(1e-3)",
+        12,
     ),
     "beside what is put in place": (
         "tf.keras.backend.learning_phase = lambda: 0\ntf.keras.optimizers.legacy.Adam()",

@@ -293,12 +293,13 @@ class Follower(Objects):
                 flow = 0
                 for item in node.items:
                     value = self._evaluate(item.context_expr)
-                    flow |= CAUGHT | SURVIVES if any(map(self._may_suppress, value)) else 0
                     if item.optional_vars is not None:
                         self._assign(item.optional_vars, doubt(value))
                     called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else None
                     name = called.attr if isinstance(called, ast.Attribute) else called and _name_of(called)
-                    flow |= CAUGHT | SURVIVES if name in _EXPECTING else 0
+                    makers = self._callee(called) if called is not None else ()
+                    own = any(self._may_suppress(b.target) for b in (*value, *makers))
+                    flow |= CAUGHT | SURVIVES if own or name in _EXPECTING else 0
                 return self._under(flow, node.body) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
@@ -476,17 +477,17 @@ class Follower(Objects):
         if find_family(name) is not None:
             self.patched += (f"{name.partition('.__dict__')[0]}.",)
 
-    def _may_suppress(self, binding: Binding) -> bool:
-        """Return whether an object of the program's own class may end an error at the end of a ``with``."""
-        if not isinstance(instance := binding.target, Instance):
+    def _may_suppress(self, target: Target) -> bool:
+        """Return whether an object of the program's, or what makes one, may end an error in a ``with``."""
+        if isinstance(target, Function) and target.generates:
+            tries = [part for part in ast.walk(target.node) if isinstance(part, _TRIES)]
+            return any(_catches(handler, _MISSING | _MISFIT) for part in tries for handler in part.handlers)
+        if not isinstance(target, Instance):
             return False
-        exits = [
-            b.target.node
-            for b in self._member(instance.owner, None, "__exit__")
-            if isinstance(b.target, Function)
-        ]
-        returned = [n.value for node in exits for n in ast.walk(node) if isinstance(n, ast.Return)]
-        return any(value is not None and self._truth(value) is not False for value in returned)
+        exits = [b.target for b in self._member(target.owner, None, "__exit__")]
+        parts = [part for each in exits if isinstance(each, Function) for part in ast.walk(each.node)]
+        returned = [part.value for part in parts if isinstance(part, ast.Return) and part.value is not None]
+        return any(self._truth(value) is not False for value in returned)
 
     # Expressions return what they may stand for.
 

@@ -191,8 +191,8 @@ class Objects(Notes):
             self.meet(node, thing, [tuple(given)], sure)
         if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
             self.meet(node, thing, arguments.all(), sure)
-            given = [b.target for b in arguments.get(3, "metrics")]
-            if name == "compile" and sure and self.is_certain() and given and all(map(_is_some, given)):
+            measures = [b.target for b in arguments.get(3, "metrics")]
+            if name == "compile" and sure and self.is_certain() and measures and all(map(_is_some, measures)):
                 self._measured |= {thing.place}
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
