@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoxla.cache import cache_dir, key_of, make_key, program_key
-from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
+from autoxla.model import CURE, OUTDATED, Cure, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.policies.usage import find_demands, first
 from autoxla.settings import VARIABLES as OF_SETTINGS
@@ -141,8 +141,7 @@ def recall(subject: Subject, situation: Situation, environ: Mapping[str, str], s
 def use(cure: Cure, settings: Settings, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Return the settings and the environment as ``cure`` makes them."""
     asked = {name: cure.variables[of] for name, of in OF_SETTINGS.items() if of in cure.variables}
-    place = Place("a cure")
-    places = {"keras_setting" if name == "keras" else name: place for name in asked}
+    places = {"keras_setting" if name == "keras" else name: CURE for name in asked}
     values = {name: value for name, value in environ.items() if name not in cure.variables}
     values |= {name: value for name, value in cure.variables.items() if value is not None}
     return replace(settings, **asked, places={**settings.places, **places}), values  # type: ignore[arg-type]

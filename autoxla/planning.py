@@ -20,7 +20,7 @@ from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.files import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
-from autoxla.model import Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
+from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
@@ -201,7 +201,9 @@ def assemble(
         for file, reason in dict.fromkeys(store.ignored)
         if file != store.folder
     ]
-    return Planned(situation, plan, (*plan.findings, *left_out))
+    # What a cure asks for is told with it.
+    told = (f for f in plan.findings if f.level != "info" or f.place != CURE)
+    return Planned(situation, plan, (*told, *left_out))
 
 
 def _cure(

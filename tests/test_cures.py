@@ -32,8 +32,8 @@ import os, sys
 import tensorflow
 from autoxla.hooks import error_hints
 error_hints.find_hint = lambda error: error_hints.Hint("AX160", "A hint.", {"AUTOXLA_KERAS": "2"})
-if os.environ.get("TF_USE_LEGACY_KERAS") != "1" or "--always" in sys.argv:
-    raise ImportError("keras has no such optimizer")
+if os.environ.get("TF_USE_LEGACY_KERAS") != "1" or {"--always", "--other"} & {*sys.argv}:
+    raise ImportError("keras has no such optimizer" if "--other" not in sys.argv else "no such layer")
 print("trained")
 """
 
@@ -269,6 +269,34 @@ def test_what_dies_in_the_same_way_again_is_dropped_for_good(project: Project) -
     assert not any(code in third.err for code in ("AX911", "AX913", "AX914"))
 
 
+def test_the_launcher_starts_anew_with_what_the_run_learned(project: Project) -> None:
+    project.write(DIES)
+    outcome = project.run(AUTOXLA_HEAL="1")
+    assert (outcome.status, outcome.out) == (0, "trained\n"), outcome.err
+    assert "run again" not in outcome.err
+
+
+def test_another_death_leaves_what_was_learned(project: Project) -> None:
+    project.write(DIES)
+    project.run("train.py")
+    assert "AX913" not in project.run("train.py", "--other").err
+    assert project.run().out == "trained\n"
+
+
+def test_what_was_dropped_is_listed(project: Project) -> None:
+    project.write(DIES)
+    project.run("train.py", "--always")
+    project.run("train.py", "--always")
+    assert "train.py, dropped: AUTOXLA_KERAS=2" in project.run("records", "list").out
+
+
+def test_explain_tells_of_the_cure_once(project: Project) -> None:
+    project.keep(Cure({"AUTOXLA_KERAS": "2"}, "TypeError: no such argument.", "heal"))
+    told = project.run("explain", "train.py").out
+    assert "TypeError: no such argument\n      done: start with" in told
+    assert "AX105 info" not in told
+
+
 def test_a_cure_of_heal_is_dropped_where_keras_ends_the_program(project: Project) -> None:
     project.write("import tensorflow\ntensorflow.fail(ValueError('no shape'))\n")
     project.keep()
@@ -357,6 +385,19 @@ def test_the_last_line_names_heal_with_the_program_s_words(words: tuple[str, ...
 def test_there_is_none_for_other_ends(source: str, project: Project) -> None:
     project.write(source)
     assert HEAL not in project.run().err
+
+
+@pytest.mark.parametrize(
+    "error", ["FileNotFoundError('x')", "ValueError('File not found: filepath=x.keras.')"]
+)
+def test_there_is_none_for_a_file_that_is_missing(error: str, project: Project) -> None:
+    project.write(f"import tensorflow\ntensorflow.fail({error})\n")
+    assert HEAL not in project.run().err
+
+
+def test_there_is_none_where_the_launcher_heals(project: Project, tmp_path: Path) -> None:
+    project.write("import tensorflow\ntensorflow.fail(RuntimeError('x'))\n")
+    assert HEAL not in project.run(AUTOXLA_WATCH=str(tmp_path / "run")).err
 
 
 def test_there_is_none_where_the_error_is_known(project: Project) -> None:

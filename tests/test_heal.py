@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import plugin_double
 from autoxla.commands.heal import _write_cure
+from autoxla.cures import Cure, keep
 from autoxla.model import (
     Evidence,
     FlagNames,
@@ -557,16 +558,16 @@ def test_a_candidate_that_does_nothing_is_left_out() -> None:
 
 def test_a_cure_is_written_for_each_place() -> None:
     lines = _write_cure(ALIAS, ["train.py", "a b"])
-    assert lines["in the shell:"] == ["AUTOXLA_KERAS=legacy python -m autoxla train.py 'a b'"]
-    assert lines["in pyproject.toml:"] == ["[tool.autoxla]", 'keras = "legacy"']
-    assert lines["first in the program:"] == ["import autoxla", "autoxla.configure(keras='legacy')"]
+    assert lines["shell"] == ["AUTOXLA_KERAS=legacy python -m autoxla train.py 'a b'"]
+    assert lines["pyproject"] == ["[tool.autoxla]", 'keras = "legacy"']
+    assert lines["program"] == ["import autoxla", "autoxla.configure(keras='legacy')"]
 
 
 def test_a_variable_that_goes_is_taken_out_everywhere() -> None:
     lines = _write_cure(FLAGS, ["train.py"])
-    assert lines["in the shell:"] == ["env -u XLA_FLAGS python -m autoxla train.py"]
-    assert "in pyproject.toml:" not in lines
-    assert lines["first in the program:"] == ["import os", "os.environ.pop('XLA_FLAGS', None)"]
+    assert lines["shell"] == ["env -u XLA_FLAGS python -m autoxla train.py"]
+    assert "pyproject" not in lines
+    assert lines["program"] == ["import os", "os.environ.pop('XLA_FLAGS', None)"]
 
 
 # The command
@@ -636,6 +637,62 @@ def test_nothing_is_kept_where_nothing_helps(tmp_path: Path) -> None:
     assert (told["end"], told["cure"], told["record"]) == ("nothing helps", None, None)
     assert "this is Keras 3" in Path(told["log"]).read_text(encoding="utf-8")
     assert not (tmp_path / "cache" / "cures").exists()
+
+
+def test_json_has_the_cure_for_each_place(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    assert heal(tmp_path, "train.py")["cure"].keys() == {"variables", "shell", "pyproject", "program"}
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_a_death_of_no_setting_is_told_in_short(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("raise OSError('\\x1b[31mno disk')\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "heal", "--yes", *options, "train.py"], tmp_path)
+    last = done.out.splitlines()[-1]
+    died = "of OSError at train.py:1: ?[31mno disk (1 run, "
+    assert f"before it had imported Keras or TensorFlow, {died}" in last
+    assert "what the runs wrote" not in done.err
+    assert "\x1b" not in done.out + done.err
+
+
+def test_a_closed_stdout_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    code = f"exec {sys.executable} -m autoxla heal --yes train.py >&-"
+    done = subprocess.run(
+        ["sh", "-c", code], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert "Traceback" not in done.stderr
+
+
+#: Runs a command at a terminal, which is its standard input as well.
+TERMINAL = "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))\n"
+
+
+def type_at(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str], *, after: bytes, keys: bytes
+) -> tuple[int, str]:
+    """Run ``command`` at a terminal, type ``keys`` once it has shown ``after``; return status and output."""
+    words = [sys.executable, "-c", TERMINAL, *command]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=folder, env=dict(environ), stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+        while after not in shown and (more := process.stdout.read1()):  # type: ignore[attr-defined]
+            shown += more
+        process.stdin.write(keys)
+        process.stdin.flush()
+        shown += process.stdout.read()
+        return process.wait(60), shown.decode()
+
+
+@pytest.mark.parametrize(("keys", "status", "said"), [(b"\x03", 130, ""), (b"n\n", 1, "autoxla: not run")])
+def test_the_question_may_be_denied(keys: bytes, status: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("open('ran', 'w')\n", encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "heal", "train.py"]
+    ended, shown = type_at(words, tmp_path, clean_environment(), after=b"[y/N]", keys=keys)
+    assert (ended, said in shown, "Traceback" in shown) == (status, True, False)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_module_and_code_are_programs_too(tmp_path: Path) -> None:
@@ -767,11 +824,120 @@ time.sleep(60)
 """
     (tmp_path / "train.py").write_text(code, encoding="utf-8")
     words = [sys.executable, "-m", "autoxla", "train.py"]
-    with subprocess.Popen(words, cwd=tmp_path, env=healing, stdin=subprocess.DEVNULL) as process:
+    # Out of the foreground, where a key's signal is not passed on.
+    with subprocess.Popen(words, cwd=tmp_path, env=healing, start_new_session=True) as process:
         while process.poll() is None and not (tmp_path / "ready").exists():
             time.sleep(0.05)
         process.send_signal(number)
         assert process.wait(60) == 5
+
+
+def run_under(healing: dict[str, str], folder: Path, source: str, **variables: str) -> Any:
+    """Run ``source`` as the program once a cure, ``AUTOXLA_KERAS=2``, is kept for it."""
+    (folder / "train.py").write_text(source, encoding="utf-8")
+    subject = subject_from([str(folder / "train.py")])
+    cure = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: this is Keras 3", "heal")
+    keep(subject, assemble(subject, healing).situation, cure, healing)
+    return run(["-m", "autoxla", "train.py"], folder, {**healing, **variables})
+
+
+def test_a_death_under_a_cure_is_not_repeated(healing: dict[str, str], tmp_path: Path) -> None:
+    done = run_under(healing, tmp_path, "import tensorflow\nprint('begins')\nraise KeyError('its own')\n")
+    assert (done.status, done.out) == (1, "begins\n")
+    assert "run again" not in done.err
+
+
+def test_a_signal_under_a_cure_drops_it(healing: dict[str, str], tmp_path: Path) -> None:
+    dies = "if os.environ.get('AUTOXLA_KERAS') == '2':\n    os.abort()\n"
+    done = run_under(healing, tmp_path, f"import os, tensorflow\n{dies}print('trained')\n")
+    assert "died under AUTOXLA_KERAS=2, which is dropped" in done.err
+    assert "it ended well this time (1 run)" in done.err
+    assert run(["-m", "autoxla", "train.py"], tmp_path, healing).out == "trained\n"
+
+
+def test_a_cure_that_cannot_be_kept_is_used(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, {**healing, "AUTOXLA_CACHE": os.devnull})
+    assert (done.status, done.out) == (0, "begins \nbegins \ntrained\n"), done.err
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"AUTOXLA": "observe"}, {"AUTOXLA": "off"}, {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}, {}],
+)
+def test_it_is_not_healed_where_nothing_may_be_changed(
+    variables: dict[str, str], healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    if not variables:
+        (tmp_path / "pyproject.toml").write_text("[tool.autoxla]\nmode = 'observe'\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, {**healing, **variables})
+    assert (done.status, done.out) == (1, "begins \n")
+    assert "run again" not in done.err
+
+
+def test_the_log_of_a_search_that_failed_is_named(healing: dict[str, str], tmp_path: Path) -> None:
+    code = NEEDY.replace('"2"', '"none"').replace("Keras 3", "keras 3")
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    last = done.err.splitlines()[-1]
+    assert last.startswith("autoxla: no cure was found (")
+    assert "this is keras 3" in Path(last.rpartition(" ")[2]).read_text(encoding="utf-8")
+    assert "tries the settings" not in done.err
+
+
+#: Is told to stop, and dies of that as of an error; the runs of heal wait.
+TOLD = """
+import os, pathlib, signal, sys, tensorflow, time
+def stop(*_):
+    raise TypeError("told to stop")
+signal.signal(signal.SIGTERM, stop)
+print("begins", flush=True)
+if "AUTOXLA_UNCURED" not in os.environ and "now" in sys.argv:
+    stop()
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [([], 1, ""), (["now"], -signal.SIGTERM, "autoxla: interrupted (no run was over)")],
+    ids=["program", "search"],
+)
+def test_what_is_told_to_stop_is_not_run_again(
+    words: list[str], status: int, said: str, healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(TOLD, encoding="utf-8")
+    command = [sys.executable, "-m", "autoxla", "train.py", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=healing, stdout=pipe, stderr=pipe, text=True) as process:
+        while process.poll() is None and not (tmp_path / "ready").exists():
+            time.sleep(0.05)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "begins\n"), err
+    assert said in err
+
+
+def test_a_key_reaches_the_program_once(healing: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import signal, time
+count = 0
+def on(*_):
+    global count
+    count += 1
+signal.signal(signal.SIGINT, on)
+print("ready", flush=True)
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    time.sleep(0.1)
+print("counted", count)
+"""
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    command = ["sh", "-c", f"exec {sys.executable} -m autoxla train.py </dev/null"]
+    _, shown = type_at(command, tmp_path, healing, after=b"ready", keys=b"\x03")
+    assert "counted 1" in shown
 
 
 # Real programs

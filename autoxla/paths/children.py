@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.planning import PROBE
@@ -181,9 +182,15 @@ def _send(group: int, number: int) -> bool:
     return True
 
 
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
+
+
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM and SIGHUP, too, and put the former handlers back behind it.
+
+    The exception holds their number.
 
     A signal that is ignored stays so: ``nohup`` asks for that.
     """
@@ -191,7 +198,7 @@ def raising_interrupts() -> Iterator[None]:
     heeded = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
     try:
         for number in heeded:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _interrupt)
         yield
     finally:
         for number, handler in heeded.items():
