@@ -225,6 +225,8 @@ def _conclude(search: Search) -> str:
     elif search.attempts and search.first.mark is not None and not search.first.mark.is_loaded:
         died = printable(str(search.first.mark))
         said += f": the program died before it had imported Keras or TensorFlow, of {died}"
+    elif search.end == "out of budget":
+        said += f"; as it is the program dies of {printable(str(search.first.mark))}"
     return f"{said} ({count_runs(search)}, {search.elapsed:.0f} s)"
 
 
