@@ -7,6 +7,7 @@ ones.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from autoxla.cache import key_of
 from autoxla.cures import Cure, keep, open_cures, read_cure
 from autoxla.planning import assemble, subject_from
 from autoxla.store import Store
-from programs import Outcome, clean_environment, run
+from programs import HOME, Outcome, clean_environment, run
 
 TELL = """
 import os
@@ -127,6 +128,32 @@ def test_what_the_user_set_stands_and_explain_says_so(variables: dict[str, str],
     ((name, value),) = variables.items()
     assert f"train.py AX912 info AUTOXLA_KERAS=2 cured it, but {name}={value!r} is set" in told
     assert project.run(**variables).out == f"{variables.get('TF_USE_LEGACY_KERAS')} None\n"
+
+
+@pytest.mark.parametrize("variable", ["AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS"])
+def test_keras_2_is_not_given_to_a_program_that_was_changed_and_needs_keras_3(
+    variable: str, project: Project
+) -> None:
+    value = {"AUTOXLA_KERAS": "2", "TF_USE_LEGACY_KERAS": "1"}[variable]
+    # Only what is installed is TensorFlow's.
+    site = project.folder / "site-packages"
+    site.mkdir()
+    for name in ("tensorflow", "keras", "tf_keras"):
+        (project.folder / f"{name}.py").rename(site / f"{name}.py")
+    names = "class keras:\n    class layers:\n        DenseFeatures = 1\n    class ops:\n        mean = 1\n"
+    (site / "tensorflow.py").write_text(names, encoding="utf-8")
+    path = {"PYTHONPATH": f"{site}{os.pathsep}{HOME}"}
+    project.keep(Cure({variable: value}, "TypeError: no such argument", "heal"), **path)
+    project.write(f"{TELL}tensorflow.keras.ops.mean\n")
+    told = project.run("explain", "train.py", **path).out
+    reason = "tensorflow.keras.ops.mean exists in Keras 3 only (train.py:5:1)"
+    assert f"train.py AX912 info {variable}={value} cured it, but {reason}" in told
+    assert project.run(**path).out == "None None\n"
+    # It is still used where that is not certain, or something else needs Keras 2.
+    project.write(f"import sys\n{TELL}if sys.argv[1:]: tensorflow.keras.ops.mean\n")
+    assert project.run(**path).out == "1 None\n"
+    project.write(f"{TELL}tensorflow.keras.ops.mean\ntensorflow.keras.layers.DenseFeatures\n")
+    assert project.run(**path).out == "1 None\n"
 
 
 def test_what_the_program_or_its_project_sets_stands(project: Project) -> None:

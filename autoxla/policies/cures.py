@@ -72,7 +72,7 @@ RULES = (
         message=lambda d: f"{name_settings(_cure(d).variables)} cured it, but {d.situation.uncured}",
         remedy="nothing, if that was meant",
         why="""The program died without these variables once. Now you chose another value yourself, which
-        stands.""",
+        stands, or the program was changed and needs Keras 3, which they would take from it.""",
         example=Example(
             TF_KERAS,
             {"TF_USE_LEGACY_KERAS": "0"},
