@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoxla.cache import cache_dir, key_of, make_key, program_key
-from autoxla.model import OUTDATED, Cure, Place, Settings, Situation
+from autoxla.model import CURE, OUTDATED, Cure, Settings, Situation
 from autoxla.policies.cures import name_settings
+from autoxla.policies.usage import find_demands, first
 from autoxla.settings import VARIABLES as OF_SETTINGS
 from autoxla.situation.environment import ROOT, UNCURED
 from autoxla.store import DAY, Store
@@ -120,20 +121,27 @@ def recall(subject: Subject, situation: Situation, environ: Mapping[str, str], s
         ),
         None,
     )
+    demands = find_demands(
+        situation.reading, situation.versions, situation.settings.packages, situation.requiring_keras_2
+    )
+    needs_3 = first(demands, 3, certain=True) if first(demands, 2, certain=True) is None else None
+    switch, setting = (cure.variables.get(name) for name in ("TF_USE_LEGACY_KERAS", "AUTOXLA_KERAS"))
+    gives_2 = switch == "1" or setting in ("2", "legacy")
     reason = ""
     if changed is not None:
         then, today = (each or "not installed" for each in (versions[changed], now[changed]))
         reason = f"{OUTDATED} {changed} {then}, and that is {today} now"
     elif chosen is not None:
         reason = f"{chosen}={values[chosen]!r} is set"
+    elif gives_2 and needs_3 is not None:
+        reason = f"{needs_3.why} ({needs_3.place})"
     return replace(situation, cure=cure, uncured=reason)
 
 
 def use(cure: Cure, settings: Settings, environ: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
     """Return the settings and the environment as ``cure`` makes them."""
     asked = {name: cure.variables[of] for name, of in OF_SETTINGS.items() if of in cure.variables}
-    place = Place("a cure")
-    places = {"keras_setting" if name == "keras" else name: place for name in asked}
+    places = {"keras_setting" if name == "keras" else name: CURE for name in asked}
     values = {name: value for name, value in environ.items() if name not in cure.variables}
     values |= {name: value for name, value in cure.variables.items() if value is not None}
     return replace(settings, **asked, places={**settings.places, **places}), values  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ class Place:
         return ":".join(parts)
 
 
-ENVIRONMENT = Place("environment")
+ENVIRONMENT, CURE = Place("environment"), Place("a cure")
 
 #: How a reason begins why source was not read, and how one ends why the cache is not used: rules tell by it.
 OUT_OF_TIME = "reading it takes more than"

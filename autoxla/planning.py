@@ -20,7 +20,7 @@ from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead.files import find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
-from autoxla.model import Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
+from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
@@ -170,7 +170,7 @@ def assemble(
         kept = open_cures(environ)
         stores.append(kept)
         view |= {} if start is not None else list_assigned(reading)
-        situation = _cure(subject, situation, view, kept)
+        situation = _cure(subject, situation, reading, view, kept)
     situation = with_reading(situation, reading, start, subject.path)
     situation = replace(situation, restart=restart)
     if PROBE in environ or {WATCH, UNCURED} <= environ.keys():
@@ -201,18 +201,22 @@ def assemble(
         for file, reason in dict.fromkeys(store.ignored)
         if file != store.folder
     ]
-    return Planned(situation, plan, (*plan.findings, *left_out))
+    # What a cure asks for is told with it.
+    told = (f for f in plan.findings if f.level != "info" or f.place != CURE)
+    return Planned(situation, plan, (*told, *left_out))
 
 
-def _cure(subject: Subject, situation: Situation, environ: Mapping[str, str], kept: Store) -> Situation:
+def _cure(
+    subject: Subject, situation: Situation, reading: Reading, environ: Mapping[str, str], kept: Store
+) -> Situation:
     """Return ``situation`` as what cures the program makes it, where a cure is kept and may be used."""
     # Few programs need one.
     from autoxla import cures
 
     if cures.UNCURED in environ:
         return situation
-    situation = cures.recall(subject, situation, environ, kept)
-    cure = situation.cure
+    recalled = cures.recall(subject, add_reading(situation, reading, subject.path), environ, kept)
+    situation, cure = replace(situation, cure=recalled.cure, uncured=recalled.uncured), recalled.cure
     if cure is None or situation.uncured:
         return situation
     settings, changed = cures.use(cure, situation.settings, environ)

@@ -7,6 +7,7 @@ ones.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from autoxla.cache import key_of
 from autoxla.cures import Cure, keep, open_cures, read_cure
 from autoxla.planning import assemble, subject_from
 from autoxla.store import Store
-from programs import Outcome, clean_environment, run
+from programs import HOME, Outcome, clean_environment, run
 
 TELL = """
 import os
@@ -31,8 +32,8 @@ import os, sys
 import tensorflow
 from autoxla.hooks import error_hints
 error_hints.find_hint = lambda error: error_hints.Hint("AX160", "A hint.", {"AUTOXLA_KERAS": "2"})
-if os.environ.get("TF_USE_LEGACY_KERAS") != "1" or "--always" in sys.argv:
-    raise ImportError("keras has no such optimizer")
+if os.environ.get("TF_USE_LEGACY_KERAS") != "1" or {"--always", "--other"} & {*sys.argv}:
+    raise ImportError("keras has no such optimizer" if "--other" not in sys.argv else "no such layer")
 print("trained")
 """
 
@@ -127,6 +128,32 @@ def test_what_the_user_set_stands_and_explain_says_so(variables: dict[str, str],
     ((name, value),) = variables.items()
     assert f"train.py AX912 info AUTOXLA_KERAS=2 cured it, but {name}={value!r} is set" in told
     assert project.run(**variables).out == f"{variables.get('TF_USE_LEGACY_KERAS')} None\n"
+
+
+@pytest.mark.parametrize("variable", ["AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS"])
+def test_keras_2_is_not_given_to_a_program_that_was_changed_and_needs_keras_3(
+    variable: str, project: Project
+) -> None:
+    value = {"AUTOXLA_KERAS": "2", "TF_USE_LEGACY_KERAS": "1"}[variable]
+    # Only what is installed is TensorFlow's.
+    site = project.folder / "site-packages"
+    site.mkdir()
+    for name in ("tensorflow", "keras", "tf_keras"):
+        (project.folder / f"{name}.py").rename(site / f"{name}.py")
+    names = "class keras:\n    class layers:\n        DenseFeatures = 1\n    class ops:\n        mean = 1\n"
+    (site / "tensorflow.py").write_text(names, encoding="utf-8")
+    path = {"PYTHONPATH": f"{site}{os.pathsep}{HOME}"}
+    project.keep(Cure({variable: value}, "TypeError: no such argument", "heal"), **path)
+    project.write(f"{TELL}tensorflow.keras.ops.mean\n")
+    told = project.run("explain", "train.py", **path).out
+    reason = "tensorflow.keras.ops.mean exists in Keras 3 only (train.py:5:1)"
+    assert f"train.py AX912 info {variable}={value} cured it, but {reason}" in told
+    assert project.run(**path).out == "None None\n"
+    # It is still used where that is not certain, or something else needs Keras 2.
+    project.write(f"import sys\n{TELL}if sys.argv[1:]: tensorflow.keras.ops.mean\n")
+    assert project.run(**path).out == "1 None\n"
+    project.write(f"{TELL}tensorflow.keras.ops.mean\ntensorflow.keras.layers.DenseFeatures\n")
+    assert project.run(**path).out == "1 None\n"
 
 
 def test_what_the_program_or_its_project_sets_stands(project: Project) -> None:
@@ -257,6 +284,34 @@ def test_what_dies_in_the_same_way_again_is_dropped_for_good(project: Project) -
     assert not any(code in third.err for code in ("AX911", "AX913", "AX914"))
 
 
+def test_the_launcher_starts_anew_with_what_the_run_learned(project: Project) -> None:
+    project.write(DIES)
+    outcome = project.run(AUTOXLA_HEAL="1")
+    assert (outcome.status, outcome.out) == (0, "trained\n"), outcome.err
+    assert "run again" not in outcome.err
+
+
+def test_another_death_leaves_what_was_learned(project: Project) -> None:
+    project.write(DIES)
+    project.run("train.py")
+    assert "AX913" not in project.run("train.py", "--other").err
+    assert project.run().out == "trained\n"
+
+
+def test_what_was_dropped_is_listed(project: Project) -> None:
+    project.write(DIES)
+    project.run("train.py", "--always")
+    project.run("train.py", "--always")
+    assert "train.py, dropped: AUTOXLA_KERAS=2" in project.run("records", "list").out
+
+
+def test_explain_tells_of_the_cure_once(project: Project) -> None:
+    project.keep(Cure({"AUTOXLA_KERAS": "2"}, "TypeError: no such argument.", "heal"))
+    told = project.run("explain", "train.py").out
+    assert "TypeError: no such argument\n      done: start with" in told
+    assert "AX105 info" not in told
+
+
 def test_a_cure_of_heal_is_dropped_where_keras_ends_the_program(project: Project) -> None:
     project.write("import tensorflow\ntensorflow.fail(ValueError('no shape'))\n")
     project.keep()
@@ -345,6 +400,19 @@ def test_the_last_line_names_heal_with_the_program_s_words(words: tuple[str, ...
 def test_there_is_none_for_other_ends(source: str, project: Project) -> None:
     project.write(source)
     assert HEAL not in project.run().err
+
+
+@pytest.mark.parametrize(
+    "error", ["FileNotFoundError('x')", "ValueError('File not found: filepath=x.keras.')"]
+)
+def test_there_is_none_for_a_file_that_is_missing(error: str, project: Project) -> None:
+    project.write(f"import tensorflow\ntensorflow.fail({error})\n")
+    assert HEAL not in project.run().err
+
+
+def test_there_is_none_where_the_launcher_heals(project: Project, tmp_path: Path) -> None:
+    project.write("import tensorflow\ntensorflow.fail(RuntimeError('x'))\n")
+    assert HEAL not in project.run(AUTOXLA_WATCH=str(tmp_path / "run")).err
 
 
 def test_there_is_none_where_the_error_is_known(project: Project) -> None:

@@ -21,7 +21,7 @@ from autoxla.model import Setting
 from autoxla.situation.environment import APPLIED, restore
 from programs import Outcome, clean_environment, run
 
-LEGACY = "from tensorflow.keras.optimizers import legacy\n"
+LEGACY = "from tensorflow.keras.layers import DenseFeatures\n"
 SPECIAL = st.text("'\"$()`\\\n\r\t ;&|*~#!{}=%ab", max_size=12)
 #: What a variable can hold: any bytes but NUL.
 BYTES = st.binary(max_size=12).map(lambda data: os.fsdecode(data.replace(b"\0", b"")))

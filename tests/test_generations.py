@@ -88,6 +88,53 @@ GUARDED = {
         "o = tf.keras.optimizers.Adam()\n"
         "old = hasattr(tf.keras.optimizers, 'legacy') and isinstance(o, tf.keras.optimizers.legacy.Optimizer)"
     ),
+    # Keras 3 has these names. Only calling them fails.
+    "one of two that are imported": (
+        "from tensorflow.keras.optimizers import Adam, legacy\n"
+        "o = legacy.Adam(1e-3) if sys.platform == 'darwin' else Adam(1e-3)"
+    ),
+    "isinstance of both": (
+        "from tensorflow.keras.optimizers import SGD, legacy\n"
+        "print(isinstance(SGD(), (SGD, legacy.SGD)), isinstance(SGD(), tf.keras.optimizers.legacy.Optimizer))"
+    ),
+    "isinstance of what is imported": (
+        "from tensorflow.keras.optimizers.legacy import SGD as Old\nprint(isinstance(sys, Old))"
+    ),
+    "a table of classes": (
+        "makers = {'old': tf.keras.optimizers.legacy.Adam, 'new': tf.keras.optimizers.Adam}\n"
+        "o = makers['new']()"
+    ),
+    "a class that nobody makes": "class Own(tf.keras.optimizers.legacy.Adam):\n    pass",
+    # What the program puts in place itself.
+    "a function of its own": (
+        "tf.keras.backend.learning_phase = lambda: 0\nprint(tf.keras.backend.learning_phase())"
+    ),
+    "a module of its own": (
+        "tf.keras.optimizers.legacy = tf.keras.optimizers\no = tf.keras.optimizers.legacy.Adam()"
+    ),
+    "setattr": (
+        "K = tf.keras.backend\nfor name, each in {'learning_phase': len}.items(): setattr(K, name, each)\n"
+        "K.learning_phase(())"
+    ),
+    "setdefault of a module": (
+        "from tensorflow.keras import backend as K\n"
+        "K.__dict__.setdefault('learning_phase', lambda: 0)\nK.learning_phase()"
+    ),
+    "update of a module": (
+        "vars(tf.keras.layers).update(DenseFeatures=None)\nprint(tf.keras.layers.DenseFeatures)"
+    ),
+    "item of a module": (
+        "tf.keras.layers.__dict__['DenseFeatures'] = None\nprint(tf.keras.layers.DenseFeatures)"
+    ),
+    "own context manager": (
+        "class Ignore:\n    def __enter__(self): return self\n    def __exit__(self, *a): return True\n"
+        "with Ignore():\n    print(tf.keras.backend.learning_phase())"
+    ),
+    "own function for with": (
+        "import contextlib\n@contextlib.contextmanager\ndef ignore():\n    try:\n        yield\n"
+        "    except AttributeError:\n        pass\n"
+        "with ignore():\n    print(tf.keras.backend.learning_phase())"
+    ),
 }
 
 
@@ -96,6 +143,49 @@ def test_what_a_program_can_do_without_is_quiet(name: str, tmp_path: Path) -> No
     plan = plan_of(tmp_path, HEAD + GUARDED[name])
     assert said(plan) == []
     assert not switches(plan)
+
+
+#: Calls of what Keras 3 has only to raise an error, that certainly run, and their lines.
+CALLED = {
+    "at once": ("tf.keras.optimizers.legacy.Adam(1e-3)", 4),
+    "by another name": ("from tensorflow.keras.optimizers import legacy\nOld = legacy.Adam\nOld(1e-3)", 6),
+    "by getattr": ("getattr(tf.keras.optimizers, 'legacy').Adam(1e-3)", 4),
+    "passed on": ("def make(kind): return kind(1e-3)\nmake(tf.keras.optimizers.legacy.Adam)", 4),
+    "out of a table": ("makers = {'old': tf.keras.optimizers.legacy.Adam}\nmakers['old']()", 5),
+    "as a base": ("class Own(tf.keras.optimizers.legacy.Adam):\n    pass\nOwn()", 6),
+    "in a timer": (
+        "class Timer:\n    def __enter__(self): return self\n    def __exit__(self, *a): self.end = 1\n"
+        "with Timer():\n    tf.keras.optimizers.legacy.Adam(1e-3)",
+        8,
+    ),
+    "in a function that cleans up": (
+        "import contextlib\n@contextlib.contextmanager\ndef folder():\n    try:\n        yield\n"
+        "    finally:\n        print('done')\nwith folder():\n    tf.keras.optimizers.legacy.Adam(1e-3)",
+        12,
+    ),
+    "beside what is put in place": (
+        "tf.keras.backend.learning_phase = lambda: 0\ntf.keras.optimizers.legacy.Adam()",
+        5,
+    ),
+    "and the release is told": ("print(tf.keras.__version__)\ntf.keras.optimizers.legacy.Adam()", 5),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_a_call_of_what_only_raises_an_error_is_certain(name: str, tmp_path: Path) -> None:
+    code, line = CALLED[name]
+    plan = plan_of(tmp_path, HEAD + code)
+    (finding,) = said(plan)
+    assert (finding.code, finding.place.line, switches(plan)) == ("AX112", line, True)
+    assert finding.message == (
+        "tensorflow.keras.optimizers.legacy.Adam exists in Keras 2 only, but tf.keras is Keras 3"
+    )
+
+
+def test_a_name_that_keras_3_does_not_have_is_certain(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, HEAD + "from tensorflow.keras.optimizers.legacy import Nadam\n")
+    assert [finding.code for finding in said(plan)] == ["AX112"]
+    assert switches(plan)
 
 
 NET = "tf.keras.Sequential([tf.keras.layers.Dense(1)])\n"

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import plugin_double
 from autoxla.commands.heal import _write_cure
+from autoxla.cures import Cure, keep
 from autoxla.model import (
     Evidence,
     FlagNames,
@@ -41,6 +42,7 @@ from autoxla.paths.listing import DEFAULT, Paths
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
+from autoxla.paths.watch import is_own
 from autoxla.planning import WATCH, assemble, subject_from
 from autoxla.situation.environment import UNCURED
 from programs import HOME, clean_environment, run
@@ -115,6 +117,27 @@ def test_no_two_moments_are_each_later_than_the_other(one: list[int], other: lis
     assert not (is_later(frames(*one), frames(*other)) and is_later(frames(*other), frames(*one)))
 
 
+AUTOGRAPH = """in user code:
+
+    File "/x/ag.py", line 5, in step  *
+        return x * opt.lr
+
+    AttributeError: 'Adam' object has no attribute 'lr'
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (AUTOGRAPH, "'Adam' object has no attribute 'lr'"),
+        ("Exception encountered when calling Scale.call().\n\n\x1b[1mno lr\x1b[0m\n\nArguments", "no lr"),
+        ("a\x1b]0;b\x07c", "a?]0;b?c"),
+    ],
+)
+def test_a_mark_shows_the_cause_and_moves_no_cursor(message: str, shown: str) -> None:
+    assert str(Mark("exception", "AttributeError", message)) == f"AttributeError: {shown}"
+
+
 def test_a_mark_is_one_line() -> None:
     mark = Mark("exception", "ValueError", "first\nsecond", frames(10, 3), steps=4)
     assert str(mark) == "ValueError at train.py:3 after 4 steps: first"
@@ -144,7 +167,7 @@ def test_an_exception_is_seen_with_its_line(tmp_path: Path) -> None:
     mark = mark_of(tmp_path, "import json\ndef f():\n    json.loads('{')\nf()\n")
     assert mark is not None
     assert (mark.kind, mark.what, place(mark)) == ("exception", "JSONDecodeError", (3, "f"))
-    assert (mark.is_loaded, mark.is_python, mark.is_of_backend) == (False, True, False)
+    assert (mark.is_loaded, mark.is_python) == (False, True)
 
 
 def test_an_excepthook_of_the_program_hides_nothing(tmp_path: Path) -> None:
@@ -157,6 +180,70 @@ def test_a_signal_is_seen_with_its_line(tmp_path: Path) -> None:
     mark = mark_of(tmp_path, "import os\ndef f():\n    os.abort()\nf()\n")
     assert mark is not None
     assert (mark.kind, mark.what, place(mark)) == ("signal", "SIGABRT", (3, "f"))
+
+
+def test_a_line_of_the_log_is_no_last_word(tmp_path: Path) -> None:
+    said = "no such flag\nWARNING: All log messages before\nI0000 00:00:17 cpu.cc:1] x\n"
+    said += "2026-01-01 10:00:00.1: I tensorflow/core/x.cc:2] y"
+    mark = mark_of(tmp_path, f"import os\nos.write(2, {said.encode()!r})\nos.abort()\n")
+    assert mark is not None
+    assert mark.message == "no such flag"
+
+
+@pytest.mark.parametrize("end", ["os.abort()", "time.sleep(60)"])
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_what_ends_without_python_tells_whether_keras_was_loaded(
+    end: str, is_loaded: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "keras.py").touch()
+    code = f"import os, time\n{'import keras' if is_loaded else ''}\n{end}\n"
+    mark = read_mark(watched(tmp_path, code, look=Look(1.5, None)))
+    assert mark is not None
+    assert (mark.kind, mark.is_loaded) == ("signal" if "abort" in end else "hang", is_loaded)
+
+
+def test_ctrl_c_ends_a_watched_program_as_it_ends_others(tmp_path: Path) -> None:
+    assert watched(tmp_path, "raise KeyboardInterrupt\n").status == -signal.SIGINT
+
+
+def test_an_error_without_text_is_seen(tmp_path: Path) -> None:
+    code = "class Bad(Exception):\n    def __str__(self):\n        raise RuntimeError\nraise Bad\n"
+    run = watched(tmp_path, code)
+    mark = read_mark(run)
+    assert mark is not None
+    assert (mark.what, mark.message, place(mark)) == ("Bad", "", (4, "<module>"))
+    assert "autoxla" not in run.err
+
+
+def test_a_process_outlives_the_folder(tmp_path: Path) -> None:
+    """It began to be watched before the folder went, and starts another one behind that."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    (tmp_path / "program.py").write_text(
+        f"import shutil, subprocess, sys\nshutil.rmtree({str(folder)!r})\n"
+        "sys.exit(subprocess.call([sys.executable, '-m', 'autoxla', 'run', '-c', 'print(1)']))\n",
+        encoding="utf-8",
+    )
+    done = run(["-m", "autoxla", "run", "program.py"], tmp_path, clean_environment(**{WATCH: f"{folder}/x"}))
+    assert (done.status, done.out, done.err) == (0, "1\n", "")
+
+
+def test_the_user_s_faulthandler_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
+    run = watched(tmp_path, "import os\nos.abort()\n")
+    assert "Fatal Python error: Aborted" in run.err
+
+
+def test_functions_that_autograph_makes_are_not_the_program_s() -> None:
+    assert not is_own("/t/__autograph_generated_fileq9.py")
+    assert is_own("/t/autograph.py")
+
+
+def test_the_interpreter_s_options_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-W", "error", "-m", "autoxla", "heal", "x.py"])
+    mark = mark_of(tmp_path, "import warnings\nwarnings.warn('now an error')\n")
+    assert mark is not None
+    assert mark.what == "UserWarning"
 
 
 def test_a_status_is_seen_with_the_last_line(tmp_path: Path) -> None:
@@ -208,6 +295,20 @@ def test_what_does_not_move_hangs(tmp_path: Path) -> None:
     assert (mark.kind, place(mark)) == ("hang", (2, "<module>"))
 
 
+def test_what_prints_moves(tmp_path: Path) -> None:
+    """It prints in one line of its own, and a file has a buffer."""
+    code = "import time\nfor i in range(12): time.sleep(0.5); print(i)\n"
+    assert watched(tmp_path, code, look=Look(3.0, None)).status == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell")
+def test_what_computes_moves(tmp_path: Path) -> None:
+    before, began = read_progress(tmp_path / "x", os.getpid()), time.process_time()
+    while time.process_time() < began + 1.2:
+        pass
+    assert read_progress(tmp_path / "x", os.getpid()).busy > before.busy
+
+
 def test_what_lives_behind_the_mark_passes(tmp_path: Path) -> None:
     file = str(tmp_path / "program.py")
     mark = Mark("exception", "ValueError", stack=(Frame(file, 2, "<module>"),))
@@ -245,11 +346,10 @@ class Program:
         facts = {
             "types": [mark.what],
             "message": mark.message,
-            "stack": mark.stack,
-            "raised_in": "keras" if mark.is_of_backend else "program",
+            "stack": [tuple(frame) for frame in mark.stack],
             "loaded": mark.is_loaded,
         }
-        Path(f"{name}.1.json").write_text(json.dumps(facts), encoding="utf-8")
+        Path(f"{name}.1.death").write_text(ascii(facts), encoding="utf-8")
         Path(f"{name}.steps").write_bytes(b"." * mark.steps)
         return Run(1, "", name, 1, "", mark.message, 1.0)
 
@@ -265,7 +365,7 @@ class Program:
         return search
 
 
-KERAS_ERROR = replace(ERROR, what="TypeError", is_of_interface=True, is_of_backend=True)
+KERAS_ERROR = replace(ERROR, what="TypeError")
 
 
 def needs(value: str, mark: Mark = KERAS_ERROR) -> Callable[[Mapping[str, str | None], int], Mark | None]:
@@ -281,23 +381,47 @@ def test_a_cure_is_found_and_confirmed(tmp_path: Path) -> None:
     program = Program(tmp_path, needs("2"))
     search = program.heal(SWITCH, ALIAS)
     assert (search.end, search.cure, search.found_after) == ("cured", SWITCH, 2)
-    assert program.order == ["default", "switch", "default", "switch"]
+    order = "default switch switch default switch default default switch"
+    assert program.order == order.split()
 
 
-def test_what_may_be_random_is_confirmed_more_often(tmp_path: Path) -> None:
-    own = Program(tmp_path, needs("2", replace(KERAS_ERROR, is_of_backend=False)))
-    assert len(own.heal(SWITCH).attempts) == 5
-    other = Program(tmp_path, needs("2", ERROR))
-    assert len(other.heal(SWITCH).attempts) == 7
+def test_what_the_death_names_is_confirmed_less_often(tmp_path: Path) -> None:
+    named = replace(SWITCH, signs=("AUTOXLA_KERAS=2",))
+    program = Program(tmp_path, needs("2", replace(ERROR, message="set AUTOXLA_KERAS=2")))
+    assert program.heal(named).end == "cured"
+    assert program.order == ["default", "switch", "switch", "default"]
+
+
+def test_a_notice_at_the_start_names_nothing(tmp_path: Path) -> None:
+    named = replace(SWITCH, signs=("AUTOXLA_KERAS=2",))
+    for line, says in (
+        ("AX101 warning train.py:3: x; AUTOXLA_KERAS=2", False),
+        ("AX169 AUTOXLA_KERAS=2", True),
+    ):
+        died = Run(1, "", tmp_path, 1, "", f"autoxla: {line}\n", 1.0)
+        assert Attempt(DEFAULT, died, ERROR, 1, 1.0).says(named) is says
+
+
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_a_program_that_dies_in_a_rhythm_has_no_cure(period: int, tmp_path: Path) -> None:
+    for ends in itertools.product((True, False), repeat=period):
+
+        def dies(_: Mapping[str, str | None], number: int, ends: Sequence[bool] = ends) -> Mark | None:
+            return ERROR if ends[number % period] else None
+
+        assert Program(tmp_path, dies).heal(SWITCH, ALIAS).end != "cured"
 
 
 def test_a_candidate_that_changes_nothing_counts_as_another_death(tmp_path: Path) -> None:
     program = Program(tmp_path, needs("legacy", ERROR))
     search = program.heal(replace(SWITCH, name="x"), replace(SWITCH, name="y"), ALIAS)
-    assert (
-        program.order
-        == ["default", "x", "y", "alias", "default", "alias", "default", "alias"][: len(program.order)]
-    )
+    assert program.order == [
+        "default",
+        "x",
+        "y",
+        "alias",
+        *["alias", "default", "alias", "default", "default", "alias"],
+    ]
     assert search.end == "cured"
 
 
@@ -387,13 +511,15 @@ def test_a_program_that_dies_at_random_has_no_cure(share: float, tmp_path: Path)
     """Every sequence of deaths and lives: those that look like a cure are as unlikely as is allowed."""
     likelihood = 0.0
     for ends in itertools.product((True, False), repeat=10):
+        if not ends[0]:
+            continue
 
         def dies(_: Mapping[str, str | None], number: int, ends: Sequence[bool] = ends) -> Mark | None:
             return ERROR if ends[number % 10] else None
 
         program = Program(tmp_path, dies)
         if program.heal(SWITCH, ALIAS).end == "cured":
-            likelihood += share ** sum(ends) * (1 - share) ** (10 - sum(ends))
+            likelihood += share ** (sum(ends) - 1) * (1 - share) ** (10 - sum(ends))
     assert likelihood < 0.02
 
 
@@ -557,16 +683,16 @@ def test_a_candidate_that_does_nothing_is_left_out() -> None:
 
 def test_a_cure_is_written_for_each_place() -> None:
     lines = _write_cure(ALIAS, ["train.py", "a b"])
-    assert lines["in the shell:"] == ["AUTOXLA_KERAS=legacy python -m autoxla train.py 'a b'"]
-    assert lines["in pyproject.toml:"] == ["[tool.autoxla]", 'keras = "legacy"']
-    assert lines["first in the program:"] == ["import autoxla", "autoxla.configure(keras='legacy')"]
+    assert lines["shell"] == ["AUTOXLA_KERAS=legacy python -m autoxla train.py 'a b'"]
+    assert lines["pyproject"] == ["[tool.autoxla]", 'keras = "legacy"']
+    assert lines["program"] == ["import autoxla", "autoxla.configure(keras='legacy')"]
 
 
 def test_a_variable_that_goes_is_taken_out_everywhere() -> None:
     lines = _write_cure(FLAGS, ["train.py"])
-    assert lines["in the shell:"] == ["env -u XLA_FLAGS python -m autoxla train.py"]
-    assert "in pyproject.toml:" not in lines
-    assert lines["first in the program:"] == ["import os", "os.environ.pop('XLA_FLAGS', None)"]
+    assert lines["shell"] == ["env -u XLA_FLAGS python -m autoxla train.py"]
+    assert "pyproject" not in lines
+    assert lines["program"] == ["import os", "os.environ.pop('XLA_FLAGS', None)"]
 
 
 # The command
@@ -638,6 +764,62 @@ def test_nothing_is_kept_where_nothing_helps(tmp_path: Path) -> None:
     assert not (tmp_path / "cache" / "cures").exists()
 
 
+def test_json_has_the_cure_for_each_place(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
+    assert heal(tmp_path, "train.py")["cure"].keys() == {"variables", "shell", "pyproject", "program"}
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_a_death_of_no_setting_is_told_in_short(options: list[str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("raise OSError('\\x1b[31mno disk')\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "heal", "--yes", *options, "train.py"], tmp_path)
+    last = done.out.splitlines()[-1]
+    died = "of OSError at train.py:1: ?[31mno disk (1 run, "
+    assert f"before it had imported Keras or TensorFlow, {died}" in last
+    assert "what the runs wrote" not in done.err
+    assert "\x1b" not in done.out + done.err
+
+
+def test_a_closed_stdout_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    code = f"exec {sys.executable} -m autoxla heal --yes train.py >&-"
+    done = subprocess.run(
+        ["sh", "-c", code], cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True
+    )
+    assert "Traceback" not in done.stderr
+
+
+#: Runs a command at a terminal, which is its standard input as well.
+TERMINAL = "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))\n"
+
+
+def type_at(
+    command: Sequence[str], folder: Path, environ: Mapping[str, str], *, after: bytes, keys: bytes
+) -> tuple[int, str]:
+    """Run ``command`` at a terminal, type ``keys`` once it has shown ``after``; return status and output."""
+    words = [sys.executable, "-c", TERMINAL, *command]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=folder, env=dict(environ), stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+        while after not in shown and (more := process.stdout.read1()):  # type: ignore[attr-defined]
+            shown += more
+        process.stdin.write(keys)
+        process.stdin.flush()
+        shown += process.stdout.read()
+        return process.wait(60), shown.decode()
+
+
+@pytest.mark.parametrize(("keys", "status", "said"), [(b"\x03", 130, ""), (b"n\n", 1, "autoxla: not run")])
+def test_the_question_may_be_denied(keys: bytes, status: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("open('ran', 'w')\n", encoding="utf-8")
+    words = [sys.executable, "-m", "autoxla", "heal", "train.py"]
+    ended, shown = type_at(words, tmp_path, clean_environment(), after=b"[y/N]", keys=keys)
+    assert (ended, said in shown, "Traceback" in shown) == (status, True, False)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_module_and_code_are_programs_too(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(OLD, encoding="utf-8")
     assert heal(tmp_path, "-m", "train")["cure"]["variables"] == {"AUTOXLA_KERAS": "2"}
@@ -646,8 +828,7 @@ def test_a_module_and_code_are_programs_too(tmp_path: Path) -> None:
 
 #: Draws other numbers in each run, and the same ones when this test is run again.
 CHANGING = """
-import os, pathlib, random, sys
-sys.modules["tensorflow.stand_in"] = os
+import os, pathlib, random, sys, tensorflow
 count = pathlib.Path("count")
 number = int(count.read_text()) if count.exists() else 0
 count.write_text(str(number + 1))
@@ -670,10 +851,10 @@ BUGS = {
 
 
 @pytest.mark.parametrize("bug", BUGS)
-def test_no_false_cure(bug: str, tmp_path: Path) -> None:
+def test_no_false_cure(bug: str, healing: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(CHANGING + BUGS[bug], encoding="utf-8")
     for _ in range(5):
-        told = heal(tmp_path, "train.py")
+        told = heal(tmp_path, "train.py", PYTHONPATH=healing["PYTHONPATH"])
         assert told["cure"] is None
         assert told["end"] in ("nothing helps", "at random", "it ends well")
 
@@ -767,11 +948,120 @@ time.sleep(60)
 """
     (tmp_path / "train.py").write_text(code, encoding="utf-8")
     words = [sys.executable, "-m", "autoxla", "train.py"]
-    with subprocess.Popen(words, cwd=tmp_path, env=healing, stdin=subprocess.DEVNULL) as process:
+    # Out of the foreground, where a key's signal is not passed on.
+    with subprocess.Popen(words, cwd=tmp_path, env=healing, start_new_session=True) as process:
         while process.poll() is None and not (tmp_path / "ready").exists():
             time.sleep(0.05)
         process.send_signal(number)
         assert process.wait(60) == 5
+
+
+def run_under(healing: dict[str, str], folder: Path, source: str, **variables: str) -> Any:
+    """Run ``source`` as the program once a cure, ``AUTOXLA_KERAS=2``, is kept for it."""
+    (folder / "train.py").write_text(source, encoding="utf-8")
+    subject = subject_from([str(folder / "train.py")])
+    cure = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: this is Keras 3", "heal")
+    keep(subject, assemble(subject, healing).situation, cure, healing)
+    return run(["-m", "autoxla", "train.py"], folder, {**healing, **variables})
+
+
+def test_a_death_under_a_cure_is_not_repeated(healing: dict[str, str], tmp_path: Path) -> None:
+    done = run_under(healing, tmp_path, "import tensorflow\nprint('begins')\nraise KeyError('its own')\n")
+    assert (done.status, done.out) == (1, "begins\n")
+    assert "run again" not in done.err
+
+
+def test_a_signal_under_a_cure_drops_it(healing: dict[str, str], tmp_path: Path) -> None:
+    dies = "if os.environ.get('AUTOXLA_KERAS') == '2':\n    os.abort()\n"
+    done = run_under(healing, tmp_path, f"import os, tensorflow\n{dies}print('trained')\n")
+    assert "died under AUTOXLA_KERAS=2, which is dropped" in done.err
+    assert "it ended well this time (1 run)" in done.err
+    assert run(["-m", "autoxla", "train.py"], tmp_path, healing).out == "trained\n"
+
+
+def test_a_cure_that_cannot_be_kept_is_used(healing: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, {**healing, "AUTOXLA_CACHE": os.devnull})
+    assert (done.status, done.out) == (0, "begins \nbegins \ntrained\n"), done.err
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"AUTOXLA": "observe"}, {"AUTOXLA": "off"}, {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}, {}],
+)
+def test_it_is_not_healed_where_nothing_may_be_changed(
+    variables: dict[str, str], healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(NEEDY, encoding="utf-8")
+    if not variables:
+        (tmp_path / "pyproject.toml").write_text("[tool.autoxla]\nmode = 'observe'\n", encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, {**healing, **variables})
+    assert (done.status, done.out) == (1, "begins \n")
+    assert "run again" not in done.err
+
+
+def test_the_log_of_a_search_that_failed_is_named(healing: dict[str, str], tmp_path: Path) -> None:
+    code = NEEDY.replace('"2"', '"none"').replace("Keras 3", "keras 3")
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, healing)
+    last = done.err.splitlines()[-1]
+    assert last.startswith("autoxla: no cure was found (")
+    assert "this is keras 3" in Path(last.rpartition(" ")[2]).read_text(encoding="utf-8")
+    assert "tries the settings" not in done.err
+
+
+#: Is told to stop, and dies of that as of an error; the runs of heal wait.
+TOLD = """
+import os, pathlib, signal, sys, tensorflow, time
+def stop(*_):
+    raise TypeError("told to stop")
+signal.signal(signal.SIGTERM, stop)
+print("begins", flush=True)
+if "AUTOXLA_UNCURED" not in os.environ and "now" in sys.argv:
+    stop()
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [([], 1, ""), (["now"], -signal.SIGTERM, "autoxla: interrupted (no run was over)")],
+    ids=["program", "search"],
+)
+def test_what_is_told_to_stop_is_not_run_again(
+    words: list[str], status: int, said: str, healing: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").write_text(TOLD, encoding="utf-8")
+    command = [sys.executable, "-m", "autoxla", "train.py", *words]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=healing, stdout=pipe, stderr=pipe, text=True) as process:
+        while process.poll() is None and not (tmp_path / "ready").exists():
+            time.sleep(0.05)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "begins\n"), err
+    assert said in err
+
+
+def test_a_key_reaches_the_program_once(healing: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import signal, time
+count = 0
+def on(*_):
+    global count
+    count += 1
+signal.signal(signal.SIGINT, on)
+print("ready", flush=True)
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    time.sleep(0.1)
+print("counted", count)
+"""
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    command = ["sh", "-c", f"exec {sys.executable} -m autoxla train.py </dev/null"]
+    _, shown = type_at(command, tmp_path, healing, after=b"ready", keys=b"\x03")
+    assert "counted 1" in shown
 
 
 # Real programs

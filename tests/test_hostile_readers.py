@@ -368,7 +368,7 @@ def test_a_file_that_has_grown_is_not_read_in_part(tmp_path: Path) -> None:
 # --- no half reading
 
 HALVES = {
-    "main.py": "import a, b, c\nimport tensorflow as tf\ntf.keras.optimizers.legacy.Adam\n",
+    "main.py": "import a, b, c\nimport tensorflow as tf\ntf.keras.optimizers.legacy.Adam()\n",
     "a.py": "import tf_keras\n",
     "b.py": "from tensorflow.keras import ops\n",
     "c.py": "import keras\nkeras.Model().compile(jit_compile=True)\n",

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from autoxla.cures import Cure, keep
 from autoxla.hooks import other_generation
 from autoxla.hooks.keras_sources import Source
 from autoxla.hooks.other_generation import find_cure, find_fitting_release
+from autoxla.planning import assemble, subject_from
 from programs import clean_environment, run, run_code
 
 #: What dies under Keras 3 and lives under Keras 2, with the code and a part of the hint.
@@ -226,6 +228,20 @@ def test_keras_2_has_a_version_where_autoxla_chose_it(tmp_path: Path) -> None:
         outcome = run(["-m", "autoxla", "program.py"], tmp_path, clean_environment(**settings))
         assert (outcome.status, outcome.out) == (status, out), outcome.err
         assert "AX113" not in outcome.err
+
+
+@pytest.mark.tensorflow
+def test_what_a_cure_set_is_not_said_to_be_unset(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import tensorflow as tf\ntf.keras.ops.mean([1.0])", encoding="utf-8"
+    )
+    environ = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    subject = subject_from([str(tmp_path / "program.py")])
+    cure = Cure({"AUTOXLA_KERAS": "2"}, "TypeError: no such argument", "heal")
+    keep(subject, assemble(subject, environ).situation, cure, environ)
+    assert run(["-m", "autoxla", "program.py"], tmp_path, {**environ, "AUTOXLA_KERAS": "3"}).status == 0
+    outcome = run(["-m", "autoxla", "program.py"], tmp_path, environ)
+    assert "start the program with AUTOXLA_KERAS=3, which goes before what cured it once" in outcome.err
 
 
 @pytest.mark.tensorflow

@@ -12,10 +12,10 @@ from autoxla import commands
 from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 
-NEEDS_2 = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam\n"
+NEEDS_2 = "import tensorflow as tf\nadam = tf.keras.optimizers.legacy.Adam()\n"
 NEEDS_BOTH = f"import keras\n{NEEDS_2}tf.keras.ops\n"
 #: A TensorFlow that costs nothing to import.
-FAKE = "class keras:\n    class optimizers:\n        class legacy:\n            Adam = 1\n"
+FAKE = "class keras:\n    class optimizers:\n        class legacy:\n            Adam = dict\n"
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("command", sorted(set(commands.MODULES) - {"tune"}))
+@pytest.mark.parametrize("command", sorted(set(commands.MODULES) - {"heal", "tune"}))
 def test_each_command_takes_it_in_front_and_behind(command: str, project: Path) -> None:
     for words in WORDS[command]:
         loud = autoxla(project, command, *words, TERM="xterm-256color")

@@ -16,7 +16,7 @@ import pytest
 from installations import build_wheel, copy_checkout, install_wheel, make_environment
 from programs import Outcome, clean_environment, run
 
-LEGACY = "from tensorflow.keras.optimizers import legacy\n"
+LEGACY = "from tensorflow.keras.layers import DenseFeatures\n"
 START = """
 import json, os, sys
 import autoxla.ray
@@ -62,6 +62,7 @@ import json, os
 import numpy as np
 import ray.train
 import tensorflow as tf
+from tensorflow.keras.layers import DenseFeatures
 from tensorflow.keras.optimizers import legacy
 
 def run(folder):

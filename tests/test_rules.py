@@ -88,7 +88,7 @@ def read(*evidence: Evidence) -> Reading:
 
 
 STRATEGY = says("call", "tensorflow.distribute.MirroredStrategy")
-KERAS_2_USE = says("attribute", "tensorflow.keras.optimizers.legacy")
+KERAS_2_USE = says("call", "tensorflow.keras.optimizers.legacy.Adam")
 KERAS_3_USE = says("attribute", "tensorflow.keras.ops")
 KERAS_MEETS = says("meets", "tensorflow.keras.optimizers.legacy.Adam", "keras.Sequential")
 UNREAD = Reading(unread=((Place("train.py"), "reading it takes more than 2 s"),))

@@ -52,6 +52,11 @@ POSSIBLE = {
     "under a condition": ("if len(sys.argv) > 3: net.optimizer.lr = 0.2", "AX195"),
     "guarded by hasattr": ("if hasattr(net.optimizer, 'lr'): net.optimizer.lr = 0.2", "AX195"),
     "names of layers": ("for layer in net.layers: layer._name = 'x' + layer.name", "AX195"),
+    "names of a model without metrics": (
+        "m = tf.keras.Sequential([tf.keras.layers.Dense(1)])\nm.compile('sgd', 'mse')\n"
+        "print(dict(zip(m.metrics_names, [1.0])))",
+        "AX196",
+    ),
     "names that are only shown": ("print(net.metrics_names)", "AX196"),
     "first name": ("print(net.metrics_names[0])", "AX196"),
     "own model": (
@@ -65,6 +70,13 @@ QUIET = {
     "own attribute": "class Slow:\n    def __init__(self, lr): self.lr = lr\nSlow(0.1)",
     "arguments": "import argparse\nargs = argparse.ArgumentParser().parse_args()\nargs.lr = 0.2",
     "evaluated by name": "print(net.evaluate([[1.0]], [1.0], return_dict=True))",
+    "property of the class": (
+        "o = tf.keras.optimizers.SGD(0.1)\ntype(o).lr = property(len, print)\no.lr = 0.2"
+    ),
+    "property by setattr": (
+        "setattr(tf.keras.optimizers.Optimizer, 'lr', property(len, print))\n"
+        "tf.keras.optimizers.SGD(0.1).lr = 0.2"
+    ),
     "own list of names": "metrics_names = ['loss']\nprint(dict(zip(metrics_names, [1.0])))",
     "hard_sigmoid without a file": "tf.keras.layers.Dense(1, activation='hard_sigmoid')",
     "tf_keras": "import tf_keras\no = tf_keras.optimizers.SGD()\no.lr = 0.2",

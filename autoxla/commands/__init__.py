@@ -62,7 +62,12 @@ def run(name: str, argv: list[str]) -> int:
         if here is None and not {"-h", "--help"}.intersection(argv):
             raise CommandError("environment: the current folder is not there any more; go to another one")
         status: int = importlib.import_module(MODULES[name]).run(parse(name, argv))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            sys.stderr.write("\n")
+        return 130
     except BrokenPipeError:
         # Whoever read has had enough; without this the interpreter complains at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

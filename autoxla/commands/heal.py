@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import make_console, print_table
 from autoxla.model import Cure, Situation
-from autoxla.notice import say
+from autoxla.notice import printable, say
 from autoxla.paths.candidates import find_candidates
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Path as ExecutionPath
@@ -39,6 +40,12 @@ _QUESTION = (
 )
 #: Settings of ``pyproject.toml`` by variable.
 _SETTINGS = {"AUTOXLA_KERAS": "keras", "AUTOXLA_STEP": "step"}
+#: What a cure is written for, as it is printed.
+_PLACES = {
+    "shell": "in the shell:",
+    "pyproject": "in pyproject.toml:",
+    "program": "first in the program:",
+}
 _MOST_CHANGED = 5
 #: Is told of each run, before it and behind it.
 Tell = Callable[[ExecutionPath, Attempt | None], None]
@@ -46,16 +53,21 @@ Tell = Callable[[ExecutionPath, Attempt | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What healing came to: the search, the key of the record if a cure was kept, and else the runs' log."""
+    """What healing came to: the search, the key of the record if a cure was kept, and else the runs' log.
+
+    `signal` is the number of the one that interrupted it, 0 for none.
+    """
 
     search: Search
     kept: str | None
     log: Path | None
+    signal: int = 0
 
 
 def run(options: argparse.Namespace) -> int:
     """Heal the program that ``options`` name; return the exit status."""
     if not options.yes and not _ask():
+        say("not run")
         return 1
     with _show(quiet=options.quiet or options.json) as tell:
         outcome = find_cure(options.words, budget=options.budget, tell=tell)
@@ -80,6 +92,7 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
         return find_candidates(found[0], read_environ(), os.uname().machine, cache, files)
 
     kept = log = None
+    sent = 0
     with (
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder,
@@ -94,17 +107,17 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
         )
         try:
             search.search()
-        except KeyboardInterrupt:
-            search.end = "interrupted"
+        except KeyboardInterrupt as interrupt:
+            search.end, sent = "interrupted", next(iter(interrupt.args), signal.SIGINT)
         try:
             if search.cure is not None and search.is_confirmed:
                 cure = Cure(search.cure.variables, str(search.first.mark), "heal")
                 kept = cures.keep(subject, found[0], cure, read_environ())
-            elif search.attempts and search.end != "it ends well":
+            elif search.attempts and search.first.mark is not None and search.first.mark.is_loaded:
                 log = children.keep_log()
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
-    return Outcome(search, kept, log)
+    return Outcome(search, kept, log, sent)
 
 
 def _ask() -> bool:
@@ -159,11 +172,11 @@ def _show(*, quiet: bool) -> Iterator[Tell]:
 
 def _name(path: ExecutionPath) -> str:
     """Return the variables of ``path`` as the table shows them."""
-    return name_settings(path.variables) or "nothing: as it is"
+    return printable(name_settings(path.variables) or "nothing: as it is")
 
 
 def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
-    result = "lives" if attempt.mark is None else str(attempt.mark)
+    result = "lives" if attempt.mark is None else printable(str(attempt.mark))
     return str(attempt.number), _name(attempt.path), result, f"{attempt.run.wall:.1f}"
 
 
@@ -176,13 +189,15 @@ def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
     if search.cure is not None and search.is_confirmed:
         for where, lines in _write_cure(search.cure, words).items():
             for number, line in enumerate(lines):
-                print(f"  {where if number == 0 else '':<22}{line}")
+                print(f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}")
     for before, after in search.find_changed_output()[:_MOST_CHANGED] if search.is_confirmed else ():
-        print(f"  it printed            {before}\n  and prints now        {after}")
+        print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
+    mark = search.first.mark if search.attempts else None
     for name, reason in search.impossible.items():
         # What is not installed may be what the program died for want of.
-        is_missing = "pip install" in reason and "keras" in str(search.first.mark).lower()
-        if is_missing or (search.end == "nothing helps" and not quiet):
+        is_missing = "pip install" in reason and "keras" in str(mark).lower()
+        is_open = search.end == "nothing helps" and mark is not None and mark.is_loaded
+        if is_missing or (is_open and not quiet):
             print(f"  not tried: {name}: {reason}")
     if outcome.kept is not None:
         print("kept for its next runs")
@@ -205,19 +220,29 @@ def _conclude(search: Search) -> str:
     if search.cure is not None and search.end in ("out of budget", "interrupted"):
         said += f"; it lived under {cure}, which is not confirmed"
     elif search.nearest is not None and search.cure is None:
-        said += f"; it came furthest under {_name(search.nearest.path)}: {search.nearest.mark}"
+        mark = printable(str(search.nearest.mark))
+        said += f"; it came furthest under {_name(search.nearest.path)}: {mark}"
     elif search.attempts and search.first.mark is not None and not search.first.mark.is_loaded:
-        said += ": the program died before it had imported Keras or TensorFlow"
-    return f"{said} ({len(search.attempts)} runs, {search.elapsed:.0f} s)"
+        died = printable(str(search.first.mark))
+        said += f": the program died before it had imported Keras or TensorFlow, of {died}"
+    elif search.end == "out of budget":
+        said += f"; as it is the program dies of {printable(str(search.first.mark))}"
+    return f"{said} ({count_runs(search)}, {search.elapsed:.0f} s)"
+
+
+def count_runs(search: Search) -> str:
+    """Return how many runs there were, in words."""
+    runs = len(search.attempts)
+    return f"{runs} run{'s' * (runs != 1)}" if runs else "no run was over"
 
 
 def _write_cure(path: ExecutionPath, words: Sequence[str]) -> dict[str, list[str]]:
-    """Return the lines that make ``path`` the program's own, by where they stand."""
+    """Return the lines that make ``path`` the program's own, by where they stand: keys of `_PLACES`."""
     settings = {_SETTINGS[name]: value for name, value in path.variables.items() if name in _SETTINGS}
     others = {name: value for name, value in path.variables.items() if name not in _SETTINGS}
-    lines = {"in the shell:": [path.command(words)]}
+    lines = {"shell": [path.command(words)]}
     if settings and not others:
-        lines["in pyproject.toml:"] = ["[tool.autoxla]", *(f'{n} = "{v}"' for n, v in settings.items())]
+        lines["pyproject"] = ["[tool.autoxla]", *(f'{n} = "{v}"' for n, v in settings.items())]
     first = ["import os"] if others else []
     for name, value in others.items():
         first.append(
@@ -226,7 +251,7 @@ def _write_cure(path: ExecutionPath, words: Sequence[str]) -> dict[str, list[str
     if settings:
         given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
         first += ["import autoxla", f"autoxla.configure({given})"]
-    lines["first in the program:"] = first
+    lines["program"] = first
     return lines
 
 

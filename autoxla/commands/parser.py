@@ -238,11 +238,11 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
 Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in a child
-process. If it dies (an uncaught exception, a signal, ITEX's silent end, a hang),
-runs it again under each setting that may help: tf.keras or keras as Keras 2,
-another backend of Keras, no XLA, flags taken out, and so on. Of what helps, the
-smallest part is kept for the next run, once the program has died of the same
-again without it and lived again with it.
+process. If it dies (an uncaught exception, a signal, ITEX's silent end, a
+hang), runs it again under each setting that may help: tf.keras or keras as
+Keras 2, another backend of Keras, no XLA, flags taken out, and so on. Keeps the
+smallest cure for the next run, once the program has died of the same again
+without it and lived again with it.
 
 The program really runs each time: files that it writes, data that it downloads,
 runs that it registers with a tracker. A run that is beyond the first death and
@@ -250,7 +250,7 @@ has lived twice as long is ended.
 
 Exit status: 0 if the program runs, as it is or under the cure; 1 if nothing
 helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
-        epilog="example: python -m autoxla heal --budget 5m train.py --batch 64",
+        epilog="example: python -m autoxla heal --yes --budget 5m train.py --batch 64",
     )
     heal.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
     heal.add_argument("--yes", "-y", action="store_true", help="do not ask whether the program may be run")

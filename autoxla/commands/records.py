@@ -128,6 +128,8 @@ def describe(data: Mapping[str, object]) -> str:
         told |= {"winner", "graph_ms", "xla_ms", "compile_s"}
     if isinstance(variables := data.get("variables"), dict):
         parts.append(name_settings(variables))
+    elif isinstance(refused := data.get("refused"), dict) and refused:
+        parts.append(f"dropped: {', '.join(refused)}")
     for name, value in data.items():
         if name not in told and value is not None and not isinstance(value, dict):
             parts.append(f"{name}={_as_text(value)}")

@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from autoxla.commands.heal import find_cure
+from autoxla import cures
+from autoxla.cache import key_of
+from autoxla.commands.heal import count_runs, find_cure
 from autoxla.launch.launcher import read_options
 from autoxla.notice import say
 from autoxla.paths.children import Run
@@ -35,12 +37,20 @@ def supervise(words: Sequence[str], *, quiet: bool) -> int:
     options, _ = read_options(sys.orig_argv[1:])
     command = [sys.executable, *options, "-m", "autoxla", *(["--quiet"] if quiet else []), "run", *words]
     environ = {**read_environ(), "AUTOXLA_HEAL": "0"}
+    before = _read_kept(words)
     with tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder:
         name = Path(folder, "run-1")
-        process, status = _pass_through(command, {**environ, WATCH: str(name)})
+        process, status, is_told = _pass_through(command, {**environ, WATCH: str(name)})
         mark = read_mark(Run(status, "", name, process, "", "", 0.0))
-    if mark is not None and _may_be_healed(mark) and _find_cure(words, mark, quiet=quiet):
-        _, status = _pass_through(command, environ)
+    # What was told to stop has not failed.
+    if mark is not None and not is_told and _may_be_healed(mark):
+        found = _find_cure(words, mark, before, quiet=quiet)
+        if isinstance(found, int):
+            status = -found
+        elif found is not None:
+            changed = {**environ, **found}
+            environ = {name: value for name, value in changed.items() if value is not None}
+            _, status, _ = _pass_through(command, environ)
     if status < 0:
         with suppress(OSError):  # SIGKILL has no handler
             signal.signal(-status, signal.SIG_DFL)
@@ -54,27 +64,57 @@ def _may_be_healed(mark: Mark) -> bool:
     return mark.is_loaded and mark.steps == 0 and mark.kind in ("exception", "signal") and not is_sent
 
 
-def _find_cure(words: Sequence[str], mark: Mark, *, quiet: bool) -> bool:
-    """Return whether the next run starts with a cure, which that one learned itself or the search finds."""
-    situation = assemble(subject_from(words), read_environ()).situation
-    if situation.cure is not None and not situation.uncured:
-        return True
+def _read_kept(words: Sequence[str]) -> object:
+    """Return the variables that are kept as a cure of the program, None where there are none."""
+    key = key_of(subject_from(words))
+    return ((cures.open_cures(read_environ()).read(key) if key is not None else None) or {}).get("variables")
+
+
+def _find_cure(
+    words: Sequence[str], mark: Mark, before: object, *, quiet: bool
+) -> Mapping[str, str | None] | int | None:
+    """Return what to set for another run, which may recall its cure itself; None where there is to be none.
+
+    ``before`` is what was kept when the program started. A signal's number: that interrupted the search.
+    """
+    subject = subject_from(words)
+    situation = assemble(subject, read_environ()).situation
+    cure = None if situation.uncured else situation.cure
+    if cure is not None and dict(cure.variables) != before:
+        return {}
+    if cure is not None and mark.kind != "signal":
+        return None  # it died under the cure, and of its own
+    if cure is not None:
+        # Nobody was left in the process to drop it.
+        with suppress(OSError):
+            cures.drop(subject, situation, read_environ(), for_good=False)
     if not quiet:
+        if cure is not None:
+            say(f"the program died under {name_settings(cure.variables)}, which is dropped")
         say(f"the program died before its first training step of {mark}; it is run again to find a cure")
     outcome = find_cure(words, budget=_BUDGET, tell=lambda _, __: None)
     search = outcome.search
-    if not quiet and search.cure is not None and search.is_confirmed:
-        say(f"it lives under {name_settings(search.cure.variables)}, and starts anew")
+    variables = search.cure.variables if search.cure is not None and search.is_confirmed else None
+    if not quiet and variables is not None:
+        say(f"it lives under {name_settings(variables)}, and starts anew")
     elif not quiet:
-        say(f"no cure was found in {len(search.attempts)} runs")
-    return outcome.kept is not None
+        said = {"interrupted": "interrupted", "it ends well": "it ended well this time"}
+        log = "" if outcome.log is None else f"; what the runs wrote: {outcome.log}"
+        say(f"{said.get(search.end, 'no cure was found')} ({count_runs(search)}){log}")
+    return outcome.signal or ({} if outcome.kept is not None else variables)
 
 
-def _pass_through(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, int]:
-    """Run ``command`` in this process' group and pass signals on; return its process' number and status."""
+def _pass_through(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, int, bool]:
+    """Run ``command`` in this process' group and pass signals on.
+
+    Returns its process' number, its status and whether a signal came.
+    """
     process: subprocess.Popen[bytes] | None = None
+    is_told = False
 
     def forward(number: int, _: FrameType | None) -> None:
+        nonlocal is_told
+        is_told = True
         # What a terminal sends reaches the whole group, so the child has it already.
         if process is not None and not (number in (signal.SIGINT, signal.SIGQUIT) and _is_in_foreground()):
             process.send_signal(number)
@@ -87,7 +127,8 @@ def _pass_through(command: Sequence[str], environ: Mapping[str, str]) -> tuple[i
         for number in heeded:
             signal.signal(number, forward)
         process = subprocess.Popen(command, env=dict(environ))
-        return process.pid, process.wait()
+        status = process.wait()
+        return process.pid, status, is_told
     finally:
         for number, handler in heeded.items():
             signal.signal(number, handler)
@@ -96,6 +137,8 @@ def _pass_through(command: Sequence[str], environ: Mapping[str, str]) -> tuple[i
 def _is_in_foreground() -> bool:
     """Return whether a terminal's keys send their signals to this process."""
     try:
-        return os.tcgetpgrp(0) == os.getpgrp()
+        # Any of the standard streams may be redirected.
+        with Path("/dev/tty").open("rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return False

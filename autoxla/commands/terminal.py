@@ -32,9 +32,14 @@ def as_line(finding: Finding) -> str:
     return printable(f"{finding.place} {finding.code} {finding.level} {finding.message}; {finding.remedy}")
 
 
+def _is_terminal() -> bool:
+    # There is no stdout where it was closed before the start.
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def find_width() -> int:
     """Return the columns to fold to, 0 where nobody looks on."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
+    return max(NARROWEST, shutil.get_terminal_size().columns) if _is_terminal() else 0
 
 
 def fold(text: str, width: int, indent: str) -> str:
@@ -52,7 +57,7 @@ def make_console(*, folded: bool = True) -> Console | None:
 
     rich leaves out colours for NO_COLOR; here bold goes, too. ``folded``: long lines are.
     """
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         return None
     try:
         from rich.console import Console

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from autoxla import WATCHED, cures
 from autoxla.lookahead.program import read_command
 from autoxla.model import Cure, Finding, Place, Situation
 from autoxla.notice import notify
+from autoxla.planning import WATCH
 from autoxla.policies import decide
 from autoxla.policies.cures import name_settings
 from autoxla.running import is_worker, running_subject
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 _NAMING = (AttributeError, ImportError, KeyError, TypeError)
 #: Frames of a traceback, and characters of a message, that are looked at.
 _DEEPEST, _LONGEST = 200, 200
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
+#: How errors begin or go on over a file that is not there, which no setting brings.
+_MISSING = re.compile("File not found|No such file or directory|^File .* does not exist")
 
 
 def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
@@ -52,12 +57,18 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
     cure = None if situation.uncured else situation.cure
     if cure is not None:
         if is_involved or hint is not None:
-            _drop(runtime, situation, cure, is_same=hint is not None and hint.code == cure.code)
+            is_same = hint is not None and hint.code == cure.code and _shape(mark) == _shape(cure.mark)
+            # Another death says nothing of what a run learned.
+            if is_same or cure.origin == "heal":
+                _drop(runtime, situation, cure)
     elif hint is not None and setting:
         _learn(runtime, situation, Cure(dict(setting), mark, "learned", hint.code))
     elif (
         hint is None
         and is_involved
+        # The launcher heals it by itself.
+        and WATCH not in environ
+        and not any(isinstance(e, FileNotFoundError) or _MISSING.search(_text(e)) for e in links)
         and _may_be_healed(runtime, situation)
         and cures.is_first(environ, "heal")
     ):
@@ -66,9 +77,14 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
         notify(f"{words} tries the settings under which it may run")
 
 
-def _drop(runtime: Runtime, situation: Situation, cure: Cure, *, is_same: bool) -> None:
+def _shape(mark: str) -> str:
+    """Return ``mark`` without numbers, addresses and names of files, which differ from run to run."""
+    return _VARYING.sub("#", mark)
+
+
+def _drop(runtime: Runtime, situation: Situation, cure: Cure) -> None:
     """Drop the cure under which the program died, for good where a run had only learned it."""
-    for_good = is_same and cure.origin == "learned"
+    for_good = cure.origin == "learned"
     with suppress(OSError):
         cures.drop(running_subject(), situation, read_environ(), for_good=for_good)
         message = f"the program died under {name_settings(cure.variables)}, which had cured it"

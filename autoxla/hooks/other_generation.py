@@ -371,7 +371,12 @@ def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | 
             return Cure("take it from keras, or move the source: python -m autoxla migrate --to keras3")
         # What autoxla set by itself the program needs in another place.
         is_needed = any(s.variable == _SWITCH and "AX112" in s.because for s in current().plan.settings)
-        return None if is_needed else Cure(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
+        situation = current().situation
+        if is_needed:
+            return None
+        if situation is not None and situation.cure is not None and not situation.uncured:
+            return Cure("start the program with AUTOXLA_KERAS=3, which goes before what cured it once")
+        return Cure(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
     if _needs_keras_3():
         return None
     environ, install = read_environ(), find_fitting_release()

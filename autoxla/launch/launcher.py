@@ -63,26 +63,31 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
 def wants_healing(words: "list[str]") -> bool:
     """Return whether ``AUTOXLA_HEAL`` or the project's settings ask to heal the program when it dies."""
     chosen = os.environ.get("AUTOXLA_HEAL")
-    if chosen or os.environ.get("AUTOXLA") == "off":
-        return chosen in ("1", "true") and os.environ.get("AUTOXLA") != "off"
+    if chosen not in (None, "", "1", "true") or os.environ.get("AUTOXLA") == "off":
+        return False
     try:
         folder = os.getcwd()  # noqa: PTH109
         if words and not words[0].startswith("-"):
             folder = os.path.dirname(os.path.realpath(words[0]))
         above = folder
-        while not os.path.isfile(os.path.join(above, "pyproject.toml")):
+        while not chosen and not os.path.isfile(os.path.join(above, "pyproject.toml")):
             above, former = os.path.dirname(above), above
             if above == former:
                 return False
         # Most projects say nothing of this, and reading settings costs more than all the rest here.
-        with open(os.path.join(above, "pyproject.toml"), "rb") as stream:  # noqa: PTH123
-            if b"heal" not in stream.read(_LONGEST):
-                return False
+        if not chosen:
+            with open(os.path.join(above, "pyproject.toml"), "rb") as stream:  # noqa: PTH123
+                if b"heal" not in stream.read(_LONGEST):
+                    return False
         from pathlib import Path
 
         from autoxla.settings import read_settings
+        from autoxla.situation.cluster import is_of_many
 
-        return read_settings(Path(folder), os.environ)[0].heal
+        settings = read_settings(Path(folder), os.environ)[0]
+        is_asked = bool(chosen) or settings.heal
+        # Workers of one job must not differ, and other modes change nothing.
+        return is_asked and settings.mode in ("fix", "auto") and not is_of_many(os.environ)
     except Exception:  # noqa: BLE001 - the program's own process says what is wrong with its settings
         return False
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function, is_tracked
-from autoxla.lookahead.objects import METRICS_NAMES, PARTS, Objects, find_role, get_thing_attribute
+from autoxla.lookahead.objects import (
+    METRICS_NAMES,
+    PARTS,
+    Objects,
+    find_family,
+    find_role,
+    get_thing_attribute,
+)
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
@@ -64,7 +71,7 @@ _MISFIT = _ANY_ERROR | {"TypeError", "ValueError"}
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # PYVERSION: ``except*`` came with 3.11
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 #: Parts of the names whose calls are evidence; of all others only the attribute is.
-_CALLS = frozenset({"distribute", "set_jit"})
+_CALLS = frozenset({"distribute", "legacy", "set_jit"})
 _EXITS = frozenset({"builtins.exit", "builtins.quit", "os._exit", "os.abort", "sys.exit"})
 _DYNAMIC = frozenset({"builtins.eval", "builtins.exec", "runpy.run_module", "runpy.run_path"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
@@ -290,7 +297,9 @@ class Follower(Objects):
                         self._assign(item.optional_vars, doubt(value))
                     called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else None
                     name = called.attr if isinstance(called, ast.Attribute) else called and _name_of(called)
-                    flow |= CAUGHT | SURVIVES if name in _EXPECTING else 0
+                    makers = self._callee(called) if called is not None else ()
+                    own = any(self._may_suppress(b.target) for b in (*value, *makers))
+                    flow |= CAUGHT | SURVIVES if own or name in _EXPECTING else 0
                 return self._under(flow, node.body) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
@@ -427,6 +436,8 @@ class Follower(Objects):
                     self.add_variable(target, key, value, certain)
                 elif isinstance(owner, Outside) and owner.name == "sys.path":
                     self.add_folder(target, value)
+                elif isinstance(owner, Outside):
+                    self._patch(owner.name)
                 elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
                     owner.items.append((key, value))
                 elif isinstance(owner, Table):
@@ -439,9 +450,19 @@ class Follower(Objects):
             self.add_jit(target, "attribute", value)
         self.freezes |= target.attr == "trainable"
         if target.attr in SET_IN_VAIN and not adds:
-            self.note_set(target, target.attr, target.value, owners)
+            asked = target.value.func if isinstance(target.value, ast.Call) else target.value
+            classes = [
+                o for o, _ in owners if isinstance(o, Outside) or getattr(o, "name", "") == "__class__"
+            ]
+            if classes or _name_of(asked) == "type":
+                # A property of the class, which gives the attribute its effect.
+                self.patched += (f"{target.attr}.",)
+            elif f"{target.attr}." not in self.patched:
+                self.note_set(target, target.attr, target.value, owners)
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
+            if name:
+                self._patch(name)
             if name == "os.environ":
                 self.update_environ(target, [value], certain)
             elif name == "sys.path":
@@ -450,6 +471,23 @@ class Follower(Objects):
                 owner.attributes.set(target.attr, value, certain=certain and not self.frame.flow & POSSIBLE)
                 if owner.thing is not None:
                     self.hold(target, owner.thing, value)
+
+    def _patch(self, name: str) -> None:
+        """Note that the program puts something of its own in the place of what Keras has, or lacks."""
+        if find_family(name) is not None:
+            self.patched += (f"{name.partition('.__dict__')[0]}.",)
+
+    def _may_suppress(self, target: Target) -> bool:
+        """Return whether an object of the program's, or what makes one, may end an error in a ``with``."""
+        if isinstance(target, Function) and target.generates:
+            tries = [part for part in ast.walk(target.node) if isinstance(part, _TRIES)]
+            return any(_catches(handler, _MISSING | _MISFIT) for part in tries for handler in part.handlers)
+        if not isinstance(target, Instance):
+            return False
+        exits = [b.target for b in self._member(target.owner, None, "__exit__")]
+        parts = [part for each in exits if isinstance(each, Function) for part in ast.walk(each.node)]
+        returned = [part.value for part in parts if isinstance(part, ast.Return) and part.value is not None]
+        return any(self._truth(value) is not False for value in returned)
 
     # Expressions return what they may stand for.
 
@@ -944,6 +982,9 @@ class Follower(Objects):
                 return self._run(target.function, given, sure=sure)
             case Class():
                 instance = self._instance_of(node, target)
+                for base in target.bases:
+                    if isinstance(base.target, Outside):
+                        self._add_call(node, base.target.name, arguments, sure)
                 starts = self._member(target, instance, "__init__")[:1]
                 for start, certain in starts:
                     self._apply(node, start, arguments, sure=sure and certain)
@@ -980,9 +1021,9 @@ class Follower(Objects):
                     self._run(target, Arguments(), sure=sure and certain, awaited=True)
         if is_tracked(name):
             self.add(node, "attribute", name, certain=sure)
-            if not _CALLS.isdisjoint(name.split(".")):
-                first = get_constant(given[0]) if given else None
-                self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
+            self._add_call(node, name, arguments, sure)
+            if ".__dict__." in name:
+                self._patch(name)
             package, layers, _ = name.rpartition(".layers.")
             if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
@@ -1004,6 +1045,12 @@ class Follower(Objects):
             self.note_change(node, name, arguments, sure)
         return ()
 
+    def _add_call(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> None:
+        """Note a call where it tells more than its name."""
+        if is_tracked(name) and not _CALLS.isdisjoint(name.split(".")):
+            first = get_constant(arguments.get(0))
+            self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
+
     def _call_builtin(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         first = arguments.positional[0] if arguments.positional else ()
         if name == "str" and (constant := get_constant(first)) is not None:
@@ -1020,7 +1067,13 @@ class Follower(Objects):
             if len(columns) == len(node.args) and all(isinstance(c, Items) and not c.open for c in columns):
                 rows = zip(*(c.values for c in columns if isinstance(c, Items)), strict=False)
                 return (Binding(Items([(Binding(Items([*row])),) for row in rows])),)
-        if name == "setattr" and len(node.args) > 2 and (attribute := get_text(arguments.get(1))):
+        if name == "vars":
+            return tuple(
+                Binding(Outside(f"{b.target.name}.__dict__")) for b in first if isinstance(b.target, Outside)
+            )
+        if name == "setattr" and len(node.args) > 2:
+            # Under a name that is computed, it may be any.
+            attribute = get_text(arguments.get(1)) or "__dict__"
             target = ast.Attribute(node.args[0], attribute, ast.Store())
             self._store(ast.copy_location(target, node), arguments.positional[2])
         if name == "range":

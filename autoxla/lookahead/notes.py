@@ -63,6 +63,8 @@ class Notes:
         self.unread: list[tuple[Place, str]] = []
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
         self.has_ended = self.is_deferred = self.backend_seen = False
+        #: What the program has put in place itself: dotted names, each with a dot at its end.
+        self.patched: tuple[str, ...] = ()
         #: ``tf.keras`` has been made tf_keras by a package.
         self.is_switched = False
         self._is_resolved, self._each = False, each
@@ -98,7 +100,7 @@ class Notes:
         origin: Place | None = None,
     ) -> None:
         """Add evidence, or raise the grade of what is known from the same place."""
-        certain = certain and self.is_certain()
+        certain = certain and self.is_certain() and not f"{name}.".startswith(self.patched)
         caught = caught or bool(self.get_outer() & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])

@@ -13,6 +13,7 @@ from autoxla.lookahead.values import (
     Arguments,
     Binding,
     Bindings,
+    Const,
     Instance,
     Items,
     Part,
@@ -118,6 +119,10 @@ def has_weights(name: str) -> bool:
     return name.rpartition(".")[2] not in _WEIGHTLESS
 
 
+def _is_some(target: Target) -> bool:
+    return target.values != [] if isinstance(target, Items) else target != Const(None)
+
+
 def _is_part(target: Target) -> bool:
     thing = target.thing if isinstance(target, Instance) else target
     return isinstance(thing, Thing) and thing.role in PARTS
@@ -145,6 +150,8 @@ class Objects(Notes):
 
     #: Something may have been told not to be trained.
     freezes = False
+    #: Where the models were made that certainly have metrics.
+    _measured: frozenset[tuple[str, int, int]] = frozenset()
 
     def find_family(self, name: str) -> str | None:
         """Return the package of what a dotted name makes, as ``tf.keras`` is by now."""
@@ -184,6 +191,9 @@ class Objects(Notes):
             self.meet(node, thing, [tuple(given)], sure)
         if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
             self.meet(node, thing, arguments.all(), sure)
+            measures = [b.target for b in arguments.get(3, "metrics")]
+            if name == "compile" and sure and self.is_certain() and measures and all(map(_is_some, measures)):
+                self._measured |= {thing.place}
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
         elif name in _TRAINING and thing.lost is not None:
@@ -258,9 +268,9 @@ class Objects(Notes):
         """Note that the names of a model's metrics are taken for those of other values."""
         for target, certain in value:
             if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
-                self.add(
-                    node, "old", target.name, target.owner.family, certain=certain and target.owner.certain
-                )
+                # Without metrics, the one name is that of the one value.
+                is_sure = certain and target.owner.certain and target.owner.place in self._measured
+                self.add(node, "old", target.name, target.owner.family, certain=is_sure)
 
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
         caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)

@@ -39,7 +39,7 @@ _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
 
 #: Changes with the meaning of what is stored, or of what is read.
-_FORMAT = 6
+_FORMAT = 7
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
 

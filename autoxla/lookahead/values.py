@@ -21,7 +21,7 @@ MOST_BINDINGS = 8
 _BUILTINS = frozenset(
     (
         *("__import__", "dict", "enumerate", "eval", "exec", "exit", "get_ipython", "getattr", "list"),
-        *("quit", "range", "setattr", "str", "super", "tuple", "zip"),
+        *("quit", "range", "setattr", "str", "super", "tuple", "vars", "zip"),
     )
 )
 #: Functions and methods that leave a path what it is, or make it absolute.

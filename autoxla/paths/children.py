@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
+from autoxla.launch.launcher import read_options
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.planning import PROBE
 from autoxla.situation.environment import read_environ
@@ -98,16 +100,20 @@ class Children:
         name = self._folder / f"run-{self._count}.json"
         name.write_text(json.dumps(request), encoding="utf-8")
         own = {**self._variables, self._probe: str(name), "TMPDIR": str(self._temporary), "AUTOXLA_HEAL": "0"}
+        if look is not None and not read_environ().get("PYTHONUNBUFFERED"):
+            # What stays in a buffer looks like a program that stands still.
+            own["PYTHONUNBUFFERED"] = "1"
         changed = {**dict.fromkeys(_LEFT_OUT), **own, **path.variables}
         kept = {variable: value for variable, value in read_environ().items() if variable not in changed}
         files = [Path(f"{name}.{stream}") for stream in ("out", "err")]
         process: subprocess.Popen[bytes] | None = None
+        options, _ = read_options(sys.orig_argv[1:])
         begin, ended = time.monotonic(), ""
         with files[0].open("wb") as out, files[1].open("wb") as err:
             try:
                 # A session of its own: all that the program started ends with it, and Ctrl-C is for us.
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "autoxla", "run", *self._words],
+                    [sys.executable, *options, "-m", "autoxla", "run", *self._words],
                     env={**kept, **{name: value for name, value in changed.items() if value is not None}},
                     stdin=subprocess.DEVNULL,
                     stdout=out,
@@ -181,9 +187,15 @@ def _send(group: int, number: int) -> bool:
     return True
 
 
+def _interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
+
+
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM and SIGHUP, too, and put the former handlers back behind it.
+
+    The exception holds their number.
 
     A signal that is ignored stays so: ``nohup`` asks for that.
     """
@@ -191,7 +203,7 @@ def raising_interrupts() -> Iterator[None]:
     heeded = {number: handler for number, handler in former.items() if handler is not signal.SIG_IGN}
     try:
         for number in heeded:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _interrupt)
         yield
     finally:
         for number, handler in heeded.items():

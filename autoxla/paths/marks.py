@@ -6,14 +6,17 @@ the program are the same. Numbers, addresses and paths differ from run to run: a
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from autoxla.paths.children import Run, read_facts
+from autoxla.notice import printable
+from autoxla.paths.children import Run
 from autoxla.paths.watch import BETWEEN, WITHIN, is_own
 
 #: What ITEX prints before it ends the process with status 0.
@@ -23,18 +26,24 @@ _QUIET_ENDS = (
     "This keras model is not jit compiled",
 )
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
+#: What Keras and autograph put in front of an error, colours, and lines of a log that are no errors.
+_WRAPPING = re.compile(
+    r"^( *)(?:in user code:|(?:\w+: )?Exception encountered when calling .*"
+    r'|File ".*", line \d+, in .*(?:\n\1 +\S.*)?)$|\x1b\[[\d;]*m',
+    re.MULTILINE,
+)
+_LOGGED = re.compile(r"[IW]\d{4} |\d{4}-\d\d-\d\d .*: [IW] |WARNING: All log messages")
 _STACK_LINE = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+#: Of the processors' time, in a second.
+_TICKS = os.sysconf("SC_CLK_TCK")
 #: Bytes of a file of stacks that are read.
 _LAST_STACKS = 1 << 16
 #: Characters of a message that are compared, and shown.
 _LONGEST, _SHOWN = 1000, 160
 #: Steps by which a run goes beyond a mark: the last one may be under way in either.
 MARGIN = 3
-#: Errors of an interface that is not as the program expects it, and of operations. A ValueError may be one of
-#: an interface, too, where Keras or TensorFlow raises it.
-_OF_INTERFACES = frozenset({"TypeError", "AttributeError", "ImportError", "NotImplementedError"})
+#: Errors of operations.
 _OF_OPERATIONS = frozenset({"OpError", "XlaRuntimeError"})
-_BACKENDS = ("keras", "tf_keras", "tensorflow")
 
 
 class Frame(NamedTuple):
@@ -53,9 +62,7 @@ class Mark:
     """A death: `what` is the exception, the signal or the status, `stack` the program's own code.
 
     The innermost frame stands last.
-    `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_of_interface`: something has not the
-    interface that was expected; `is_of_backend`: Keras or TensorFlow raised it. Where both are true it comes
-    again each time. `is_python`: no operation raised it.
+    `steps` were done before. `is_loaded`: Keras or TensorFlow was. `is_python`: no operation raised it.
     """
 
     kind: Literal["exception", "signal", "status", "quiet", "hang"]
@@ -64,8 +71,6 @@ class Mark:
     stack: Stack = ()
     steps: int = 0
     is_loaded: bool = True
-    is_of_interface: bool = False
-    is_of_backend: bool = False
     is_python: bool = False
 
     def is_same(self, other: Mark) -> bool:
@@ -75,7 +80,8 @@ class Mark:
         return (self.kind, self.what, ours) == (other.kind, other.what, theirs) and shapes[0] == shapes[1]
 
     def __str__(self) -> str:
-        first = next(iter(self.message.strip().splitlines()), "")
+        lines = map(str.strip, _WRAPPING.sub("", self.message).splitlines())
+        first = printable(next(filter(None, lines), "")).removeprefix(f"{self.what}: ")
         place = f" at {Path(self.stack[-1].file).name}:{self.stack[-1].line}" if self.stack else ""
         steps = f" after {self.steps} steps" if self.steps else ""
         said = first if len(first) <= _SHOWN else f"{first[:_SHOWN]} …"
@@ -84,11 +90,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: training steps done, the program's own code, bytes written."""
+    """How far a run is: training steps done, the program's own code, bytes written, seconds of processors."""
 
     steps: int
     stack: Stack
     written: int
+    busy: int
 
     def is_beyond(self, mark: Mark) -> bool:
         """Return whether this is clearly behind ``mark``: more steps done, or later code reached."""
@@ -99,25 +106,25 @@ def read_progress(name: Path, process: int) -> Progress:
     """Return how far the run is whose probe was told of ``name``."""
     files = [Path(f"{name}.{ending}") for ending in ("steps", "out", "err")]
     sizes = [file.stat().st_size if file.exists() else 0 for file in files]
-    return Progress(sizes[0], _read_stack(Path(f"{name}.{process}.stacks")), sizes[1] + sizes[2])
+    stack, busy = _read_stack(Path(f"{name}.{process}.stacks")), _count_ticks(process) // _TICKS
+    return Progress(sizes[0], stack, sizes[1] + sizes[2], busy)
 
 
 def read_mark(run: Run) -> Mark | None:
     """Return how ``run`` died, None where it ended well or was ended while it lived."""
-    progress = read_progress(run.name, run.process)
+    progress, has_loaded = read_progress(run.name, run.process), Path(f"{run.name}.loaded").exists()
     if run.status == 0:
         said = next((line for line in _QUIET_ENDS if line in run.out + run.err), None)
         return None if said is None else Mark("quiet", "end with status 0", said, steps=progress.steps)
     if run.status is None:
         is_hang = run.ended == HANG
-        return Mark("hang", HANG, "", progress.stack, progress.steps) if is_hang else None
+        return Mark("hang", HANG, "", progress.stack, progress.steps, has_loaded) if is_hang else None
     if run.status < 0:
         what = signal.Signals(-run.status).name
-        return Mark("signal", what, _last_line(run.err), _read_fatal(run), progress.steps)
+        return Mark("signal", what, _last_line(run.err), _read_fatal(run), progress.steps, has_loaded)
     facts = _read_death(run)
     kinds, stack = facts.get("types"), facts.get("stack")
-    is_loaded = facts.get("loaded") is not False
-    is_of_backend = facts.get("raised_in") in _BACKENDS
+    is_loaded = bool(facts.get("loaded")) or has_loaded
     if not isinstance(kinds, list) or not isinstance(stack, list):
         said = _last_line(run.err or run.out)
         return Mark("status", f"status {run.status}", said, (), progress.steps, is_loaded)
@@ -128,8 +135,6 @@ def read_mark(run: Run) -> Mark | None:
         tuple(Frame(*frame) for frame in stack),
         progress.steps,
         is_loaded,
-        is_of_interface=not _OF_INTERFACES.isdisjoint(kinds) or (is_of_backend and "ValueError" in kinds),
-        is_of_backend=is_of_backend,
         is_python=_OF_OPERATIONS.isdisjoint(kinds),
     )
 
@@ -150,10 +155,20 @@ def is_later(one: Sequence[Frame], other: Sequence[Frame]) -> bool:
 
 def _read_death(run: Run) -> Mapping[str, object]:
     """Return what the process left at its exit; where it had no exception, what a process below it left."""
-    own = Path(f"{run.name}.{run.process}.json")
-    others = sorted(run.name.parent.glob(f"{run.name.name}.*.json"), key=lambda file: file.stat().st_mtime)
-    left = [read_facts(file) for file in (own, *reversed(others)) if file.exists()]
+    own = Path(f"{run.name}.{run.process}.death")
+    others = sorted(run.name.parent.glob(f"{run.name.name}.*.death"), key=lambda file: file.stat().st_mtime)
+    left = [literal_eval(file.read_text("ascii")) for file in (own, *reversed(others)) if file.exists()]
     return next((facts for facts in left if "types" in facts), left[0] if left else {})
+
+
+def _count_ticks(process: int) -> int:
+    """Return how long ``process`` and those below it used a processor; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        below = Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15])) + sum(_count_ticks(int(child)) for child in below)
 
 
 def _read_stack(file: Path) -> Stack:
@@ -178,4 +193,5 @@ def _read_fatal(run: Run) -> Stack:
 
 
 def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line and not _LOGGED.match(line)), "")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 from pathlib import Path as File
 from typing import Literal
 
@@ -33,14 +32,14 @@ End = Literal[
 #: Settings that are taken together at most.
 _DEEPEST = 3
 #: A run in which nothing moves for this share of the budget hangs: the first one, and later ones. These may
-#: be still for so many times as long as any run was that went on.
-_STILL, _STILL_LATER, _AS_STILL = 0.25, 0.08, 2.0
+#: be still for so many times as long as any run was that went on. Half a minute is no hang, unless that is
+#: more than half the budget.
+_STILL, _STILL_LATER, _AS_STILL, _NO_HANG = 0.25, 0.08, 2.0, 30.0
 #: A live run is beyond the mark where it has lived so many times as long, and so many seconds more.
 _TWICE, _LEAST = 2.0, 1.0
-#: How likely what was seen may be if the cure did nothing, by what the program died of; and how often it dies
-#: as it is, and lives under the cure, in any case.
-_CHANCE = {"what comes again": 0.1, "an interface": 0.05, "anything else": 0.01}
-_AGAIN = 2
+#: How likely what was seen may be if the cure did nothing; and how often the program dies as it is, and lives
+#: under the cure, in any case.
+_CHANCE, _AGAIN = 0.01, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,8 @@ class Attempt:
         if self.mark is None:
             return False
         said = [line for line in self.run.err.splitlines() if line.startswith("autoxla: ")]
+        # Those come at the start of a program, whatever it dies of later.
+        said = [line for line in said if line.split()[2:3] not in (["warning"], ["info"])]
         said += [self.mark.message, *(self.run.tail if self.mark.kind != "exception" else ())]
         return any(sign in line for sign in path.signs for line in said)
 
@@ -179,7 +180,8 @@ class Search:
             raise _OutOfBudgetError
         self._tell(path, None)
         share = _STILL if first is None else _STILL_LATER
-        look = Look(max(self._budget * share, _AS_STILL * self._stillest), first)
+        floor = min(_NO_HANG, self._budget / 2)
+        look = Look(max(self._budget * share, _AS_STILL * self._stillest, floor), first)
         run = self._run(path, left, look)
         if run.status is None and run.ended not in (HANG, BEYOND):
             raise _OutOfBudgetError
@@ -203,24 +205,24 @@ class Search:
 
     def _confirm(self, cure: Path) -> bool:
         """Return whether the program dies of the same again as it is, and lives again under ``cure``."""
-        mark, runs, counts = self.first.mark, cycle((DEFAULT, cure)), (0, 0)
+        mark, deaths, lives, number = self.first.mark, 0, 0, 2
         if mark is None:
             return False
-        allowed = _CHANCE["an interface" if mark.is_of_interface else "anything else"]
-        if (
-            (mark.is_of_interface and mark.is_of_backend)
-            or mark.kind in ("quiet", "hang")
-            or self.first.says(cure)
-        ):
-            allowed = _CHANCE["what comes again"]
-        while min(counts) < _AGAIN or chance(*counts) > allowed:
-            path = next(runs)
+        # What names the cure comes of what the cure changes, and the text of a quiet end is ITEX's own.
+        comes_again = mark.kind == "quiet" or self.first.says(cure)
+        # Each candidate was one more chance to live.
+        allowed = _CHANCE / (len(self.attempts) - 1)
+        # Without the first death there would be no search, so it is no evidence.
+        while min(deaths, lives) < _AGAIN or not (comes_again or chance(deaths - 1, lives) <= allowed):
+            # The sequence of Thue and Morse: a program that dies in a rhythm does not keep to it.
+            path = cure if number.bit_count() % 2 else DEFAULT
+            number += 1
             again = self._try(path).mark
             if (again is None) == (path is DEFAULT) or (again is not None and not again.is_same(mark)):
                 return False
             # A setting under which the program died of the same did nothing: it counts as another run of it.
             deaths = sum(attempt.mark is not None and attempt.mark.is_same(mark) for attempt in self.attempts)
-            counts = deaths, sum(attempt.path.name == cure.name for attempt in self.attempts)
+            lives = sum(attempt.path.name == cure.name for attempt in self.attempts)
         return True
 
     def find_changed_output(self) -> list[tuple[str, str]]:

@@ -46,13 +46,15 @@ RULES = (
         title="The program starts with what cured it",
         applies=lambda d: d.situation.cure is not None and not d.situation.uncured,
         message=lambda d: (
-            f"{name_settings(_cure(d).variables)}, because {_WHO[_cure(d).origin]}: {_cure(d).mark}"
+            f"{name_settings(_cure(d).variables)}, because {_WHO[_cure(d).origin]}: "
+            f"{_cure(d).mark.rstrip('.')}"
         ),
         remedy="start with what cured it",
         why="""The program died without these variables. `heal` found by running it that it lives under them,
         or a run died of a known error that they cure. That is kept for the program, whatever its arguments
-        are, and holds when you edit it. It is dropped where the program dies under it, and where TensorFlow
-        or Keras is of another release. `records clear` makes autoxla forget it.""",
+        are, and holds when you edit it. It is dropped where TensorFlow or Keras is of another release, and
+        where the program dies under it: what a run learned, where it dies of the same again. `records clear`
+        makes autoxla forget it.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE},
@@ -70,7 +72,7 @@ RULES = (
         message=lambda d: f"{name_settings(_cure(d).variables)} cured it, but {d.situation.uncured}",
         remedy="nothing, if that was meant",
         why="""The program died without these variables once. Now you chose another value yourself, which
-        stands.""",
+        stands, or the program was changed and needs Keras 3, which they would take from it.""",
         example=Example(
             TF_KERAS,
             {"TF_USE_LEGACY_KERAS": "0"},

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ITEX = "intel_extension_for_tensorflow"
 _OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
 V1 = "tensorflow.compat.v1.keras"
+_LEGACY = "tensorflow.keras.optimizers.legacy"
 #: What ``tf.keras`` lacks as Keras 3, or has only to raise an error, in every release from 3.0 on.
 LEGACY_ONLY = (
     *(f"tensorflow.keras.backend.{name}" for name in ("function", "learning_phase", "placeholder")),
@@ -21,22 +22,24 @@ LEGACY_ONLY = (
     *(f"tensorflow.keras.{name}" for name in ("dtensor", "estimator", "experimental", "utils.experimental")),
     *(f"tensorflow.keras.layers.{name}" for name in ("AbstractRNNCell", "DenseFeatures", "experimental")),
     *(f"tensorflow.keras.layers.{name}" for name in ("LocallyConnected1D", "LocallyConnected2D")),
-    *(f"tensorflow.keras.optimizers.{name}" for name in ("experimental", "legacy")),
+    *("tensorflow.keras.optimizers.experimental", _LEGACY),
     *(f"{V1}.backend.{name}" for name in ("get_session", "set_session")),
     *(f"{V1}.layers.{name}" for name in ("CuDNNGRU", "CuDNNLSTM", "DenseFeatures")),
 )
+#: What Keras 3 has of them only to raise an error where it is called. Naming it raises none.
+_FAILING = ("Adagrad", "Adam", "Ftrl", "Optimizer", "RMSprop", "SGD")
+_NAMED = frozenset({_LEGACY, *(f"{_LEGACY}.{name}" for name in _FAILING)})
 #: What Keras 3 alone has: below ``tf.keras`` it is missing under the switch, below ``keras`` under the alias.
 #: Not ``__version__``: who turns the switch on adds it.
 _KERAS_3_NAMES = (
-    *("version", "ops", "random", "distribution", "quantizers", "remat", "tree", "device"),
+    *("ops", "random", "distribution", "quantizers", "remat", "tree", "device"),
     *("KerasTensor", "Operation", "Function", "Variable", "StatelessScope", "config", "dtype_policies"),
     *("layers.GroupQueryAttention", "layers.JaxLayer", "layers.MelSpectrogram", "layers.RMSNormalization"),
     *("layers.TFSMLayer", "layers.TorchModuleWrapper", "losses.CTC", "losses.Circle", "losses.Dice"),
     *("losses.Tversky", "optimizers.Lamb", "optimizers.Muon", "callbacks.SwapEMAWeights", "utils.PyDataset"),
 )
 KERAS_3_ONLY = tuple(f"tensorflow.keras.{name}" for name in _KERAS_3_NAMES)
-#: ``tf_keras`` has releases, too, and `keras.version` nobody calls.
-_ALIAS_LACKS = tuple(f"keras.{name}" for name in _KERAS_3_NAMES if "version" not in name)
+_ALIAS_LACKS = tuple(f"keras.{name}" for name in _KERAS_3_NAMES)
 #: What sets something for all of Keras: only for one generation where two are loaded.
 _GLOBAL = frozenset(
     (
@@ -132,7 +135,8 @@ def _demands(
     for evidence in reading.evidence:
         if evidence.kind == "meets":
             yield from _meeting(evidence)
-        if evidence.kind not in ("import", "attribute") or evidence.caught:
+        is_failing = evidence.kind == "call" and is_below(evidence.name, _LEGACY)
+        if evidence.caught or not (is_failing or evidence.kind in ("import", "attribute")):
             continue
         if any(is_below(evidence.name, name) for name in KERAS_3_ONLY):
             told = f"{evidence.name} exists in Keras 3 only"
@@ -141,7 +145,8 @@ def _demands(
             # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
             evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
         ):
-            yield Demand(2, evidence.grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
+            grade = "possible" if evidence.name in _NAMED and not is_failing else evidence.grade
+            yield Demand(2, grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
         elif evidence.kind == "attribute":
             package = _look_up(evidence.name, versions)
             # Of most packages the import is enough, of some only one function.
