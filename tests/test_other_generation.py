@@ -233,7 +233,7 @@ def test_keras_2_has_a_version_where_autoxla_chose_it(tmp_path: Path) -> None:
 @pytest.mark.tensorflow
 def test_what_a_cure_set_is_not_said_to_be_unset(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(
-        "import tensorflow as tf\ntf.keras.ops.mean([1.0])", encoding="utf-8"
+        "import tensorflow as tf\ngetattr(tf.keras, 'o' + 'ps')", encoding="utf-8"
     )
     environ = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
     subject = subject_from([str(tmp_path / "program.py")])
