@@ -132,7 +132,7 @@ class TensorflowTrainer:
 }
 #: Programs that a page names and does not show.
 PROGRAMS: Mapping[str, Mapping[str, str]] = {
-    "README.md": {"train.py": FORCED},
+    "README.md": {"waves.py": FORCED},
     "docs/clusters.md": {"train.py": LEGACY, "train_loop.py": LOOP, **RAY},
     "docs/doctor.md": {"train.py": DOCTORED},
     "docs/reports.md": {"package/__main__.py": "import keras\n"},
