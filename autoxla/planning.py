@@ -202,7 +202,8 @@ def assemble(
         if file != store.folder
     ]
     # What a cure asks for is told with it.
-    told = (f for f in plan.findings if f.level != "info" or f.place != CURE)
+    told = tuple(f for f in plan.findings if f.level != "info" or f.place != CURE)
+    plan = replace(plan, findings=told)
     return Planned(situation, plan, (*told, *left_out))
 
 
