@@ -107,7 +107,7 @@ def test_with_tensorflow(tmp_path: Path) -> None:
     outcome = mpirun(tmp_path, "-m", "autoxla", "worker.py")
     assert lines_of(outcome) == [[0, "tf_keras"], [1, "tf_keras"], [2, "tf_keras"]]
     assert len(outcome.notices) == 1
-    assert "AX112 warning worker.py:4:1" in outcome.notices[0]
+    assert "AX112 warning worker.py:6:15" in outcome.notices[0]
 
 
 TORCHRUN = {"LOCAL_RANK": "1", "WORLD_SIZE": "4"}
