@@ -133,8 +133,8 @@ def conclude(error: BaseException | None) -> None:
     if isinstance(error, Exception):
         from autoxla.hooks import last_words
 
-        links = tuple(_chain(error))
-        last_words.conclude(links, next(filter(None, map(find_hint, links)), None))
+        found = find_in_chain(error)
+        last_words.conclude(tuple(_chain(error)), None if found is None else found[1])
 
 
 # --- Which error is known

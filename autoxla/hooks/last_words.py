@@ -16,7 +16,7 @@ from autoxla.model import Cure, Finding, Place, Situation
 from autoxla.notice import notify
 from autoxla.planning import WATCH
 from autoxla.policies import decide
-from autoxla.policies.cures import name_settings
+from autoxla.policies.cures import name_settings, shape_of
 from autoxla.running import is_worker, running_subject
 from autoxla.runtime import Runtime, current
 from autoxla.situation.cluster import is_of_many
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _NAMING = (AttributeError, ImportError, KeyError, TypeError)
 #: Frames of a traceback, and characters of a message, that are looked at.
 _DEEPEST, _LONGEST = 200, 200
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
 #: How errors begin or go on over a file that is not there, which no setting brings.
 _MISSING = re.compile("File not found|No such file or directory|^File .* does not exist")
 
@@ -57,7 +56,7 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
     cure = None if situation.uncured else situation.cure
     if cure is not None:
         if is_involved or hint is not None:
-            is_same = hint is not None and hint.code == cure.code and _shape(mark) == _shape(cure.mark)
+            is_same = hint is not None and hint.code == cure.code and shape_of(mark) == shape_of(cure.mark)
             # Another death says nothing of what a run learned.
             if is_same or cure.origin == "heal":
                 _drop(runtime, situation, cure)
@@ -75,11 +74,6 @@ def conclude(links: Sequence[BaseException], hint: Hint | None) -> None:
         _, _, arguments = read_command(sys.orig_argv)
         words = " ".join(["python -m autoxla heal", str(runtime.program), *map(shlex.quote, arguments)])
         notify(f"{words} tries the settings under which it may run")
-
-
-def _shape(mark: str) -> str:
-    """Return ``mark`` without numbers, addresses and names of files, which differ from run to run."""
-    return _VARYING.sub("#", mark)
 
 
 def _drop(runtime: Runtime, situation: Situation, cure: Cure) -> None:

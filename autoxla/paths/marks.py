@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from autoxla.notice import printable
 from autoxla.paths.children import Run
 from autoxla.paths.watch import BETWEEN, WITHIN, is_own
+from autoxla.policies.cures import shape_of
 
 #: What ITEX prints before it ends the process with status 0.
 _QUIET_ENDS = (
@@ -25,7 +26,6 @@ _QUIET_ENDS = (
     "This keras model does not support jit compile",
     "This keras model is not jit compiled",
 )
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
 #: What Keras and autograph put in front of an error, colours, and lines of a log that are no errors.
 _WRAPPING = re.compile(
     r"^( *)(?:in user code:|(?:\w+: )?Exception encountered when calling .*"
@@ -75,7 +75,7 @@ class Mark:
 
     def is_same(self, other: Mark) -> bool:
         """Return whether both are deaths of the same thing at the same line."""
-        shapes = [_VARYING.sub("#", mark.message)[:_LONGEST] for mark in (self, other)]
+        shapes = [shape_of(mark.message)[:_LONGEST] for mark in (self, other)]
         ours, theirs = (mark.stack[-1:] for mark in (self, other))
         return (self.kind, self.what, ours) == (other.kind, other.what, theirs) and shapes[0] == shapes[1]
 

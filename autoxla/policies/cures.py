@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
@@ -10,6 +11,8 @@ from autoxla.policies.example import FILE, TF_KERAS, Example
 from autoxla.policies.rule import Draft, Rule
 
 _WHO = {"heal": "`heal` found that it dies otherwise", "learned": "an earlier run died without it"}
+#: What differs from run to run in the message of one and the same death.
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+|(?:/[\w.@+-]+){2,}/?")
 _EXAMPLE = Cure({"AUTOXLA_KERAS": "2"}, "ValueError: Only input tensors may be passed", "heal", program=FILE)
 
 
@@ -18,6 +21,11 @@ def name_settings(variables: Mapping[str, str | None]) -> str:
     return " ".join(
         f"{name} unset" if value is None else f"{name}={value}" for name, value in variables.items()
     )
+
+
+def shape_of(message: str) -> str:
+    """Return ``message`` without numbers, addresses and names of files, by which deaths are compared."""
+    return _VARYING.sub("#", message)
 
 
 def _cure(draft: Draft) -> Cure:
