@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import find_module, is_in_site
+from autoxla.lookahead.files import current_folder, find_module, is_in_site
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
@@ -120,12 +120,7 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     else:
         target = Path(program.target).resolve()
         own = target if program.kind == "directory" else target.parent
-    own = own or folder
-    if own is None:
-        try:
-            own = Path.cwd()
-        except FileNotFoundError:  # it is gone
-            own = Path("/")
+    own = own or folder or Path(current_folder() or "/")
     return Subject(program, tuple(arguments), own, path)
 
 
