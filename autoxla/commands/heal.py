@@ -154,13 +154,14 @@ def _ask() -> bool:
 @contextmanager
 def _show(*, quiet: bool) -> Iterator[Tell]:
     """Give what shows each run: a table that grows on a terminal with rich, else lines on stderr."""
-    rows: list[tuple[str, ...]] = []
+    attempts: list[Attempt] = []
     console = None if quiet else make_console()
     if console is None:
 
         def tell(_: ExecutionPath, attempt: Attempt | None) -> None:
             if attempt is not None and not quiet:
-                say(f"run {' '.join(_make_row(attempt)[:3])}")
+                attempts.append(attempt)
+                say(f"run {' '.join(_make_rows(attempts)[-1][:3])}")
 
         yield tell
         return
@@ -168,45 +169,52 @@ def _show(*, quiet: bool) -> Iterator[Tell]:
     from rich.table import Table
     from rich.text import Text
 
-    begun = [time.monotonic()]
+    #: What runs, and since when.
+    running: list[tuple[ExecutionPath, float]] = []
 
     def draw() -> Table:
         table = Table(box=None, pad_edge=False)
         for name in _HEAD:
             table.add_column(name, overflow="fold", justify="right" if name in ("run", "s") else "left")
-        for row in rows:
-            seconds = row[3] or f"{time.monotonic() - begun[0]:.0f}"
-            colour = {"lives": "green", "": "dim"}.get(row[2], "")
-            table.add_row(row[0], Text(row[1]), Text(row[2] or "runs …", colour), seconds)
+        for number, name, result, seconds in _make_rows(attempts):
+            table.add_row(number, Text(name), Text(result, "green" if result == "lives" else ""), seconds)
+        for path, begun in running:
+            so_far = f"{time.monotonic() - begun:.0f}"
+            table.add_row(str(len(attempts) + 1), Text(_name(path)), Text("runs …", "dim"), so_far)
         return table
 
     with Live(get_renderable=draw, console=console, refresh_per_second=4):
 
         def grow(path: ExecutionPath, attempt: Attempt | None) -> None:
-            if attempt is None:
-                begun[0] = time.monotonic()
-                rows.append((str(len(rows) + 1), _name(path), "", ""))
-            else:
-                rows[-1] = _make_row(attempt)
+            running[:] = [(path, time.monotonic())] if attempt is None else []
+            if attempt is not None:
+                attempts.append(attempt)
 
         yield grow
 
 
 def _name(path: ExecutionPath) -> str:
     """Return the variables of ``path`` as the table shows them."""
-    return printable(name_settings(path.variables) or "nothing: as it is")
+    return printable(name_settings(path.variables) or "as it is")
 
 
-def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
-    result = "lives" if attempt.mark is None else printable(str(attempt.mark))
-    return str(attempt.number), _name(attempt.path), result, f"{attempt.run.wall:.1f}"
+def _make_rows(attempts: Sequence[Attempt]) -> list[tuple[str, str, str, str]]:
+    """Return number, settings, result and seconds of each run; what ran before says so."""
+    rows, names = [], set[str]()
+    for attempt in attempts:
+        name = _name(attempt.path)
+        result = "lives" if attempt.mark is None else printable(str(attempt.mark))
+        shown = f"{name}, again" if name in names else name
+        rows.append((str(attempt.number), shown, result, f"{attempt.run.wall:.1f}"))
+        names.add(name)
+    return rows
 
 
 def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
     """Print the table where it was not shown as it grew, and what the runs came to."""
     search = outcome.search
     if make_console() is None and not quiet:
-        print_table(_HEAD, [_make_row(attempt) for attempt in search.attempts], with_head=True)
+        print_table(_HEAD, _make_rows(search.attempts), with_head=True)
     print(_conclude(search) if quiet else f"\n{_conclude(search)}")
     if search.confirmed is not None:
         for where, lines in _write_cure(search.confirmed, words).items():
