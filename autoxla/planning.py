@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import current_folder, find_module, is_in_site
+from autoxla.lookahead.files import current_folder, find_top, is_in_site
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
@@ -112,10 +112,10 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     elif program.kind == "cells":
         own = program.folder
     elif program.kind == "module":
-        found = find_module(program.target, path)
-        if found is not None and not is_in_site(found.base):
-            rest = program.target.split(".")[found.name.count(".") + 1 :]
-            whole = Path(found.base, *rest).resolve()
+        top, *rest = program.target.split(".")
+        base = find_top(top, path)
+        if base is not None and not is_in_site(base):
+            whole = Path(base, *rest).resolve()
             own = whole if whole.is_dir() else whole.parent
     else:
         target = Path(program.target).resolve()

@@ -361,7 +361,7 @@ def test_a_file_that_has_grown_is_not_read_in_part(tmp_path: Path) -> None:
     file, looker = script(tmp_path, "import keras\n"), files.Looker()
     looker.look(str(file))
     grow(file, files.LIMIT + 1)
-    with pytest.raises(files.UnreadError, match="it has more than"):
+    with pytest.raises(UnreadableError, match="it has more than"):
         looker.read(str(file))
 
 

@@ -1,17 +1,14 @@
 """A program that an installer wrote, or that lies among the installed packages: what of them is its own."""
 
-# ruff: noqa: PTH100 - `Path` cannot make a path absolute and leave links
-
 from __future__ import annotations
 
-import ast
-import os
+import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoxla.lookahead.files import SITE, find_editable, find_module, is_in_site, is_installed, look
+from autoxla.lookahead.files import find_editable, find_top, is_in_site, is_installed
+from autoxla.situation.files import UnreadableError, read_bytes
 
 if TYPE_CHECKING:
     from autoxla.lookahead.program import Program
@@ -35,6 +32,11 @@ _TOOLS = frozenset(
 )
 #: Bytes: scripts that installers write have some hundred.
 _LONGEST_SCRIPT = 4096
+#: Such a script: ``from module import name``, and ``sys.exit(name())`` or an attribute of the name.
+_SCRIPT = re.compile(
+    r"(?:(?:#.*|import \w+)?\n)*from ([\w.]+) import (\w+)\n+if __name__ == .__main__.:\n"
+    r"(?:    .*\n)*    sys\.exit\(\2(?:\.\w+)*\(\)\)\s*"
+)
 
 
 def find_own(program: Program, file: str | None) -> Program | None:
@@ -44,66 +46,38 @@ def find_own(program: Program, file: str | None) -> Program | None:
     the main module's, where that is known.
     """
     path = [entry for entry in sys.path if isinstance(entry, str)]
-    module: str | None = program.target
     if program.kind == "module":
-        found = None if file is not None else find_module(program.target, path)
-        place = found.base if found is not None else file
-        if place is None:
+        module: str | None = program.target
+        place = file or find_top(program.target.partition(".")[0], path)
+        if place is None or not is_installed(place):
             return None if program.target in sys.stdlib_module_names else program
-        if not is_installed(place):
-            return program
-    elif file is None or program.kind != "script":
+    elif program.kind != "script":
         return None
-    elif is_installed(file):
-        # The dotted name of a file among the packages, or the module that a script of an installer calls.
-        parts = Path(os.path.abspath(file)).with_suffix("").parts
-        last = max((at for at, part in enumerate(parts) if part in SITE), default=None)
-        module = read_entry(file) if last is None else ".".join(parts[last + 1 :])
     else:
-        # An installer may have put a script into any folder (``~/.local/bin``).
         module = read_entry(program.target)
-        found = None if module is None else find_module(module, path)
-        if found is None or not is_in_site(found.base):
-            return program
+    if module is None:
+        return None if is_installed(program.target) else program
     # Late, as following is not needed where a reading is kept.
     from autoxla.lookahead.notes import is_tracked
 
-    top = (module or "").partition(".")[0]
-    if module is None or top in _TOOLS or top in sys.stdlib_module_names or is_tracked(top):
+    top = module.partition(".")[0]
+    if top in _TOOLS or top in sys.stdlib_module_names or is_tracked(top):
         return None
-    found = find_module(module, path)
-    if found is None:
-        editable = any(package.name.partition(".")[0] == top for package in find_editable(sys.meta_path))
-        return replace(program, installed=True) if editable else None
-    if not is_in_site(found.base):
-        # The folder of an editable distribution is one of the program's own, by its path entry.
-        return None if is_installed(found.base) else replace(program, installed=True)
-    return replace(program, installed=True, packages=(found,))
+    base = find_top(top, path)
+    if base is not None and is_in_site(base):
+        return replace(program, installed=True, packages={top: base})
+    if not is_installed(program.target):
+        return program
+    # The folder of an editable distribution is one of the program's own.
+    is_found = base is not None or top in find_editable(sys.meta_path)
+    return replace(program, installed=True) if is_found else None
 
 
 def read_entry(file: str) -> str | None:
-    """Return the module whose function a script calls that an installer wrote; None for all others.
-
-    Such a script is ``from module import name`` and ``sys.exit(name())``, or an attribute of the name.
-    """
-    found = look(file)
-    # A pipe is not even opened: what is read from it would be missing for its true reader.
-    if found is None or found[0] != "f" or found[1] > _LONGEST_SCRIPT:
-        return None
+    """Return the module whose function a script calls that an installer wrote; None for all others."""
     try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (OSError, ValueError, SyntaxError, RecursionError):
+        content = read_bytes(file, _LONGEST_SCRIPT) or b""
+    except UnreadableError:
         return None
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    plain = all(isinstance(node, (ast.Import, ast.ImportFrom, ast.If)) for node in tree.body)
-    if not plain or len(imports) != 1 or imports[0].level or len(imports[0].names) != 1:
-        return None
-    name = imports[0].names[0].asname or imports[0].names[0].name
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="exit"), args=[inner]):
-                while isinstance(inner, (ast.Call, ast.Attribute)):
-                    inner = inner.func if isinstance(inner, ast.Call) else inner.value
-                if isinstance(inner, ast.Name) and inner.id == name:
-                    return imports[0].module
-    return None
+    found = _SCRIPT.fullmatch(content.decode(errors="replace"))
+    return None if found is None else found[1]

@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 from autoxla.lookahead.files import Signature, look
-from autoxla.model import Evidence, EvidenceKind, Place, Reading
+from autoxla.model import Evidence, Place, Reading
 from autoxla.store import Store
 
 #: How many programs are remembered, and how long one entry may be in bytes.
 MOST_ENTRIES = 64
 _LARGEST_ENTRY = 8 << 20
-_KINDS, _GRADES = frozenset(get_args(EvidenceKind)), frozenset({"certain", "possible"})
-#: The types of the parts of `Evidence` in what is stored, where places are lists.
-_TYPES: tuple[set[type], ...] = (
-    {str},
-    {str},
-    {str, bool, NoneType},
-    {str},
-    {list},
-    {bool},
-    {bool},
-    {list, NoneType},
-)
 
 
 def open_readings(folder: Path) -> Store:
@@ -72,30 +59,13 @@ def _to_data(reading: Reading) -> dict[str, object]:
 
 
 def _from_data(data: Mapping[str, Any]) -> Reading:
-    """Return what `_to_data` was given. Raises TypeError or ValueError on what it does not give."""
-    rows, files = data["evidence"], data["files"]
-    # Each form of a row once, since there may be thousands of rows.
-    for form in {tuple(map(type, row)) for row in rows}:
-        if len(form) != len(_TYPES) or any(
-            kind not in kinds for kind, kinds in zip(form, _TYPES, strict=True)
-        ):
-            raise TypeError
-    is_right = {row[0] for row in rows} <= _KINDS and {row[3] for row in rows} <= _GRADES
-    if not is_right or not {*map(type, files), *(type(reason) for _, reason in data["unread"])} <= {str}:
-        raise ValueError
     return Reading(
         evidence=tuple(
-            Evidence(kind, name, value, grade, _place(*place), early, caught, origin and _place(*origin))
-            for kind, name, value, grade, place, early, caught, origin in rows
+            Evidence(kind, name, value, grade, Place(*place), early, caught, origin and Place(*origin))
+            for kind, name, value, grade, place, early, caught, origin in data["evidence"]
         ),
-        complete=data["complete"] is True,
-        known=data["known"] is True,
-        files=tuple(files),
-        unread=tuple((_place(*place), reason) for place, reason in data["unread"]),
+        complete=data["complete"],
+        known=data["known"],
+        files=tuple(data["files"]),
+        unread=tuple((Place(*place), reason) for place, reason in data["unread"]),
     )
-
-
-def _place(file: object, line: object, column: object) -> Place:
-    if type(file) is not str or not {type(line), type(column)} <= {int, NoneType}:
-        raise TypeError
-    return Place(file, line, column)  # type: ignore[arg-type]

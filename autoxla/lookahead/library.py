@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -19,9 +19,7 @@ from autoxla.lookahead.files import (
     Location,
     Looker,
     OutOfTimeError,
-    Package,
     Signature,
-    UnreadError,
     current_folder,
     look,
     own_folders,
@@ -29,11 +27,13 @@ from autoxla.lookahead.files import (
     undisturbed,
 )
 from autoxla.lookahead.follower import Follower
+from autoxla.lookahead.notebook import Cell, NotANotebookError, read_cells
 from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
 from autoxla.model import OUT_OF_TIME, Place, Reading
+from autoxla.situation.files import UnreadableError
 
 #: Folders that hold no source of the user's.
 SKIPPED_FOLDERS = frozenset(
@@ -61,7 +61,7 @@ class ProgramReader:
         path: Sequence[str],
         *,
         cwd: str,
-        packages: Sequence[Package] = (),
+        packages: Mapping[str, str],
         alone: bool = False,
     ) -> None:
         self._program, self._alone, self._cwd = program, alone, cwd
@@ -73,7 +73,6 @@ class ProgramReader:
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
         self._end = None if program.patience is None else monotonic() + program.patience
-        self._follower = Follower(self, each=alone)
         self.is_cut = False
 
     def read(self) -> Reading:
@@ -81,27 +80,26 @@ class ProgramReader:
 
         Half a reading would be worse than none: the other half may demand the opposite.
         """
+        follower = Follower(self, each=self._alone)
         try:
             main, before = self._main()
-            evidence = self._follower.follow(main, before)
+            evidence = follower.follow(main, before)
             families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
             if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
                 # Where objects of two packages could meet, or what an object is matters, each is followed.
-                self._follower.forget()
-                for module in (main, *self._modules.values()):
-                    if module is not None:
-                        module.scope.names.clear()
-                        module.scope.stars.clear()
-                self._follower = Follower(self, each=self._alone, deep=True)
-                evidence = self._follower.follow(main, before)
-            main.scope.names.clear()
-            unread = (*self._unread, *self._follower.unread)
+                follower.forget()
+                follower = Follower(self, each=self._alone, deep=True)
+                evidence = follower.follow(main, before)
+            unread = (*self._unread, *follower.unread)
             return Reading(evidence, not unread, True, tuple(self._files), unread)
-        except UnreadError as error:
+        except UnreadableError as error:
             reason = str(error)
         except OutOfTimeError:
             self.is_cut = True
             reason = f"{OUT_OF_TIME} {self._program.patience:g} s"
+        finally:
+            # Before the collector is back: it would visit all that was read.
+            follower.forget()
         return Reading(unread=((Place(self._label(self._program.target)), reason),))
 
     def check_time(self, size: int = 0) -> None:
@@ -111,14 +109,6 @@ class ProgramReader:
         """
         if self._end is not None and monotonic() + size / _SPEED > self._end:
             raise OutOfTimeError
-
-    def forget(self) -> None:
-        """Let go of all modules, whose scopes refer to each other."""
-        for module in self._modules.values():
-            if module is not None:
-                module.scope.names.clear()
-        self._modules.clear()
-        self._follower.forget()
 
     # The main module
 
@@ -135,25 +125,19 @@ class ProgramReader:
             case "module":
                 name = program.target
                 location = self._finder.find(name)
-                if location is not None and location.kind in ("package", "namespace"):
+                if location is not None and location.kind != "module":
                     name = f"{name}.__main__"
                     location = self._finder.find(name)
-                if location is None or location.kind == "compiled":
-                    raise UnreadError("no module of that name has source here")
+                if location is None:
+                    raise UnreadableError("no module of that name has source here")
                 package = name.rpartition(".")[0]
                 parts = package.split(".")
                 before = [self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1)]
             case "directory":
                 path, package = os.path.abspath(program.target), ""
-                if self._looker.is_folder(path):
-                    location = Location("module", os.path.join(path, "__main__.py"))
-                else:
-                    from autoxla.lookahead.archive import Archive
-
-                    self._finder.archive = Archive(self._looker, path)
-                    location = self._finder.archive.find("__main__")
-                    if location is None:
-                        raise UnreadError("there is no __main__.py in it")
+                if self._looker.is_file(path):
+                    raise UnreadableError("a program in a zip is not read")
+                location = Location("module", os.path.join(path, "__main__.py"))
             case _:
                 location = Location("module", os.path.abspath(program.target))
                 if self._alone:
@@ -170,10 +154,7 @@ class ProgramReader:
         else:
             self._note("notebook", "the cells that are still to come are not known")
         place = program.target or os.path.join(str(program.folder), "notebook")
-        parsed = [(self._parse(cell.text, cell.label, True, place), cell.certain) for cell in program.cells]
-        sources = [(source, certain) for found, certain in parsed for source in found]
-        doubtful = frozenset(at for at, (_, certain) in enumerate(sources) if not certain)
-        return Module("__main__", None, tuple(source for source, _ in sources), doubtful=doubtful)
+        return Module("__main__", None, self._parse_cells(program.cells, place))
 
     # The library that the follower asks
 
@@ -185,21 +166,17 @@ class ProgramReader:
         found = None
         location = self._finder.find(module) if self._is_own(module) else None
         if location is not None:
-            is_folder = location.kind in ("package", "namespace")
+            is_folder = location.kind != "module"
             found = Module(module, module if is_folder else module.rpartition(".")[0], ())
             if self._alone:
                 self._note(self._label(self._program.target), f"module {module} is read by itself only")
             else:
                 try:
                     found.sources = self._sources(location, main=False)
-                except UnreadError as error:
+                except UnreadableError as error:
                     self._note(self._label(location.path), str(error))
         self._modules[module] = found
         return found
-
-    def loaded(self, module: str) -> Module | None:
-        """Return one of the program's own modules if something imports it."""
-        return self._modules.get(module)
 
     def add_folder(self, folder: str) -> None:
         """Search `folder` for modules, too; a relative one is below the working directory.
@@ -227,32 +204,29 @@ class ProgramReader:
     # Files
 
     def _sources(self, location: Location, *, main: bool) -> tuple[Source, ...]:
-        """Return the source of a module's file; raises `UnreadError`, syntax errors are noted."""
+        """Return the source of a module's file; raises `UnreadableError`, syntax errors are noted."""
         if location.kind == "namespace":
             return ()
-        if location.kind == "compiled":
-            raise UnreadError("it is compiled")
         path = location.path
-        if location.archive is not None and self._finder.archive is not None:
-            data = self._finder.archive.read(path)
-            path = os.path.join(location.archive, path)
-        else:
-            data = self._looker.read(path)
+        data = self._looker.read(path)
         label = self._label(path)
         self._files.append(label)
         if not main or self._program.kind != "notebook":
             return self._parse(data, label, main, path)
-        from autoxla.lookahead.notebook import NotANotebookError, read_cells
-
         try:
             cells = read_cells(data)
         except NotANotebookError as error:
             self._note(label, f"it is no notebook: {error}")
             return ()
-        parsed = [self._parse(text, f"{label}:cell {number}", True, path) for number, text in cells]
+        return self._parse_cells([Cell(f"{label}:cell {number}", text) for number, text in cells], path)
+
+    def _parse_cells(self, cells: Iterable[Cell], place: str) -> tuple[Source, ...]:
+        parsed = (self._parse(cell.text, cell.label, True, place, cell.certain) for cell in cells)
         return tuple(source for sources in parsed for source in sources)
 
-    def _parse(self, data: bytes | str, label: str, main: bool, place: str | None) -> tuple[Source, ...]:
+    def _parse(
+        self, data: bytes | str, label: str, main: bool, place: str | None, certain: bool = True
+    ) -> tuple[Source, ...]:
         self.check_time(len(data))
         try:
             tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
@@ -266,7 +240,7 @@ class ProgramReader:
         source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
         lines = enumerate(source.splitlines(), 1) if b"yield" in source else ()
         yields = [number for number, line in lines if b"yield" in line]
-        return (Source(label, place, tree, yields, main),)
+        return (Source(label, place, tree, yields, main, certain),)
 
     def _label(self, path: str) -> str:
         return shorten(path, self._cwd)
@@ -291,9 +265,9 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
             while (folder / "__init__.py").exists() and folder != folder.parent:
                 folder = folder.parent
             program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=current_folder(), alone=True)
+            folders = own_folders(folder, ())
+            reader = ProgramReader(program, folders, (), cwd=current_folder(), packages={}, alone=True)
             found[file] = reader.read()
-            reader.forget()
     return found
 
 

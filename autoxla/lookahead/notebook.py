@@ -147,9 +147,12 @@ def _without_magics(text: str) -> str | None:
             indent, sign, rest = found.groups()
             env = _ENV.fullmatch(rest.strip()) if sign == "%" else None
             if env is not None:
-                plain.append(f"{indent}get_ipython().run_line_magic('env', {env[1]!r})")
+                name, _, value = env[1].partition("=" if "=" in env[1] else " ")
+                # IPython takes ``$name`` and ``{name}`` from the program.
+                text = "None" if not value or re.search("[${]", value) else repr(value.strip())
+                plain.append(f"{indent}__import__('os').environ[{name.strip()!r}] = {text}")
             elif sign == "%" and rest.split()[:1] == ["run"]:
-                plain.append(f"{indent}get_ipython().run_line_magic('run', {rest!r})")
+                plain.append(f"{indent}__import__('runpy').run_path({rest[3:].strip()!r})")
             else:
                 plain.append(f"{indent}pass")
         else:

@@ -9,11 +9,10 @@ from typing import Literal, TypeAlias
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
 from autoxla.lookahead.values import (
-    SURVIVES,
+    CAUGHT,
     Arguments,
     Binding,
     Bindings,
-    Const,
     Instance,
     Items,
     Part,
@@ -57,19 +56,20 @@ PARTS = frozenset({"callback", "metric", "schedule", "sequence"})
 _TAKEN = frozenset({"callback", "metric"})
 _RUNNING = frozenset({"evaluate", "fit", "fit_generator", "predict"})
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
-#: Layers without weights work in models of another generation, as functions do.
-_WEIGHTLESS = frozenset(
-    (
-        *("Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D"),
-        *("AveragePooling2D", "AveragePooling3D", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D"),
-        *("Dot", "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D"),
-        *("GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-        *("GlobalMaxPooling3D", "Lambda", "Layer", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D"),
-        *("MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomCrop"),
-        *("RandomFlip", "RandomRotation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape"),
-        *("Resizing", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "ThresholdedReLU"),
-        *("UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"),
-    )
+#: How the names begin of layers that certainly have weights to train.
+_WEIGHTED = (
+    *(
+        "BatchNormalization",
+        "Conv1D",
+        "Conv2D",
+        "Conv3D",
+        "ConvLSTM",
+        "Dense",
+        "DepthwiseConv",
+        "EinsumDense",
+    ),
+    *("Embedding", "GRU", "GroupNormalization", "LSTM", "LayerNormalization", "LocallyConnected"),
+    *("MultiHeadAttention", "PReLU", "SeparableConv", "SimpleRNN"),
 )
 
 
@@ -114,15 +114,6 @@ def find_role(name: str) -> Role | None:
     return None
 
 
-def has_weights(name: str) -> bool:
-    """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
-    return name.rpartition(".")[2] not in _WEIGHTLESS
-
-
-def _is_some(target: Target) -> bool:
-    return target.values != [] if isinstance(target, Items) else target != Const(None)
-
-
 def _is_part(target: Target) -> bool:
     thing = target.thing if isinstance(target, Instance) else target
     return isinstance(thing, Thing) and thing.role in PARTS
@@ -150,8 +141,6 @@ class Objects(Notes):
 
     #: Something may have been told not to be trained.
     freezes = False
-    #: Where the models were made that certainly have metrics.
-    _measured: frozenset[tuple[str, int, int]] = frozenset()
 
     def find_family(self, name: str) -> str | None:
         """Return the package of what a dotted name makes, as ``tf.keras`` is by now."""
@@ -189,11 +178,8 @@ class Objects(Notes):
         if name in _RUNNING and thing.role == "model":
             given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
             self.meet(node, thing, [tuple(given)], sure)
-        if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
+        if name in ("add", "compile") and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
-            measures = [b.target for b in arguments.get(3, "metrics")]
-            if name == "compile" and sure and self.is_certain() and measures and all(map(_is_some, measures)):
-                self._measured |= {thing.place}
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
         elif name in _TRAINING and thing.lost is not None:
@@ -226,7 +212,8 @@ class Objects(Notes):
                 is_certain = sure and certain and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
                 works = calls and thing.role == "tensor" and thing.family == "tf_keras"
-                if works and is_certain and self.is_certain() and has_weights(into.name):
+                is_weighted = into.name.rpartition(".")[2].startswith(_WEIGHTED)
+                if works and is_certain and self.is_certain() and is_weighted:
                     lost = into._replace(place=self.spot(node))
                 self._add_meeting(node, thing, into, certain=is_certain and not works)
         if not tensors:
@@ -235,18 +222,6 @@ class Objects(Notes):
         family = "tf_keras" if any(tensor.family == "tf_keras" for tensor in tensors) else into.family
         lost = next((tensor.lost for tensor in tensors if tensor.lost is not None), lost)
         return into._replace(role="tensor", family=family, place=self.spot(node), lost=lost)
-
-    def hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
-        """Note layers and models that become attributes of a model of another package.
-
-        That is no error, and right for what is frozen or trained by the program itself: only possible.
-        """
-        for target, _ in flatten(value):
-            thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing) or thing.family == into.family:
-                continue
-            if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
-                self._add_meeting(node, thing, into, certain=False)
 
     def note_set(self, node: ast.AST, name: str, of: ast.expr, owners: Bindings) -> None:
         """Note that an attribute of Keras 2 is set; an unknown object counts if its name tells its role."""
@@ -264,14 +239,6 @@ class Objects(Notes):
         if not owners and (is_called_so or not self.deep):
             self.add(node, "old", name, certain=False)
 
-    def note_names(self, node: ast.AST, value: Bindings) -> None:
-        """Note that the names of a model's metrics are taken for those of other values."""
-        for target, certain in value:
-            if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
-                # Without metrics, the one name is that of the one value.
-                is_sure = certain and target.owner.certain and target.owner.place in self._measured
-                self.add(node, "old", target.name, target.owner.family, certain=is_sure)
-
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
-        caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)
+        caught, origin = bool(self.get_outer() & CAUGHT), Place(*thing.place)
         self.add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)

@@ -5,18 +5,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-from autoxla.lookahead.files import Package, is_installed
+from autoxla.lookahead.files import is_installed
 
 if TYPE_CHECKING:
     from autoxla.lookahead.notebook import Cell
 
+#: Options of one letter each, the last of which takes what follows.
+_OPTIONS = re.compile(r"-[^-cmWX]*([cmWX])(.*)", re.DOTALL)
 #: Seconds for which a program that runs waits for its own source to be read.
 PATIENCE = 2.0
 
@@ -30,7 +33,8 @@ class Program:
 
     `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
     folder or a zip with a ``__main__.py``. `installed`: it is the entry point of an installed
-    distribution, and `packages` are those that are its own and lie among the installed ones.
+    distribution, and `packages` are those that are its own and lie among the installed ones, each with its
+    folder, or its file without suffix.
     `patience`: how many seconds reading it may take, None where nobody waits.
     """
 
@@ -38,7 +42,7 @@ class Program:
     target: str
     folder: Path
     installed: bool = False
-    packages: tuple[Package, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     patience: float | None = field(default=None, compare=False)
 
@@ -112,24 +116,9 @@ def read_command(orig_argv: Sequence[str]) -> tuple[str, str | None, list[str]]:
             return "none", None, list(words)
         if not word.startswith("-"):
             return "file", word, list(words)
-        if word.startswith("--"):
-            if word == "--check-hash-based-pycs":
-                next(words, None)
-            continue
-        found = _read_letters(word[1:], words)
-        if found is not None:
-            return (*found, list(words))
+        found = _OPTIONS.match(word)
+        if word == "--check-hash-based-pycs" or (found and found[1] in "WX" and not found[2]):
+            next(words, None)
+        elif found and found[1] in "cm":
+            return found[1], found[2] or next(words, None), list(words)
     return "none", None, []
-
-
-def _read_letters(letters: str, words: Iterator[str]) -> tuple[str, str | None] | None:
-    """Read options of one letter each; return the one that names a program, with the program."""
-    for at, letter in enumerate(letters):
-        rest = letters[at + 1 :]
-        if letter in "cm":
-            return letter, rest or next(words, None)
-        if letter in "WX":
-            if not rest:
-                next(words, None)
-            return None
-    return None

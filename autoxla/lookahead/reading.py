@@ -17,9 +17,7 @@ from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
     Finder,
     Looker,
-    Package,
     Signature,
-    UnreadError,
     current_folder,
     find_editable,
     own_folders,
@@ -28,6 +26,7 @@ from autoxla.lookahead.files import (
 )
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, Place, Reading
+from autoxla.situation.files import UnreadableError
 
 #: What a program may say that somebody asks for, beyond the names of its imports.
 _TELLING = re.compile(
@@ -39,7 +38,7 @@ _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
 
 #: Changes with the meaning of what is stored, or of what is read.
-_FORMAT = 7
+_FORMAT = 8
 # A file may change again without a new time within this many ns.
 _RACE = 2_000_000_000
 
@@ -59,10 +58,10 @@ def read_program(
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
-    packages = [*program.packages, *(find_editable(sys.meta_path) if path is None else ())]
+    packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
     if cache is None:
         return _read(program, folders, packages, entries)[0]
-    own = [program.installed, [list(package) for package in packages]]
+    own = [program.installed, packages]
     version = list(sys.version_info[:3])
     key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
     if has_record(cache, key):
@@ -82,7 +81,7 @@ def read_program(
 
 
 def _read(
-    program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
+    program: Program, folders: list[str], packages: Mapping[str, str], path: Sequence[str]
 ) -> tuple[Reading, Mapping[str, Signature]]:
     """Return the reading, and what was looked at for it: nothing where it ended before its time."""
     looker = Looker()
@@ -99,8 +98,6 @@ def _read(
         if program.installed and reading.known and not any(map(brings_backend, named)):
             reason = "it is installed and names no backend: it may be a tool that runs other programs"
             reading = Reading(unread=((Place(program.target), reason),))
-        # Before the collector is back: it would visit all that was read.
-        reader.forget()
         return reading, {} if reader.is_cut else seen
 
 
@@ -121,7 +118,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
         tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
-    except (UnreadError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+    except (UnreadableError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
     evidence: list[Evidence] = []
     tops: set[str] = set()
