@@ -163,7 +163,7 @@ class Finder:
     """
 
     def __init__(self, looker: Looker, folders: list[str], packages: Mapping[str, str]) -> None:
-        self._looker, self.folders, self._packages = looker, folders, packages
+        self.looker, self.folders, self._packages = looker, folders, packages
         self._found: dict[str, Location | None] = {}
 
     def add_folder(self, folder: str) -> None:
@@ -198,14 +198,14 @@ class Finder:
         compiled = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
         found = self._find_in(folder, name)
         return found or next(
-            (Location("module", file) for file in compiled if self._looker.is_file(file)), None
+            (Location("module", file) for file in compiled if self.looker.is_file(file)), None
         )
 
     def _find_in(self, folder: str, name: str) -> Location | None:
         base = os.path.join(folder, name)
-        is_folder = self._looker.is_folder(base)
-        if is_folder and self._looker.is_file(package := os.path.join(base, "__init__.py")):
+        is_folder = self.looker.is_folder(base)
+        if is_folder and self.looker.is_file(package := os.path.join(base, "__init__.py")):
             return Location("package", package)
-        if self._looker.is_file(file := f"{base}.py"):
+        if self.looker.is_file(file := f"{base}.py"):
             return Location("module", file)
         return Location("namespace", base) if is_folder else None

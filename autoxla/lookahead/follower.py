@@ -89,10 +89,10 @@ _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 
 
 class Follower(Objects):
-    """Collects evidence; see `Notes` for `each` and `deep`."""
+    """Collects evidence; see `Notes` for `deep`."""
 
-    def __init__(self, library: ProgramReader, *, each: bool = False, deep: bool = False) -> None:
-        super().__init__(library, each=each, deep=deep)
+    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
+        super().__init__(library, deep=deep)
         self._functions: list[Function] = []
         self._pending: list[Callable[[], object]] = []
         #: The level at which code was followed, and what functions return, by their arguments.
@@ -116,7 +116,12 @@ class Follower(Objects):
         for function in self._functions:  # grows while it is gone through
             if not self._runs.get(function.node):
                 self.frame = Frame(function.source, function.scope, function.module, certain=False)
-                self._run(function, self._unknown_arguments(function), sure=False)
+                owner, kinds = function.owner, {_name_of(each) for each in function.node.decorator_list}
+                # Only the object of a method is known, as one of its class.
+                given: list[Bindings] = []
+                if owner is not None and kinds.isdisjoint(("classmethod", "staticmethod")):
+                    given = [(Binding(self._instance_of(None, owner), certain=False),)]
+                self._run(function, Arguments(given), sure=False)
                 self._run_pending()
         return tuple(self.evidence.values())
 
@@ -197,14 +202,6 @@ class Follower(Objects):
         value = tuple(dict.fromkeys(frame.returned))[:MOST_BINDINGS]
         runs[signature] = (level, value if function.plain else doubt(value))
         return runs[signature][1]
-
-    def _unknown_arguments(self, function: Function) -> Arguments:
-        """Return arguments of which only the object of a method is known, as one of its class."""
-        owner = function.owner
-        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
-        if owner is None or not kinds.isdisjoint(("classmethod", "staticmethod")):
-            return Arguments()
-        return Arguments(((Binding(self._instance_of(None, owner), certain=False),),))
 
     # Statements
 
@@ -614,7 +611,19 @@ class Follower(Objects):
 
     def _refer(self, node: ast.expr) -> Bindings:
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
-        found = self._resolve(node)
+        names: list[str] = []
+        root = node
+        while isinstance(root, ast.Attribute):
+            names.append(root.attr)
+            root = root.value
+        found = self.frame.scope.get(root.id) if isinstance(root, ast.Name) else self._evaluate(root)
+        if names and len(found) == 1 and type(found[0].target) is Outside:
+            # By far the most frequent case.
+            dotted = ".".join((found[0].target.name, *reversed(names)))
+            found = (Binding(Outside(dotted), found[0].certain),)
+        else:
+            for name in reversed(names):
+                found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
@@ -623,23 +632,6 @@ class Follower(Objects):
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
                 self.add(node, "old", METRICS_NAMES, family, certain=False)
-        return found
-
-    def _resolve(self, node: ast.expr) -> Bindings:
-        """Return what a name, or a chain of attributes, is."""
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.append(node.attr)
-            node = node.value
-        found = self.frame.scope.get(node.id) if isinstance(node, ast.Name) else self._evaluate(node)
-        if not names or not found:
-            return found
-        names.reverse()
-        if len(found) == 1 and type(found[0].target) is Outside:
-            # By far the most frequent case.
-            return (Binding(Outside(".".join((found[0].target.name, *names))), found[0].certain),)
-        for name in names:
-            found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
         return found
 
     def _attribute(self, binding: Binding, name: str) -> Bindings:

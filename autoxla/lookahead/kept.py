@@ -23,8 +23,18 @@ def open_readings(folder: Path) -> Store:
 
 def keep(folder: Path, key: str, reading: Reading, seen: Mapping[str, Signature]) -> None:
     """Keep ``reading``. What cannot be written is not: the next run reads again."""
+
+    def of(place: Place) -> list[object]:
+        return [place.file, place.line, place.column]
+
+    evidence = [
+        (e.kind, e.name, e.value, e.grade, of(e.place), e.early, e.caught, e.origin and of(e.origin))
+        for e in reading.evidence
+    ]
+    unread = [[of(place), reason] for place, reason in reading.unread]
+    data = {"seen": seen, "evidence": evidence, "files": reading.files, "unread": unread}
     with suppress(OSError):
-        open_readings(folder).write(key, {"seen": seen, "reading": _to_data(reading)})
+        open_readings(folder).write(key, data)
 
 
 def recall(folder: Path, key: str) -> Reading | None:
@@ -37,35 +47,11 @@ def recall(folder: Path, key: str) -> Reading | None:
             now = look(path)
             if (None if now is None else list(now)) != before:
                 return None
-        return _from_data(entry["reading"])
+        evidence = tuple(
+            Evidence(kind, name, value, grade, Place(*place), early, caught, origin and Place(*origin))
+            for kind, name, value, grade, place, early, caught, origin in entry["evidence"]
+        )
+        unread = tuple((Place(*place), reason) for place, reason in entry["unread"])
+        return Reading(evidence, not unread, True, tuple(entry["files"]), unread)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
-
-
-def _to_data(reading: Reading) -> dict[str, object]:
-    def of(place: Place) -> list[object]:
-        return [place.file, place.line, place.column]
-
-    return {
-        "evidence": [
-            (e.kind, e.name, e.value, e.grade, of(e.place), e.early, e.caught, e.origin and of(e.origin))
-            for e in reading.evidence
-        ],
-        "complete": reading.complete,
-        "known": reading.known,
-        "files": reading.files,
-        "unread": [[of(place), reason] for place, reason in reading.unread],
-    }
-
-
-def _from_data(data: Mapping[str, Any]) -> Reading:
-    return Reading(
-        evidence=tuple(
-            Evidence(kind, name, value, grade, Place(*place), early, caught, origin and Place(*origin))
-            for kind, name, value, grade, place, early, caught, origin in data["evidence"]
-        ),
-        complete=data["complete"],
-        known=data["known"],
-        files=tuple(data["files"]),
-        unread=tuple((Place(*place), reason) for place, reason in data["unread"]),
-    )

@@ -1,6 +1,6 @@
 """The modules of one program: found, parsed once, and handed to the follower."""
 
-# ruff: noqa: PTH100, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100, PTH118 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -19,8 +19,8 @@ from autoxla.lookahead.files import (
     Location,
     Looker,
     OutOfTimeError,
-    Signature,
     current_folder,
+    find_top,
     look,
     own_folders,
     shorten,
@@ -48,39 +48,23 @@ _SYNTAX_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, Overflow
 
 
 class ProgramReader:
-    """Reads one program. `alone`: its imports are not followed.
+    """Reads one program. `path` is all of ``sys.path``. `alone`: its imports are not followed."""
 
-    `folders` are those with its own modules, `packages` its own ones elsewhere, `path` is all of
-    ``sys.path``. `seen` tells afterwards what was looked at on disk, `is_cut` that there was no time for all.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        folders: list[str],
-        path: Sequence[str],
-        *,
-        cwd: str,
-        packages: Mapping[str, str],
-        alone: bool = False,
-    ) -> None:
-        self._program, self._alone, self._cwd = program, alone, cwd
-        self._looker = Looker()
-        self.seen: dict[str, Signature] = self._looker.seen
-        self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
-        self._finder = Finder(self._looker, folders, packages)
+    def __init__(self, program: Program, finder: Finder, path: Sequence[str], *, alone: bool = False) -> None:
+        self._program, self._finder, self._looker, self._alone = program, finder, finder.looker, alone
+        self._cwd = current_folder()
+        self._installed = [entry for entry in path if os.path.abspath(entry) not in finder.folders]
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
         self._end = None if program.patience is None else monotonic() + program.patience
-        self.is_cut = False
 
     def read(self) -> Reading:
         """Return the reading; one that is not `known` where there is no such program, or no time for it.
 
         Half a reading would be worse than none: the other half may demand the opposite.
         """
-        follower = Follower(self, each=self._alone)
+        follower = Follower(self)
         try:
             main, before = self._main()
             evidence = follower.follow(main, before)
@@ -88,14 +72,13 @@ class ProgramReader:
             if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
                 # Where objects of two packages could meet, or what an object is matters, each is followed.
                 follower.forget()
-                follower = Follower(self, each=self._alone, deep=True)
+                follower = Follower(self, deep=True)
                 evidence = follower.follow(main, before)
             unread = (*self._unread, *follower.unread)
             return Reading(evidence, not unread, True, tuple(self._files), unread)
         except UnreadableError as error:
             reason = str(error)
         except OutOfTimeError:
-            self.is_cut = True
             reason = f"{OUT_OF_TIME} {self._program.patience:g} s"
         finally:
             # Before the collector is back: it would visit all that was read.
@@ -121,7 +104,12 @@ class ProgramReader:
             case "code":
                 return Module("__main__", None, self._parse(program.target, "<string>", True, None)), []
             case "cells":
-                return self._main_of_cells(), []
+                if program.target:
+                    self._files.append(self._label(program.target))
+                else:
+                    self._note("notebook", "the cells that are still to come are not known")
+                place = program.target or os.path.join(str(program.folder), "notebook")
+                return Module("__main__", None, self._parse_cells(program.cells, place)), []
             case "module":
                 name = program.target
                 location = self._finder.find(name)
@@ -140,21 +128,8 @@ class ProgramReader:
                 location = Location("module", os.path.join(path, "__main__.py"))
             case _:
                 location = Location("module", os.path.abspath(program.target))
-                if self._alone:
-                    # The package that the file is in, by the folders above it.
-                    folder = os.path.relpath(os.path.dirname(location.path), program.folder)
-                    package = "" if folder == "." else folder.replace(os.sep, ".")
         main = Module("__main__", package, self._sources(location, main=True))
         return main, [module for module in before if module is not None]
-
-    def _main_of_cells(self) -> Module:
-        program = self._program
-        if program.target:
-            self._files.append(self._label(program.target))
-        else:
-            self._note("notebook", "the cells that are still to come are not known")
-        place = program.target or os.path.join(str(program.folder), "notebook")
-        return Module("__main__", None, self._parse_cells(program.cells, place))
 
     # The library that the follower asks
 
@@ -197,9 +172,7 @@ class ProgramReader:
         # Any installed package goes before a folder that is none.
         if top in sys.stdlib_module_names or is_tracked(top):
             return False
-        bases = [os.path.join(folder, top) for folder in self._installed]
-        files = [file for base in bases for file in (os.path.join(base, "__init__.py"), f"{base}.py")]
-        return not any(map(self._looker.is_file, files))
+        return find_top(top, self._installed) is None
 
     # Files
 
@@ -255,7 +228,6 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
 
     Each file is read as if it were the program; its imports are not followed. Hidden folders,
     virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
-    Every place is evidence.
     """
     found: dict[Path, Reading] = {}
     with undisturbed():
@@ -265,9 +237,8 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
             while (folder / "__init__.py").exists() and folder != folder.parent:
                 folder = folder.parent
             program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            folders = own_folders(folder, ())
-            reader = ProgramReader(program, folders, (), cwd=current_folder(), packages={}, alone=True)
-            found[file] = reader.read()
+            finder = Finder(Looker(), own_folders(folder, ()), {})
+            found[file] = ProgramReader(program, finder, (), alone=True).read()
     return found
 
 

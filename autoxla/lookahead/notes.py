@@ -47,12 +47,12 @@ def brings_backend(module: str) -> bool:
 
 
 class Notes:
-    """Evidence and gaps of one program. `each`: every place of an attribute, not only the first in a file.
+    """Evidence and gaps of one program, as certain as the code of `frame`.
 
-    `deep`: objects of Keras are followed. What is noted is as certain as the code of `frame`.
+    `deep`: objects of Keras are followed.
     """
 
-    def __init__(self, library: ProgramReader, *, each: bool, deep: bool) -> None:
+    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
         self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
@@ -64,7 +64,7 @@ class Notes:
         self.patched: tuple[str, ...] = ()
         #: ``tf.keras`` has been made tf_keras by a package.
         self.is_switched = False
-        self._is_resolved, self._each = False, each
+        self._is_resolved = False
 
     def is_certain(self) -> bool:
         """Tell whether the statement that is followed runs for sure."""
@@ -101,7 +101,7 @@ class Notes:
         caught = caught or bool(self.get_outer() & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
-        if self._each or kind not in ("attribute", "call"):
+        if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
         if self.deep and certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.

@@ -16,7 +16,6 @@ from autoxla.lookahead.values import (
     Instance,
     Items,
     Part,
-    Target,
     Thing,
     flatten,
 )
@@ -114,11 +113,6 @@ def find_role(name: str) -> Role | None:
     return None
 
 
-def _is_part(target: Target) -> bool:
-    thing = target.thing if isinstance(target, Instance) else target
-    return isinstance(thing, Thing) and thing.role in PARTS
-
-
 def get_thing_attribute(thing: Thing, name: str) -> Bindings:
     """Return an attribute of an object of Keras."""
     if thing.role == "tensor":
@@ -176,8 +170,7 @@ class Objects(Notes):
     ) -> Bindings:
         """Return what a method of an object gives."""
         if name in _RUNNING and thing.role == "model":
-            given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
-            self.meet(node, thing, [tuple(given)], sure)
+            self.meet(node, thing, arguments.all(), sure, roles=PARTS)
         if name in ("add", "compile") and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
         elif name == "__init__":
@@ -192,11 +185,19 @@ class Objects(Notes):
         return ()
 
     def meet(
-        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, *, calls: bool = False
+        self,
+        node: ast.AST,
+        into: Thing,
+        values: Iterable[Bindings],
+        sure: bool,
+        *,
+        calls: bool = False,
+        roles: frozenset[str] | None = None,
     ) -> Thing | None:
         """Note objects that come to one of another package; `calls`: as what it is called with.
 
-        Return the symbolic tensor that is made of those among them, None without any.
+        `roles`: of which alone it matters. Return the symbolic tensor that is made of those among them, None
+        without any.
         """
         tensors: list[Thing] = []
         lost = None
@@ -204,7 +205,7 @@ class Objects(Notes):
             return None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing):
+            if not isinstance(thing, Thing) or (roles is not None and thing.role not in roles):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +17,6 @@ from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
     Finder,
     Looker,
-    Signature,
     current_folder,
     find_editable,
     own_folders,
@@ -32,7 +31,7 @@ from autoxla.situation.files import UnreadableError
 _TELLING = re.compile(
     rb"keras|estimator|contrib|losses|metrics|optimizers|Strategy|jit|compile|intel_extension|environ|putenv"
     rb"|unsetenv|importlib|import_module|__import__|runpy|exec|eval|magic|get_ipython|load_model|load_weights|save"
-    rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
+    rb"|addsitedir|metrics_names|[gs]etattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
 )
 _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
@@ -60,7 +59,7 @@ def read_program(
     folders = own_folders(program.folder, entries)
     packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
     if cache is None:
-        return _read(program, folders, packages, entries)[0]
+        return _read(program, Finder(Looker(), folders, packages), entries)
     own = [program.installed, packages]
     version = list(sys.version_info[:3])
     key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
@@ -70,38 +69,34 @@ def read_program(
         known = recall(cache, key)
         if known is not None:
             return known
-    reading, seen = _read(program, folders, packages, entries)
+    looker = Looker()
+    reading = _read(program, Finder(looker, folders, packages), entries)
     # Not where a file is so new that its next change could go unseen.
-    newest = max((found[2] for found in seen.values() if found is not None), default=0)
-    if seen and time.time_ns() - newest >= _RACE:
+    newest = max((found[2] for found in looker.seen.values() if found is not None), default=0)
+    if reading.known and looker.seen and time.time_ns() - newest >= _RACE:
         from autoxla.lookahead.kept import keep
 
-        keep(cache, key, reading, seen)
+        keep(cache, key, reading, looker.seen)
     return reading
 
 
-def _read(
-    program: Program, folders: list[str], packages: Mapping[str, str], path: Sequence[str]
-) -> tuple[Reading, Mapping[str, Signature]]:
-    """Return the reading, and what was looked at for it: nothing where it ended before its time."""
-    looker = Looker()
+def _read(program: Program, finder: Finder, path: Sequence[str]) -> Reading:
     with undisturbed():
-        plain = read_plain(program, Finder(looker, folders, packages), looker)
+        plain = read_plain(program, finder)
         if plain is not None:
-            return plain, looker.seen
+            return plain
         from autoxla.lookahead.library import ProgramReader
         from autoxla.lookahead.notes import brings_backend
 
-        reader = ProgramReader(program, folders, path, cwd=current_folder(), packages=packages)
-        reading, seen = reader.read(), reader.seen
+        reading = ProgramReader(program, finder, path).read()
         named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
         if program.installed and reading.known and not any(map(brings_backend, named)):
             reason = "it is installed and names no backend: it may be a tool that runs other programs"
             reading = Reading(unread=((Place(program.target), reason),))
-        return reading, {} if reader.is_cut else seen
+        return reading
 
 
-def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | None:
+def read_plain(program: Program, finder: Finder) -> Reading | None:
     """Return the reading of a program in which there is nothing to follow, None for all others.
 
     That is a short one of a single file, whose imports stand at its start, and which says nothing else that
@@ -113,7 +108,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
     place = os.path.abspath(program.target)
     label = shorten(place, current_folder())
     try:
-        data = looker.read(place)
+        data = finder.looker.read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
@@ -141,12 +136,9 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
                 evidence.append(Evidence("import", name, None, "certain", at))
         del rest[0]
     left = b"\n".join(data.splitlines()[rest[0].lineno - 1 :]) if rest else b""
-    # ``getattr`` with the text of a name is as good as the name.
-    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)) if b"getattr" in left else ()
     is_followed = (
         _IMPORT.search(left) is not None
         or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
-        or any(isinstance(text, str) and _TELLING.search(text.encode()) for text in texts)
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
     return None if is_followed else Reading(tuple(evidence), True, True, (label,))
