@@ -1155,14 +1155,20 @@ def test_several_modules(
     assert {e.grade for e in cold.evidence} <= {"certain", "possible"}
 
 
-def test_chains_of_any_length(tmp_path: Path) -> None:
-    files = {f"m{n}.py": f"import m{n + 1}\n" for n in range(1500)}
-    calls = "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(1500))
+@pytest.mark.parametrize(("length", "is_complete"), [(50, True), (1500, False)])
+def test_chains_of_imports_and_calls(length: int, is_complete: bool, tmp_path: Path) -> None:
+    files = {f"m{n}.py": f"import m{n + 1}\n" for n in range(length)}
+    calls = "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(length))
     files |= {
-        "main.py": f"import m0\n{calls}\ndef f1500():\n    import tf_keras\nf0()",
-        "m1500.py": "import keras",
+        "main.py": f"import m0\n{calls}\ndef f{length}():\n    import tf_keras\nf0()",
+        f"m{length}.py": "import keras",
     }
-    assert told(read(tmp_path, files)) == {"certain import keras", "certain import tf_keras"}
+    reading = read(tmp_path, files)
+    assert reading.complete is is_complete
+    if is_complete:
+        assert told(reading) == {"certain import keras", "certain import tf_keras"}
+    else:
+        assert "it is nested too deeply" in {reason for _, reason in reading.unread}
 
 
 def test_nothing_is_imported_executed_or_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

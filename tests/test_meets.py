@@ -147,7 +147,6 @@ GUARDED = {
         "class S(tf_keras.layers.Layer):\n    def call(self, x):\n        return x\nS()(keras.Input((3,)))"
     ),
     "function on tensors": "keras.layers.concatenate([tf_keras.Input((3,)), 1])",
-    "sum of tensors": "tf_keras.Input((3,)) + keras.Input((3,))",
     "early return": (
         "def main():\n    if sys.argv:\n        return\n    m.add(tf_keras.layers.Dense(1))\nmain()"
     ),

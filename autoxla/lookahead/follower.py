@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
@@ -82,8 +82,6 @@ _RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
 #: Context managers within which a program goes on after an error, or wants one.
 _EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
-#: Calls and imports within each other; what lies deeper is followed later.
-_DEEPEST = 25
 #: With how many sets of arguments a function is followed.
 _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 
@@ -94,13 +92,11 @@ class Follower(Objects):
     def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
         super().__init__(library, deep=deep)
         self._functions: list[Function] = []
-        self._pending: list[Callable[[], object]] = []
         #: The level at which code was followed, and what functions return, by their arguments.
         self._sources: dict[Source, int] = {}
         self._runs: dict[ast.AST, dict[object, tuple[int, Bindings]]] = {}
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
-        self._depth = 0
 
     def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
         """Return the evidence of the program, in the order in which it would execute.
@@ -110,7 +106,6 @@ class Follower(Objects):
         for module in (*before, main):
             for source in module.sources:
                 self._run_source(module, source, source.certain, 0)
-        self._run_pending()
         # What nothing has called may be called by others, with arguments that nobody knows.
         self.is_deferred = True
         for function in self._functions:  # grows while it is gone through
@@ -122,7 +117,6 @@ class Follower(Objects):
                 if owner is not None and kinds.isdisjoint(("classmethod", "staticmethod")):
                     given = [(Binding(self._instance_of(None, owner), certain=False),)]
                 self._run(function, Arguments(given), sure=False)
-                self._run_pending()
         return tuple(self.evidence.values())
 
     def forget(self) -> None:
@@ -137,29 +131,20 @@ class Follower(Objects):
         self._scopes.append(scope)
         return scope
 
-    def _run_pending(self) -> None:
-        while self._pending:
-            self._pending.pop(0)()
-
     def _visit(self, frame: Frame, body: list[ast.stmt]) -> None:
         self.library.check_time()
         outer = getattr(self, "frame", frame)
         self.frame = frame
-        self._depth += 1
         try:
             self._block(body)
         except RecursionError:
             self.unread.append((Place(frame.source.label), "it is nested too deeply"))
         finally:
             self.frame = outer
-            self._depth -= 1
 
     def _run_source(self, module: Module, source: Source, certain: bool, outer: int) -> None:
         level = _level(certain, outer)
         if level <= self._sources.get(source, 0):
-            return
-        if self._depth > _DEEPEST:
-            self._pending.append(lambda: self._run_source(module, source, certain, outer))
             return
         self._sources[source] = level
         self._scopes.append(module.scope)
@@ -179,19 +164,8 @@ class Follower(Objects):
         if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
             bound = dict.fromkeys(bound, ())
             signature = tuple(bound.items())
-        known = runs.get(signature)
-        if known is not None and known[0] >= _level(certain, outer):
-            return known[1]
-        if self._depth > _DEEPEST:
-            self._pending.append(lambda: self._run_body(function, bound, signature, certain, outer))
-            return ()
-        return self._run_body(function, bound, signature, certain, outer)
-
-    def _run_body(
-        self, function: Function, bound: dict[str, Bindings], signature: object, certain: bool, outer: int
-    ) -> Bindings:
-        runs = self._runs[function.node]
-        if runs.get(signature, (0,))[0] >= (level := _level(certain, outer)):
+        level = _level(certain, outer)
+        if signature in runs and runs[signature][0] >= level:
             return runs[signature][1]
         # One that calls itself finds this.
         runs[signature] = (level, ())
@@ -574,10 +548,8 @@ class Follower(Objects):
                     return make_constant(text + more) if isinstance(node.op, ast.Add) else ()
                 case ((Items() as some), (Items() as others)) if isinstance(node.op, ast.Add):
                     return (Binding(Items([*some.values, *others.values], some.open or others.open)),)
-        tensors = [b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor"]
-        if tensors and isinstance(first := tensors[0].target, Thing):
-            self.meet(node, first, [tuple(tensors[1:])], sure=False)
-        return tuple(tensors[:1])
+        tensors = (b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor")
+        return tuple(tensors)[:1]
 
     def _truth(self, test: ast.expr) -> bool | None:
         """Return what a condition is in every run, None where that may differ."""
