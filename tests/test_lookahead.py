@@ -1041,6 +1041,7 @@ def test_what_is_not_followed_is_read_as_if_it_were(
     "code",
     [
         "'''A doc.'''\nimport tensorflow as tf\n\nprint(tf.constant(1))\n",
+        "import tensorflow, sys\nm = [v for k, v in sys.modules.items() if getattr(v, '__file__', None)]\n",
         "import os\nfrom tensorflow import data, math as m\n\n\ndef main():\n    m.add(os.path.sep, 1)\n",
     ],
 )

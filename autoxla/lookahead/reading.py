@@ -31,7 +31,7 @@ from autoxla.situation.files import UnreadableError
 _TELLING = re.compile(
     rb"keras|estimator|contrib|losses|metrics|optimizers|Strategy|jit|compile|intel_extension|environ|putenv"
     rb"|unsetenv|importlib|import_module|__import__|runpy|exec|eval|magic|get_ipython|load_model|load_weights|save"
-    rb"|addsitedir|metrics_names|[gs]etattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
+    rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
 )
 _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
@@ -135,10 +135,13 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
                 at = Place(label, node.lineno, node.col_offset + 1)
                 evidence.append(Evidence("import", name, None, "certain", at))
         del rest[0]
+    # ``getattr`` with the text of a name is as good as the name.
+    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
     left = b"\n".join(data.splitlines()[rest[0].lineno - 1 :]) if rest else b""
     is_followed = (
         _IMPORT.search(left) is not None
         or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
+        or any(_TELLING.search(text.encode(errors="ignore")) for text in texts)
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
     return None if is_followed else Reading(tuple(evidence), True, True, (label,))
