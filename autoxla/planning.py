@@ -153,7 +153,7 @@ def assemble(
     settings, usage = declared or read_settings(subject.folder, view, configured)
     cache = cache_dir(environ)
     stores: list[Store] = []
-    reading = read_subject(subject, environ)
+    reading = read_subject(subject)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
@@ -326,10 +326,6 @@ def list_assigned(reading: Reading) -> dict[str, str]:
     }
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+def read_subject(subject: Subject) -> Reading:
     """Return what the source of the program says."""
-    if subject.program is None:
-        return Reading()
-    if subject.program.kind == "cells":  # another program each time, cell by cell
-        return read_program(subject.program)
-    return read_program(subject.program, cache=cache_dir(environ) / "lookahead")
+    return Reading() if subject.program is None else read_program(subject.program)

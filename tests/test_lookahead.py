@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead import reading as reading_module
-from autoxla.lookahead.files import Finder, Looker
-from autoxla.lookahead.kept import MOST_ENTRIES
+from autoxla.lookahead.files import Finder
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.reading import read_plain
 from autoxla.model import Evidence, Reading, Situation
@@ -40,10 +39,10 @@ def lay(folder: Path, files: Mapping[str, str | bytes]) -> None:
         os.utime(file, ns=(before, before))
 
 
-def read(folder: Path, files: Mapping[str, str | bytes] | str, cache: Path | None = None) -> Reading:
+def read(folder: Path, files: Mapping[str, str | bytes] | str) -> Reading:
     """Read the program ``main.py`` among `files` in `folder`."""
     lay(folder, {"main.py": files} if isinstance(files, str) else files)
-    return read_program(Program("script", str(folder / "main.py"), folder), path=[], cache=cache)
+    return read_program(Program("script", str(folder / "main.py"), folder), path=[])
 
 
 def told(reading: Reading, *kinds: str) -> set[str]:
@@ -593,7 +592,7 @@ def test_module_directory_and_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["script", "module", "directory", "notebook"])
 def test_a_program_that_is_not_there_is_unknown(kind: str, tmp_path: Path) -> None:
     program = Program(kind, str(tmp_path / "none"), tmp_path)  # type: ignore[arg-type]
-    reading = read_program(program, path=[], cache=tmp_path / "cache")
+    reading = read_program(program, path=[])
     assert (reading.known, reading.complete, reading.evidence) == (False, False, ())
     assert reading.unread
 
@@ -752,10 +751,9 @@ def test_an_installed_program(name: str, tmp_path: Path, monkeypatch: pytest.Mon
     program = find_installed(monkeypatch, script, tmp_path / SITE)
     assert program is not None
     assert (program.kind, program.target) == ("script", str(script))
-    for _ in range(2):
-        reading = read_program(program, path=path, cache=tmp_path / "cache")
-        assert (told(reading), reading.known) == (wanted, bool(wanted))
-        assert wanted or reading.unread
+    reading = read_program(program, path=path)
+    assert (told(reading), reading.known) == (wanted, bool(wanted))
+    assert wanted or reading.unread
 
 
 def test_a_tool_in_a_folder_of_several_distributions_is_unknown(
@@ -844,10 +842,7 @@ def test_an_editable_program_by_a_mapping(tmp_path: Path, monkeypatch: pytest.Mo
     assert plain is not None
     wanted = {"certain import lib", "certain import keras_core", "certain import keras"}
     for found in (program, plain):
-        assert told(read_program(found, cache=tmp_path / "cache")) == wanted
-    # What is kept is told apart by what is the program's own.
-    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:-1])
-    assert told(read_program(plain, cache=tmp_path / "cache")) == {"certain import mine.cli"}
+        assert told(read_program(found)) == wanted
 
 
 def test_an_installed_program_in_a_true_process(tmp_path: Path) -> None:
@@ -892,68 +887,6 @@ def test_read_paths(tmp_path: Path) -> None:
     assert told(readings[tmp_path / "p/b.py"]) == {"certain import tf_keras"}
     assert not readings[tmp_path / "p/b.py"].complete
     assert readings[tmp_path / "a.py"].complete
-
-
-# The cache
-
-TREE = {
-    "main.py": "import p\nimport q\n",
-    "p/__init__.py": "import keras\nkeras.x",
-    "q.py": "import os\nexec(y)",
-}
-
-
-def changes(folder: Path) -> Mapping[str, str]:
-    return {file.name: file.read_text(encoding="utf-8") for file in (folder / "cache").iterdir()}
-
-
-def test_what_is_kept_equals_what_was_read(tmp_path: Path) -> None:
-    cold = read(tmp_path, TREE, tmp_path / "cache")
-    assert len(changes(tmp_path)) == 1
-    assert read(tmp_path, TREE, tmp_path / "cache") == cold == read(tmp_path, TREE)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("p/__init__.py", "import torch"),
-        ("q/__init__.py", "import torch"),
-        ("keras.py", "import torch"),
-        ("main.py", "import torch"),
-    ],
-)
-def test_a_change_is_seen(name: str, content: str, tmp_path: Path) -> None:
-    read(tmp_path, TREE, tmp_path / "cache")
-    reading = read(tmp_path, {**TREE, name: content}, tmp_path / "cache")
-    assert "certain import torch" in told(reading)
-    assert reading == read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[])
-
-
-def test_a_file_that_is_just_being_changed_is_not_kept(tmp_path: Path) -> None:
-    lay(tmp_path, TREE)
-    (tmp_path / "q.py").write_text("import keras", encoding="utf-8")
-    read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[], cache=tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
-
-
-@pytest.mark.parametrize("damage", ["", "{}", "[]", "null", '{"key": 1}', "\0", "cut", "deep"])
-def test_a_damaged_entry_is_not_believed(damage: str, tmp_path: Path) -> None:
-    cold = read(tmp_path, TREE, tmp_path / "cache")
-    entry = next((tmp_path / "cache").iterdir())
-    text = entry.read_text(encoding="utf-8")
-    changed = {"cut": text[:-9], "deep": "[" * 99_999}
-    entry.write_text(changed.get(damage, damage), encoding="utf-8")
-    assert read(tmp_path, TREE, tmp_path / "cache") == cold
-    assert entry.read_text(encoding="utf-8") == text
-
-
-def test_the_cache_is_bounded_and_may_be_unwritable(tmp_path: Path) -> None:
-    for number in range(MOST_ENTRIES + 5):
-        program = Program("code", f"import a{number}", tmp_path)
-        read_program(program, path=[], cache=tmp_path / "cache")
-    assert len(changes(tmp_path)) == MOST_ENTRIES
-    lay(tmp_path, {"file": ""})
-    assert told(read(tmp_path, TREE, tmp_path / "file")) == told(read(tmp_path, TREE))
 
 
 # Programs in which there is nothing to follow
@@ -1011,7 +944,7 @@ def read_both(folder: Path, code: str) -> tuple[Reading | None, Reading]:
     """Return the reading without following, None where there is something to follow, and the other one."""
     lay(folder, {"main.py": code, "a.py": "import keras\n"})
     program = Program("script", str(folder / "main.py"), folder)
-    plain = read_plain(program, Finder(Looker(), [str(folder)], {}))
+    plain = read_plain(program, Finder([str(folder)], {}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading_module, "read_plain", lambda *_: None)
         return plain, read_program(program, path=[])
@@ -1151,8 +1084,8 @@ def test_several_modules(
     heads = st.lists(st.sampled_from(["import a", "from b import *", "from c import f, K", "import main"]))
     files = {f"{name}.py": "\n".join([*data.draw(heads), code]) for name, code in modules.items()}
     lone = {"main.py": "import a, b, c"}
-    cold = read(folder, lone | files, folder / "cache")
-    assert read(folder, lone | files, folder / "cache") == cold
+    cold = read(folder, lone | files)
+    assert read(folder, lone | files) == cold
     assert {e.grade for e in cold.evidence} <= {"certain", "possible"}
 
 

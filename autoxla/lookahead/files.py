@@ -1,4 +1,4 @@
-"""Finding and reading the program's own files, and noting what was looked at, for the cache."""
+"""Finding and reading the program's own files."""
 
 # ruff: noqa: PTH100, PTH109, PTH116, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
 
@@ -21,9 +21,6 @@ from autoxla.situation.files import UnreadableError, read_bytes
 SITE = frozenset({"site-packages", "dist-packages"})
 #: Bytes. What is longer is data that happens to be Python.
 LIMIT = 4 << 20
-#: What a look at a path found: kind, length in bytes and time of change in ns; None: nothing.
-Signature = tuple[str, int, int] | None
-
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
 
 
@@ -38,47 +35,23 @@ class Location(NamedTuple):
     path: str
 
 
-class Looker:
-    """Looks at paths once each. `seen` holds what was there; a later look finds the same or not."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, Signature] = {}
-
-    def look(self, path: str) -> Signature:
-        """Return what is at `path`: a file (``f``), a folder (``d``), something else (``?``), None."""
-        if path not in self.seen:
-            self.seen[path] = look(path)
-        return self.seen[path]
-
-    def is_file(self, path: str) -> bool:
-        """Tell whether there is something that is no folder; it may be unreadable yet."""
-        found = self.look(path)
-        return found is not None and found[0] != "d"
-
-    def is_folder(self, path: str) -> bool:
-        """Tell whether there is a folder."""
-        found = self.look(path)
-        return found is not None and found[0] == "d"
-
-    def read(self, path: str) -> bytes:
-        """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadableError`."""
-        if self.look(path) is None:
-            raise UnreadableError("it is not there")
-        content = read_bytes(path, LIMIT)
-        if content is None:
-            raise UnreadableError("it cannot be read")
-        return content
-
-
-def look(path: str) -> Signature:
-    """Return the signature of what is at `path`; None where nothing is, or it cannot be looked at."""
+def look(path: str) -> str | None:
+    """Return what is at `path`: a regular file (``f``), a folder (``d``), something else (``?``), nothing."""
     try:
-        found = os.stat(path)
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return None
-    if stat.S_ISDIR(found.st_mode):
-        return ("d", 0, 0)
-    return ("f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns)
+    return "d" if stat.S_ISDIR(mode) else "f" if stat.S_ISREG(mode) else "?"
+
+
+def read(path: str) -> bytes:
+    """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadableError`."""
+    if look(path) is None:
+        raise UnreadableError("it is not there")
+    content = read_bytes(path, LIMIT)
+    if content is None:
+        raise UnreadableError("it cannot be read")
+    return content
 
 
 @contextmanager
@@ -162,8 +135,8 @@ class Finder:
     `packages` lie where the program's own modules do not, and are its own nevertheless: `find_top` of each.
     """
 
-    def __init__(self, looker: Looker, folders: list[str], packages: Mapping[str, str]) -> None:
-        self.looker, self.folders, self._packages = looker, folders, packages
+    def __init__(self, folders: list[str], packages: Mapping[str, str]) -> None:
+        self.folders, self._packages = folders, packages
         self._found: dict[str, Location | None] = {}
 
     def add_folder(self, folder: str) -> None:
@@ -197,15 +170,14 @@ class Finder:
         folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
         compiled = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
         found = self._find_in(folder, name)
-        return found or next(
-            (Location("module", file) for file in compiled if self.looker.is_file(file)), None
-        )
+        return found or next((Location("module", file) for file in compiled if look(file) == "f"), None)
 
     def _find_in(self, folder: str, name: str) -> Location | None:
         base = os.path.join(folder, name)
-        is_folder = self.looker.is_folder(base)
-        if is_folder and self.looker.is_file(package := os.path.join(base, "__init__.py")):
+        is_folder = look(base) == "d"
+        # A pipe is found, too, which is then not read.
+        if is_folder and look(package := os.path.join(base, "__init__.py")) not in (None, "d"):
             return Location("package", package)
-        if self.looker.is_file(file := f"{base}.py"):
+        if look(file := f"{base}.py") not in (None, "d"):
             return Location("module", file)
         return Location("namespace", base) if is_folder else None

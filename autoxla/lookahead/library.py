@@ -17,12 +17,12 @@ from autoxla.lookahead.files import (
     SITE,
     Finder,
     Location,
-    Looker,
     OutOfTimeError,
     current_folder,
     find_top,
     look,
     own_folders,
+    read,
     shorten,
     undisturbed,
 )
@@ -51,7 +51,7 @@ class ProgramReader:
     """Reads one program. `path` is all of ``sys.path``. `alone`: its imports are not followed."""
 
     def __init__(self, program: Program, finder: Finder, path: Sequence[str], *, alone: bool = False) -> None:
-        self._program, self._finder, self._looker, self._alone = program, finder, finder.looker, alone
+        self._program, self._finder, self._alone = program, finder, alone
         self._cwd = current_folder()
         self._installed = [entry for entry in path if os.path.abspath(entry) not in finder.folders]
         self._modules: dict[str, Module | None] = {}
@@ -123,7 +123,7 @@ class ProgramReader:
                 before = [self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1)]
             case "directory":
                 path, package = os.path.abspath(program.target), ""
-                if self._looker.is_file(path):
+                if look(path) == "f":
                     raise UnreadableError("a program in a zip is not read")
                 location = Location("module", os.path.join(path, "__main__.py"))
             case _:
@@ -181,7 +181,7 @@ class ProgramReader:
         if location.kind == "namespace":
             return ()
         path = location.path
-        data = self._looker.read(path)
+        data = read(path)
         label = self._label(path)
         self._files.append(label)
         if not main or self._program.kind != "notebook":
@@ -237,7 +237,7 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
             while (folder / "__init__.py").exists() and folder != folder.parent:
                 folder = folder.parent
             program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            finder = Finder(Looker(), own_folders(folder, ()), {})
+            finder = Finder(own_folders(folder, ()), {})
             found[file] = ProgramReader(program, finder, (), alone=True).read()
     return found
 

@@ -8,18 +8,15 @@ import ast
 import os
 import re
 import sys
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
-from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
     Finder,
-    Looker,
     current_folder,
     find_editable,
     own_folders,
+    read,
     shorten,
     undisturbed,
 )
@@ -36,51 +33,21 @@ _TELLING = re.compile(
 _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
 
-#: Changes with the meaning of what is stored, or of what is read.
-_FORMAT = 8
-# A file may change again without a new time within this many ns.
-_RACE = 2_000_000_000
 
-
-def read_program(
-    program: Program, *, path: Sequence[str] | None = None, cache: Path | None = None
-) -> Reading:
+def read_program(program: Program, *, path: Sequence[str] | None = None) -> Reading:
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
     `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
     and where `path` is None those that are installed as editable in this process. An entry point that
     names no backend is not known: it may be a tool that runs other programs. Nor is one that could not be
-    read within `Program.patience`. In `cache` readings are kept for the next time, those that were cut
-    short excepted. In each file an attribute or call is evidence at the first place only, and none is where
-    nobody asks for any of them. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing
-    of its own.
+    read within `Program.patience`. In each file an attribute or call is evidence at the first place only,
+    and none is where nobody asks for any of them. Columns begin with 1; those of text beyond ASCII count
+    bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
     packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
-    if cache is None:
-        return _read(program, Finder(Looker(), folders, packages), entries)
-    own = [program.installed, packages]
-    version = list(sys.version_info[:3])
-    key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
-    if has_record(cache, key):
-        from autoxla.lookahead.kept import recall
-
-        known = recall(cache, key)
-        if known is not None:
-            return known
-    looker = Looker()
-    reading = _read(program, Finder(looker, folders, packages), entries)
-    # Not where a file is so new that its next change could go unseen.
-    newest = max((found[2] for found in looker.seen.values() if found is not None), default=0)
-    if reading.known and looker.seen and time.time_ns() - newest >= _RACE:
-        from autoxla.lookahead.kept import keep
-
-        keep(cache, key, reading, looker.seen)
-    return reading
-
-
-def _read(program: Program, finder: Finder, path: Sequence[str]) -> Reading:
+    finder = Finder(folders, packages)
     with undisturbed():
         plain = read_plain(program, finder)
         if plain is not None:
@@ -88,7 +55,7 @@ def _read(program: Program, finder: Finder, path: Sequence[str]) -> Reading:
         from autoxla.lookahead.library import ProgramReader
         from autoxla.lookahead.notes import brings_backend
 
-        reading = ProgramReader(program, finder, path).read()
+        reading = ProgramReader(program, finder, entries).read()
         named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
         if program.installed and reading.known and not any(map(brings_backend, named)):
             reason = "it is installed and names no backend: it may be a tool that runs other programs"
@@ -108,7 +75,7 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
     place = os.path.abspath(program.target)
     label = shorten(place, current_folder())
     try:
-        data = finder.looker.read(place)
+        data = read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
