@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import current_folder, find_top, is_in_site
+from autoxla.lookahead.files import current_folder, find_top
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
@@ -106,15 +106,14 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
     path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
     own: Path | None = None
-    # An installed program has no project's folder, and neither has ``-c``.
-    if program is None or program.installed or program.kind == "code":
+    if program is None or program.kind == "code":
         own = None
     elif program.kind == "cells":
         own = program.folder
     elif program.kind == "module":
         top, *rest = program.target.split(".")
         base = find_top(top, path)
-        if base is not None and not is_in_site(base):
+        if base is not None:
             whole = Path(base, *rest).resolve()
             own = whole if whole.is_dir() else whole.parent
     else:

@@ -15,7 +15,7 @@ from autoxla.commands import site
 from autoxla.commands.check import line_of
 from autoxla.commands.diagnosis.packages import take_inventory
 from autoxla.commands.site import RefusalError
-from autoxla.lookahead.installed import read_entry
+from autoxla.lookahead.program import read_entry
 from autoxla.model import Place
 from autoxla.notice import notify, printable
 from autoxla.planning import read_subject, subject_from

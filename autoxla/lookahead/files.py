@@ -97,23 +97,17 @@ def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(folders))
 
 
-def is_in_site(file: str) -> bool:
-    """Tell whether a path is one of installed packages, or below it."""
-    return not SITE.isdisjoint(Path(file).parts)
-
-
 def is_installed(file: str) -> bool:
     """Tell whether a path is one of this Python's own: a package, a script, the standard library."""
     path = Path(os.path.abspath(file))
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}
-    library = os.path.dirname(os.__file__)
-    return is_in_site(str(path)) or str(path.parent) in folders or path.is_relative_to(library)
+    in_library = path.is_relative_to(os.path.dirname(os.__file__))
+    return in_library or not SITE.isdisjoint(path.parts) or str(path.parent) in folders
 
 
-def find_top(name: str, path: Iterable[str]) -> str | None:
+def find_top(name: str, path: Iterable[object]) -> str | None:
     """Return where a top-level package or module is: its folder, or its file without suffix."""
-    bases = (os.path.join(os.path.abspath(entry), name) for entry in path)
+    bases = (os.path.join(os.path.abspath(entry), name) for entry in path if isinstance(entry, str))
     files = ((base, (os.path.join(base, "__init__.py"), f"{base}.py")) for base in bases)
     return next((base for base, names in files if any(map(os.path.isfile, names))), None)
 
@@ -123,9 +117,9 @@ def find_editable(finders: Sequence[object]) -> dict[str, str]:
 
     `finders` are those of ``sys.meta_path``; each distribution that is installed such has one.
     """
-    modules = (sys.modules.get(getattr(finder, "__module__", None) or "") for finder in finders)
-    mappings = (m.MAPPING for m in modules if m is not None and m.__name__.startswith("__editable__"))
-    items = (item for mapping in mappings if isinstance(mapping, Mapping) for item in mapping.items())
+    names = (getattr(finder, "__module__", None) for finder in finders)
+    modules = [sys.modules.get(n) for n in names if isinstance(n, str) and n.startswith("__editable__")]
+    items = (item for module in modules for item in getattr(module, "MAPPING", {}).items())
     return {name: os.path.abspath(base).removesuffix(".py") for name, base in items}
 
 

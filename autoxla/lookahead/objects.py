@@ -35,13 +35,22 @@ _FAMILIES = (
     ("tf_keras.", "tf_keras"),
 )
 #: What other packages make with tf_keras, whatever ``tf.keras`` is.
-_BROUGHT: tuple[tuple[str, Role], ...] = (
-    ("transformers.TF", "model"),
-    ("tensorflow_hub.KerasLayer", "layer"),
-    ("tensorflow_probability.layers.", "layer"),
-)
-_BRINGING = tuple(start for start, _ in _BROUGHT)
-_STARTS = tuple(start.rstrip(".") for start, _ in _FAMILIES)
+_BROUGHT: dict[str, Role] = {
+    "transformers.TF": "model",
+    "tensorflow_hub.KerasLayer": "layer",
+    "tensorflow_probability.layers.": "layer",
+}
+_STARTS = (*(start.rstrip(".") for start, _ in _FAMILIES), *_BROUGHT)
+#: What classes make, by the module that they are in.
+_ROLES: dict[str, Role] = {
+    "applications": "model",
+    "callbacks": "callback",
+    "layers": "layer",
+    "metrics": "metric",
+    "optimizers": "optimizer",
+    "Adam": "optimizer",
+    "SGD": "optimizer",
+}
 #: Functions that make a model of what they are given, be it of another generation.
 _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_from_json", "model_from_yaml"})
 #: What refuses to be made of objects of another generation. Other layers may take them for functions.
@@ -57,33 +66,23 @@ _RUNNING = frozenset({"evaluate", "fit", "fit_generator", "predict"})
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
 #: How the names begin of layers that certainly have weights to train.
 _WEIGHTED = (
-    *(
-        "BatchNormalization",
-        "Conv1D",
-        "Conv2D",
-        "Conv3D",
-        "ConvLSTM",
-        "Dense",
-        "DepthwiseConv",
-        "EinsumDense",
-    ),
-    *("Embedding", "GRU", "GroupNormalization", "LSTM", "LayerNormalization", "LocallyConnected"),
-    *("MultiHeadAttention", "PReLU", "SeparableConv", "SimpleRNN"),
+    *("BatchNormalization", "Conv1D", "Conv2D", "Conv3D", "ConvLSTM", "Dense", "DepthwiseConv", "Embedding"),
+    *("EinsumDense", "GRU", "GroupNormalization", "LSTM", "LayerNormalization", "LocallyConnected", "PReLU"),
+    *("MultiHeadAttention", "SeparableConv", "SimpleRNN"),
 )
 
 
 def find_family(name: str) -> str | None:
     """Return the package whose objects a dotted name makes, None for no package of Keras."""
-    if name.startswith(_BRINGING):
-        return "tf_keras"
     if not name.startswith(_STARTS):
         return None
-    return next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
+    family = next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
+    return "tf_keras" if name.startswith(tuple(_BROUGHT)) else family
 
 
 def find_role(name: str) -> Role | None:
     """Return what calling a dotted name gives, None where it does not matter to models."""
-    brought = next((role for start, role in _BROUGHT if name.startswith(start)), None)
+    brought = next((role for start, role in _BROUGHT.items() if name.startswith(start)), None)
     if brought is not None:
         # ``TFBertModel(…)`` and ``TFBertModel.from_pretrained(…)``, but no function of the class.
         return brought if name.rpartition(".")[2] == "from_pretrained" or name.count(".") < 3 else None
@@ -91,26 +90,16 @@ def find_role(name: str) -> Role | None:
     if start is None:
         return None
     top, *_ = parts = name.removeprefix(start).split(".")
-    is_class = parts[-1][:1].isupper()
-    if parts[-1] == "Input":
+    last = parts[-1]
+    if last == "Input":
         return "tensor"
-    if parts[-1] in ("Model", "Sequential") or parts[-1] in _MAKERS:
+    if last in ("Model", "Sequential") or last in _MAKERS:
         return "model"
-    if top == "applications":
-        return "model" if is_class else None
-    if top == "layers":
-        return "layer" if is_class else "operation"
-    if not is_class:
-        return None
-    if top == "callbacks":
-        return "callback"
-    if top == "metrics":
-        return "metric"
-    if parts[-1] in ("PyDataset", "Sequence"):
+    if not last[:1].isupper():
+        return "operation" if top == "layers" else None
+    if last in ("PyDataset", "Sequence"):
         return "sequence"
-    if top in ("optimizers", "Adam", "SGD"):
-        return "schedule" if "schedules" in parts else "optimizer"
-    return None
+    return "schedule" if "schedules" in parts else _ROLES.get(top)
 
 
 def get_thing_attribute(thing: Thing, name: str) -> Bindings:

@@ -38,29 +38,21 @@ def read_program(program: Program, *, path: Sequence[str] | None = None) -> Read
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
     `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
-    and where `path` is None those that are installed as editable in this process. An entry point that
-    names no backend is not known: it may be a tool that runs other programs. Nor is one that could not be
-    read within `Program.patience`. In each file an attribute or call is evidence at the first place only,
-    and none is where nobody asks for any of them. Columns begin with 1; those of text beyond ASCII count
-    bytes. Raises nothing of its own.
+    and where `path` is None those that are installed as editable in this process. A program that could not
+    be read within `Program.patience` is not known. In each file an attribute or call is evidence at the
+    first place only, and none is where nobody asks for any of them. Columns begin with 1; those of text
+    beyond ASCII count bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
-    packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
-    finder = Finder(folders, packages)
+    finder = Finder(folders, find_editable(sys.meta_path) if path is None else {})
     with undisturbed():
         plain = read_plain(program, finder)
         if plain is not None:
             return plain
         from autoxla.lookahead.library import ProgramReader
-        from autoxla.lookahead.notes import brings_backend
 
-        reading = ProgramReader(program, finder, entries).read()
-        named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
-        if program.installed and reading.known and not any(map(brings_backend, named)):
-            reason = "it is installed and names no backend: it may be a tool that runs other programs"
-            reading = Reading(unread=((Place(program.target), reason),))
-        return reading
+        return ProgramReader(program, finder, entries).read()
 
 
 def read_plain(program: Program, finder: Finder) -> Reading | None:
@@ -70,7 +62,7 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
     anybody asks for: it names no Keras, sets no variable, imports nothing by a computed name. Its imports are
     the evidence.
     """
-    if program.kind != "script" or program.installed:
+    if program.kind != "script":
         return None
     place = os.path.abspath(program.target)
     label = shorten(place, current_folder())
