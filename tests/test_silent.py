@@ -64,10 +64,6 @@ QUIET = {
     "own attribute": "class Slow:\n    def __init__(self, lr): self.lr = lr\nSlow(0.1)",
     "arguments": "import argparse\nargs = argparse.ArgumentParser().parse_args()\nargs.lr = 0.2",
     "evaluated by name": "print(net.evaluate([[1.0]], [1.0], return_dict=True))",
-    "property by setattr": (
-        "setattr(tf.keras.optimizers.Optimizer, 'lr', property(len, print))\n"
-        "tf.keras.optimizers.SGD(0.1).lr = 0.2"
-    ),
     "own list of names": "metrics_names = ['loss']\nprint(dict(zip(metrics_names, [1.0])))",
     "hard_sigmoid without a file": "tf.keras.layers.Dense(1, activation='hard_sigmoid')",
     "tf_keras": "import tf_keras\no = tf_keras.optimizers.SGD()\no.lr = 0.2",

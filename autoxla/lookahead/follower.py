@@ -82,6 +82,8 @@ _RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
 #: Context managers within which a program goes on after an error, or wants one.
 _EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
+#: What the program's own classes may be to Keras.
+_DERIVED = ("layer", "model", "optimizer", *PARTS)
 #: With how many sets of arguments a function is followed.
 _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 
@@ -138,7 +140,7 @@ class Follower(Objects):
         try:
             self._block(body)
         except RecursionError:
-            self.unread.append((Place(frame.source.label), "it is nested too deeply"))
+            self.library.note(Place(frame.source.label), "it is nested too deeply")
         finally:
             self.frame = outer
 
@@ -220,7 +222,12 @@ class Follower(Objects):
                 self._define(node)
             case ast.Import():
                 for alias in node.names:
-                    self._import(node, alias)
+                    module, top = self._load(node, alias.name), alias.name.partition(".")[0]
+                    if alias.asname is not None:
+                        self._bind(alias.asname, (Binding(module or Outside(alias.name)),))
+                    else:
+                        module = module and self.library.load(top)
+                        self._bind(top, (Binding(module or Outside(top)),))
             case ast.ImportFrom():
                 self._import_from(node)
             case ast.ClassDef():
@@ -282,7 +289,15 @@ class Follower(Objects):
                     ended |= self._under(POSSIBLE, case.body)
                 return ended
             case _ if isinstance(node, _TRIES):
-                return self._try(node)
+                ended = self._under(CAUGHT if any(map(_catches, node.handlers)) else 0, node.body)
+                if node.handlers:
+                    ended &= ~_RAISE
+                for handler in node.handlers:
+                    if handler.type is not None:
+                        self._evaluate(handler.type)
+                    self._under(POSSIBLE | HANDLER, handler.body)
+                ended |= self._under(POSSIBLE if ended else 0, node.orelse)
+                return ended | self._block(node.finalbody)
             case _:
                 self._children(node)
         return 0
@@ -308,18 +323,6 @@ class Follower(Objects):
         ended |= self._block(branch)
         frame.flow = outer
         return ended
-
-    def _try(self, node: ast.Try) -> int:
-        flow = CAUGHT if any(map(_catches, node.handlers)) else 0
-        ended = self._under(flow, node.body)
-        if node.handlers:
-            ended &= ~_RAISE
-        for handler in node.handlers:
-            if handler.type is not None:
-                self._evaluate(handler.type)
-            self._under(POSSIBLE | HANDLER, handler.body)
-        ended |= self._under(POSSIBLE if ended else 0, node.orelse)
-        return ended | self._block(node.finalbody)
 
     def _iterate(self, node: ast.expr) -> tuple[list[Bindings], bool]:
         """Return what the elements of a loop's subject are, and whether there is one for sure.
@@ -378,11 +381,7 @@ class Follower(Objects):
             self.add_jit(target, "attribute", value)
         self.freezes |= target.attr == "trainable"
         if target.attr in SET_IN_VAIN and not adds:
-            if any(isinstance(owner, Outside) for owner, _ in owners):
-                # A property of the class, which gives the attribute its effect.
-                self.patched += (f"{target.attr}.",)
-            elif f"{target.attr}." not in self.patched:
-                self.note_set(target, target.attr, target.value, owners)
+            self.note_set(target, target.attr, target.value, owners)
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
             if name:
@@ -454,8 +453,10 @@ class Follower(Objects):
             case ast.Lambda():
                 for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
                     self._evaluate(default)
-                parameters = [argument.arg for argument in _list_parameters(node.args)]
-                self._inside(dict.fromkeys(parameters, ()), [node.body], POSSIBLE)
+                outer, self.frame.scope = self.frame.scope, Scope(self.frame.scope)
+                self.frame.scope.names.update((each.arg, ()) for each in _list_parameters(node.args))
+                self._perhaps(node.body)
+                self.frame.scope = outer
                 return ()
             case ast.IfExp():
                 self._evaluate(node.test)
@@ -499,35 +500,23 @@ class Follower(Objects):
         return values, is_open
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Bindings:
-        first, *others = node.generators
-        each, is_filled = self._iterate(first.iter)
-        elements = each[0] if len(each) == 1 else doubt(b for value in each for b in value)
-        inner = [test for generator in node.generators for test in generator.ifs]
-        flow = 0 if is_filled and not others and not inner else POSSIBLE
-        targets = [part for generator in node.generators for part in ast.walk(generator.target)]
-        names: dict[str, Bindings] = {part.id: () for part in targets if isinstance(part, ast.Name)}
-        if isinstance(first.target, ast.Name):
-            names[first.target.id] = elements
-        inner += [generator.iter for generator in others]
-        inner += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        value = self._inside(names, inner, flow)
-        if not value:
-            return ()
+        frame = self.frame
+        scope, flow = frame.scope, frame.flow
+        frame.scope = Scope(scope)
+        for generator in node.generators:
+            each, is_filled = self._iterate(generator.iter)
+            self._assign(generator.target, each[0] if len(each) == 1 else doubt(b for v in each for b in v))
+            frame.flow |= POSSIBLE if generator.ifs or not is_filled else 0
+            for test in generator.ifs:
+                self._evaluate(test)
+        if isinstance(node, ast.DictComp):
+            self._evaluate(node.key)
+        value = self._evaluate(node.value if isinstance(node, ast.DictComp) else node.elt)
+        sure = frame.flow == flow
+        frame.scope, frame.flow = scope, flow
         if isinstance(node, ast.DictComp):
             return (Binding(Table([((), doubt(value))])),)
-        return (Binding(Items([doubt(value) if flow else value], open=True), certain=not flow),)
-
-    def _inside(self, names: dict[str, Bindings], nodes: Iterable[ast.expr], flow: int) -> Bindings:
-        """Return what the last of some expressions is where `names` hide others of the same spelling."""
-        frame = self.frame
-        outer = (frame.scope, frame.flow)
-        frame.scope, frame.flow = Scope(frame.scope), frame.flow | flow
-        frame.scope.names.update(names)
-        value: Bindings = ()
-        for node in nodes:
-            value = self._evaluate(node)
-        frame.scope, frame.flow = outer
-        return value
+        return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
     def _item(self, owner: Bindings, key: Bindings) -> Bindings:
         found: list[Binding] = []
@@ -652,17 +641,8 @@ class Follower(Objects):
 
     # Imports
 
-    def _import(self, node: ast.Import, alias: ast.alias) -> None:
-        """Bind the name of ``import a.b as c``, after following a module of the program's own."""
-        module = self._load(node, alias.name)
-        top = alias.name.partition(".")[0]
-        target: Target = Outside(alias.name if alias.asname else top)
-        if module is not None:
-            target = module if alias.asname else self.library.load(top) or module
-        self._bind(alias.asname or top, (Binding(target),))
-
     def _import_from(self, node: ast.ImportFrom) -> None:
-        """Bind the names of ``from … import``, likewise."""
+        """Bind the names of ``from … import``, after following a module of the program's own."""
         name = self._absolute(node)
         if name is None:
             self.note(node, "a relative import outside of any package")
@@ -763,7 +743,11 @@ class Follower(Objects):
         for part in (*node.decorator_list, *(keyword.value for keyword in node.keywords)):
             self._evaluate(part)
         bases = tuple(b for base in node.bases for b in self._evaluate(base)[:1])
-        owner = Class(node, bases, self._scope(frame.scope))
+        owner = Class(node, bases, self._scope(frame.scope), "")
+        for target, _ in bases:
+            name = target.keras if isinstance(target, Class) else getattr(target, "name", "")
+            if not owner.keras and find_role(name) in _DERIVED:
+                owner.keras = name
         inner = Frame(frame.source, owner.scope, frame.module, self.is_certain(), self.get_outer())
         inner.in_class = owner
         self._visit(inner, node.body)
@@ -773,23 +757,12 @@ class Follower(Objects):
         """Return the object that a call makes, or the one that stands for all of a class."""
         found = self._instances.get((node, owner))
         if found is None:
-            thing = self._thing_of_class(node or owner.node, owner) if self.deep else None
+            thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
+            if self.deep and family is not None and role is not None:
+                place = self.spot(node or owner.node)
+                thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
         return found
-
-    def _thing_of_class(self, node: ast.AST, owner: Class, depth: int = 8) -> Thing | None:
-        """Return what an object of a class is to Keras, by the nearest base that is Keras' own."""
-        for base in owner.bases:
-            target = base.target
-            if isinstance(target, Class) and depth:
-                thing = self._thing_of_class(node, target, depth - 1)
-                if thing is not None:
-                    return thing
-            if isinstance(target, Outside):
-                family, role = self.find_family(target.name), find_role(target.name)
-                if family is not None and role in ("layer", "model", "optimizer", *PARTS):
-                    return Thing(family, target.name, role, self.spot(node), self.is_certain())
-        return None
 
     # Calls
 

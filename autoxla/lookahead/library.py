@@ -74,8 +74,7 @@ class ProgramReader:
                 follower.forget()
                 follower = Follower(self, deep=True)
                 evidence = follower.follow(main, before)
-            unread = (*self._unread, *follower.unread)
-            return Reading(evidence, not unread, True, tuple(self._files), unread)
+            return Reading(evidence, not self._unread, True, tuple(self._files), tuple(self._unread))
         except UnreadableError as error:
             reason = str(error)
         except OutOfTimeError:
@@ -107,7 +106,7 @@ class ProgramReader:
                 if program.target:
                     self._files.append(self._label(program.target))
                 else:
-                    self._note("notebook", "the cells that are still to come are not known")
+                    self.note(Place("notebook"), "the cells that are still to come are not known")
                 place = program.target or os.path.join(str(program.folder), "notebook")
                 return Module("__main__", None, self._parse_cells(program.cells, place)), []
             case "module":
@@ -144,12 +143,12 @@ class ProgramReader:
             is_folder = location.kind != "module"
             found = Module(module, module if is_folder else module.rpartition(".")[0], ())
             if self._alone:
-                self._note(self._label(self._program.target), f"module {module} is read by itself only")
+                self.note(Place(self._label(self._program.target)), f"module {module} is read by itself only")
             else:
                 try:
                     found.sources = self._sources(location, main=False)
                 except UnreadableError as error:
-                    self._note(self._label(location.path), str(error))
+                    self.note(Place(self._label(location.path)), str(error))
         self._modules[module] = found
         return found
 
@@ -189,7 +188,7 @@ class ProgramReader:
         try:
             cells = read_cells(data)
         except NotANotebookError as error:
-            self._note(label, f"it is no notebook: {error}")
+            self.note(Place(label), f"it is no notebook: {error}")
             return ()
         return self._parse_cells([Cell(f"{label}:cell {number}", text) for number, text in cells], path)
 
@@ -205,10 +204,10 @@ class ProgramReader:
             tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
         except _SYNTAX_ERRORS as error:
             if isinstance(data, bytes) and _CONTROL.search(data):
-                self._note(label, "it is a binary file, no Python source")
+                self.note(Place(label), "it is a binary file, no Python source")
                 return ()
             line, text = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
-            self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
+            self.note(Place(label, line), f"it cannot be parsed: {text or type(error).__name__}")
             return ()
         source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
         lines = enumerate(source.splitlines(), 1) if b"yield" in source else ()
@@ -218,9 +217,10 @@ class ProgramReader:
     def _label(self, path: str) -> str:
         return shorten(path, self._cwd)
 
-    def _note(self, label: str, reason: str) -> None:
-        if (note := (Place(label), reason)) not in self._unread:
-            self._unread.append(note)
+    def note(self, place: Place, reason: str) -> None:
+        """Note what is passed over, or cannot be followed."""
+        if (place, reason) not in self._unread:
+            self._unread.append((place, reason))
 
 
 def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:

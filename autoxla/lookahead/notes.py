@@ -56,8 +56,6 @@ class Notes:
         self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
-        #: What could not be followed, and why.
-        self.unread: list[tuple[Place, str]] = []
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
         self.has_ended = self.is_deferred = self.backend_seen = False
         #: What the program has put in place itself: dotted names, each with a dot at its end.
@@ -80,9 +78,7 @@ class Notes:
 
     def note(self, node: ast.AST, reason: str) -> None:
         """Note what cannot be followed."""
-        note = (Place(*self.spot(node)), reason)
-        if note not in self.unread:
-            self.unread.append(note)
+        self.library.note(Place(*self.spot(node)), reason)
 
     def add(
         self,

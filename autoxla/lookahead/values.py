@@ -91,11 +91,12 @@ class Super(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Class:
-    """A class of the program's own."""
+    """A class of the program's own. `keras`: the nearest base that is Keras' own, empty for none."""
 
     node: ast.ClassDef
     bases: Bindings
     scope: Scope
+    keras: str
 
 
 @dataclass(slots=True, eq=False)
