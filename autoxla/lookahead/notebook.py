@@ -102,8 +102,7 @@ def arrange(ran: Sequence[Run], standing: Sequence[Standing], file: str) -> tupl
     found: dict[str, Cell] = {}
     for each in cells:
         known = found.setdefault(each.text.strip(), each)
-        if each.certain and not known.certain:
-            found[each.text.strip()] = known._replace(certain=True)
+        found[each.text.strip()] = known._replace(certain=known.certain or each.certain)
     return tuple(cell for text, cell in found.items() if text)
 
 
@@ -135,12 +134,9 @@ def _without_magics(text: str) -> str | None:
     if not re.search(r"[%!?]", text):
         return "\n".join(lines)
     plain: list[str] = []
-    quotes = {'"""': 0, "'''": 0}
     continued = False
     for line in lines:
-        # Within a triple-quoted string, as near as counting tells, nothing is a magic.
-        is_inside = any(number % 2 for number in quotes.values())
-        found = None if is_inside else _LINE.match(line)
+        found = _LINE.match(line)
         if continued:
             plain.append("")
         elif found is not None:
@@ -157,7 +153,5 @@ def _without_magics(text: str) -> str | None:
                 plain.append(f"{indent}pass")
         else:
             plain.append(_ASSIGNED.sub(r"\1None", line))
-        for sign in quotes:
-            quotes[sign] += plain[-1].count(sign)
         continued = (found is not None or continued) and line.endswith("\\")
     return "\n".join(plain)

@@ -25,6 +25,8 @@ Role: TypeAlias = Literal[
     "layer", "model", "optimizer", "tensor", "operation", "callback", "metric", "schedule", "sequence"
 ]
 
+How: TypeAlias = Literal["holds", "called", "runs"]
+
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
 _FAMILIES = (
     ("tensorflow.compat.v2.keras.", "tensorflow.keras"),
@@ -151,7 +153,7 @@ class Objects(Notes):
         if thing.role not in ("layer", "model"):
             return ()
         sure = sure and thing.name.rpartition(".")[2] not in _OPEN
-        symbolic = self.meet(node, thing, arguments.all(), sure, calls=True)
+        symbolic = self.meet(node, thing, arguments.all(), sure, "called")
         return () if symbolic is None else (Binding(symbolic),)
 
     def call_method(
@@ -159,7 +161,7 @@ class Objects(Notes):
     ) -> Bindings:
         """Return what a method of an object gives."""
         if name in _RUNNING and thing.role == "model":
-            self.meet(node, thing, arguments.all(), sure, roles=PARTS)
+            self.meet(node, thing, arguments.all(), sure, "runs")
         if name in ("add", "compile") and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
         elif name == "__init__":
@@ -174,19 +176,11 @@ class Objects(Notes):
         return ()
 
     def meet(
-        self,
-        node: ast.AST,
-        into: Thing,
-        values: Iterable[Bindings],
-        sure: bool,
-        *,
-        calls: bool = False,
-        roles: frozenset[str] | None = None,
+        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, how: How = "holds"
     ) -> Thing | None:
-        """Note objects that come to one of another package; `calls`: as what it is called with.
+        """Note objects that come to one of another package: it holds them, is called or run with them.
 
-        `roles`: of which alone it matters. Return the symbolic tensor that is made of those among them, None
-        without any.
+        Return the symbolic tensor that is made of those among them, None without any.
         """
         tensors: list[Thing] = []
         lost = None
@@ -194,14 +188,14 @@ class Objects(Notes):
             return None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing) or (roles is not None and thing.role not in roles):
+            if not isinstance(thing, Thing) or (how == "runs" and thing.role not in PARTS):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)
             if thing.family != into.family and (thing.family != "tf_keras" or thing.role not in _TAKEN):
                 is_certain = sure and certain and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
-                works = calls and thing.role == "tensor" and thing.family == "tf_keras"
+                works = how == "called" and thing.role == "tensor" and thing.family == "tf_keras"
                 is_weighted = into.name.rpartition(".")[2].startswith(_WEIGHTED)
                 if works and is_certain and self.is_certain() and is_weighted:
                     lost = into._replace(place=self.spot(node))

@@ -76,8 +76,8 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
         return None
     evidence: list[Evidence] = []
     tops: set[str] = set()
-    rest: list[ast.stmt] = [*tree.body]
-    while rest and isinstance(node := rest[0], (ast.Import, ast.ImportFrom, ast.Expr)):
+    left = b""
+    for node in tree.body:
         match node:
             case ast.Import():
                 names = [alias.name for alias in node.names]
@@ -86,6 +86,7 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
             case ast.Expr(value=ast.Constant()):  # the documentation
                 names = []
             case _:
+                left = b"\n".join(data.splitlines()[node.lineno - 1 :])
                 break
         for name in dict.fromkeys(names):
             top = name.partition(".")[0]
@@ -93,10 +94,8 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
             if top not in sys.stdlib_module_names and top != "__main__":
                 at = Place(label, node.lineno, node.col_offset + 1)
                 evidence.append(Evidence("import", name, None, "certain", at))
-        del rest[0]
     # ``getattr`` with the text of a name is as good as the name.
     texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
-    left = b"\n".join(data.splitlines()[rest[0].lineno - 1 :]) if rest else b""
     is_followed = (
         _IMPORT.search(left) is not None
         or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
