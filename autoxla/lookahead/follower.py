@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
@@ -181,26 +181,20 @@ class Follower(Objects):
 
     # Statements
 
-    def _block(self, body: Sequence[ast.stmt]) -> int:
+    def _block(self, body: Iterable[ast.stmt], flow: int = 0) -> int:
         """Follow statements in order; return what they may have done to the block around them.
 
         What follows one that may have ended the block is only possible.
         """
         frame = self.frame
-        flow, ended = frame.flow, 0
+        outer, ended = frame.flow, 0
+        frame.flow |= flow
         for statement in body:
             done = self._statement(statement)
             if done:
                 ended |= done
                 frame.flow |= POSSIBLE
-        frame.flow = flow
-        return ended
-
-    def _under(self, flow: int, body: Sequence[ast.stmt]) -> int:
-        outer = self.frame.flow
-        self.frame.flow |= flow
-        ended = self._block(body)
-        self.frame.flow = outer
+        frame.flow = outer
         return ended
 
     def _statement(self, node: ast.stmt) -> int:
@@ -217,7 +211,16 @@ class Follower(Objects):
                 frame.returned += doubt(value) if frame.flow & POSSIBLE else value
                 return _RETURN
             case ast.If():
-                return self._if(node)
+                self._evaluate(node.test)
+                truth = self._truth(node.test)
+                ended = 0
+                if truth is not False:
+                    # ``if hasattr(a, "b"):`` is how programs go on without it.
+                    asks = isinstance(node.test, ast.Call) and _name_of(node.test.func) == "hasattr"
+                    ended = self._block(node.body, 0 if truth else POSSIBLE | CAUGHT * asks)
+                if truth is not True:
+                    ended |= self._block(node.orelse, POSSIBLE if truth is None else 0)
+                return ended
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._define(node)
             case ast.Import():
@@ -241,11 +244,11 @@ class Follower(Objects):
                     ended |= self._block(node.body)
                     frame.flow |= POSSIBLE if ended else 0
                 frame.flow = outer
-                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+                return (ended | self._block(node.orelse, POSSIBLE)) & ~_BREAK
             case ast.While():
                 self._evaluate(node.test)
-                ended = self._under(0 if self._truth(node.test) else POSSIBLE, node.body)
-                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+                ended = self._block(node.body, 0 if self._truth(node.test) else POSSIBLE)
+                return (ended | self._block(node.orelse, POSSIBLE)) & ~_BREAK
             case ast.With() | ast.AsyncWith():
                 flow = 0
                 for item in node.items:
@@ -253,7 +256,7 @@ class Follower(Objects):
                     if item.optional_vars is not None:
                         self._assign(item.optional_vars, doubt(value))
                     flow |= CAUGHT if self._may_suppress(item.context_expr, value) else 0
-                return self._under(flow, node.body) & ~(_RAISE if flow else 0)
+                return self._block(node.body, flow) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
                     self._evaluate(node.exc)
@@ -286,43 +289,21 @@ class Follower(Objects):
                         for bound in (getattr(part, "name", None), getattr(part, "rest", None)):
                             if bound is not None:
                                 self._bind(bound, ())
-                    ended |= self._under(POSSIBLE, case.body)
+                    ended |= self._block(case.body, POSSIBLE)
                 return ended
             case _ if isinstance(node, _TRIES):
-                ended = self._under(CAUGHT if any(map(_catches, node.handlers)) else 0, node.body)
+                ended = self._block(node.body, CAUGHT if any(map(_catches, node.handlers)) else 0)
                 if node.handlers:
                     ended &= ~_RAISE
                 for handler in node.handlers:
                     if handler.type is not None:
                         self._evaluate(handler.type)
-                    self._under(POSSIBLE | HANDLER, handler.body)
-                ended |= self._under(POSSIBLE if ended else 0, node.orelse)
+                    self._block(handler.body, POSSIBLE | HANDLER)
+                ended |= self._block(node.orelse, POSSIBLE if ended else 0)
                 return ended | self._block(node.finalbody)
             case _:
                 self._children(node)
         return 0
-
-    def _if(self, node: ast.If) -> int:
-        frame = self.frame
-        outer, ended = frame.flow, 0
-        branch: Sequence[ast.stmt] = [node]
-        # A loop, since ``elif`` nests and there may be hundreds.
-        while len(branch) == 1 and isinstance(branch[0], ast.If):
-            node = branch[0]
-            self._evaluate(node.test)
-            truth = self._truth(node.test)
-            branch = node.orelse
-            if truth is not False:
-                # ``if hasattr(a, "b"):`` is how programs go on without it.
-                asks = isinstance(node.test, ast.Call) and _name_of(node.test.func) == "hasattr"
-                ended |= self._under(0 if truth else POSSIBLE | CAUGHT * asks, node.body)
-            if truth is True:
-                frame.flow = outer
-                return ended
-            frame.flow |= POSSIBLE if truth is None else 0
-        ended |= self._block(branch)
-        frame.flow = outer
-        return ended
 
     def _iterate(self, node: ast.expr) -> tuple[list[Bindings], bool]:
         """Return what the elements of a loop's subject are, and whether there is one for sure.
@@ -804,7 +785,7 @@ class Follower(Objects):
                     # A dataclass, or a named tuple.
                     annotated = [each.target for each in target.node.body if isinstance(each, ast.AnnAssign)]
                     fields = [each.id for each in annotated if isinstance(each, ast.Name)]
-                    named = {name: given for name, given in arguments.keywords if name in fields}
+                    named = {name: value for name, value in arguments.keywords if name in fields}
                     instance.attributes.names.update(zip(fields, arguments.positional, strict=False))
                     instance.attributes.names.update(named)
                 return (Binding(instance),)

@@ -292,14 +292,13 @@ def get_path_attribute(path: Const, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
     if not isinstance(path.value, str):
         return ()
-    if name not in ("parent", "parents"):
-        return (Binding(Part(path, name)),)
     folders = [os.path.dirname(os.path.normpath(path.value))]
     while name == "parents" and len(folders) < 32:
         folders.append(os.path.dirname(folders[-1]))
-    return (
-        make_constant(folders[0]) if name == "parent" else (Binding(Items([*map(make_constant, folders)])),)
-    )
+    parents = [make_constant(folder) for folder in folders]
+    if name == "parents":
+        return (Binding(Items(parents)),)
+    return parents[0] if name == "parent" else (Binding(Part(path, name)),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:
