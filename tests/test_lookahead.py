@@ -266,6 +266,7 @@ def test_what_is_computed_is_possible(code: str, wanted: str, tmp_path: Path) ->
         "import numpy as np\nnp.save('x', y)",
         "V = {'A': '1'}\nV.pop('A')\nN = 'A'\nN += 'B'",
         "import os\nos.environ[x] = '1'\nN = 'A'\nN += 'B'\nos.environ[N] = '1'",
+        "import os\nif x:\n    N = 'A'\nos.environ[N + 'B'] = '1'",
     ],
 )
 def test_no_evidence(code: str, tmp_path: Path) -> None:

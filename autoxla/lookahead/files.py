@@ -29,10 +29,10 @@ class OutOfTimeError(Exception):
 
 
 class Location(NamedTuple):
-    """Where a module is: of `kind` ``package``, ``module`` or ``namespace``, which is a bare folder."""
+    """Where a module is: its `file`, None for a bare folder, and its `folder`, None where it has none."""
 
-    kind: str
-    path: str
+    file: str | None
+    folder: str | None = None
 
 
 def look(path: str) -> str | None:
@@ -141,37 +141,36 @@ class Finder:
 
     def find(self, module: str) -> Location | None:
         """Return where one of the program's own modules is; None for all others."""
-        if module not in self._found:
-            self._found[module] = self._find(module)
-        return self._found[module]
-
-    def _find(self, module: str) -> Location | None:
+        if module in self._found:
+            return self._found[module]
+        found: Location | None = None
         package, _, name = module.rpartition(".")
-        if not name or os.sep in name:  # no module, and a path to where nothing is the program's
+        if not name or os.sep in module:  # no module, and a path to where nothing is the program's
             return None
-        if not package:
-            found = None
+        if package:
+            parent = self.find(package)
+            if parent is not None and parent.folder is not None:
+                found = self._find_in(parent.folder, name, _COMPILED)
+        else:
             for folder in self.folders:
                 here = self._find_in(folder, name)
-                if here is not None and here.kind != "namespace":
-                    return here
                 found = found or here
-            base = self._packages.get(name)
-            return found if base is None else self._find_in(*os.path.split(base))
-        parent = self.find(package)
-        if parent is None or parent.kind == "module":
-            return None
-        folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
-        compiled = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
-        found = self._find_in(folder, name)
-        return found or next((Location("module", file) for file in compiled if look(file) == "f"), None)
+                if here is not None and here.file is not None:
+                    found = here
+                    break
+            else:
+                base = self._packages.get(name)
+                found = found if base is None else self._find_in(*os.path.split(base))
+        self._found[module] = found
+        return found
 
-    def _find_in(self, folder: str, name: str) -> Location | None:
+    def _find_in(self, folder: str, name: str, suffixes: Sequence[str] = ()) -> Location | None:
         base = os.path.join(folder, name)
         is_folder = look(base) == "d"
         # A pipe is found, too, which is then not read.
         if is_folder and look(package := os.path.join(base, "__init__.py")) not in (None, "d"):
-            return Location("package", package)
-        if look(file := f"{base}.py") not in (None, "d"):
-            return Location("module", file)
-        return Location("namespace", base) if is_folder else None
+            return Location(package, base)
+        for suffix in (".py", *suffixes):
+            if look(base + suffix) not in (None, "d"):
+                return Location(base + suffix)
+        return Location(None, base) if is_folder else None

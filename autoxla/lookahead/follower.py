@@ -508,9 +508,7 @@ class Follower(Objects):
 
     def _combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
         """Return the path, list or symbolic tensor that an operator makes of two values."""
-        if not left and not right:
-            return ()
-        if len(left) == len(right) == 1:
+        if len(left) == len(right) == 1 and left[0].certain and right[0].certain:
             match left[0].target, right[0].target:
                 case ((Const(value=str(text)) as path), (Const(value=str(more)) as end)):
                     if isinstance(node.op, ast.Div):
@@ -551,15 +549,15 @@ class Follower(Objects):
                 return
         scope.set(name, value, certain=self.is_certain() if is_global else not frame.flow & POSSIBLE)
 
-    def _refer(self, node: ast.expr) -> Bindings:
+    def _refer(self, node: ast.Attribute) -> Bindings:
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
         names: list[str] = []
-        root = node
+        root: ast.expr = node
         while isinstance(root, ast.Attribute):
             names.append(root.attr)
             root = root.value
         found = self.frame.scope.get(root.id) if isinstance(root, ast.Name) else self._evaluate(root)
-        if names and len(found) == 1 and type(found[0].target) is Outside:
+        if len(found) == 1 and type(found[0].target) is Outside:
             # By far the most frequent case.
             dotted = ".".join((found[0].target.name, *reversed(names)))
             found = (Binding(Outside(dotted), found[0].certain),)
@@ -569,7 +567,7 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
-        if isinstance(node, ast.Attribute) and node.attr == METRICS_NAMES and (self.deep or not found):
+        if node.attr == METRICS_NAMES and (self.deep or not found):
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
@@ -712,8 +710,7 @@ class Follower(Objects):
             if part is not None:
                 self._perhaps(part)
         # The names of a class are none of its methods'.
-        is_method = frame.in_class is not None and frame.scope.parent is not None
-        scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
+        scope = frame.scope if frame.in_class is None else frame.scope.parent or frame.scope
         function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)

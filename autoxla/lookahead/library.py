@@ -112,7 +112,7 @@ class ProgramReader:
             case "module":
                 name = program.target
                 location = self._finder.find(name)
-                if location is not None and location.kind != "module":
+                if location is not None and location.folder is not None:
                     name = f"{name}.__main__"
                     location = self._finder.find(name)
                 if location is None:
@@ -124,9 +124,9 @@ class ProgramReader:
                 path, package = os.path.abspath(program.target), ""
                 if look(path) == "f":
                     raise UnreadableError("a program in a zip is not read")
-                location = Location("module", os.path.join(path, "__main__.py"))
+                location = Location(os.path.join(path, "__main__.py"))
             case _:
-                location = Location("module", os.path.abspath(program.target))
+                location = Location(os.path.abspath(program.target))
         main = Module("__main__", package, self._sources(location, main=True))
         return main, [module for module in before if module is not None]
 
@@ -137,18 +137,25 @@ class ProgramReader:
         if module in self._modules:
             return self._modules[module]
         self.check_time()
+        top = module.partition(".")[0]
+        is_theirs = top in sys.builtin_module_names or top in ("autoxla", "__main__", "")
+        location = None if is_theirs else self._finder.find(top)
+        if location is not None and location.file is None:
+            # Any installed package goes before a folder that is none.
+            is_theirs = top in sys.stdlib_module_names or is_tracked(top)
+            location = None if is_theirs or find_top(top, self._installed) else location
+        location = location and self._finder.find(module)
         found = None
-        location = self._finder.find(module) if self._is_own(module) else None
         if location is not None:
-            is_folder = location.kind != "module"
-            found = Module(module, module if is_folder else module.rpartition(".")[0], ())
+            package = module.rpartition(".")[0] if location.folder is None else module
+            found = Module(module, package, ())
             if self._alone:
                 self.note(Place(self._label(self._program.target)), f"module {module} is read by itself only")
             else:
                 try:
                     found.sources = self._sources(location, main=False)
                 except UnreadableError as error:
-                    self.note(Place(self._label(location.path)), str(error))
+                    self.note(Place(self._label(location.file or module)), str(error))
         self._modules[module] = found
         return found
 
@@ -161,25 +168,13 @@ class ProgramReader:
             self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
             self._modules = {name: module for name, module in self._modules.items() if module is not None}
 
-    def _is_own(self, module: str) -> bool:
-        top = module.partition(".")[0]
-        if top in sys.builtin_module_names or top in ("autoxla", "__main__", ""):
-            return False
-        location = self._finder.find(top)
-        if location is None or location.kind != "namespace":
-            return location is not None
-        # Any installed package goes before a folder that is none.
-        if top in sys.stdlib_module_names or is_tracked(top):
-            return False
-        return find_top(top, self._installed) is None
-
     # Files
 
     def _sources(self, location: Location, *, main: bool) -> tuple[Source, ...]:
         """Return the source of a module's file; raises `UnreadableError`, syntax errors are noted."""
-        if location.kind == "namespace":
+        path = location.file
+        if path is None:
             return ()
-        path = location.path
         data = read(path)
         label = self._label(path)
         self._files.append(label)

@@ -42,7 +42,6 @@ _BROUGHT: dict[str, Role] = {
     "tensorflow_hub.KerasLayer": "layer",
     "tensorflow_probability.layers.": "layer",
 }
-_STARTS = (*(start.rstrip(".") for start, _ in _FAMILIES), *_BROUGHT)
 #: What classes make, by the module that they are in.
 _ROLES: dict[str, Role] = {
     "applications": "model",
@@ -76,10 +75,9 @@ _WEIGHTED = (
 
 def find_family(name: str) -> str | None:
     """Return the package whose objects a dotted name makes, None for no package of Keras."""
-    if not name.startswith(_STARTS):
-        return None
-    family = next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
-    return "tf_keras" if name.startswith(tuple(_BROUGHT)) else family
+    if name.startswith(tuple(_BROUGHT)):
+        return "tf_keras"
+    return next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
 
 
 def find_role(name: str) -> Role | None:

@@ -88,15 +88,13 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
         is_own = not is_installed(file)
         if found.kind == "script" and (not is_own or not path.suffix):
             module = read_entry(str(path))
-            is_own = is_own if module is None else _is_users(module.partition(".")[0])
+            if module is not None:
+                # The module that it calls may be the user's, as that of an editable distribution is.
+                top = module.partition(".")[0]
+                base = find_top(top, sys.path) or find_editable(sys.meta_path).get(top)
+                is_own = base is not None and not is_installed(base)
         found = found if is_own else None
     return None if found is None else replace(found, patience=PATIENCE)
-
-
-def _is_users(top: str) -> bool:
-    """Tell whether a package or module is the user's, as that of an editable distribution is."""
-    base = find_top(top, sys.path) or find_editable(sys.meta_path).get(top)
-    return base is not None and not is_installed(base)
 
 
 def read_entry(file: str) -> str | None:
