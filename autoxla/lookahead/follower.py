@@ -500,6 +500,7 @@ class Follower(Objects):
         return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
     def _item(self, owner: Bindings, key: Bindings) -> Bindings:
+        """Return what an index or key gives."""
         found: list[Binding] = []
         for target, certain in owner:
             inner = get_item(target, get_constant(key))
@@ -680,18 +681,6 @@ class Follower(Objects):
                 self._run_source(module, source, self.is_certain(), self.get_outer())
         return module
 
-    def _import_called(self, node: ast.Call, importer: str, arguments: Arguments) -> Bindings:
-        """Follow ``importlib.import_module`` or ``__import__``."""
-        name = get_text(arguments.get(0, "name"))
-        if name is None or name.startswith("."):
-            self.note(node, "the name of an imported module is computed")
-            return ()
-        module = self._load(node, name)
-        if importer == "builtins.__import__":
-            name = name.partition(".")[0]
-            module = module and self.library.load(name)
-        return (Binding(module or Outside(name)),)
-
     # Definitions
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
@@ -772,9 +761,7 @@ class Follower(Objects):
                 return self._run(target.function, given, sure=sure)
             case Class():
                 instance = self._instance_of(node, target)
-                for base in target.bases:
-                    if isinstance(base.target, Outside):
-                        self._add_call(node, base.target.name, arguments, sure)
+                self._add_call(node, target.keras, arguments, sure)
                 starts = self._member(target, instance, "__init__")[:1]
                 for start, certain in starts:
                     self._apply(node, start, arguments, sure=sure and certain)
@@ -818,7 +805,15 @@ class Follower(Objects):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
         if name in _IMPORTERS:
-            return self._import_called(node, name, arguments)
+            text = get_text(arguments.get(0, "name"))
+            if text is None or text.startswith("."):
+                self.note(node, "the name of an imported module is computed")
+                return ()
+            module = self._load(node, text)
+            if name == "builtins.__import__":
+                text = text.partition(".")[0]
+                module = module and self.library.load(text)
+            return (Binding(module or Outside(text)),)
         if name in _EXITS:
             # What ends the program after an error is left out of account.
             self.has_ended |= not self.get_outer() & HANDLER

@@ -27,7 +27,7 @@ from autoxla.lookahead.files import (
     undisturbed,
 )
 from autoxla.lookahead.follower import Follower
-from autoxla.lookahead.notebook import Cell, NotANotebookError, read_cells
+from autoxla.lookahead.notebook import Cell, NotANotebookError, read_standing
 from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
@@ -181,11 +181,11 @@ class ProgramReader:
         if not main or self._program.kind != "notebook":
             return self._parse(data, label, main, path)
         try:
-            cells = read_cells(data)
+            cells = read_standing(data)
         except NotANotebookError as error:
             self.note(Place(label), f"it is no notebook: {error}")
             return ()
-        return self._parse_cells([Cell(f"{label}:cell {number}", text) for number, text in cells], path)
+        return self._parse_cells([Cell(f"{label}:cell {c.number}", c.text or "") for c in cells], path)
 
     def _parse_cells(self, cells: Iterable[Cell], place: str) -> tuple[Source, ...]:
         parsed = (self._parse(cell.text, cell.label, True, place, cell.certain) for cell in cells)

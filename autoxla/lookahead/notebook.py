@@ -48,23 +48,13 @@ class Cell(NamedTuple):
     certain: bool = True
 
 
-def read_cells(data: bytes) -> list[tuple[int, str]]:
-    """Return the code cells that run Python, with their numbers among all cells from 1.
-
-    Raises `NotANotebookError`.
-    """
-    return [(cell.number, cell.text) for cell in read_standing(data) if cell.text is not None]
-
-
 def read_standing(data: bytes) -> tuple[Standing, ...]:
     """Return all code cells of a notebook's file. Raises `NotANotebookError`."""
     found: list[Standing] = []
     try:
-        content = json.loads(data)
-        cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        for number, cell in enumerate(cells, 1):
+        for number, cell in enumerate(json.loads(data)["cells"], 1):
             if cell["cell_type"] == "code":
-                source, name = cell["source"] if "source" in cell else cell["input"], cell.get("id")
+                source, name = cell["source"], cell.get("id")
                 text = "".join(source) if isinstance(source, list) else str(source)
                 found.append(Standing(number, name if isinstance(name, str) else None, _without_magics(text)))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

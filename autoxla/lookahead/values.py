@@ -244,16 +244,13 @@ def doubt(bindings: Iterable[Binding]) -> Bindings:
 def flatten(bindings: Iterable[Binding], depth: int = 4) -> list[Binding]:
     """Return values with those in lists, tuples and dictionaries in the place of these."""
     found: list[Binding] = []
-    for binding in bindings:
-        target = binding.target
-        if isinstance(target, Items) and depth:
-            inner = [b for value in target.values for b in flatten(value, depth - 1)]
-        elif isinstance(target, Table) and depth:
-            inner = [b for _, value in target.items for b in flatten(value, depth - 1)]
+    for target, certain in bindings:
+        if depth and isinstance(target, (Items, Table)):
+            values = target.values if isinstance(target, Items) else [value for _, value in target.items]
+            inner = [b for value in values for b in flatten(value, depth - 1)]
+            found += inner if certain else [Binding(b.target, certain=False) for b in inner]
         else:
-            found.append(binding)
-            continue
-        found += inner if binding.certain else [Binding(b.target, certain=False) for b in inner]
+            found.append(Binding(target, certain))
     return found
 
 
