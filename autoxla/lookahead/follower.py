@@ -746,9 +746,7 @@ class Follower(Objects):
             self.note_file(node, name, found, arguments)
         if len(found) == 1:
             return self._apply(node, found[0].target, arguments, sure=found[0].certain)
-        if not found:
-            return ()
-        return doubt([b for target, _ in found for b in self._apply(node, target, arguments, sure=False)])
+        return doubt(b for target, _ in found for b in self._apply(node, target, arguments, sure=False))
 
     def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
         match target:
@@ -778,11 +776,9 @@ class Follower(Objects):
             case Thing():
                 return self.call_thing(node, target, arguments, sure)
             case Instance():
-                value: Bindings = ()
                 members = [self._member(target.owner, target, name) for name in ("__call__", "call")]
                 method = next((m[0].target for m in members if m and isinstance(m[0].target, Method)), None)
-                if method is not None:
-                    value = self._apply(node, method, arguments, sure=sure)
+                value = self._apply(node, method, arguments, sure=sure) if method is not None else ()
                 if target.thing is None:
                     return value
                 # What a method of the program's own does with objects shows in its own lines.
