@@ -261,7 +261,7 @@ def remove_plugin(environment: Environment) -> None:
 CASES = {
     "oneAPI is not sourced": Case(lose_oneapi, "AX871", "source {root}/oneapi/setvars.sh", source_setvars),
     "oneAPI is not installed": Case(lose_wheel, "AX871", "pip install intel-cmplr-lib-rt", install_wheel),
-    "a plug-in that is no library": Case(break_plugin, "AX872", "remove", remove_plugin),
+    "a plug-in that is no library": Case(break_plugin, "AX873", "remove", remove_plugin),
     "a plug-in that is named and gone": Case(
         assign(TF_PLUGGABLE_DEVICE_LIBRARY_PATH="/gone/libitex.so"),
         "AX841",
