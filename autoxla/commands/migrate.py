@@ -25,10 +25,6 @@ _DEPTH = 10_000
 _SUFFIXES = (".ipynb", ".py", ".pyi", ".pyw")
 
 
-class _FileError(Exception):
-    """A file that cannot be read or written; the message says why."""
-
-
 def run(options: argparse.Namespace) -> int:
     """Migrate what ``options`` name; return the exit status."""
     if importlib.util.find_spec("libcst") is None:
@@ -42,34 +38,30 @@ def run(options: argparse.Namespace) -> int:
     files: dict[str, Path] = {}
     for file in (file for path in options.paths for file in find_files(path, _SUFFIXES, note)):
         files.setdefault(os.path.realpath(file), file)
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, _DEPTH))
-    try:
-        for file in files.values():
-            try:
-                if not file.is_file():
-                    raise _FileError("it is no file")
-                data = file.read_bytes()
-                content, diff, reasons = _migrate(file, data, options.to)
-                if content != data and options.write:
-                    # Mode and links stay.
-                    target = file.resolve()
-                    if not os.access(target, os.W_OK):
-                        raise _FileError("it cannot be written: it is read-only")
-                    if target.read_bytes() != data:
-                        raise _FileError("it was not written: it has changed since it was read")
-                    write_whole(target, content, target.stat().st_mode & 0o7777)
-            except (_FileError, OSError) as error:
-                errors.append(f"{file}: {getattr(error, 'strerror', None) or error}")
-                continue
-            read, changed, refused = read + 1, changed + (content != data), refused + bool(reasons)
-            for line in reasons:
-                print(printable(f"{file}{line}"), file=sys.stderr)
-            if not options.write:
-                sys.stdout.write(diff)
-        sys.stdout.flush()
-    finally:
-        sys.setrecursionlimit(limit)
+    sys.setrecursionlimit(_DEPTH)
+    for file in files.values():
+        try:
+            if not file.is_file():
+                raise ValueError("it is no file")
+            data = file.read_bytes()
+            content, diff, reasons = _migrate(file, data, options.to)
+            if content != data and options.write:
+                # Mode and links stay.
+                target = file.resolve()
+                if not os.access(target, os.W_OK):
+                    raise ValueError("it cannot be written: it is read-only")
+                if target.read_bytes() != data:
+                    raise ValueError("it was not written: it has changed since it was read")
+                write_whole(target, content, target.stat().st_mode & 0o7777)
+        except (ValueError, OSError) as error:
+            errors.append(f"{file}: {getattr(error, 'strerror', None) or error}")
+            continue
+        read, changed, refused = read + 1, changed + (content != data), refused + bool(reasons)
+        for line in reasons:
+            print(printable(f"{file}{line}"), file=sys.stderr)
+        if not options.write:
+            sys.stdout.write(diff)
+    sys.stdout.flush()
     for line in errors:
         say(f"AX902 error {line}")
     parts = [f"{read} file{'' if read == 1 else 's'} read"]
@@ -85,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, list[str]]:
-    """Return a file's new content and the diff, or what was refused. Raises `_FileError`."""
+    """Return a file's new content and the diff, or what was refused. Raises ValueError where it is neither."""
     if b"keras" not in data and b"tensorflow" not in data:
         return data, "", []
     from autoxla.commands.migration.codemod import migrate_text
@@ -107,11 +99,9 @@ def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, l
             lines = [f":{r.line}:{r.column} {r.code} warning {r.message}" for r in refusals]
         content = new.encode(encoding)
     except RecursionError:
-        raise _FileError("it is nested too deeply") from None
+        raise ValueError("it is nested too deeply") from None
     except SyntaxError as error:
-        raise _FileError(f"it cannot be read as Python: line {error.lineno or 1}: {error.msg}") from None
-    except ValueError as error:  # also what has another encoding than it says
-        raise _FileError(str(error)) from None
+        raise ValueError(f"it cannot be read as Python: line {error.lineno or 1}: {error.msg}") from None
     own = [name for name in ("keras.py", "keras/__init__.py") if (file.parent / name).is_file()]
     if content != data and own and not (file.parent / "__init__.py").exists():
         return data, "", [f":1:1 AX122 warning `keras` may be the program's own {own[0]}"]

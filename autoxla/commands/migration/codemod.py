@@ -14,30 +14,20 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import libcst as cst
-import libcst.matchers as m
 
 from autoxla.commands.migration import names
 from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
-from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of, text_of
+from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of
 
 #: What takes the name of a module as a string, and what takes code.
 _IMPORTERS = re.compile(r"\b(__import__|find_spec|import_module|importorskip|modules|patch|reload)\b")
 _EVALUATORS = re.compile(r"\b(compile|eval|exec)\(")
-_VARIABLE = m.SaveMatchedNode(
-    m.SimpleString(value=m.MatchRegex(r"""['"](KERAS_BACKEND|TF_USE_LEGACY_KERAS)['"]""")), "variable"
-)
-_VALUE = m.SaveMatchedNode(m.DoNotCare(), "value")
-_SETTER = m.Name("setdefault") | m.Name("putenv") | m.Name("setenv")
-#: What sets an environment variable: ``environ[…] = …``, ``environ.setdefault(…)``, ``{…: …}``.
-_SETS_VARIABLE = (
-    m.Assign([m.AssignTarget(m.Subscript(slice=[m.SubscriptElement(m.Index(_VARIABLE))]))], _VALUE)
-    | m.Call(_SETTER | m.Attribute(attr=_SETTER), [m.Arg(_VARIABLE), m.Arg(_VALUE), m.ZeroOrMore()])
-    | m.DictElement(_VARIABLE, _VALUE)
-)
+#: What sets an environment variable, up to the value if it is a name or a string.
+_SETS = r"""(?:(?:setdefault|setenv|putenv)\(\s*['"]{0}['"]\s*,|['"]{0}['"]\]?\s*[=:])\s*['"]?(\w*)"""
 #: Uses of a name, each with the part that another name takes the place of.
 Uses = list[tuple[Chain, Any]]
 
@@ -367,16 +357,13 @@ class _Module(Source):
         named = [(alias.item, alias.statement, kind) for alias, kind in self.live]
         named += [(statement, statement, "tensorflow") for statement in self.assigned]
         named.sort(key=lambda each: self.start(each[0]))
-        seen: dict[Any, list[tuple[Any, str, str]]] = {}
-        for node, statement, kind in named:
-            for branch, arm in self.branches(statement).items():
-                for other, other_arm, other_kind in seen.setdefault(branch, []):
-                    if kind != other_kind and arm != other_arm:
-                        line = self.start(other)[0]
-                        message = f"the program chooses Keras when it runs, here and in line {line}"
-                        self._refuse(node, "AX123", message)
-                        return
-                seen[branch].append((node, arm, kind))
+        for (other, before, other_kind), (node, statement, kind) in combinations(named, 2):
+            others, arms = self.branches(before), self.branches(statement)
+            if kind != other_kind and any(others.get(each, arm) != arm for each, arm in arms.items()):
+                line = self.start(other)[0]
+                message = f"the program chooses Keras when it runs, here and in line {line}"
+                self._refuse(node, "AX123", message)
+                return
         first = {kind: node for node, _, kind in reversed(named)}
         if "keras" in first and "tf_keras" in first:
             line = self.start(first[self.package])[0]
@@ -395,13 +382,13 @@ class _Module(Source):
 
     def _refuse_companions(self) -> None:
         """Refuse variables and libraries that do not go with the wanted generation."""
-        for setter in m.extractall(self.tree, _SETS_VARIABLE):
-            name, value = text_of(setter["variable"]), text_of(setter["value"])
-            legacy = name == "TF_USE_LEGACY_KERAS"
-            is_right = value in ("", "0", "false", "False") if legacy else value in ("", "tensorflow")
-            if not is_right and self.target == ("keras3" if legacy else "legacy"):
+        for node, name in self.strings:
+            if (name, self.target) not in (("KERAS_BACKEND", "legacy"), ("TF_USE_LEGACY_KERAS", "keras3")):
+                continue
+            value = re.search(_SETS.format(name), self.text_around(node))
+            if value and value[1] not in ("", "0", "false", "False", "tensorflow"):
                 message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
-                self._refuse(setter["variable"], "AX127", message)
+                self._refuse(node, "AX127", message)
         used = [(alias.item, names.find_bound(alias.path, self.other)) for alias in self.aliases]
         for chain in self.chains:
             for origin in filter(None, self.origins(chain.scope, chain.words[0])):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from autoxla.commands.migration.codemod import Refusal, migrate_text
 from autoxla.commands.migration.names import Generation
-from autoxla.commands.migration.source import find_error
+from autoxla.commands.migration.source import check
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 #: The key before a cell's source. No string holds it: there its quotes would be escaped.
@@ -93,22 +93,25 @@ def _hold_back(number: int, source: str) -> tuple[str, dict[str, str]]:
     if source.startswith("%%") and not _PYTHON_CELLS.match(source):
         return mark, {mark: source}
     lines, held = _LINES.findall(source), dict[str, str]()
-    while error := find_error("".join(lines)):
+    while True:
+        try:
+            check("".join(lines))
+            return "".join(lines), held
+        except SyntaxError as error:
+            line, message = error.lineno or 1, error.msg
         # The last line of IPython's up to where Python fails is what makes it fail.
-        failed = lines[: error.lineno or 1]
-        at = next((at for at in reversed(range(len(failed))) if _MAGIC.match(failed[at])), None)
+        at = next((at for at in reversed(range(line)) if _MAGIC.match("".join(lines[at : at + 1]))), None)
         if at is None:
-            raise NotebookError(f"cell {number}, line {error.lineno or 1}: {error.msg}")
+            raise NotebookError(f"cell {number}, line {line}: {message}")
         # It is held back with the lines that continue it, for which empty ones stand.
         end = at + 1
         while end < len(lines) and lines[end - 1].endswith("\\\n"):
             end += 1
-        line = "".join(lines[at:end])
-        body = line.strip()
+        text = "".join(lines[at:end])
+        body = text.strip()
         name = f"{mark}{len(held)}_" + "\n" * body.count("\n")
         held[name] = body
-        lines[at:end] = _LINES.findall(line.replace(body, name))
-    return "".join(lines), held
+        lines[at:end] = _LINES.findall(text.replace(body, name))
 
 
 def _put_back(text: str, data: Any, changes: dict[int, str]) -> str:

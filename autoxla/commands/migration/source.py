@@ -231,20 +231,18 @@ class Source:
 
 def parse(text: str) -> cst.Module:
     """Return the tree of ``text``. Raises SyntaxError."""
-    error = find_error(text)
-    if error:
-        raise error
+    check(text)
     try:
         module = cst.parse_module(text)
-    except cst.ParserSyntaxError as failure:
-        raise SyntaxError(failure.message, ("<source>", failure.raw_line, 1, None)) from None
+    except cst.ParserSyntaxError as error:
+        raise SyntaxError(error.message, ("<source>", error.raw_line, 1, None)) from None
     if module.code != text:
         raise SyntaxError("libcst would not give it back to the letter")
     return module
 
 
-def find_error(text: str) -> SyntaxError | None:
-    """Return for what Python would refuse the text.
+def check(text: str) -> None:
+    """Raise SyntaxError for what Python would refuse.
 
     libcst's parser tells no line for some errors, and ends the process on what is nested too deeply,
     for which Python's own has a limit.
@@ -253,11 +251,8 @@ def find_error(text: str) -> SyntaxError | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
-    except SyntaxError as error:
-        return error
     except (ValueError, MemoryError, RecursionError) as error:
-        return SyntaxError(str(error) or "it is nested too deeply")
-    return None
+        raise SyntaxError(str(error) or "it is nested too deeply") from None
 
 
 def module_of(node: cst.ImportFrom) -> str:
