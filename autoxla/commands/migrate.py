@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, list[str]]:
-    """Return a file's new content and the diff, or what was refused. Raises ValueError where it is neither."""
+    """Return a file's new content and the diff, or what was refused. Raises ValueError for none."""
     if b"keras" not in data and b"tensorflow" not in data:
         return data, "", []
     from autoxla.commands.migration.codemod import migrate_text

@@ -58,7 +58,7 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
                 parser.error(f"-m {target}: there is no such module")
     if name in _RUNNING and not words:
         parser.error(f"name the program to {name}")
-    if name in _RUNNING and words[0].endswith(".ipynb"):
+    if name == "tune" and words[0].endswith(".ipynb"):
         parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
     if name == "check":
         if bool(options.paths) == bool(words):
@@ -242,10 +242,11 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         help="find the setting under which a PROGRAM that dies runs",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
-Runs PROGRAM (a script, -m MODULE or -c CODE) in a child process. If it dies,
-runs it again under each setting that may help, and keeps the smallest cure for
-the next run. The program really runs each time: files that it writes, data that
-it downloads, runs that it registers with a tracker.
+Runs PROGRAM (a script, -m MODULE, -c CODE or a notebook) in a child process. If
+it dies, runs it again under each setting that may help, and keeps the smallest
+cure for the next run. Of a notebook it runs the code cells. The program really
+runs each time: files that it writes, data that it downloads, runs that it
+registers with a tracker.
 
 Exit status: 0 if the program runs, as it is or under the cure; 1 if nothing
 helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",

@@ -49,11 +49,6 @@ _CORE = frozenset({"numpy", "protobuf", "wrapt", "ml-dtypes", "absl-py"})
 #: Distributions that fit the TensorFlow with their own major and minor number only.
 _BOUND = ("tf-keras", "tensorflow-text")
 _NUMPY_2 = (2,)
-#: From this one on, code that protobuf generated refuses any older runtime.
-_CHECKING = (5,)
-#: This one refuses code that was generated for releases before 3.20, unless it runs without its C parts.
-_STRICT = (4,)
-_PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +191,8 @@ def describe_generation(scene: Scene) -> str:
         found, generation, because = legacy, "Keras 2", f"{_SWITCH}={value}"
     else:
         found, generation = keras, "Keras 3"
-        because = (
-            f"{_SWITCH} is not set" if value is None else f"TensorFlow takes {_SWITCH}={value!r} for off"
-        )
+        because = f"TensorFlow takes {_SWITCH}={value!r} for off"
+        because = f"{_SWITCH} is not set" if value is None else because
     return f"tf.keras is {generation}{f' ({found.text})' if found else ', which is not installed'}: {because}"
 
 
@@ -212,10 +206,9 @@ def check_installation(scene: Scene) -> Iterator[Line]:
             here = [each for each in owners if each.folder.parent == folder]
             if len({each.name for each in here}) < 2:
                 continue
-            text = f"{' and '.join(map(str, here))} own the same files of {package}"
-            remedy = (
-                f"pip uninstall {' '.join(each.name for each in here)}, then install the one that is meant"
-            )
+            text, named = " and ".join(map(str, here)), " ".join(each.name for each in here)
+            text += f" own the same files of {package}"
+            remedy = f"pip uninstall {named}, then install the one that is meant"
             if len({each.text for each in here}) == 1:
                 text += ", in one release; to uninstall one breaks the other"
                 lines.append(Line("note", "AX811", text, f"keep both, or {remedy}"))
@@ -332,12 +325,5 @@ def _breaks_tensorflow(name: str, found: Installed | None, asked: SpecifierSet, 
     if name == "numpy":
         # Where TensorFlow admits NumPy 2.0, a bound such as `<2.2` is only cautious.
         return found.version >= _NUMPY_2 > least and not asked.contains("2.0.0")
-    if name not in ("protobuf", "ml-dtypes") or not lower:
-        return False
-    # Older than TensorFlow asks for, both lack names that it uses when it is imported. A patch release makes
-    # a difference to the check of protobuf only.
-    size = len(least) if name == "protobuf" and least >= _CHECKING else 2
-    if found.version and found.version[:size] < least[:size]:
-        return True
-    is_pure = found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python"
-    return not asked.contains("3.20.3") and least < _STRICT <= found.version and not is_pure
+    # Older than TensorFlow asks for, both lack names that it uses when it is imported.
+    return name in ("protobuf", "ml-dtypes") and found.version[:2] < least[:2]
