@@ -82,6 +82,9 @@ def ask_loader(file: Path, environ: Mapping[str, str]) -> str:
         check=False,
     )
     answer = os.fsdecode(done.stdout)
+    if done.returncode:
+        # The loader dies of some damaged files instead of refusing them.
+        return f"{answer}\ncannot be preloaded (the loader ended with status {done.returncode})"
     if "=>" not in answer:
         raise OSError("the loader lists nothing")
     return answer
