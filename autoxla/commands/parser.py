@@ -284,7 +284,7 @@ understood.""",
 list   all records: decisions (which execution path won), programs, cures
 show   one record in full; the beginning of a key suffices
 clear  removes the records that are named, else all of them; with --all also
-       what XLA compiled and what was read of sources
+       what XLA compiled
 
 Exit status: 0; 1 where something cannot be removed; 2 on bad usage or an
 unknown key.""",

@@ -65,7 +65,16 @@ def run(options: argparse.Namespace) -> int:
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
         if options.action == "clear":
-            _clear(stores, options, top)
+            chosen = {kept.record.key: kept for kept in (_find(stores, key) for key in options.keys)}
+            removed = sum(kept.store.remove(key) for key, kept in chosen.items())
+            if not options.keys:
+                removed = sum(store.clear() for store in stores.values())
+            compiled = clear_compiled(top / "xla") if options.all else 0
+            if options.json:
+                print(json.dumps({"removed": removed, "compiled": compiled}))
+            elif not options.quiet:
+                rest = f", {compiled} compiled program(s)" if options.all else ""
+                print(f"{removed} record(s) removed{rest}")
         elif options.action == "show":
             kept = _find(stores, options.keys[0])
             rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]
@@ -154,18 +163,3 @@ def _find(stores: Mapping[str, Store], key: str) -> Kept:
         keys = ", ".join(kept.record.key for kept in found[:4])
         raise BadArgumentsError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
     return found[0]
-
-
-def _clear(stores: Mapping[str, Store], options: argparse.Namespace, top: Path) -> None:
-    chosen = {kept.record.key: kept for kept in (_find(stores, key) for key in options.keys)}
-    removed = sum(kept.store.remove(key) for key, kept in chosen.items())
-    compiled = 0
-    if not options.keys:
-        removed = sum(store.clear() for store in stores.values())
-    if options.all:
-        compiled = clear_compiled(top / "xla")
-    if options.json:
-        print(json.dumps({"removed": removed, "compiled": compiled}))
-    elif not options.quiet:
-        rest = f", {compiled} compiled program(s)" if options.all else ""
-        print(f"{removed} record(s) removed{rest}")

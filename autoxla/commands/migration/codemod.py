@@ -224,7 +224,12 @@ class _Module(Source):
                 groups.setdefault((scope, chain.words[0]), []).append((chain, node))
         for (scope, root), uses in groups.items():
             imports = [each.node for each in scope.assignments[root] if each.node in self.renamed]
-            name = self._rename(imports[0], scope, uses) if imports else self._add_name(scope, root, uses)
+            name = "keras" if imports else self._add_name(scope, root, uses)
+            clash = self._find_clash("keras", imports[0], scope, uses) if imports else None
+            if imports and "tf_keras" in self.declared:
+                clash = "`tf_keras` is declared global"
+            if clash:
+                self._refuse(imports[0], "AX121", f"`tf_keras` cannot become `keras`: {clash}")
             for _, node in uses:
                 self.edits[node] = cst.Name(name, lpar=node.lpar, rpar=node.rpar)
 
@@ -281,15 +286,6 @@ class _Module(Source):
         return None
 
     # Names
-
-    def _rename(self, node: Any, scope: Any, uses: Uses) -> str:
-        """Return ``keras`` for ``tf_keras``; refuse that where it cannot be."""
-        problem = self._find_clash("keras", node, scope, uses)
-        if "tf_keras" in self.declared:
-            problem = "`tf_keras` is declared global"
-        if problem:
-            self._refuse(node, "AX121", f"`tf_keras` cannot become `keras`: {problem}")
-        return "keras"
 
     def _add_name(self, scope: Any, root: str, uses: Uses) -> str:
         """Return a name of the package for ``uses``, which it has already or is imported behind ``root``."""
