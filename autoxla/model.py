@@ -327,9 +327,8 @@ class Finding:
 
     `applied` tells whether its remedy is part of the plan. `late` are the variables that it says are set
     too late. `certain_with` names the module by whose import something that is only possible becomes
-    certain. `checked_again`: it is looked for again while the program runs. `said_by_all_workers`: of the
-    workers of a job not only the first says it. `bad_input`: the user gave a value that cannot be read.
-    `stops_keras`: ``import keras`` raises an error.
+    certain. `checked_again`: it is looked for again while the program runs. `bad_input`: the user gave a
+    value that cannot be read. `stops_keras`: ``import keras`` raises an error.
     """
 
     code: str
@@ -342,7 +341,6 @@ class Finding:
     late: tuple[str, ...] = ()
     certain_with: str | None = None
     checked_again: bool = False
-    said_by_all_workers: bool = False
     bad_input: bool = False
     stops_keras: bool = False
 

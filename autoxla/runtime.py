@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -25,7 +25,7 @@ from autoxla.planning import Planned, Start, add_reading, assemble, read_subject
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation.cluster import is_of_many, name_follower, part_number
+from autoxla.situation.cluster import name_follower, part_number
 from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ class Runtime:
         self._states: dict[type[Any], Any] = {}
         self._lock = RLock()
         self._made_at = perf_counter()
-        self._started_at = time()
         self._seconds_of_reports = 0.0
 
     # --- The plan
@@ -312,18 +311,6 @@ class Runtime:
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
-        boundary.attempt("reports of other workers", self._compare_workers)
-
-    def _compare_workers(self) -> None:
-        """Say in the first worker of a job which others planned differently, as their reports tell."""
-        target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
-        if not target or self.situation is None or name_follower(environ) or not is_of_many(environ):
-            return
-        from autoxla.report import find_differing
-
-        others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
-        if others:
-            self.add_finding(differing_workers(target, others))
 
     # --- Saying and reporting
 
@@ -363,8 +350,7 @@ class Runtime:
         ``last``, one is left out where those before it took too much of the program's time.
         """
         begin = perf_counter()
-        allowed = _FREE + _SHARE * (begin - self._made_at)
-        if last or self._seconds_of_reports < allowed:
+        if last or self._seconds_of_reports < _FREE + _SHARE * (begin - self._made_at):
             boundary.attempt("report", self._write_report)
             self._seconds_of_reports += perf_counter() - begin
 
@@ -372,31 +358,30 @@ class Runtime:
         target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
         if not target or self.situation is None:
             return
-        from autoxla.report import PAGES, write_report
+        from autoxla import report
 
         # Another worker or a child has a file beside it. The ending says what a report is written as.
         number = str(os.getpid())
         is_child = environ.get(ROOT, number) != number or is_worker()
         start, ending = os.path.splitext(target)  # noqa: PTH122
-        start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
+        start, ending = (start, ending) if ending.lower() in report.PAGES else (target, "")
         parts = (start, name_follower(environ), number if is_child else "")
-        left_out = {
-            "findings": self.findings_left_out,
-            "compile": self.compiles.left_out,
-            "trials": self.trials.left_out,
-            "errors": boundary.FAULTS.left_out,
-        }
-        write_report(
-            Path(".".join(part for part in parts if part) + ending),
+        data = report.as_data(
             self.situation,
             self.plan,
             self.findings,
-            self.compiles,
-            boundary.FAULTS.kept,
-            self.trials,
-            left_out,
-            self.program,
+            compiles=self.compiles,
+            trials=self.trials,
+            faults=boundary.FAULTS.kept,
+            left_out={
+                "findings": self.findings_left_out,
+                "compile": self.compiles.left_out,
+                "trials": self.trials.left_out,
+                "errors": boundary.FAULTS.left_out,
+            },
         )
+        file = Path(".".join(part for part in parts if part) + ending)
+        report.write_report(file, self.situation, self.plan, data, self.program)
 
     def after_fork(self) -> None:
         """Be the runtime of a child made by fork."""
@@ -466,7 +451,7 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
         return
     shown = findings
     if is_follower():
-        shown = [f for f in findings if f.said_by_all_workers or (f.level == "error" and not f.applied)]
+        shown = [f for f in findings if f.level == "error" and not f.applied]
     if shown:
         from autoxla.notice import headline, notify
 
@@ -484,14 +469,3 @@ def remember(settings: Iterable[Setting]) -> None:
     changes.update({setting.variable: [setting.previous, setting.value] for setting in settings})
     if changes:
         put(APPLIED, json.dumps(changes))
-
-
-def differing_workers(target: str, others: Iterable[str]) -> Finding:
-    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
-    return Finding(
-        "AX601",
-        "warning",
-        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
-        "give all of them the same packages, variables and settings",
-        said_by_all_workers=True,
-    )

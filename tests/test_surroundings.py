@@ -167,7 +167,7 @@ def test_killed_writers_leave_no_halves(kill: Callable[[Path, int], killing.Toll
 
 def test_a_half_of_another_machine_stays_for_a_day(folder: Path) -> None:
     make_folder(folder / "kept")
-    half = folder / "kept" / f".{killing.KEYS[0]}.00000000-1-0.tmp"
+    half = folder / "kept" / f".{killing.KEYS[0]}.json.00000000-1-0.tmp"
     half.write_bytes(b"")
     store = Store(folder / "kept")
     store.write(killing.KEYS[0], {})
