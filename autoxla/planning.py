@@ -26,9 +26,8 @@ from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
-from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, UNCURED, is_watched, remembered, restore, select_watched
-from autoxla.situation.gathering import gather, read_flag_names, site_folders
+from autoxla.situation.environment import UNCURED, is_watched, restore
+from autoxla.situation.gathering import gather, read_flag_names
 
 if TYPE_CHECKING:
     from autoxla.store import Store
@@ -124,12 +123,26 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     return Subject(program, tuple(arguments), own, path)
 
 
+def declare(
+    subject: Subject,
+    environ: Mapping[str, str],
+    configured: Mapping[str, object] | None = None,
+    *,
+    is_part: bool = False,
+) -> tuple[Settings, Usage]:
+    """Return the settings for ``subject``, and what they say that it does.
+
+    ``configured`` are those of `configure`. Raises `autoxla.settings.BadSettingError`.
+    """
+    # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
+    return read_settings(subject.folder, environ if is_part else restore(environ)[0], configured)
+
+
 def assemble(
     subject: Subject,
     environ: Mapping[str, str],
     *,
     declared: tuple[Settings, Usage] | None = None,
-    configured: Mapping[str, object] | None = None,
     start: Start | None = None,
     modules: Mapping[str, object] = sys.modules,
     restart: Literal["the kernel", "IPython"] | None = None,
@@ -139,7 +152,7 @@ def assemble(
 ) -> Planned:
     """Return the plan for ``subject`` in ``environ``.
 
-    ``declared`` stands for the settings, which are read otherwise; ``configured`` are those of `configure`.
+    ``declared`` are the settings, as `declare` returns them.
     ``start`` is given in the program's own process, where the variables that it assigns are set already.
     ``is_part``: the process runs parts of another one's program and keeps that one's plan. ``open_cache``
     makes the folder for compiled programs, or raises OSError; without it the folder is only named. Where the
@@ -148,26 +161,32 @@ def assemble(
 
     Raises `autoxla.settings.BadSettingError`.
     """
-    # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
-    view = dict(environ) if is_part else restore(environ)[0]
-    settings, usage = declared or read_settings(subject.folder, view, configured)
+    settings, usage = declared or declare(subject, environ, is_part=is_part)
     cache = cache_dir(environ)
     stores: list[Store] = []
     reading = read_subject(subject, environ)
-    situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
+
+    def look(settings: Settings, environ: Mapping[str, str]) -> Situation:
+        found = gather(settings, usage, environ=environ, modules=modules, path=subject.path, is_part=is_part)
+        return with_reading(replace(found, restart=restart), reading, start, subject.path)
+
+    situation = look(settings, environ)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
-    is_early = situation.imported <= {start.name if start is not None else None}
-    may_cure = is_alone and is_early and settings.mode in ("fix", "auto")
+    may_cure = (
+        is_alone and not situation.imported and settings.mode in ("fix", "auto") and UNCURED not in environ
+    )
     if may_cure and (key := key_of(subject)) is not None and has_record(cache / "cures", key):
-        from autoxla.cures import open_cures
+        from autoxla import cures
 
-        kept = open_cures(environ)
+        kept = cures.open_cures(environ)
         stores.append(kept)
-        view |= {} if start is not None else list_assigned(reading)
-        situation = _cure(subject, situation, reading, view, kept)
-    situation = with_reading(situation, reading, start, subject.path)
-    situation = replace(situation, restart=restart)
+        view = restore(environ)[0] | ({} if start is not None else list_assigned(reading))
+        recalled = cures.recall(subject, situation, view, kept)
+        if recalled.cure is not None and not recalled.uncured:
+            situation = look(*cures.use(recalled.cure, settings, view))
+            situation = replace(situation, own=frozenset(recalled.cure.variables))
+        situation = replace(situation, cure=recalled.cure, uncured=recalled.uncured)
     if PROBE in environ or {WATCH, UNCURED} <= environ.keys():
         # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
@@ -198,53 +217,7 @@ def assemble(
     ]
     # What a cure asks for is told with it.
     told = tuple(f for f in plan.findings if f.level != "info" or f.place != CURE)
-    plan = replace(plan, findings=told)
-    return Planned(situation, plan, (*told, *left_out))
-
-
-def _cure(
-    subject: Subject, situation: Situation, reading: Reading, environ: Mapping[str, str], kept: Store
-) -> Situation:
-    """Return ``situation`` as what cures the program makes it, where a cure is kept and may be used."""
-    # Few programs need one.
-    from autoxla import cures
-
-    if cures.UNCURED in environ:
-        return situation
-    recalled = cures.recall(subject, add_reading(situation, reading, subject.path), environ, kept)
-    situation, cure = replace(situation, cure=recalled.cure, uncured=recalled.uncured), recalled.cure
-    if cure is None or situation.uncured:
-        return situation
-    settings, changed = cures.use(cure, situation.settings, environ)
-    if cure.variables.keys().isdisjoint(("KERAS_HOME", "TF_XLA_FLAGS", "XLA_FLAGS")):
-        situation = replace(situation, settings=settings, environment=select_watched(changed))
-    else:
-        situation = survey(settings, situation.usage, changed, path=subject.path)
-    return replace(situation, own=frozenset(cure.variables), cure=cure)
-
-
-def survey(
-    settings: Settings,
-    usage: Usage,
-    environ: Mapping[str, str],
-    *,
-    path: Sequence[str],
-    modules: Mapping[str, object] = sys.modules,
-    is_part: bool = False,
-) -> Situation:
-    """Return the situation in which any program would start here, nothing known of it yet."""
-    # A worker of one program keeps that program's plan, which it inherited with the variables.
-    view = {name: value for name, value in environ.items() if name != APPLIED or not is_part}
-    situation = gather(settings, usage, environ=view, modules=modules, path=path, sites=site_folders())
-    if not is_part:
-        return situation
-    # Where only a spelling was put right, the choice is the user's as before.
-    respelt = {
-        name
-        for name, (old, new) in remembered(environ).items()
-        if old and new and intended(old) is not None and intended(old) == intended(new)
-    }
-    return replace(situation, own=(restore(environ)[1] & frozenset(view)) - respelt)
+    return Planned(situation, replace(plan, findings=told), (*told, *left_out))
 
 
 def with_reading(

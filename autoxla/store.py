@@ -12,7 +12,6 @@ the last one stands and no lock is needed.
 from __future__ import annotations
 
 import errno
-import itertools
 import json
 import os
 import re

@@ -72,6 +72,7 @@ class Machine:
             environ={"HOME": str(self.home), **(environ or {})},
             modules=modules or {},
             path=[str(self.site)],
+            sites=[],
             root=self.root,
         )
 

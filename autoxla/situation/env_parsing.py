@@ -38,47 +38,6 @@ _PLAIN_VALUE = re.compile(r"[^ \t\r\n'\"][^ \t\r\n]*|")
 _INTEGER = re.compile(r"[ \t\r\n\v\f]*([+-]?[0-9]{1,64})[ \t\r\n\v\f]*")
 _RELEASE = re.compile(r"\s*v?((?:[0-9]{1,18}\.)*[0-9]{1,18})(?![0-9])")
 
-_BOOLEANS = frozenset(
-    (
-        *("tf_dump_graphs_in_tfg", "tf_mlir_enable_convert_control_to_data_outputs_pass"),
-        *("tf_mlir_enable_merge_control_flow_pass", "tf_mlir_enable_mlir_bridge"),
-        *("tf_mlir_enable_strict_clusters", "tf_mlir_enable_tpu_variable_runtime_reformatting_pass"),
-        *("tf_xla_always_defer_compilation", "tf_xla_async_compilation"),
-        *("tf_xla_check_cluster_input_numerics", "tf_xla_check_cluster_output_numerics"),
-        *("tf_xla_clustering_debug", "tf_xla_compile_on_demand", "tf_xla_cpu_global_jit"),
-        *("tf_xla_deterministic_cluster_names", "tf_xla_disable_constant_folding"),
-        "tf_xla_disable_deadness_safety_checks_for_debugging",
-        "tf_xla_disable_full_embedding_pipelining",
-        "tf_xla_disable_resource_variable_safety_checks_for_debugging",
-        *("tf_xla_disable_strict_signature_checks", "tf_xla_enable_device_api_for_gpu"),
-        *("tf_xla_enable_lazy_compilation", "tf_xla_enable_xla_devices"),
-        *("tf_xla_persistent_cache_read_only", "tf_xla_print_cluster_outputs"),
-        *("tf_xla_sparse_core_disable_table_stacking", "tf_xla_use_device_api"),
-        *("tf_xla_use_device_api_for_auto_jit", "tf_xla_use_device_api_for_compile_on_demand"),
-        "tf_xla_use_device_api_for_xla_launch",
-    )
-)
-# With their width in bits.
-_INTEGERS = {
-    "tf_xla_clustering_fuel": 64,
-    "tf_xla_embedding_parallel_iterations": 32,
-    "tf_xla_max_cluster_size": 32,
-    "tf_xla_min_cluster_size": 32,
-    "tf_xla_sparse_core_minibatch_max_division_level": 32,
-    "tf_xla_sparse_core_stacking_mem_limit_bytes": 64,
-    "tf_xla_sparse_core_stacking_table_shard_limit_bytes": 64,
-}
-_STRINGS = frozenset(
-    (
-        *("tf_xla_auto_jit", "tf_xla_call_module_disabled_checks", "tf_xla_cluster_exclude_ops"),
-        *("tf_xla_ops_to_cluster", "tf_xla_persistent_cache_device_types"),
-        *("tf_xla_persistent_cache_directory", "tf_xla_persistent_cache_prefix"),
-    )
-)
-
-#: Names that TensorFlow 2.15 to 2.21 all take in ``TF_XLA_FLAGS``: the only ones that may be added.
-KNOWN_TF_XLA_FLAGS: frozenset[str] = _BOOLEANS | _STRINGS | frozenset(_INTEGERS)
-
 
 def tensorflow_bool(value: str | None) -> bool:
     """Read a switch as TensorFlow's and ITEX's Python code does: exactly ``1``, ``true`` or ``True``."""
@@ -135,7 +94,7 @@ class XlaFlags:
     variable names instead; `tokens` are then the file's, or empty where `opaque` tells that its
     content is not known. `ignored` is text after the first word that is no flag: TensorFlow stops
     there without a word. `errors` hold what ends the process, as far as the text alone tells:
-    whether a name is known depends on the release and is not judged.
+    what names and values there are depends on the release and is not judged, but for auto-clustering.
     """
 
     tokens: tuple[str, ...]
@@ -256,33 +215,19 @@ def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
     errors = []
     for token in tokens:
         name, value = _split(token)
-        wanted, is_right = "", value is not None or name not in _STRINGS
-        if name == "tf_xla_auto_jit":
-            wanted = "a number, fusible or single-gpu(number)"
-            is_right = _auto_jit_level(value or "") is not None
-        elif name in _INTEGERS:
-            wanted, is_right = "a number", _integer(value or "", _INTEGERS[name]) is not None
-        elif name in _BOOLEANS:
-            wanted, is_right = "true or false", value is None or value.lower() in _TRUE | _FALSE
         if name is None:
             errors.append(FlagError(token, "a flag is written --name=value"))
         elif name == "help" or not _FLAG_NAME.fullmatch(name):
             errors.append(FlagError(token, "there is no flag of this name"))
-        elif not is_right and value is None:
-            errors.append(FlagError(token, f"it needs a value: {wanted}".removesuffix(": ")))
-        elif not is_right:
-            errors.append(FlagError(token, f"its value is to be {wanted}"))
+        elif name == "tf_xla_auto_jit" and _auto_jit_level(value or "") is None:
+            errors.append(FlagError(token, "its value is to be a number, fusible or single-gpu(number)"))
     return tuple(errors)
-
-
-def _integer(text: str, bits: int = 32) -> int | None:
-    found = _INTEGER.fullmatch(text)
-    number = int(found[1]) if found else 1 << bits
-    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
 def _auto_jit_level(value: str) -> int | None:
     """Return the level of auto-clustering that a value stands for, None for a wrong one."""
-    if value.startswith("single-gpu(") and value.endswith(")"):
-        return _integer(value[len("single-gpu(") : -1])
-    return 1 if value == "fusible" else _integer(value)
+    if value == "fusible":
+        return 1
+    is_for_one = value.startswith("single-gpu(") and value.endswith(")")
+    found = _INTEGER.fullmatch(value[len("single-gpu(") : -1] if is_for_one else value)
+    return int(found[1]) if found and -(1 << 31) <= int(found[1]) < 1 << 31 else None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from autoxla.model import FlagNames
 from autoxla.situation.distributions import locate
-from autoxla.situation.env_parsing import KNOWN_TF_XLA_FLAGS, parse_xla_flags
+from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.files import list_names
 
 #: By variable: how the names of its flags begin.
@@ -32,7 +32,7 @@ _ALWAYS = {
 _LIBRARIES = ("libtensorflow_framework", "libtensorflow_cc", "libtensorflow.", "_pywrap_tensorflow_internal")
 _ELF_64 = b"\x7fELF\x02\x01"
 #: A string that may be a flag of XLA.
-_NAME = re.compile(rb"\0(xla_[a-z0-9_]{3,80})(?=\0)")
+_NAME = re.compile(rb"\0((?:tf_)?xla_[a-z0-9_]{3,80})(?=\0)")
 #: Words that turn the meaning of a flag around.
 _TURNING = re.compile(
     r"enable|disable|(?<![a-z])(?:no|not|non|without|skip|allow|forbid|only|never|always)(?![a-z])"
@@ -95,10 +95,8 @@ def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> Fl
             if len(known) == len(own):
                 return FlagNames(known, misplaced=misplaced)
             if all(map(constants.has, _ALWAYS[variable])):
-                if variable == "XLA_FLAGS":
-                    candidates = {found[1].decode() for found in _NAME.finditer(*constants)}
-                else:
-                    candidates = set(filter(constants.has, KNOWN_TF_XLA_FLAGS))
+                names_there = (found[1].decode() for found in _NAME.finditer(*constants))
+                candidates = {name for name in names_there if name.startswith(PREFIXES[variable])}
                 unknown = {name: propose(name, candidates) for name in own if name not in known}
                 return FlagNames(known, unknown, misplaced)
     return FlagNames(misplaced=misplaced, unchecked=own)
