@@ -237,7 +237,7 @@ def with_reading(
         assigned = list_assigned(reading)
         situation = replace(situation, environment={**situation.environment, **assigned})
         if not assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
-            names = read_flag_names(situation.environment, situation.flag_files, path)
+            names = read_flag_names(situation.environment, path)
             situation = replace(situation, flag_names=names)
     place = start.place
     # The source tells the column, too.

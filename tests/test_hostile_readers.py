@@ -30,7 +30,7 @@ from autoxla.policies import decide
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.distributions import find_requiring, find_versions
 from autoxla.situation.env_parsing import parse_xla_flags
-from autoxla.situation.environment import APPLIED, read_flag_files, restore
+from autoxla.situation.environment import APPLIED, restore
 from autoxla.situation.files import UnreadableError, read_bytes
 from autoxla.situation.gathering import read_keras_config
 from autoxla.store import Store
@@ -93,8 +93,6 @@ def _huge_configuration(folder: Path) -> None:
     config = read_keras_config({"HOME": str(home)})
     assert config is not None
     assert config.error == "it has more than 1048576 bytes"
-    flags = grow(script(folder, "--tf_xla_auto_jit=2", "flags.txt"))
-    assert read_flag_files({"TF_XLA_FLAGS": str(flags)}) == {}
     grow(script(folder, "[project]\n", "pyproject.toml"))
     assert read_settings(folder, {}) == (Settings(), read_settings(None, {})[1])
     grow(script(folder, "[tool.autoxla]\nmode = 'fix'\n", "pyproject.toml"))

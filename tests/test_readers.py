@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from autoxla.policies.draft import AUTO_JIT
@@ -205,34 +205,17 @@ def test_what_ends_the_process_is_an_error(text: str) -> None:
     assert [error.token for error in parse_xla_flags(text).errors] == [text.split(maxsplit=1)[0]]
 
 
-def _open_nothing(_: str) -> None:
-    """Stand for a disk without files."""
+def test_a_file_is_not_looked_into(tmp_path: Path) -> None:
+    file = tmp_path / "flags"
+    file.write_text(f"{JIT}2", encoding="utf-8")
+    flags = parse_xla_flags(str(file))
+    assert (flags.file, flags.tokens, flags.errors, str(flags)) == (str(file), (), (), str(file))
+    assert str(flags.with_flag("tf_xla_auto_jit", "1")) == str(file)
 
 
-def test_a_file_is_not_looked_into_unasked() -> None:
-    flags = parse_xla_flags("/flags")
-    assert (flags.file, flags.opaque, flags.tokens, str(flags)) == ("/flags", True, (), "/flags")
-
-
-def test_nothing_is_added_to_a_file_that_is_not_known() -> None:
-    assert str(parse_xla_flags("/flags").with_flag("tf_xla_auto_jit", "1")) == "/flags"
-
-
-def test_the_flags_of_a_file_count() -> None:
-    assert parse_xla_flags("/flags", {"/flags": f"\n{JIT}2\n"}.get).auto_jit == 2
-
-
-def test_a_file_that_cannot_be_opened_is_an_error() -> None:
-    assert [error.token for error in parse_xla_flags(" ", {"/flags": JIT}.get).errors] == [" "]
-
-
-def test_a_flag_beside_those_of_a_file_brings_them_into_the_variable() -> None:
-    flags = parse_xla_flags("/flags", {"/flags": f"{JIT}2\n# a comment"}.get)
-    assert str(flags.with_flag("tf_xla_cpu_global_jit", "true")) == f"{JIT}2 {GLOBAL}=true"
-
-
-def test_a_file_of_comments_leaves_no_word_behind() -> None:
-    assert str(parse_xla_flags("/flags", {"/flags": "# a comment"}.get).inlined()) == ""
+@pytest.mark.parametrize("text", [" ", "tf_xla_auto_jit=2", " xla_dump_to=/tmp"])
+def test_a_flag_without_dashes_is_meant_for_no_file(text: str) -> None:
+    assert [error.token for error in parse_xla_flags(text).errors] == [text]
 
 
 def test_a_flag_is_added_before_the_text_that_is_not_read() -> None:
@@ -259,13 +242,15 @@ def test_flags_survive_being_written_back(text: str) -> None:
 
 @given(FLAG_TEXT, NAMES, VALUES)
 def test_a_flag_that_was_set_is_read_back(text: str, name: str, value: str) -> None:
-    flags = parse_xla_flags(text, _open_nothing).with_flag(name, value)
+    flags = parse_xla_flags(text).with_flag(name, value)
+    assume(flags.file is None)
     assert parse_xla_flags(str(flags)).get(name) == value
 
 
 @given(FLAG_TEXT, NAMES, VALUES)
 def test_the_other_flags_stay_when_one_is_set(text: str, name: str, value: str) -> None:
-    before = parse_xla_flags(text, _open_nothing)
+    before = parse_xla_flags(text)
+    assume(before.file is None)
     after = parse_xla_flags(str(before.with_flag(name, value)))
     assert _effects(after, name) == _effects(before, name)
 
@@ -280,7 +265,7 @@ def _effects(flags: XlaFlags, but: str | None = None) -> dict[str, str | None]:
 REAL = [
     "",
     " ",
-    "/nowhere/at/all",
+    "tf_xla_auto_jit=1",
     f"{JIT}1",
     f"{JIT}2 {GLOBAL}",
     f"{JIT}fusible",
@@ -357,7 +342,7 @@ def answers(libraries: Path) -> list[list[int] | None]:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("text", REAL)
 def test_tensorflow_lives_and_dies_as_the_parser_says(text: str, answers: list[list[int] | None]) -> None:
-    flags = parse_xla_flags(text, _open_nothing)
+    flags = parse_xla_flags(text)
     clusters = (flags.get("tf_xla_cpu_global_jit") or "").lower() in ("true", "1")
     expected = None if flags.errors else [int(flags.auto_jit > 0), int(clusters)]
     assert answers[REAL.index(text)] == expected

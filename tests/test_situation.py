@@ -157,22 +157,6 @@ def test_which_names_are_watched(name: str, watched: bool) -> None:
     assert is_watched(name) is watched
 
 
-def test_the_file_that_flags_name_is_read(machine: Machine) -> None:
-    file = str(machine.write("flags", "--tf_xla_auto_jit=1"))
-    assert machine.gather({"TF_XLA_FLAGS": file}).flag_files == {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
-
-
-def test_a_file_that_is_not_there_is_none_and_a_folder_is_empty(machine: Machine) -> None:
-    flag_files = machine.gather({"TF_XLA_FLAGS": "/no/such", "XLA_FLAGS": str(machine.root)}).flag_files
-    assert flag_files == {"TF_XLA_FLAGS": None, "XLA_FLAGS": ""}
-
-
-def test_a_pipe_is_left_to_its_reader(machine: Machine) -> None:
-    pipe = machine.root / "pipe"
-    os.mkfifo(pipe)
-    assert machine.gather({"TF_XLA_FLAGS": str(pipe)}).flag_files == {}
-
-
 # Distributions and backends.
 
 

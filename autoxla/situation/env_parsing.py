@@ -12,7 +12,7 @@ behaves in TensorFlow 2.15 and 2.21. Where they differ, the later one is meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -91,17 +91,15 @@ class XlaFlags:
     """The flags of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``.
 
     `tokens` are the flags as the user wrote them, in order. `file` is the name of a file that the
-    variable names instead; `tokens` are then the file's, or empty where `opaque` tells that its
-    content is not known. `ignored` is text after the first word that is no flag: TensorFlow stops
-    there without a word. `errors` hold what ends the process, as far as the text alone tells:
-    what names and values there are depends on the release and is not judged, but for auto-clustering.
+    variable names instead, into which nobody looks. `ignored` is text after the first word that is no flag:
+    TensorFlow stops there without a word. `errors` hold what ends the process, as far as the text alone
+    tells: what names and values there are depends on the release and is not judged, but for auto-clustering.
     """
 
     tokens: tuple[str, ...]
     file: str | None = None
     errors: tuple[FlagError, ...] = ()
     ignored: str = ""
-    opaque: bool = False
 
     def get(self, name: str) -> str | None:
         """Return the effective value of a flag, without quotes: the last wins; ``true`` for a bare flag."""
@@ -110,13 +108,6 @@ class XlaFlags:
             if found == name:
                 return "true" if value is None else value
         return None
-
-    def inlined(self) -> XlaFlags:
-        """Return these flags written out in the variable itself, if its file's content is known.
-
-        What XLA does not read in the file, such as a comment at its end, stays there.
-        """
-        return self if self.opaque or self.file is None else replace(self, file=None, ignored="")
 
     @property
     def auto_jit(self) -> int:
@@ -135,17 +126,16 @@ class XlaFlags:
     def with_flag(self, name: str, value: str) -> XlaFlags:
         """Return these flags with one set in the place of its last occurrence, or appended.
 
-        Flags that come from a file are then written out in the variable itself. Where its content
-        is not known (`opaque`) nothing changes, since the file's flags would be lost.
+        Where the variable names a file nothing changes, since the file's flags would be lost.
         """
-        if self.opaque:
+        if self.file is not None:
             return self
         token = _join(name, value)
         places = {i for i, old in enumerate(self.tokens) if _split(old)[0] == name}
         last = max(places, default=len(self.tokens))
         before = [old for i, old in enumerate(self.tokens[:last]) if i not in places]
         tokens = (*before, token, *self.tokens[last + 1 :])
-        return replace(self.inlined(), tokens=tokens, errors=_find_errors(tokens))
+        return replace(self, tokens=tokens, errors=_find_errors(tokens))
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -153,30 +143,16 @@ class XlaFlags:
         return " ".join([*self.tokens, *([self.ignored] if self.ignored else [])])
 
 
-def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | None = None) -> XlaFlags:
-    """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does.
-
-    `read_file` returns the text of a file, None where it cannot be opened; without it, a value that
-    names a file is not looked into (`XlaFlags.opaque`). It raises nothing of its own.
-    """
-    if not text:
-        return XlaFlags(())
-    if text.lstrip(_SPACE).startswith("-"):
-        return _scan(text)
-    # Any other text, space alone included, is handed to fopen as it is.
-    if read_file is None:
-        return XlaFlags((), file=text, opaque=True)
-    content = read_file(text)
-    if content is None:
-        error = FlagError(text, "it does not begin with '--', and no file of that name can be opened")
-        return XlaFlags((), file=text, errors=(error,))
-    return replace(_scan(content), file=text)
-
-
 @lru_cache(maxsize=16)
-def _scan(text: str) -> XlaFlags:
+def parse_xla_flags(text: str | None) -> XlaFlags:
+    """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does."""
+    rest = (text or "").lstrip(_SPACE)
+    if text and not rest.startswith("-"):
+        # Any other text, space alone included, is handed to fopen as it is.
+        is_meant = "=" not in text and rest
+        errors = () if is_meant else (FlagError(text, "a flag begins with --"),)
+        return XlaFlags((), file=text, errors=errors)
     tokens: list[str] = []
-    rest = text.lstrip(_SPACE)
     while rest.startswith("-") and (found := _TOKEN.match(rest)):
         is_open = found[1] is not None and not (found[3] or found[5])
         # A quote left open is closed.

@@ -26,7 +26,7 @@ from autoxla.model import (
 )
 from autoxla.situation.distributions import find_backends, find_versions
 from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import read_flag_files, restore, select_watched
+from autoxla.situation.environment import restore, select_watched
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 from autoxla.situation.hardware import find_hardware
 
@@ -77,13 +77,11 @@ def gather(
     versions = find_versions(folders)
     plugins = find_plugins([*folders, *(site_folders() if sites is None else sites)], view, versions)
     hardware = find_hardware(view, plugins, root=root)
-    flag_files = read_flag_files(view)
     toolchain = Toolchain()
     if hardware.kinds & {"cuda", "rocm"}:
         from autoxla.situation.toolchain import find_toolchain
 
-        flag_file = flag_files.get("XLA_FLAGS")
-        toolchain = find_toolchain(hardware, view, folders, versions, flag_file=flag_file, root=root)
+        toolchain = find_toolchain(hardware, view, folders, versions, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
@@ -105,21 +103,18 @@ def gather(
         ),
         devices_ready=any(sign is not None and sign is not False for sign in signs),
         keras_backend=backend if isinstance(backend, str) else None,
-        flag_files=flag_files,
-        flag_names=read_flag_names(view, flag_files, folders),
+        flag_names=read_flag_names(view, folders),
         cache_refused=find_refusal(cache_dir(environ)),
     )
 
 
-def read_flag_names(
-    environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
-) -> dict[str, FlagNames]:
+def read_flag_names(environ: Mapping[str, str], path: Sequence[str]) -> dict[str, FlagNames]:
     """Return what the TensorFlow on `path` makes of the flags of XLA, by variable, where one is set."""
     if not (environ.get("TF_XLA_FLAGS") or environ.get("XLA_FLAGS")):
         return {}
     from autoxla.situation.xla_flags import judge_flags
 
-    return judge_flags(environ, flag_files, path)
+    return judge_flags(environ, path)
 
 
 def _look(owner: object, name: str) -> object:

@@ -53,14 +53,11 @@ class _Constants(NamedTuple):
         return is_first or self.content.find(b"\0" + text, self.start, self.end) >= 0
 
 
-def judge_flags(
-    environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
-) -> dict[str, FlagNames]:
+def judge_flags(environ: Mapping[str, str], path: Sequence[str]) -> dict[str, FlagNames]:
     """Return, by variable that is set, what the TensorFlow on ``path`` makes of the names in it."""
     judged = {}
     for variable in PREFIXES:
-        read = (lambda _, text=flag_files[variable]: text) if variable in flag_files else None
-        flags = parse_xla_flags(environ.get(variable), read)
+        flags = parse_xla_flags(environ.get(variable))
         names = dict.fromkeys(t[2:].partition("=")[0] for t in flags.tokens if t.startswith("--"))
         if names:
             judged[variable] = _judge(variable, list(names), find_libraries(path))
