@@ -135,7 +135,7 @@ def _find_table(folder: Path | None) -> tuple[Path | None, dict[str, Any]]:
 
 
 def _choose(choices: tuple[object, ...], value: object, place: Place, text: str) -> object:
-    """Return ``value``, which stands at ``place`` as ``text``; raise `BadSettingError` where it is no choice."""
+    """Return ``value``, which stands at ``place`` as ``text``; raise `BadSettingError` where it cannot be."""
     # 1 == True: a number must not pass for a boolean, nor the other way round.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         listed = "true or false" if choices is _SWITCH else f"one of {', '.join(map(str, choices))}"
