@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from autoxla.model import NO_ANSWER, Reading
 
 if TYPE_CHECKING:
-    from autoxla.planning import Subject
+    from autoxla.running import Subject
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
 PATIENCE = 2.0

@@ -7,8 +7,6 @@ here.
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
-from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import current_folder, find_module, is_in_site
-from autoxla.lookahead.program import read_command, search_path
+from autoxla.lookahead import read_program
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
@@ -30,6 +26,7 @@ from autoxla.situation.environment import UNCURED, is_watched, restore
 from autoxla.situation.gathering import gather, read_flag_names
 
 if TYPE_CHECKING:
+    from autoxla.running import Subject
     from autoxla.store import Store
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
@@ -39,20 +36,6 @@ WATCH = "AUTOXLA_WATCH"
 #: The modules whose own requirements say nothing new.
 _BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 _GENERATIONS: Mapping[str, Literal[2, 3]] = {"tf_keras": 2, "keras": 3, "keras_core": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A program and its arguments. `folder` is where the search for ``pyproject.toml`` begins.
-
-    `program` None: none in particular, or one whose source is not known. `path` is ``sys.path`` of its
-    process.
-    """
-
-    program: Program | None
-    arguments: tuple[str, ...]
-    folder: Path
-    path: tuple[str, ...]
 
 
 class Start(NamedTuple):
@@ -69,58 +52,6 @@ class Planned:
     situation: Situation
     plan: Plan
     findings: tuple[Finding, ...]
-
-
-def subject_from(words: Sequence[str]) -> Subject:
-    """Return what ``python *words`` would run: a script, a folder, ``-m MODULE`` or ``-c CODE``.
-
-    No words: no program in particular.
-    """
-    _, target, arguments = read_command(["python", *words])
-    program = find_program(None, [target or "", *arguments], ["python", *words]) if words else None
-    # Nobody waits for it to be read.
-    program = None if program is None else replace(program, patience=None)
-    return subject_of(program, arguments)
-
-
-def name_command(program: Program | None) -> str:
-    """Return ``program`` as ``python -m autoxla explain`` takes it, quoted; empty where it has no name."""
-    if program is None or program.kind in ("code", "cells"):
-        return ""
-    return f"-m {program.target}" if program.kind == "module" else shlex.quote(shorten(program.target))
-
-
-def shorten(file: str) -> str:
-    """Return ``file`` as a user in the current folder would name it."""
-    if file.startswith("<"):
-        return file
-    try:
-        relative = os.path.relpath(file)
-    except OSError:  # the current folder is gone
-        return file
-    return file if relative.startswith("..") else relative
-
-
-def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
-    """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
-    path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
-    own: Path | None = None
-    # An installed program has no project's folder, and neither has ``-c``.
-    if program is None or program.installed or program.kind == "code":
-        own = None
-    elif program.kind == "cells":
-        own = program.folder
-    elif program.kind == "module":
-        found = find_module(program.target, path)
-        if found is not None and not is_in_site(found.base):
-            rest = program.target.split(".")[found.name.count(".") + 1 :]
-            whole = Path(found.base, *rest).resolve()
-            own = whole if whole.is_dir() else whole.parent
-    else:
-        target = Path(program.target).resolve()
-        own = target if program.kind == "directory" else target.parent
-    own = own or folder or Path(current_folder() or "/")
-    return Subject(program, tuple(arguments), own, path)
 
 
 def declare(

@@ -21,8 +21,8 @@ import autoxla
 from autoxla.commands.env import changes
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
-from autoxla.planning import assemble, declare, name_command, subject_from
-from autoxla.running import name_program, running_subject
+from autoxla.planning import assemble, declare
+from autoxla.running import name_command, name_program, running_subject, subject_from
 from autoxla.runtime import current, say_plan
 from autoxla.settings import VARIABLES, BadSettingError
 from autoxla.situation.environment import ROOT, WATCHED_PREFIX, read_environ

@@ -21,7 +21,8 @@ from autoxla.lookahead import Program, read_program
 from autoxla.lookahead.installed import read_entry
 from autoxla.model import Place, Reading
 from autoxla.notice import notify, printable
-from autoxla.planning import read_subject, subject_from
+from autoxla.planning import read_subject
+from autoxla.running import subject_from
 from autoxla.situation.distributions import find_requiring, find_versions
 from autoxla.store import name_machine, write_whole
 from programs import HOME, clean_environment, run

@@ -14,9 +14,10 @@ from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_cells
 from autoxla.model import ENVIRONMENT, Finding, Place, Reading
-from autoxla.planning import assemble, subject_from, subject_of, with_reading
+from autoxla.planning import assemble, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data
+from autoxla.running import subject_from, subject_of
 from autoxla.settings import read_settings
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes

@@ -80,7 +80,7 @@ def restore(environ: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]
 
     A name that no longer has the value that autoxla gave it was changed by the user since, and stays.
     """
-    view = dict(environ)
+    view = {name: value for name, value in environ.items() if name != APPLIED}
     changes = remembered(environ)
     own = frozenset(name for name, (_, value) in changes.items() if environ.get(name) == value)
     for name in own:
