@@ -178,7 +178,7 @@ def _many_flags(_: Path) -> None:
         "--a=" + "'b'" * 300_000,
         "/" + "a" * 1_000_000,
     ):
-        flags = parse_xla_flags(text, lambda _: None)
+        flags = parse_xla_flags(text)
         flags.with_flag("tf_xla_auto_jit", "1").get("tf_xla_auto_jit")
         decide(Situation(environment={"TF_XLA_FLAGS": text, "XLA_FLAGS": text}))
 
