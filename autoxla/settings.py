@@ -17,13 +17,19 @@ from autoxla import BY_SITE
 from autoxla.model import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
 
 #: Environment variable of each setting.
-VARIABLES = {"mode": "AUTOXLA", "keras": "AUTOXLA_KERAS", "step": "AUTOXLA_STEP"}
+VARIABLES = {
+    "mode": "AUTOXLA",
+    "keras": "AUTOXLA_KERAS",
+    "step": "AUTOXLA_STEP",
+    "import_first": "AUTOXLA_IMPORT_FIRST",
+}
 _SWITCH = (True, False)
 #: The values of what can be set in ``pyproject.toml`` and by `configure`.
 _CHOICES: Mapping[str, tuple[object, ...]] = {
     "mode": MODES,
     "keras": ("2", "3", "legacy"),
     "step": STEPS,
+    "import_first": ("tensorflow",),
     "heal": _SWITCH,
     "trial": _SWITCH,
     "xla_cache": _SWITCH,
