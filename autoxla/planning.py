@@ -95,7 +95,7 @@ def assemble(
     settings, usage = declared or declare(subject, environ, is_part=is_part)
     cache = cache_dir(environ)
     stores: list[Store] = []
-    reading = read_subject(subject, environ)
+    reading = read_subject(subject)
 
     def look(settings: Settings, environ: Mapping[str, str]) -> Situation:
         found = gather(settings, usage, environ=environ, modules=modules, path=subject.path, is_part=is_part)
@@ -230,10 +230,6 @@ def list_assigned(reading: Reading) -> dict[str, str]:
     }
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+def read_subject(subject: Subject) -> Reading:
     """Return what the source of the program says."""
-    if subject.program is None:
-        return Reading()
-    if subject.program.kind == "cells":  # another program each time, cell by cell
-        return read_program(subject.program)
-    return read_program(subject.program, cache=cache_dir(environ) / "lookahead")
+    return Reading() if subject.program is None else read_program(subject.program)

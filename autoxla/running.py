@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.lookahead import Program, find_program
-from autoxla.lookahead.files import current_folder, find_module, is_in_site
+from autoxla.lookahead.files import current_folder, find_top
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import Place
 from autoxla.situation.cluster import runs_parts
@@ -69,16 +69,15 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
     path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
     own: Path | None = None
-    # An installed program has no project's folder, and neither has ``-c``.
-    if program is None or program.installed or program.kind == "code":
+    if program is None or program.kind == "code":
         own = None
     elif program.kind == "cells":
         own = program.folder
     elif program.kind == "module":
-        found = find_module(program.target, path)
-        if found is not None and not is_in_site(found.base):
-            rest = program.target.split(".")[found.name.count(".") + 1 :]
-            whole = Path(found.base, *rest).resolve()
+        top, *rest = program.target.split(".")
+        base = find_top(top, path)
+        if base is not None:
+            whole = Path(base, *rest).resolve()
             own = whole if whole.is_dir() else whole.parent
     else:
         target = Path(program.target).resolve()

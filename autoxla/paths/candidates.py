@@ -14,6 +14,7 @@ from pathlib import Path as File
 from autoxla.model import Plan, Situation
 from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
 from autoxla.policies import decide
+from autoxla.policies.cures import name_settings
 from autoxla.policies.rule import AUTO_JIT
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
@@ -44,6 +45,8 @@ def find_candidates(
 ) -> Paths:
     """Return the candidates in the order in which they are tried where nothing speaks for one of them.
 
+    Those that are impossible have the names of their settings.
+
     ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made.
     ``died_in`` are files of the program's own code: where one was not read, what was read is not all.
     """
@@ -65,7 +68,7 @@ def find_candidates(
         obstacle = obstacle or _find_idleness(path, (there, plan), (situation, usual))
         obstacle = obstacle or find_new_errors(plan, usual) or ""
         if obstacle:
-            impossible[path.name] = obstacle
+            impossible[name_settings(path.variables)] = obstacle
         else:
             possible.append(path)
     return Paths(tuple(possible), impossible)

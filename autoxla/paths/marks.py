@@ -20,9 +20,10 @@ from autoxla.paths.children import Run
 from autoxla.paths.watch import BETWEEN, WITHIN, is_own
 from autoxla.policies.cures import shape_of
 
-#: What Keras and autograph put in front of an error, colours, and lines of a log that are no errors.
+#: What Keras, autograph and graphs put in front of an error, colours, and lines of a log that are no errors.
 _WRAPPING = re.compile(
-    r"^( *)(?:in user code:|(?:\w+: )?Exception encountered when calling .*"
+    r"^( *)(?:in user code:|Graph execution error:|Detected at node .*"
+    r"|(?:\w+: )?Exception encountered when calling .*"
     r'|File ".*", line \d+, in .*(?:\n\1 +\S.*)?)$|\x1b\[[\d;]*m',
     re.MULTILINE,
 )

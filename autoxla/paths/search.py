@@ -16,6 +16,7 @@ from typing import Literal
 from autoxla.paths.children import Run
 from autoxla.paths.listing import DEFAULT, Path, Paths
 from autoxla.paths.marks import BEYOND, HANG, Mark, Progress, is_later, read_mark, read_progress
+from autoxla.policies.cures import name_settings
 
 #: How a search ends, empty while it goes on.
 End = Literal[
@@ -151,11 +152,11 @@ class Search:
         first, mark = self.attempts[0], self.death
         if mark is None or not mark.is_loaded:
             reason = "the program died before it had imported Keras or TensorFlow"
-            self.impossible |= {path.name: reason for path in paths}
+            self.impossible |= {name_settings(path.variables): reason for path in paths}
             return []
         beside = [path for path in paths if path.is_below and mark.is_python and not first.says(path)]
         reason = "it changes how operations run, and none of them failed"
-        self.impossible |= {path.name: reason for path in beside}
+        self.impossible |= {name_settings(path.variables): reason for path in beside}
         return [path for path in paths if path not in beside]
 
     def _find(self, paths: Sequence[Path]) -> Attempt | None:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 EVERY = 0.5
 #: What stands between the frames of a line, and between file, line and function.
 BETWEEN, WITHIN = "\x1e", "\x1f"
-#: Characters of a message that are kept.
-_LONGEST = 4000
+#: Characters of a message that are kept. TensorFlow's begins with a traceback; the cause comes behind it.
+_LONGEST = 20_000
 _LIBRARIES = (
     *("site-packages", "dist-packages", os.path.dirname(os.__file__)),  # noqa: PTH120
     os.path.dirname(os.path.dirname(__file__)),  # noqa: PTH120 - autoxla itself, out of a checkout

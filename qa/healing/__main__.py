@@ -37,22 +37,30 @@ _LONGEST = 60
 
 def main(words: Sequence[str]) -> int:
     """Run what ``words`` name, keep the figures and renew the page; return the exit status."""
-    what, names = next(iter(words), ""), words[1:]
-    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    what, parts = next(iter(words), ""), words[1:]
     if what == "cases":
-        chosen = [case for case in CASES if not names or any(name in case for name in names)]
-        results["cases"] = {**results.get("cases", {}), **{name: run_case(CASES[name]) for name in chosen}}
+        for name, case in CASES.items():
+            if not parts or any(part in name for part in parts):
+                keep("cases", name, run_case(case))
     elif what == "bugs":
-        results["bugs"] = {name: run_bug(name) for name in (*BUGS, *REAL_BUGS)}
+        for name in (*BUGS, *REAL_BUGS):
+            keep("bugs", name, run_bug(name))
     elif what != "page":
         print(__doc__)
         return 2
-    if what != "page":
-        releases = {each: version(each) for each in ("tensorflow", "keras", "tf_keras")}
-        results |= make_header({"autoxla": __version__, **releases})
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
     PAGE.write_text(fill(PAGE.read_text(encoding="utf-8"), {"measured": render(results)}), encoding="utf-8")
     return 0
+
+
+def keep(kind: str, name: str, row: object) -> None:
+    """Keep what came of one program beside the others."""
+    print(name, row, flush=True)
+    results: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results.setdefault(kind, {})[name] = row
+    releases = {each: version(each) for each in ("tensorflow", "keras", "tf_keras")}
+    results |= make_header({"autoxla": __version__, **releases})
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 def run_case(case: Case) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def run_case(case: Case) -> dict[str, Any]:
             interpreter = make_environment_without("tf_keras", Path(name) / "environment")
         told = heal(folder, case.words, variables, interpreter)
     cure = None if told["cure"] is None else told["cure"]["variables"]
-    row = {
+    return {
         "dies of": told["runs"][0]["death"],
         "end": told["end"],
         "cure": cure,
@@ -78,8 +86,6 @@ def run_case(case: Case) -> dict[str, Any]:
         "seconds": told["seconds"],
         "is right": case.outcome in (cure, told["end"]),
     }
-    print(row, flush=True)
-    return row
 
 
 def run_bug(name: str) -> dict[str, int]:
@@ -98,7 +104,6 @@ def run_bug(name: str) -> dict[str, int]:
                 variables["PYTHONPATH"] = f"{site}{os.pathsep}{HOME}"
             end = heal(Path(folder), ("train.py",), variables)["end"]
         ends[end] = ends.get(end, 0) + 1
-    print(name, ends, flush=True)
     return ends
 
 
@@ -125,19 +130,19 @@ def heal(
 
 def render(results: Mapping[str, Any]) -> str:
     """Return the table of the cases, and in words what came of the bugs."""
-    rows = []
-    for name, row in results["cases"].items():
+    rows, cases, bugs = [], results.get("cases", {}), results.get("bugs", {})
+    for name, row in cases.items():
         cure = f"`{name_settings(row['cure'])}`" if row["cure"] else row["end"]
         death = "" if row["dies of"] is None else row["dies of"].split(" at ")[0].split(":")[0]
         found = str(row["found after"] or "")
         rows.append([name, death[:_LONGEST], cure, found, str(row["runs"]), f"{row['seconds']:.0f}"])
-    found_after = [row["found after"] for row in results["cases"].values() if row["found after"]]
+    found_after = [row["found after"] for row in cases.values() if row["found after"]] or [0]
     table = format_table(("program", "dies of", "outcome", "found", "runs", "s"), rows)
-    searches = sum(sum(ends.values()) for ends in results["bugs"].values())
-    false = sum(ends.get("cured", 0) for ends in results["bugs"].values())
+    searches = sum(sum(ends.values()) for ends in bugs.values())
+    false = sum(ends.get("cured", 0) for ends in bugs.values())
     return (
         f"{table}\n\nThe first run that lives is number {median(found_after):.0f} in the median. "
-        f"Of {searches} searches over {len(results['bugs'])} programs with bugs of their own, some of which "
+        f"Of {searches} searches over {len(bugs)} programs with bugs of their own, some of which "
         f"die at random, {false or 'none'} claimed a cure."
     )
 
