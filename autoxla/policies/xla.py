@@ -156,7 +156,8 @@ def _can_cache(draft: Draft) -> bool:
     changes_flags = any(
         e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in draft.situation.reading.evidence
     )
-    return is_known and not draft.flags.errors and draft.flags.file is None and not changes_flags
+    names_file = draft.flags.file is not None or draft.parse(XLA_FLAGS).file is not None
+    return is_known and not draft.flags.errors and not names_file and not changes_flags
 
 
 def _keep_compiled(draft: Draft) -> bool:
