@@ -428,7 +428,11 @@ class Follower(Objects):
                 return self._combine(node, left, self._evaluate(node.right))
             case ast.Dict():
                 keys = [() if key is None else self._evaluate(key) for key in node.keys]
-                return (Binding(Table([*zip(keys, map(self._evaluate, node.values), strict=True)])),)
+                table = Table([*zip(keys, map(self._evaluate, node.values), strict=True)])
+                if not all(keys):
+                    # One that is computed may be any of the others.
+                    table.forget()
+                return (Binding(table),)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node)
             case ast.Lambda():
@@ -589,8 +593,8 @@ class Follower(Objects):
                 found = self._inherited(target.owner, target.instance, name)
             case Class():
                 found = self._member(target, None, name)
-            case Const():
-                found = get_path_attribute(target, name)
+            case Const(value=str(path)):
+                found = get_path_attribute(path, name)
             case Thing():
                 found = get_thing_attribute(target, name)
             case Items() | Table():
