@@ -327,13 +327,9 @@ class Follower(Objects):
             case ast.Attribute() | ast.Subscript():
                 self._store(target, value)
             case ast.Tuple() | ast.List():
-                items = value[0].target if len(value) == 1 else None
-                if isinstance(items, Items) and len(items.values) == len(target.elts):
-                    parts = items.values
-                else:
-                    parts = [self._item(value, make_constant(at)) for at in range(len(target.elts))]
-                for element, part in zip(target.elts, parts, strict=True):
-                    self._assign(element, part)
+                has_star = any(isinstance(element, ast.Starred) for element in target.elts)
+                for at, element in enumerate(target.elts):
+                    self._assign(element, self._item(value, () if has_star else make_constant(at)))
             case ast.Starred():
                 self._assign(target.value, ())
 
@@ -504,7 +500,6 @@ class Follower(Objects):
         return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
     def _item(self, owner: Bindings, key: Bindings) -> Bindings:
-        """Return what an index or key gives."""
         found: list[Binding] = []
         for target, certain in owner:
             inner = get_item(target, get_constant(key))
