@@ -216,13 +216,12 @@ class Saved:
 class FlagNames:
     """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.
 
-    `unknown` are those that it does not have, each with the name that may be meant, empty for none;
-    `misplaced` are flags of the other variable, `unchecked` those of which nothing could be found out.
+    `unknown` are those that it does not have there, each with the name that may be meant, empty for none;
+    `unchecked` are those of which nothing could be found out.
     """
 
     known: tuple[str, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
-    misplaced: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 

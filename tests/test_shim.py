@@ -139,8 +139,8 @@ print(json.dumps([free.jit_compile, explicit.jit_compile, number.jit_compile]))
     assert outcome.last == [True, False, 0]
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert [entry["used"] for entry in report["compile"]] == [True, False, False]
-    assert [entry["because"] for entry in report["compile"]] == [["AX308"], [], []]
-    assert [finding["code"] for finding in report["findings"]] == ["AX308"]
+    assert [entry["because"] for entry in report["compile"]] == [["AX303"], [], []]
+    assert [finding["code"] for finding in report["findings"]] == ["AX303"]
 
 
 GENERATION = """

@@ -228,8 +228,8 @@ def test_what_is_set(flags: str | None, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("situation", "code"),
     [
-        (situate("/a/file"), "AX315"),
-        (situate(None, reading=Reading((LATE,), known=True)), "AX315"),
+        (situate("/a/file"), "AX314"),
+        (situate(None, reading=Reading((LATE,), known=True)), "AX314"),
         (situate(None, folder=None), "AX313"),
     ],
 )

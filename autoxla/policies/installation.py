@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from autoxla.model import Place, Usage
+from autoxla.policies.draft import KERAS_3
 from autoxla.policies.example import FILE, TF_KERAS, Example
-from autoxla.policies.rule import KERAS_3, Rule
+from autoxla.policies.rule import Rule
 
 RULES = (
     Rule(
@@ -15,9 +16,8 @@ RULES = (
         message="this release of ITEX was made for Keras 2: import intel_extension_for_tensorflow fails with "
         "Keras 3, and ITEX_OPS_OVERRIDE has no effect",
         remedy="pip install 'keras<3', or leave out ITEX's Python module",
-        why="""ITEX 2.15 knows the modules of Keras 2. Beside Keras 3 its Python module cannot be imported.
-        Its ops override prints a traceback and is left out: the program goes on, slower than meant. The
-        plug-in itself works with either generation.""",
+        why="""ITEX 2.15 knows the modules of Keras 2. Beside Keras 3 its ops override prints a traceback and
+        is left out. The plug-in itself works with either generation.""",
         example=Example(TF_KERAS, machine="ITEX 2.15"),
         source="Intel Extension for TensorFlow 2.15, release notes",
     ),
@@ -31,9 +31,9 @@ RULES = (
             f"tensorflow was imported before autoxla: too late to set {', '.join(dict.fromkeys(d.too_late))}"
         ),
         remedy="import autoxla first, or run the program with python -m autoxla",
-        why="""Most variables are read once, while TensorFlow is imported. When autoxla is imported later, it
-        can still look after `compile` and explain errors. A setting that it found to be right has no effect
-        any more, so autoxla does not make it, and names the variable.""",
+        why="""Most variables are read once, while TensorFlow is imported. An autoxla that is imported later
+        can still look after `compile` and explain errors. What it would set has no effect any more, so it
+        only names the variable.""",
         example=Example(
             "import tensorflow as tf\n\nprint(tf.constant(1))\nimport autoxla\nimport keras\n",
             settings={"step": "autocluster-1"},

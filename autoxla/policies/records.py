@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 from autoxla.model import NO_ANSWER, OUT_OF_TIME, Place, Reading
+from autoxla.policies.draft import Draft
 from autoxla.policies.example import FILE, KERAS, Example
-from autoxla.policies.rule import Draft, Rule
+from autoxla.policies.rule import Rule
 
 
 def _is_silent(draft: Draft) -> bool:
     return (draft.situation.cache_refused or "").endswith(NO_ANSWER)
 
 
-def _refused(draft: Draft) -> str:
-    return f"nothing is read from autoxla's cache folder, and nothing kept: {draft.situation.cache_refused}"
-
-
-def _find_cut(draft: Draft) -> Place | None:
-    """Return the program whose reading was cut short, if it was."""
-    unread = draft.situation.reading.unread
-    return next((place for place, reason in unread if reason.startswith(OUT_OF_TIME)), None)
-
-
 RULES = (
-    Rule(
-        code="AX906",
-        level="info",
-        title="The cache folder is not this user's alone",
-        applies=lambda d: d.situation.cache_refused is not None and not _is_silent(d),
-        message=_refused,
-        remedy="chmod go-w the folder, or set AUTOXLA_CACHE to one of your own",
-        why="""The files in the cache steer later runs. In a folder that others may write to, anybody could
-        decide how your programs run. So autoxla reads nothing from it and keeps nothing there. Programs run
-        as they do without a cache.""",
-        example=Example(
-            KERAS,
-            known={"cache_refused": "/scratch/autoxla can be written by others"},
-            told="AUTOXLA_CACHE=/scratch/autoxla, a folder that others may write to",
-        ),
-        source="autoxla, records",
-    ),
     Rule(
         code="AX909",
         level="warning",
-        title="The cache folder does not answer",
-        applies=_is_silent,
-        message=_refused,
-        remedy="set AUTOXLA_CACHE to a folder on a disk of this machine, or see why its file system hangs",
-        why="""A server that is away holds up every call to its file system, for ever. autoxla asks the cache
-        folder in a thread and waits two seconds in all; then the run goes on without a cache. It does not
-        know what earlier runs taught, so it may try XLA anew. Where the program itself or `keras.json` is on
-        that server, the program hangs without autoxla, too.""",
+        title="The cache folder is not used",
+        applies=lambda d: d.situation.cache_refused is not None,
+        message=lambda d: (
+            f"nothing is read from autoxla's cache folder, and nothing kept: {d.situation.cache_refused}"
+        ),
+        remedy=lambda d: (
+            "set AUTOXLA_CACHE to a folder on a disk of this machine, or see why its file system hangs"
+            if _is_silent(d)
+            else "chmod go-w the folder, or set AUTOXLA_CACHE to one of your own"
+        ),
+        milder=lambda d: not _is_silent(d),
+        why="""The files in the cache steer later runs. In a folder that others may write to, anybody could
+        decide how your programs run; they run as they do without a cache. A server that is away holds up
+        every call to its file system, for ever. autoxla waits two seconds in all and goes on without what
+        earlier runs taught. Where the program itself is on that server, it hangs without autoxla, too.""",
         example=Example(
             KERAS,
             known={"cache_refused": f"/net/home/me/.cache/autoxla {NO_ANSWER}"},
@@ -61,17 +42,19 @@ RULES = (
         code="AX910",
         level="warning",
         title="The program is too large to be read while it waits",
-        applies=lambda d: _find_cut(d) is not None,
+        # The program whose reading was cut short.
+        applies=lambda d: next(
+            (place for place, why in d.situation.reading.unread if why.startswith(OUT_OF_TIME)), None
+        ),
         message=lambda d: (
             f"the program's source counts as unknown: {'; '.join(r for _, r in d.situation.reading.unread)}"
         ),
         remedy="let explain read all of it once, which is kept for the next runs, or say in "
         "[tool.autoxla.usage] what the program does",
-        why="""A program that runs waits at most two seconds for its source to be read. For thousands of
-        modules that may be too little. Half of the source would mislead, since the other half may need the
-        opposite. So autoxla decides nothing that only the source tells, and cures only the hazards that the
-        environment shows. Once the whole source was read, the reading is kept until a file of it changes, and
-        no run waits.""",
+        why="""A program that runs waits at most two seconds for its source to be read, which may be too
+        little for thousands of modules. Half of the source would mislead, so autoxla then cures only the
+        hazards that the environment shows. Once all of it was read, the reading is kept until a file
+        changes.""",
         example=Example(
             KERAS,
             known={"reading": Reading(unread=((Place(FILE), f"{OUT_OF_TIME} 2 s"),))},
@@ -79,6 +62,5 @@ RULES = (
             command="python -m autoxla",
         ),
         source="autoxla, look-ahead",
-        about=_find_cut,
     ),
 )

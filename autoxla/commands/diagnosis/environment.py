@@ -16,7 +16,7 @@ from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
 from autoxla.model import ENVIRONMENT
 from autoxla.policies import decide
-from autoxla.policies.rule import KERAS_3
+from autoxla.policies.draft import KERAS_3
 from autoxla.situation.distributions import locate
 from autoxla.situation.files import is_file, is_folder, list_names
 from autoxla.store import Store
