@@ -172,16 +172,13 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where XLA's helper files for GPUs are.
+    """Where CUDA's file libdevice is.
 
-    `cuda_seen`: XLA finds libdevice by itself; `cuda_found`: a directory outside XLA's own list
-    that has it; the same for ROCm, whose directory XLA takes from ``ROCM_PATH``.
+    `cuda_seen`: XLA finds it by itself; `cuda_found`: a directory outside XLA's own list that has it.
     """
 
     cuda_seen: bool = False
     cuda_found: str | None = None
-    rocm_seen: bool = False
-    rocm_found: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,6 @@ METAL = (Plugin("metal", "libmetal_plugin.dylib", (1, 1, 0)),)
 XPU = Hardware("present", frozenset({"xpu"}))
 NO_DEVICE = Hardware("none")
 CUDA = Hardware("present", frozenset({"cuda"}))
-ROCM = Hardware("present", frozenset({"rocm"}))
 DISABLED = {"ITEX_DISABLE_XLA": "1"}
 STREAM = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
 LEVEL_1 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
@@ -266,15 +265,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
             hardware=CUDA,
             toolchain=Toolchain(cuda_found="/cuda"),
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
-        ),
-    ),
-    "AX309": (make(hardware=CUDA), make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True))),
-    "AX310": (
-        make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")),
-        make(
-            hardware=ROCM,
-            toolchain=Toolchain(rocm_found="/opt/rocm"),
-            environment={"ROCM_PATH": "/opt/mine"},
         ),
     ),
     "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
@@ -532,7 +522,6 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
             ),
             {"XLA_FLAGS": '--xla_dump_to=/d --xla_gpu_cuda_data_dir="/cuda 12"'},
         ),
-        (make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")), {"ROCM_PATH": "/opt/rocm"}),
         (make(keras_config=THEANO, importing="tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
         (make(keras_config=THEANO, importing="keras"), {}),
         (make(keras_config=THEANO, importing="tensorflow", environment={"TF_USE_LEGACY_KERAS": "1"}), {}),
@@ -645,7 +634,7 @@ def test_tf_keras_of_another_release_is_not_switched_to(release: tuple[int, ...]
     assert values(plan) == {}
     (finding,) = (f for f in plan.findings if f.code == "AX115")
     assert finding.remedy == "pip install 'tf-keras==2.21.*'"
-    assert f"tf_keras 2.{release[1]} is not the one for TensorFlow 2.21" in finding.message
+    assert "tf_keras 2.21 is not installed" in finding.message
     late = read(says("variable", "TF_USE_LEGACY_KERAS", "1"))
     assert values(decide(replace(situation, reading=late))) == {}
 

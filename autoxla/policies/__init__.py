@@ -71,7 +71,7 @@ def _concerns_xla(draft: Draft) -> bool:
         or settings.xla_cache
         or situation.tuned is not None
         or situation.usage.jit_compile is True
-        or not situation.hardware.kinds.isdisjoint(("cuda", "rocm"))
+        or not situation.hardware.kinds.isdisjoint(("cuda",))
     )
 
 
@@ -93,7 +93,7 @@ SUBJECTS = (
     Subject(
         "autoxla.policies.flags", lambda d: bool(d.situation.flag_names) or _has_flags(d), (FLAGS, XLA_FLAGS)
     ),
-    Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS, "ROCM_PATH")),
+    Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS)),
     Subject("autoxla.policies.itex", lambda d: d.itex is not None),
     Subject(
         "autoxla.policies.backend",
@@ -105,10 +105,9 @@ SUBJECTS = (
         ("KERAS_BACKEND",),
     ),
     Subject(
-        "autoxla.policies.records",
-        lambda d: d.situation.cache_refused is not None or bool(d.situation.reading.unread),
+        "autoxla.policies.hindered",
+        lambda d: bool(d.situation.cache_refused or d.situation.reading.unread or d.too_late),
     ),
-    Subject("autoxla.policies.installation", lambda d: d.itex is not None or bool(d.too_late)),
 )
 #: The variables that rules read, but for those of ITEX, which are known by how they begin.
 VARIABLES = frozenset(name for subject in SUBJECTS for name in subject.reads)

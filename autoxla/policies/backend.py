@@ -44,10 +44,9 @@ RULES = (
             "with status 0, because ITEX reaches for Keras' TensorFlow backend"
         ),
         remedy="set KERAS_BACKEND=tensorflow, or take ITEX out of this environment",
-        why="""While TensorFlow loads, ITEX replaces methods of Keras' TensorFlow backend. With another
-        backend they are not there: ITEX prints a traceback and calls `quit()`. A program that imports Keras
-        alone runs, and this is a warning; but libraries import tensorflow for small things, such as a summary
-        writer.""",
+        why="""While TensorFlow loads, ITEX replaces methods of Keras' TensorFlow backend. With another one
+        they are missing, and ITEX calls `quit()`. Where the program imports Keras alone this is a warning:
+        libraries import tensorflow for small things, such as a summary writer.""",
         example=Example(TF_KERAS, {VARIABLE: "jax"}, "ITEX"),
         source=OVERRIDE,
         about=VARIABLE,
@@ -67,9 +66,8 @@ RULES = (
             if d.found == VARIABLE
             else "set KERAS_BACKEND=tensorflow, or correct keras.json"
         ),
-        why="""Keras 3 raises ValueError while it is imported. TensorFlow imports Keras and does not catch
-        that, so programs stop that never use Keras, too. Often an old Keras wrote `keras.json`;
-        `KERAS_BACKEND` overrides the file.""",
+        why="""TensorFlow imports Keras and does not catch this error, so programs stop that never use Keras,
+        too. Often an old Keras wrote `keras.json`; `KERAS_BACKEND` overrides the file.""",
         example=Example(TF_KERAS, keras_json="theano"),
         source=CONFIGURING,
         stops_keras=True,
@@ -79,20 +77,14 @@ RULES = (
         code="AX401",
         level="error",
         title="The backend is not installed",
-        applies=lambda d: (
-            _will_choose(d)
-            and d.backend in BACKENDS
-            and d.backend not in d.situation.backends
-            and d.keras != 0
-        ),
+        applies=lambda d: _will_choose(d) and d.keras != 0 and d.backend in BACKENDS - d.situation.backends,
         message=lambda d: (
             f"the Keras backend {d.backend!r} is not installed; tf.keras then says only that Keras cannot be "
             "imported"
         ),
         remedy="install its package, or set KERAS_BACKEND to one that is installed",
-        why="""Keras 3 imports its backend when it is imported itself. If that fails inside TensorFlow,
-        TensorFlow swallows the error, and the first use of `tf.keras` says that Keras cannot be imported,
-        although it is installed.""",
+        why="""Keras 3 imports its backend when it is imported itself. If that fails inside TensorFlow, the
+        first use of `tf.keras` says that Keras cannot be imported, although it is installed.""",
         example=Example(TF_KERAS, {VARIABLE: "jax"}),
         source=CONFIGURING,
         about=VARIABLE,

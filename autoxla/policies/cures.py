@@ -48,10 +48,9 @@ RULES = (
             f"{name_settings(d.found.variables)}, because {_WHO[d.found.origin]}: {d.found.mark.rstrip('.')}"
         ),
         remedy="start with what cured it",
-        why="""`heal` found by running the program that it lives under these variables, or a run died of a
-        known error that they cure. That holds for all arguments and when you edit the program. It is dropped
-        with another release of TensorFlow or Keras, and where the program dies under it. `records clear`
-        makes autoxla forget it.""",
+        why="""`heal` found that the program lives under these variables, or a run died of a known error that
+        they cure. That holds for all arguments and when you edit the program, until TensorFlow or Keras has
+        another release or the program dies under it. `records clear` makes autoxla forget it.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE},
@@ -76,9 +75,9 @@ RULES = (
             else "nothing, if that was meant"
         ),
         milder=lambda d: not _is_outdated(d),
-        why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras,
-        tf_keras and the backend: what was found with others is dropped. A value that you chose yourself
-        stands, and a program that needs Keras 3 by now keeps it. Then this is an info.""",
+        why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras, tf_keras
+        and the backend: what was found with others is dropped. A value that you chose yourself stands, and a
+        program that needs Keras 3 by now keeps it. Then this is an info.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE, "uncured": f"{OUTDATED} tensorflow 2.20.0, which is 2.21.0 now"},

@@ -201,7 +201,7 @@ class Draft:
         elif variable == "KERAS_BACKEND":
             is_too_late = "keras" in self.situation.imported
         else:
-            is_too_late = self.tensorflow_loaded and variable not in (XLA_FLAGS, "ROCM_PATH")
+            is_too_late = self.tensorflow_loaded and variable != XLA_FLAGS
         if is_too_late:
             self.too_late.append(variable)
             return False

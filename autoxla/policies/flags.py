@@ -70,8 +70,7 @@ RULES = (
             for name, meant in flags.unknown.items()
         ),
         why="""An unknown name ends the process, without an exception, when the variable is read. autoxla
-        looks for the names in the libraries of this build; another release may know others. `TF_XLA_FLAGS`
-        takes flags of TensorFlow, which begin with `tf_`, and `XLA_FLAGS` those of XLA. Where the program
+        looks for the names in the libraries of this build; another release may know others. Where the program
         does not use XLA it runs, and this is a warning. autoxla then does not try XLA either.""",
         example=Example(
             KERAS.replace('"mse")', '"mse", jit_compile=True)'),
@@ -120,9 +119,8 @@ RULES = (
             f"{_END[d.found]}"
         ),
         remedy="write --name=value, separated by spaces",
-        why="""A flag that cannot be parsed ends the process with a fatal log line and without a Python
-        exception, which for `XLA_FLAGS` may be minutes into the program. A space instead of `=`, a single
-        dash or a comma between two flags is enough. An empty value is fine.""",
+        why="""It ends the process with a fatal log line and without a Python exception, for `XLA_FLAGS` maybe
+        minutes into the program. A space instead of `=`, a single dash or a comma is enough.""",
         example=Example(KERAS, {FLAGS: "--tf_xla_auto_jit=abc"}),
         source=FLAG_READER,
         bad_input=True,

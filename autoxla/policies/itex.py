@@ -224,9 +224,9 @@ RULES = (
             "process on anything else"
         ),
         remedy="set it to 0 or 1",
-        why="""ITEX aborts the process inside `import tensorflow`, without a Python exception, also on the
-        empty string. Its build for CPUs reads TensorFlow's `TF_ENABLE_ONEDNN_OPTS` in the same way. autoxla
-        keeps what the value evidently means and spells it so that ITEX understands it.""",
+        why="""ITEX aborts inside `import tensorflow`, without a Python exception, also on the empty string.
+        Its build for CPUs reads TensorFlow's `TF_ENABLE_ONEDNN_OPTS` in the same way. autoxla keeps what the
+        value evidently means.""",
         example=Example(TF_KERAS, {OVERRIDE: "yes"}, "ITEX 2.15"),
         source=MACHINE,
         act=_spell_strictly,
@@ -261,9 +261,7 @@ RULES = (
         why="""ITEX does not support `jit_compile=True` with Keras 2 and does not check for it: nothing stops
         the program, and nothing says what happens.""",
         example=Example(
-            "import tensorflow as tf\nimport tf_keras\n\n"
-            "model = tf_keras.Sequential([tf_keras.layers.Dense(1)])\n"
-            'model.compile("adam", "mse", jit_compile=True)\n',
+            "import tf_keras\n\nmodel = tf_keras.Sequential()\nmodel.compile(jit_compile=True)\n",
             {"TF_USE_LEGACY_KERAS": "1"},
             "ITEX",
         ),
@@ -297,9 +295,8 @@ RULES = (
             f"its XLA is on ({DISABLE}={d.value(DISABLE)})"
         ),
         remedy=f"set {DISABLE}=1",
-        why="""ITEX replaces `compile` and `predict` of Keras 3. While ITEX's XLA is on, which is the default,
-        they print a line and call `quit()` for a model that XLA does not compile. A scheduler takes status 0
-        for success. Machines without an accelerator are common: a build server, a login node.""",
+        why="""ITEX replaces `compile` and `predict` of Keras 3. While ITEX's XLA is on, its default, they
+        call `quit()` for a model that XLA does not compile. A scheduler takes status 0 for success.""",
         example=Example(_NO_JIT, machine="ITEX"),
         source=TABLE.format(5),
         cures=lambda d: {DISABLE: "1"},
@@ -316,9 +313,8 @@ RULES = (
             "predict()"
         ),
         remedy=f"set {DISABLE}=1, which leaves XLA on here",
-        why="""ITEX accepts a model without `jit_compile` if auto-clustering is on, but it recognises that by
-        one text. At level 2 and for `fusible` it ends the process. With auto-clustering on,
-        `ITEX_DISABLE_XLA=1` silences that check and leaves XLA on.""",
+        why="""ITEX accepts a model without `jit_compile` if it recognises auto-clustering by that text. With
+        auto-clustering on, `ITEX_DISABLE_XLA=1` silences the check and leaves XLA on.""",
         example=Example(_NO_JIT, _LEVEL_2, "ITEX"),
         source=GUARD,
         about="jit_compile",
@@ -387,10 +383,9 @@ RULES = (
             )
         ),
         remedy="import tensorflow first",
-        why="""While TensorFlow loads, ITEX imports Keras in order to replace some of its methods. If the
-        program began with `import keras`, ITEX meets half a module. Builds later than 2.15 then call
-        `quit()`: the process ends with exit status 0, and a job counts as passed. The wheels of 2.15 do so
-        under the ops override only, and replace nothing.""",
+        why="""While TensorFlow loads, ITEX imports Keras to replace some of its methods. If the program began
+        with `import keras`, ITEX meets half a module and calls `quit()`: a job counts as passed. The wheels
+        of 2.15 do so under the ops override only, and replace nothing.""",
         example=Example(KERAS, machine="ITEX"),
         source=GUIDE + ", note on the import order",
         about="importing",
@@ -410,5 +405,18 @@ RULES = (
         use legacy Keras or none at all. Without it ITEX prints a traceback and calls `quit()`.""",
         example=Example(_PLAIN, machine="ITEX without Keras 3"),
         source=MACHINE,
+    ),
+    Rule(
+        code="AX501",
+        level="warning",
+        title="ITEX 2.15 with Keras 3",
+        applies=lambda d: d.itex is not None and not d.itex_main and d.has("keras", KERAS_3),
+        message="this release of ITEX was made for Keras 2: import intel_extension_for_tensorflow fails with "
+        "Keras 3, and ITEX_OPS_OVERRIDE has no effect",
+        remedy="pip install 'keras<3', or leave out ITEX's Python module",
+        why="""ITEX 2.15 knows the modules of Keras 2. Beside Keras 3 its ops override prints a traceback and
+        is left out. The plug-in itself works with either generation.""",
+        example=Example(TF_KERAS, machine="ITEX 2.15"),
+        source="Intel Extension for TensorFlow 2.15, release notes",
     ),
 )

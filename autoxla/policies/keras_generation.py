@@ -19,6 +19,7 @@ PRIVATE = (
     "keras.backend.tensorflow_backend",
     "tensorflow.python.keras",
 )
+GONE = ("tensorflow.estimator", "tensorflow.contrib")
 #: Read while TensorFlow or Keras is imported, and never again.
 READ_AT_IMPORT = ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview, Legacy Keras"
@@ -44,8 +45,9 @@ def _fits(draft: Draft) -> bool:
     return draft.has("tf-keras") and versions["tf-keras"][:2] == versions.get("tensorflow", ())[:2]
 
 
-def _release(draft: Draft, name: str) -> str:
-    return ".".join(map(str, draft.situation.versions[name][:2]))
+def _release(draft: Draft) -> str:
+    """Return the release of tf_keras that fits TensorFlow."""
+    return ".".join(map(str, draft.situation.versions["tensorflow"][:2]))
 
 
 def _asked(draft: Draft) -> str:
@@ -94,15 +96,6 @@ def _needs_both(draft: Draft) -> Told | None:
         return None
     told = f"{old.why}; but {new.why} ({new.place}): one process has only one tf.keras"
     return Told(old.place, told)
-
-
-def _tell_misfit(draft: Draft) -> str:
-    missing = "is not installed"
-    if draft.has("tf-keras"):
-        missing = (
-            f"{_release(draft, 'tf-keras')} is not the one for TensorFlow {_release(draft, 'tensorflow')}"
-        )
-    return f"{draft.found.why}, but tf.keras is Keras 3 and tf_keras {missing}"
 
 
 def _late(draft: Draft, *names: str) -> list[Evidence]:
@@ -197,9 +190,8 @@ RULES = (
         applies=lambda d: intended(d.environment.get(SWITCH, "")) is not False and not d.legacy,
         message=lambda d: f"{SWITCH}={d.value(SWITCH)}: TensorFlow takes only 1, true and True for on",
         remedy=f"write {SWITCH}=1 for on",
-        why="""TensorFlow takes `TRUE`, `yes`, `on` and a `1` with a space beside it for off and says nothing:
-        the program gets Keras 3. ITEX's C++ code accepts more spellings, so that under ITEX one process may
-        have both.""",
+        why="""TensorFlow takes `TRUE`, `yes` and `on` for off and says nothing: the program gets Keras 3.
+        ITEX's C++ code accepts more spellings, so that under ITEX one process may have both.""",
         example=Example(TF_KERAS, {SWITCH: "yes"}),
         source=LAZY_LOADER,
         about=SWITCH,
@@ -251,9 +243,8 @@ RULES = (
             "ImportError"
         ),
         remedy="pip install tf-keras, or unset TF_USE_LEGACY_KERAS",
-        why="""With the switch on, TensorFlow takes `tf.keras` from the package tf_keras, which is installed
-        separately. Without it `import tensorflow` still succeeds. The error at the first use of `tf.keras`
-        names Keras, not tf_keras.""",
+        why="""With the switch on, TensorFlow takes `tf.keras` from the package tf_keras. Without it `import
+        tensorflow` still succeeds. The error at the first use of `tf.keras` names Keras, not tf_keras.""",
         example=Example(TF_KERAS, {SWITCH: "1"}, "no tf_keras"),
         source=LAZY_LOADER,
         about=SWITCH,
@@ -293,9 +284,9 @@ RULES = (
         applies=_needs_both,
         message=lambda d: d.found.message,
         remedy="use packages of one generation, or run the two in processes of their own",
-        why="""A process has one `tf.keras`. With the switch off one half of the program breaks, with the
-        switch on the other. No setting cures that, so autoxla names both lines and changes nothing. A program
-        may import `keras` as well; where its objects meet those of `tf.keras`, the alias helps (AX120).""",
+        why="""With the switch off one half of the program breaks, with the switch on the other. No setting
+        cures that. A program may import `keras` as well; where its objects meet those of `tf.keras`, the
+        alias helps (AX120).""",
         example=Example(f"{LEGACY_ADAM}mean = tf.keras.ops.mean([1.0, 2.0])\n"),
         source=LAZY_LOADER,
     ),
@@ -304,12 +295,13 @@ RULES = (
         level="error",
         title="Keras 2 is needed and not installed in the release for this TensorFlow",
         applies=lambda d: d.demand(3) is None and not _fits(d) and _demanded(d),
-        message=_tell_misfit,
+        message=lambda d: (
+            f"{d.found.why}, but tf.keras is Keras 3 and tf_keras {_release(d)} is not installed"
+        ),
         # It is never TensorFlow that has to change.
-        remedy=lambda d: f"pip install 'tf-keras=={_release(d, 'tensorflow')}.*'",
-        why="""The program needs Keras 2. From TensorFlow 2.16 on that is a package of its own, tf_keras, and
-        works only with the TensorFlow of the same major and minor number. Until it is installed the switch
-        cannot help.""",
+        remedy=lambda d: f"pip install 'tf-keras=={_release(d)}.*'",
+        why="""From TensorFlow 2.16 on Keras 2 is a package of its own, tf_keras, and works only with the
+        TensorFlow of the same major and minor number. Until it is installed the switch cannot help.""",
         example=Example(LEGACY_ADAM, machine="no tf_keras"),
         source=LAZY_LOADER,
     ),
@@ -336,8 +328,7 @@ RULES = (
         message="objects or settings of keras come to objects of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. An object of one
-        that comes to one of the other raises an error or trains nothing. The source shows where that
-        certainly happens. With tf_keras under the name `keras` both are one generation.""",
+        that comes to one of the other raises an error or trains nothing.""",
         example=Example(
             "import keras\nimport tensorflow as tf\n\n"
             "model = keras.Sequential([keras.layers.Dense(1)])\n"
@@ -353,9 +344,8 @@ RULES = (
         applies=_unreadable,
         message=lambda d: d.found.message,
         remedy=lambda d: d.found.remedy,
-        why="""The program loads a file by a constant name, and the file itself tells what wrote it. Keras 3
-        loads no SavedModel, no checkpoint of weights, and no `.keras` file of a functional model that Keras 2
-        wrote. docs/saved-files.md says what was tried.""",
+        why="""The file itself tells what wrote it. Keras 3 loads no SavedModel, no checkpoint of weights, and
+        no `.keras` file of a functional model that Keras 2 wrote.""",
         example=Example(
             'import keras\n\nmodel = keras.models.load_model("old_model")\n',
             known={"saved": {"old_model": Saved("folder", 2, "2.15.0")}},
@@ -383,10 +373,9 @@ RULES = (
         message=f"the program sets {SWITCH} after tensorflow or keras was imported, which leaves tf.keras "
         "half switched",
         remedy=f"{TURN_ON} before the import",
-        why="""TensorFlow reads the switch while it is imported, and again at the first use of `tf.keras` and
-        of other lazy modules. If the program sets it in between, `tf.keras.layers.Dense` and `from
-        tensorflow.keras.layers import Dense` are two different classes. autoxla sets it before the import,
-        unless the program imports names of `tf.keras` before that line.""",
+        why="""TensorFlow reads the switch while it is imported, and again at the first use of `tf.keras`. In
+        between, `tf.keras` and `from tensorflow.keras import …` become two generations. autoxla sets it
+        before the import, unless the program imports names of `tf.keras` before that line.""",
         example=Example(f'import os\nimport tensorflow as tf\n\nos.environ["{SWITCH}"] = "1"\n'),
         source=LAZY_LOADER,
         late=lambda d: (SWITCH,),
@@ -403,9 +392,8 @@ RULES = (
             "had read it: no effect"
         ),
         remedy="set it before the first import of tensorflow or keras",
-        why="""TensorFlow, Keras and ITEX read some variables once, while they are imported. An assignment
-        behind the import looks as if it chose the backend, switched oneDNN off or silenced the log. It does
-        nothing, or reaches one half of ITEX only.""",
+        why="""TensorFlow, Keras and ITEX read some variables once, while they are imported. A later
+        assignment does nothing, or reaches one half of ITEX only.""",
         example=Example('import os\nimport keras\n\nos.environ["KERAS_BACKEND"] = "jax"\n'),
         source=LAZY_LOADER,
         late=lambda d: tuple(_without_effect(d)),
@@ -418,9 +406,8 @@ RULES = (
         applies=lambda d: d.demand(2) is None and _demanded(d, certain=False),
         message=lambda d: f"{d.found.why}; if that line runs, tf.keras has to be Keras 2",
         remedy=f"{TURN_ON} if it does",
-        why="""The line that needs Keras 2 stands under a condition or in a function, so it may never run. If
-        autoxla switched the whole process for it, a program that works could break. If the line does run,
-        autoxla says so then, as a warning.""",
+        why="""The line stands under a condition or in a function, so it may never run. Switched for it, a
+        program that works could break. If it runs, autoxla says so then, as a warning.""",
         example=Example(
             "import sys\nimport tensorflow as tf\n\nif len(sys.argv) > 1:\n    import tf_agents\n",
             machine="tf-agents",
@@ -440,8 +427,7 @@ RULES = (
         ),
         remedy="set it before the import, and leave it",
         why="""TensorFlow reads the switch at several moments, and the variable has another value now than at
-        the first of them. `tf.keras` and names imported from `tensorflow.keras` can then come from two
-        generations. Usually a model then refuses an optimizer.""",
+        the first of them. Usually a model then refuses an optimizer.""",
         example=set_late(SWITCH, "1", read_values={SWITCH: None}, imported=frozenset({"tensorflow"})),
         source=LAZY_LOADER,
         late=lambda d: (SWITCH,),
@@ -456,9 +442,8 @@ RULES = (
         message="this module is private and gone or changed in Keras 3; tensorflow.python.keras is a third "
         "generation, whose objects fit neither of the others",
         remedy="import the public name from keras or tf_keras",
-        why="""Private modules move without notice. `keras.engine` and its like are gone in Keras 3.
-        `tensorflow.python.keras` gives a third family of classes that neither Keras 3 nor tf_keras
-        accepts.""",
+        why="""Private modules move without notice. The classes of `tensorflow.python.keras` are accepted
+        neither by Keras 3 nor by tf_keras.""",
         example=Example("from tensorflow.python.keras import layers\n"),
         source="Keras 3, public API",
     ),
@@ -468,10 +453,7 @@ RULES = (
         title="An API of TensorFlow 1",
         applies=lambda d: (
             d.has("tensorflow", SWITCHABLE)
-            and (
-                d.says("attribute", "tensorflow.estimator", "tensorflow.contrib", caught=False)
-                or d.says("import", "tensorflow.estimator", "tensorflow.contrib", caught=False)
-            )
+            and (d.says("attribute", *GONE, caught=False) or d.says("import", *GONE, caught=False))
         ),
         message="tf.estimator went with TensorFlow 2.16, and tf.contrib with 2.0: its first use raises an "
         "error",

@@ -56,9 +56,9 @@ RULES = (
         message=lambda d: set_message(d.found.name),
         remedy=lambda d: SET_IN_VAIN[d.found.name][1],
         milder=lambda d: d.found.grade != "certain",
-        why="""Objects of Keras 3 take any attribute: the assignment succeeds, the learning rate or the name
-        stays what it was, and nothing tells you. Where the source does not show what the object is, this is
-        an info. autoxla says it then when the line runs.""",
+        why="""Objects of Keras 3 take any attribute: the learning rate or the name stays what it was. Where
+        the source does not show what the object is, this is an info, and autoxla says it when the line
+        runs.""",
         example=Example(
             "import tensorflow as tf\n\noptimizer = tf.keras.optimizers.SGD(0.1)\noptimizer.lr = 0.01\n"
         ),
@@ -72,10 +72,10 @@ RULES = (
         message=NAMES_MESSAGE,
         remedy=NAMES_REMEDY,
         milder=lambda d: d.found.grade != "certain",
-        why="""In Keras 3 it is `['loss', 'compile_metrics']`, however many metrics there are. A `zip` of it
-        with the values of `evaluate` drops some and gives the others a wrong name, without an error. Where
-        the source does not show what the object is, or what its names are used for, this is an info. autoxla
-        says it then when the line runs.""",
+        why="""It is `['loss', 'compile_metrics']`, however many metrics there are. A `zip` of it with the
+        values of `evaluate` drops some and gives the others a wrong name. Where the source does not show what
+        the object is or what its names are used for, this is an info, and autoxla says it when the line
+        runs.""",
         example=Example(
             'import keras\n\nmodel = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])\n'
             'model.compile("sgd", "mse", metrics=["mae", "mape"])\n'
@@ -91,9 +91,9 @@ RULES = (
         message="hard_sigmoid of Keras 3 has another slope than that of Keras 2: weights trained by Keras 2 "
         "give other results",
         remedy=SIGMOID_REMEDY,
-        why="""In Keras 2 hard_sigmoid is 0.2x + 0.5 between 0 and 1, in Keras 3 x/6 + 0.5. Files of Keras 2
-        load without an error, and all results are a little wrong. What wrote the file shows when it is read.
-        autoxla then says so, as a warning.""",
+        why="""In Keras 2 it is 0.2x + 0.5 between 0 and 1, in Keras 3 x/6 + 0.5. Files of Keras 2 load
+        without an error, and all results are a little wrong. When one is read, autoxla says so as a
+        warning.""",
         example=Example(
             "import keras\n\nmodel = keras.Sequential([keras.Input((4,)), "
             'keras.layers.Dense(1, activation="hard_sigmoid")])\nmodel.load_weights("old.h5")\n'

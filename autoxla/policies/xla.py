@@ -90,15 +90,15 @@ def _tuned(draft: Draft) -> Tuned | None:
     return open_ if open_.step is not None or variables else None
 
 
-def _take_tuned_path(draft: Draft) -> bool:
-    done = [draft.set(name, value) for name, value in draft.found.settings.items()]
-    return any([*done, _take_step(draft, draft.found.step)])
-
-
 def _looks_for_cuda(draft: Draft) -> bool:
     flags = draft.parse(XLA_FLAGS)
     unset = flags.get(CUDA_DIR) is None and flags.file is None and not flags.errors
     return "cuda" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.cuda_seen
+
+
+def _cuda(draft: Draft) -> str:
+    """Return the folder of CUDA where XLA does not look, empty for none."""
+    return draft.situation.toolchain.cuda_found or ""
 
 
 def _strategy(draft: Draft) -> Evidence | None:
@@ -132,13 +132,6 @@ def _why_no_cache(draft: Draft) -> str:
     return ""
 
 
-def _keep_compiled(draft: Draft) -> bool:
-    if draft.situation.xla_cache is None:
-        return False
-    flags = draft.flags.with_flag(CACHE_DEVICES, _CPU).with_flag(CACHE_DIR, draft.situation.xla_cache)
-    return draft.set(FLAGS, str(flags))
-
-
 RULES = (
     Rule(
         code="AX304",
@@ -167,9 +160,9 @@ RULES = (
         ),
         message=_asked,
         remedy="jit_compile accordingly where the program gives none, or TF_XLA_FLAGS for auto-clustering",
-        why="""The settings hold for every model of which the program does not say it: an explicit
-        `jit_compile=` stands. TensorFlow reads the flag for auto-clustering before the first operation, and
-        needs a second one on the CPU. autoxla writes both, and keeps the flags that are there.""",
+        why="""The settings hold where the program passes no `jit_compile`. TensorFlow reads the flag for
+        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes
+        both.""",
         example=Example(KERAS, settings={"step": "autocluster-1"}),
         source=CLUSTERING,
         about="step",
@@ -190,16 +183,17 @@ RULES = (
             + f" on {d.found.date}"
         ),
         remedy="take that path where the program and the user leave it open",
-        why="""`python -m autoxla tune` ran this program on each path and kept the fastest, for this program
-        and this machine. Later runs take that path. What you or the program chose stands: an explicit
-        `jit_compile`, variable or setting.""",
+        why="""`tune` ran this program on each path and kept the fastest, for this machine. What you or the
+        program chose stands: an explicit `jit_compile`, variable or setting.""",
         example=Example(
             KERAS,
             known={"tuned": Tuned("xla", "xla", {}, 1.5, "2026-03-02")},
             told="after python -m autoxla tune train.py",
         ),
         source="autoxla, tune",
-        act=_take_tuned_path,
+        act=lambda d: any(
+            [*(d.set(*setting) for setting in d.found.settings.items()), _take_step(d, d.found.step)]
+        ),
     ),
     Rule(
         code="AX305",
@@ -212,8 +206,7 @@ RULES = (
         ),
         remedy="jit_compile=False where the program gives none",
         why="""With auto-clustering XLA compiles parts of the graph already. `jit_compile` would compile the
-        whole step instead, and nothing would be left to cluster. Where the program says nothing, autoxla
-        follows the flag that you set.""",
+        whole step instead. Where the program says nothing, autoxla follows the flag that you set.""",
         example=Example(KERAS, {FLAGS: "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"}),
         source=CLUSTERING,
         act=lambda d: d.choose_jit(False),
@@ -238,57 +231,26 @@ RULES = (
     Rule(
         code="AX307",
         level="info",
-        title="libdevice is where XLA does not look",
-        applies=lambda d: _looks_for_cuda(d) and d.situation.toolchain.cuda_found is not None,
+        title="XLA does not find libdevice",
+        applies=_looks_for_cuda,
         message=lambda d: (
-            f"XLA finds libdevice in none of its own places; it is in {d.situation.toolchain.cuda_found}"
+            "XLA finds libdevice in none of its own places; "
+            f"it is {f'in {_cuda(d)}' if _cuda(d) else 'missing, and XLA fails if TensorFlow uses the GPU'}"
         ),
-        remedy=lambda d: f"add --xla_gpu_cuda_data_dir={d.situation.toolchain.cuda_found} to XLA_FLAGS",
-        why="""To compile for an NVIDIA GPU, XLA needs CUDA's file libdevice, and looks for it in a handful of
-        places. Without it the first compiled step fails, even in programs that never asked for XLA, since
-        Keras compiles by default on a GPU. autoxla adds the folder and keeps all other flags.""",
+        remedy=lambda d: (
+            f"add --{CUDA_DIR}={_cuda(d)} to XLA_FLAGS"
+            if _cuda(d)
+            else "pip install nvidia-cuda-nvcc, or compile(jit_compile=False)"
+        ),
+        why="""To compile for an NVIDIA GPU, XLA needs CUDA's file libdevice. Without it the first compiled
+        step fails, even in programs that never asked for XLA, since Keras compiles by default on a GPU.
+        autoxla adds the folder and keeps all other flags.""",
         example=Example(KERAS, machine="CUDA elsewhere"),
         source=LIBDEVICE,
         # What the user put into XLA_FLAGS stays there.
-        act=lambda d: d.set(
-            XLA_FLAGS,
-            str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, d.situation.toolchain.cuda_found or "")),
+        act=lambda d: (
+            _cuda(d) != "" and d.set(XLA_FLAGS, str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, _cuda(d))))
         ),
-    ),
-    Rule(
-        code="AX309",
-        level="info",
-        title="libdevice is missing",
-        applies=lambda d: _looks_for_cuda(d) and d.situation.toolchain.cuda_found is None,
-        message="there is a CUDA GPU, and no libdevice anywhere: if TensorFlow uses the GPU, XLA fails at "
-        "its first compile",
-        remedy="pip install nvidia-cuda-nvcc, or compile(jit_compile=False)",
-        why="""On a GPU Keras 3 compiles models with XLA by default, and XLA needs CUDA's file libdevice for
-        that. This is a hint only, since TensorFlow may not use the GPU at all.""",
-        example=Example(KERAS, machine="CUDA missing"),
-        source=LIBDEVICE,
-        grade="possible",
-    ),
-    Rule(
-        code="AX310",
-        level="info",
-        title="ROCm is where XLA does not look",
-        applies=lambda d: (
-            "rocm" in d.situation.hardware.kinds
-            and "ROCM_PATH" not in d.environment
-            and not d.situation.toolchain.rocm_seen
-            and d.situation.toolchain.rocm_found is not None
-        ),
-        message=lambda d: (
-            "XLA finds ROCm's files in none of its own places; they are in "
-            f"{d.situation.toolchain.rocm_found}"
-        ),
-        remedy=lambda d: f"set ROCM_PATH={d.situation.toolchain.rocm_found}",
-        why="""To compile for an AMD GPU, XLA needs ROCm's bitcode and its linker, and looks for them where
-        `ROCM_PATH` points. Shells set that variable and development environments often do not.""",
-        example=Example(KERAS, machine="ROCm elsewhere"),
-        source=LIBDEVICE,
-        cures=lambda d: {"ROCM_PATH": d.situation.toolchain.rocm_found},
     ),
     Rule(
         code="AX312",
@@ -310,9 +272,9 @@ RULES = (
         applies=lambda d: _asks_for_cache(d) and not _why_no_cache(d),
         message="xla_cache = true in the settings",
         remedy="let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder",
-        why="""Compiling a step can take longer than many steps. With `xla_cache` TensorFlow keeps what XLA
-        compiled for the CPU, in a folder for this program, these releases and this processor, and the next
-        run loads it. autoxla checks what is read back, since a damaged entry would end the process.""",
+        why="""Compiling a step can take longer than many steps. TensorFlow keeps what XLA compiled for the
+        CPU, in a folder for these releases and this processor, and the next run loads it. autoxla checks what
+        is read back, since a damaged entry would end the process.""",
         example=Example(
             _JIT,
             settings={"xla_cache": True},
@@ -321,7 +283,12 @@ RULES = (
         ),
         source=PERSISTENT,
         about="xla_cache",
-        act=_keep_compiled,
+        act=lambda d: (
+            d.situation.xla_cache is not None
+            and d.set(
+                FLAGS, str(d.flags.with_flag(CACHE_DEVICES, _CPU).with_flag(CACHE_DIR, d.situation.xla_cache))
+            )
+        ),
     ),
     Rule(
         code="AX314",
@@ -330,10 +297,9 @@ RULES = (
         applies=lambda d: _asks_for_cache(d) and _why_no_cache(d) != "",
         message=lambda d: f"xla_cache = true in the settings is left out: {_why_no_cache(d)}",
         remedy="end the reason that it gives, or take xla_cache out of the settings",
-        why="""TensorFlow executes what it finds in the cache, so autoxla uses no folder that is open to
-        others: whoever may write there could run code in your process. TensorFlow names an entry after the
-        graph, not after the flags that XLA ran with, so the flags must not change. And not every release
-        loads what another wrote.""",
+        why="""TensorFlow executes what it finds in the cache: whoever may write there could run code in your
+        process. It names an entry after the graph, not after the flags that XLA ran with, so these must not
+        change. And not every release loads what another wrote.""",
         example=Example(
             _JIT,
             settings={"xla_cache": True},

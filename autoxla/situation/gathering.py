@@ -64,11 +64,11 @@ def gather(
     hardware = find_hardware(view, plugins, root=root)
     flag_files = read_flag_files(view)
     toolchain = Toolchain()
-    if hardware.kinds & {"cuda", "rocm"}:
+    if "cuda" in hardware.kinds:
         from autoxla.situation.toolchain import find_toolchain
 
         flag_file = flag_files.get("XLA_FLAGS")
-        toolchain = find_toolchain(hardware, view, folders, versions, flag_file=flag_file, root=root)
+        toolchain = find_toolchain(view, folders, versions, flag_file=flag_file, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]

@@ -137,7 +137,6 @@ READERS = {
     "KERAS_HOME": "Keras 3 and tf_keras, at their import",
     "OMP_NUM_THREADS": "OpenMP, when the first library with it is loaded",
     "ONEAPI_DEVICE_SELECTOR": f"the SYCL runtime, {_DEVICES}",
-    "ROCM_PATH": "XLA, when it first compiles for an AMD GPU",
     "ROCR_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
     "SM_FRAMEWORK": "segmentation_models, at its import",
     "TF_CPP_MIN_LOG_LEVEL": "TensorFlow's library, in import tensorflow",
@@ -172,12 +171,10 @@ def check_variables(scene: Scene) -> Iterator[Line]:
 
 
 def check_devices(scene: Scene) -> Iterator[Line]:
-    """Say which accelerators there are; what is wrong with libdevice or bitcode is a rule's."""
+    """Say which accelerators there are; what is wrong with libdevice is a rule's."""
     hardware, toolchain = scene.situation.hardware, scene.situation.toolchain
     seen = ", ".join(sorted(hardware.kinds)) or hardware.accelerator
     yield Line("ok", "AX860", f"accelerators: {'not known' if seen == 'unknown' else seen}")
-    if "rocm" in hardware.kinds and toolchain.rocm_seen:
-        yield Line("ok", "AX861", "XLA finds ROCm's bitcode in ROCM_PATH")
     if "cuda" not in hardware.kinds:
         return
     if toolchain.cuda_seen:

@@ -1,4 +1,4 @@
-"""What is kept between runs and what is read of the program, where neither can be had."""
+"""What hinders autoxla itself: its cache is not used, the source is not read, TensorFlow came first."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ RULES = (
             else "chmod go-w the folder, or set AUTOXLA_CACHE to one of your own"
         ),
         milder=lambda d: not _is_silent(d),
-        why="""The files in the cache steer later runs. In a folder that others may write to, anybody could
-        decide how your programs run; they run as they do without a cache. A server that is away holds up
-        every call to its file system, for ever. autoxla waits two seconds in all and goes on without what
-        earlier runs taught. Where the program itself is on that server, it hangs without autoxla, too.""",
+        why="""The files in the cache steer later runs: whoever may write there could decide how your programs
+        run. A server that is away holds up every call to its file system, for ever. autoxla waits two seconds
+        in all and goes on without what earlier runs taught.""",
         example=Example(
             KERAS,
             known={"cache_refused": f"/net/home/me/.cache/autoxla {NO_ANSWER}"},
@@ -51,10 +50,9 @@ RULES = (
         ),
         remedy="let explain read all of it once, which is kept for the next runs, or say in "
         "[tool.autoxla.usage] what the program does",
-        why="""A program that runs waits at most two seconds for its source to be read, which may be too
-        little for thousands of modules. Half of the source would mislead, so autoxla then cures only the
-        hazards that the environment shows. Once all of it was read, the reading is kept until a file
-        changes.""",
+        why="""A program that runs waits at most two seconds for its source to be read. Half of the source
+        would mislead, so autoxla then cures only the hazards that the environment shows. Once all of it was
+        read, the reading is kept until a file changes.""",
         example=Example(
             KERAS,
             known={"reading": Reading(unread=((Place(FILE), f"{OUT_OF_TIME} 2 s"),))},
@@ -62,5 +60,27 @@ RULES = (
             command="python -m autoxla",
         ),
         source="autoxla, look-ahead",
+    ),
+    # Last of all, since the other rules tell what comes too late.
+    Rule(
+        code="AX111",
+        level="warning",
+        title="autoxla came after TensorFlow",
+        applies=lambda d: bool(d.too_late),
+        message=lambda d: (
+            f"tensorflow was imported before autoxla: too late to set {', '.join(dict.fromkeys(d.too_late))}"
+        ),
+        remedy="import autoxla first, or run the program with python -m autoxla",
+        why="""Most variables are read once, while TensorFlow is imported. An autoxla that comes later can
+        still look after `compile` and explain errors.""",
+        example=Example(
+            "import tensorflow as tf\nimport autoxla\nimport keras\n",
+            settings={"step": "autocluster-1"},
+            known={"imported": frozenset({"tensorflow"}), "devices_ready": True},
+            command="python",
+        ),
+        source="TensorFlow, variables read at import",
+        about="importing",
+        after_restart="run this cell first",
     ),
 )
