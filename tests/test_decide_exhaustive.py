@@ -29,7 +29,7 @@ LEVEL_1, LEVEL_2 = "--tf_xla_auto_jit=1", "--tf_xla_auto_jit=2"
 
 #: The rules that cure a death; and all that this file says something about.
 DEADLY = frozenset(["AX201", "AX204", "AX205", "AX206", "AX207", "AX212", "AX213"])
-FAMILY = DEADLY | {"AX202", "AX203", "AX208", "AX219"}
+FAMILY = DEADLY | {"AX202", "AX203", "AX208", "AX220"}
 #: Rules of the main branch's state machine, which the published wheels do not have.
 MAIN_ONLY = FAMILY - {"AX203", "AX208", "AX213"}
 
@@ -248,7 +248,7 @@ def expect_rows(
         # Level 1 with the text that the guard looks for ends the quit as well.
         one_of |= {"AX208"} if one_of and FLAGS in own else set()
     if program.keras == 3 and program.jit_compile is None and itex.read(after).level:
-        required["AX219"] = True
+        required["AX220"] = True
     return required, one_of
 
 
@@ -291,7 +291,7 @@ def match_columns(environment: Mapping[str, str], case: Case, after: Mapping[str
         "AX207": readings.level == 2 and not readings.npd,
         "AX208": readings.level == 2 and override,
         "AX212": guarded and readings.level == 2 and (jit is not True or override),
-        "AX219": keras == 3 and jit is None and readings.level > 0,
+        "AX220": keras == 3 and jit is None,
     }
     return {code for code, holds in matches.items() if holds}
 
@@ -437,7 +437,7 @@ def audit_effects(case: Case, plan: Plan, after: Mapping[str, str], outcome: Out
     if "AX208" in applied and _is_row_8(readings, case.program, readings.npd):
         ledger.note("effective", case, plan, "the override still meets level 2")
     silent = case.program.keras == 3 and case.program.jit_compile is None
-    if silent and readings.level and not (plan.jit_compile is False and "AX219" in plan.jit_because):
+    if silent and readings.level and not (plan.jit_compile is False and "AX220" in plan.jit_because):
         ledger.note("autoclustering", case, plan)
     if plan.jit_compile or (plan.jit_compile is False and outcome.xla and not readings.level):
         ledger.note("jit_compile", case, plan)

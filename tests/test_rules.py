@@ -113,7 +113,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_USE_LEGACY_KERAS": "1"}),
     ),
     "AX105": (make(settings=LEGACY), make(settings=LEGACY, environment={"TF_USE_LEGACY_KERAS": "1"})),
-    "AX106": (make(settings=LEGACY, versions=WITHOUT_TF_KERAS), make(settings=LEGACY)),
     "AX108": (make(settings=LEGACY), make(settings=LEGACY, plugins=MAIN)),
     "AX109": (make(settings=LEGACY, plugins=MAIN), make(settings=LEGACY, plugins=WHEEL)),
     "AX112": (make(reading=read(KERAS_2_USE)), make(reading=read(KERAS_2_USE, KERAS_3_USE))),
@@ -226,10 +225,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "yes"}),
         make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "no"}),
     ),
-    "AX219": (
-        make(plugins=MAIN, usage=keras(3), environment=LEVEL_1),
-        make(plugins=MAIN, usage=keras(3, jit_compile=True), environment=LEVEL_1),
-    ),
     "AX220": (
         make(plugins=MAIN, usage=keras(3), environment=DISABLED),
         make(plugins=MAIN, usage=keras(2), environment=DISABLED),
@@ -249,10 +244,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX303": (
         make(settings=Settings(step="autocluster-1")),
         make(settings=Settings(step="autocluster-1"), environment=LEVEL_1),
-    ),
-    "AX304": (
-        make(settings=Settings(step="autocluster-1"), environment=LEVEL_2),
-        make(settings=Settings(step="autocluster-2"), environment=LEVEL_2),
     ),
     "AX305": (make(environment=LEVEL_1), make(environment=LEVEL_1, usage=keras(0))),
     "AX306": (
@@ -390,6 +381,59 @@ def test_every_variable_that_is_watched_for_a_rule_is_read_by_one() -> None:
         asked |= environment.asked | {name for finding in draft.findings for name in finding.late}
     late_only = {"TF_CPP_MIN_LOG_LEVEL"}
     assert VARIABLES - asked <= late_only
+
+
+@pytest.mark.parametrize(
+    ("known", "code", "level"),
+    [
+        ({"settings": LEGACY}, "AX105", "info"),
+        ({"settings": LEGACY, "versions": WITHOUT_TF_KERAS}, "AX105", "warning"),
+        ({"settings": Settings(step="autocluster-1")}, "AX303", "info"),
+        ({"settings": Settings(step="autocluster-1"), "environment": LEVEL_2}, "AX303", "warning"),
+        ({"cache_refused": "/c is not yours"}, "AX909", "info"),
+        ({"cache_refused": "/c does not answer"}, "AX909", "warning"),
+        ({"cure": CURE, "uncured": "AUTOXLA_KERAS='3' is set"}, "AX913", "info"),
+        ({"cure": CURE, "uncured": "it was found with keras 3.14"}, "AX913", "warning"),
+        ({"plugins": MAIN, "environment": {"KERAS_BACKEND": "jax"}}, "AX405", "error"),
+        (
+            {"plugins": MAIN, "environment": {"KERAS_BACKEND": "jax"}, "importing": "keras"},
+            "AX405",
+            "warning",
+        ),
+    ],
+)
+def test_what_is_milder(known: dict[str, Any], code: str, level: str) -> None:
+    (finding,) = found(make(**known), code)
+    assert (finding.level, finding.grade) == (level, "certain")
+
+
+@pytest.mark.parametrize(
+    ("known", "place"),
+    [
+        ({"usage": keras(3, jit_compile=False)}, "jit_compile"),
+        ({"usage": keras(3, ops_override=True)}, "ops override"),
+        ({"usage": keras(3), "hardware": NO_DEVICE}, "without an accelerator"),
+    ],
+)
+def test_what_keeps_keras_from_compiling_is_told(known: dict[str, Any], place: str) -> None:
+    plan = decide(make(plugins=MAIN, **known))
+    assert [place in finding.message for finding in plan.findings if finding.code == "AX205"] == [True]
+    assert values(plan) == DISABLED
+    assert not found(make(plugins=MAIN, **known, environment=DISABLED), "AX205")
+
+
+@pytest.mark.parametrize("variable", ["TF_XLA_FLAGS", "XLA_FLAGS"])
+def test_flags_that_cannot_be_parsed_are_told_by_variable(variable: str) -> None:
+    (finding,) = found(make(environment={variable: "-xla_x=1"}), "AX301")
+    assert finding.message.startswith(f"{variable}='-xla_x=1' cannot be parsed: -xla_x=1: ")
+
+
+@pytest.mark.parametrize("known", [{"keras_config": THEANO}, {"environment": {"KERAS_BACKEND": "theano"}}])
+def test_an_unknown_backend_is_told_by_what_names_it(known: dict[str, Any]) -> None:
+    (finding,) = found(make(**known), "AX402")
+    named = "KERAS_BACKEND" if "environment" in known else "keras.json"
+    assert finding.message.startswith(f"{named} names the backend 'theano'")
+    assert ("correct keras.json" in finding.remedy) is ("keras_config" in known)
 
 
 def test_a_notebook_is_told_what_to_do_after_a_restart() -> None:

@@ -158,7 +158,7 @@ print(json.dumps([tf.keras.layers.Dense.__module__.split(".")[0], os.environ.get
         ({"TF_USE_LEGACY_KERAS": "TRUE"}, ["tf_keras", "1"], "AX103"),
         ({"TF_USE_LEGACY_KERAS": " 1"}, ["tf_keras", "1"], "AX103"),
         ({"TF_USE_LEGACY_KERAS": "TRUE", "AUTOXLA": "observe"}, ["keras", "TRUE"], "AX103"),
-        ({"AUTOXLA_KERAS": "2", "TF_USE_LEGACY_KERAS": "0"}, ["keras", "0"], "AX106"),
+        ({"AUTOXLA_KERAS": "2", "TF_USE_LEGACY_KERAS": "0"}, ["keras", "0"], "AX105"),
     ],
 )
 def test_the_generation_of_tf_keras(

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SUBJECTS", "VARIABLES", "decide", "list_rules"]
 
-#: Parts of names by which a program that needs a rule about generations is known.
-_OLD_OR_KERAS = ("keras", "estimator", "contrib")
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -53,9 +50,10 @@ def _concerns_generations(draft: Draft) -> bool:
     return (
         is_switch_known
         or situation.settings.keras is not None
-        or bool(draft.demands or draft.late_variables())
+        or bool(draft.demands or draft.late_variables(""))
         or not imported <= KERAS_FREE | {"tensorflow"}
-        or any(part in e.name for e in evidence for part in _OLD_OR_KERAS)
+        # What a rule about generations may be needed for.
+        or any(part in e.name for e in evidence for part in ("keras", "estimator", "contrib"))
     )
 
 
@@ -71,7 +69,7 @@ def _concerns_xla(draft: Draft) -> bool:
         or settings.xla_cache
         or situation.tuned is not None
         or situation.usage.jit_compile is True
-        or not situation.hardware.kinds.isdisjoint(("cuda",))
+        or "cuda" in situation.hardware.kinds
     )
 
 

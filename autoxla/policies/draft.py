@@ -151,13 +151,11 @@ class Draft:
                 return evidence
         return None
 
-    def late_variables(self) -> tuple[Evidence, ...]:
-        """Return the program's constant assignments to variables behind its first backend import."""
-        return tuple(
-            e
-            for e in self.situation.reading.evidence
-            if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
-        )
+    def late_variables(self, *names: str) -> list[Evidence]:
+        """Return the constant assignments behind the first backend import to variables that begin so."""
+        late = (e for e in self.situation.reading.evidence if e.kind == "variable" and not e.early)
+        certain = (e for e in late if e.grade == "certain" and isinstance(e.value, str))
+        return [e for e in certain if e.name.startswith(names)]
 
     # --- What is said
 

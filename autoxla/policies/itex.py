@@ -45,16 +45,12 @@ STRICT_OLD: Mapping[str, tuple[str, ...]] = {
     "ITEX_ONEDNN_LAYOUT_OPT": ("ITEX_LAYOUT_OPT",),
     "ITEX_ENABLE_ONEDNN_LAYOUT_OPT": ("ITEX_LAYOUT_OPT", "ITEX_ONEDNN_LAYOUT_OPT"),
 }
-#: The same, in the build for CPUs; and in the one for GPUs of the release 2.15.
-STRICT_ON_CPU = "TF_ENABLE_ONEDNN_OPTS"
-STRICT_ON_GPU_2_15 = "ITEX_TILE_AS_DEVICE"
 #: Read with a reader that takes anything but 1 and true for false.
 LENIENT = (NPD, DISABLE, "ITEX_CACHE_PJRT_BUFFER")
 
 GUIDE = "Intel Extension for TensorFlow, Keras 3 Overview"
 TABLE = GUIDE + ", situations that lead to a warning or an error, row {}"
 MACHINE = "Intel Extension for TensorFlow, NPD configuration as read at plug-in load"
-GUARD = "Intel Extension for TensorFlow, override of Keras 3's compile and predict"
 
 _PLAIN = """\
 import tensorflow as tf
@@ -122,8 +118,10 @@ def _auto_jit(draft: Draft, at: str) -> dict[str, str]:
 
 def _what_turns_compile_off(draft: Draft) -> str | None:
     """Return the fact of which Keras 3 does not compile a model, None where it does or may."""
-    if draft.jit is not None:
-        return "jit_compile" if not draft.jit and draft.flags.auto_jit == 0 else None
+    if draft.flags.auto_jit > 0 or draft.jit:
+        return None
+    if draft.jit is False:
+        return "jit_compile"
     if overrides_ops(draft):
         return "ops_override"
     return "keras" if draft.situation.hardware.accelerator == "none" else None
@@ -134,9 +132,9 @@ def _misspelt_strict(draft: Draft) -> str | None:
     names = list(STRICT)
     names += (old for old, others in STRICT_OLD.items() if draft.environment.keys().isdisjoint(others))
     if not draft.itex_device:
-        names.append(STRICT_ON_CPU)
+        names.append("TF_ENABLE_ONEDNN_OPTS")
     elif not draft.itex_main:
-        names.append(STRICT_ON_GPU_2_15)
+        names.append("ITEX_TILE_AS_DEVICE")
     return next((n for n in names if itex_strict(draft.environment.get(n)) == "abort"), None)
 
 
@@ -155,11 +153,6 @@ def _misread(draft: Draft) -> str | None:
     values = {name: draft.environment.get(name, "") for name in LENIENT}
     meant = (name for name, value in values.items() if intended(value))
     return next((name for name in meant if not itex_lenient(values[name], default=False)), None)
-
-
-def _is_jit_open(draft: Draft) -> bool:
-    """Return whether Keras 3 may decide on ``jit_compile`` itself."""
-    return draft.jit is None and draft.keras in (3, None)
 
 
 def _imports_keras_again(draft: Draft) -> bool:
@@ -270,22 +263,6 @@ RULES = (
         act=lambda d: d.situation.usage.jit_compile is None and d.choose_jit(False),
     ),
     Rule(
-        code="AX219",
-        level="info",
-        title="Auto-clustering with Keras under ITEX",
-        applies=lambda d: d.itex_main and d.flags.auto_jit > 0 and _is_jit_open(d),
-        message=lambda d: (
-            f"TF_XLA_FLAGS={d.value(FLAGS)} clusters operations into XLA; Keras' own jit_compile would do so "
-            "twice"
-        ),
-        remedy="jit_compile=False where the program gives none",
-        why="""Auto-clustering hands parts of the graph to XLA, and `jit_compile` the whole step. On an
-        accelerator Keras would choose the second by itself, and nothing would be left to cluster.""",
-        example=Example(TF_KERAS, _LEVEL_1, "ITEX"),
-        source=GUIDE + ", Enable XLA through TensorFlow",
-        act=lambda d: d.choose_jit(False),
-    ),
-    Rule(
         code="AX205",
         level="error",
         title="Keras 3 without jit_compile while ITEX's XLA is on",
@@ -306,17 +283,16 @@ RULES = (
         code="AX212",
         level="error",
         title="Auto-clustering that ITEX's guard does not recognise",
-        applies=lambda d: _quits(d) and d.jit is False and d.flags.auto_jit > 0,
+        applies=lambda d: _quits(d) and not d.jit and d.flags.auto_jit > 0,
         message=lambda d: (
             f"jit_compile is off and TF_XLA_FLAGS={d.value(FLAGS)} enables auto-clustering, but ITEX looks "
-            "for the text --tf_xla_auto_jit=1 only and ends the process with status 0 in compile() or "
-            "predict()"
+            "for --tf_xla_auto_jit=1 and ends the process with status 0 in compile() or predict()"
         ),
         remedy=f"set {DISABLE}=1, which leaves XLA on here",
         why="""ITEX accepts a model without `jit_compile` if it recognises auto-clustering by that text. With
         auto-clustering on, `ITEX_DISABLE_XLA=1` silences the check and leaves XLA on.""",
         example=Example(_NO_JIT, _LEVEL_2, "ITEX"),
-        source=GUARD,
+        source="Intel Extension for TensorFlow, override of Keras 3's compile and predict",
         about="jit_compile",
         cures=lambda d: {DISABLE: "1", **_auto_jit(d, "1")},
         fatal=True,
@@ -345,12 +321,23 @@ RULES = (
     Rule(
         code="AX220",
         level="info",
-        title="Keras without ITEX's XLA",
-        applies=lambda d: d.itex_main and d.itex_device and not xla_on(d) and _is_jit_open(d),
-        message="ITEX's XLA is off, so its device cannot run what Keras' jit_compile would compile",
+        title="Keras leaves XLA to the flag, or off, under ITEX",
+        applies=lambda d: (
+            d.itex_main
+            and d.jit is None
+            and d.keras in (3, None)
+            and (d.flags.auto_jit > 0 or (d.itex_device and not xla_on(d)))
+        ),
+        message=lambda d: (
+            f"TF_XLA_FLAGS={d.value(FLAGS)} clusters operations into XLA; Keras' own jit_compile would do so "
+            "twice"
+            if d.flags.auto_jit > 0
+            else "ITEX's XLA is off, so its device cannot run what Keras' jit_compile would compile"
+        ),
         remedy="jit_compile=False where the program gives none",
-        why="""Where Keras 3 sees an accelerator it compiles models by default. With ITEX's XLA off there is
-        no compiler for that device, and the first step would fail.""",
+        why="""Where Keras 3 sees an accelerator it compiles the whole step by default. With auto-clustering
+        nothing would be left to cluster. With ITEX's XLA off there is no compiler for its device, and the
+        first step would fail.""",
         example=Example("import keras\nimport tensorflow\n", _DISABLED, "ITEX"),
         source=GUIDE + ", Keras 3 with jit_compile disabled",
         act=lambda d: d.choose_jit(False),

@@ -50,21 +50,14 @@ def _release(draft: Draft) -> str:
     return ".".join(map(str, draft.situation.versions["tensorflow"][:2]))
 
 
-def _asked(draft: Draft) -> str:
-    return f"keras = {draft.situation.settings.keras!r} in the settings"
-
-
 def _keeps_keras_3(draft: Draft) -> bool:
     """Return whether the user's settings choose Keras 3, which stands as the switch itself would."""
     return draft.situation.settings.keras == "3"
 
 
-def _wants_switch(draft: Draft) -> bool:
-    return draft.situation.settings.keras in ("2", "legacy") and draft.switchable and not draft.legacy
-
-
-def _may_switch(draft: Draft) -> bool:
-    return not draft.is_explicit(SWITCH) and not draft.tensorflow_loaded
+def _can_switch(draft: Draft) -> bool:
+    """Return whether the switch may be turned on, and finds tf_keras."""
+    return draft.has("tf-keras") and not draft.is_explicit(SWITCH) and not draft.tensorflow_loaded
 
 
 def _wants_alias(draft: Draft) -> bool:
@@ -98,11 +91,6 @@ def _needs_both(draft: Draft) -> Told | None:
     return Told(old.place, told)
 
 
-def _late(draft: Draft, *names: str) -> list[Evidence]:
-    """Return the program's assignments to variables whose names begin so, behind its backend import."""
-    return [e for e in draft.late_variables() if e.name.startswith(names)]
-
-
 def _before_switch(draft: Draft) -> list[Evidence]:
     """Return what the program says of ``tf.keras`` before it sets the switch."""
     evidence = draft.situation.reading.evidence
@@ -117,7 +105,7 @@ def _turned_on_late(draft: Draft) -> Evidence | None:
     None where it used ``tf.keras`` before: that is Keras 3 from its first use on, and the switch is for child
     processes.
     """
-    late = _late(draft, SWITCH)
+    late = draft.late_variables(SWITCH)
     is_open = bool(late) and not draft.legacy and draft.switchable
     if not is_open or not all(tensorflow_bool(str(e.value)) for e in late):
         return None
@@ -128,13 +116,13 @@ def _turned_on_late(draft: Draft) -> Evidence | None:
 
 def _hoist_switch(draft: Draft) -> bool:
     """Turn the switch on in time, unless the program, as it is, works with Keras 3 before it does so."""
-    is_free = _may_switch(draft) and not _keeps_keras_3(draft) and draft.demand(3) is None
+    is_free = _can_switch(draft) and not _keeps_keras_3(draft) and draft.demand(3) is None
     return is_free and not _before_switch(draft) and _fits(draft) and draft.set(SWITCH, "1")
 
 
 def _without_effect(draft: Draft) -> dict[str, Evidence]:
     """Return, by name, where the program changes variables that have been read already."""
-    late = _late(draft, *READ_AT_IMPORT, *(("ITEX_",) if draft.itex is not None else ()))
+    late = draft.late_variables(*READ_AT_IMPORT, *(("ITEX_",) if draft.itex is not None else ()))
     return {e.name: e for e in late if draft.situation.environment.get(e.name) != e.value}
 
 
@@ -205,33 +193,28 @@ RULES = (
     ),
     Rule(
         code="AX105",
-        level="info",
+        level="warning",
         title="The settings ask for legacy Keras",
-        applies=lambda d: _wants_switch(d) and d.has("tf-keras") and _may_switch(d),
-        message=lambda d: f"{_asked(d)}: tf.keras becomes tf_keras",
-        remedy=TURN_ON,
-        why="""Your settings choose Keras 2 for `tf.keras`. TensorFlow reads the switch while it is imported,
-        so autoxla sets it before. Child processes inherit the variable.""",
+        applies=lambda d: d.situation.settings.keras in ("2", "legacy") and d.switchable and not d.legacy,
+        message=lambda d: (
+            f"keras = {d.situation.settings.keras!r} in the settings"
+            + (
+                ": tf.keras becomes tf_keras"
+                if _can_switch(d)
+                else ", but tf.keras stays Keras 3: tf_keras is not installed, or "
+                f"{SWITCH}={d.value(SWITCH)} was set or came too late"
+            )
+        ),
+        remedy=lambda d: (
+            TURN_ON if _can_switch(d) else "pip install tf-keras, and leave TF_USE_LEGACY_KERAS unset"
+        ),
+        why="""TensorFlow reads the switch while it is imported, so autoxla sets it before. A value of the
+        variable that you set yourself stands against the settings.""",
         example=Example(TF_KERAS, settings={"keras": "2"}),
         source=GUIDE,
         about="keras_setting",
-        cures=lambda d: {SWITCH: "1"},
-    ),
-    Rule(
-        code="AX106",
-        level="warning",
-        title="The settings ask for legacy Keras, and tf.keras stays Keras 3",
-        applies=_wants_switch,
-        message=lambda d: (
-            f"{_asked(d)}, but tf.keras stays Keras 3: tf_keras is not installed, or "
-            f"{SWITCH}={d.value(SWITCH)} was set or came too late"
-        ),
-        remedy="pip install tf-keras, and leave TF_USE_LEGACY_KERAS unset",
-        why="""The settings ask for one Keras, and the program gets the other. A value of the variable that
-        you set yourself stands against the settings. A switch that is set after the import has no effect.""",
-        example=Example(TF_KERAS, machine="no tf_keras", settings={"keras": "2"}),
-        source=GUIDE,
-        about="keras_setting",
+        milder=_can_switch,
+        cures=lambda d: {SWITCH: "1"} if _can_switch(d) else {},
     ),
     Rule(
         code="AX104",

@@ -24,18 +24,6 @@ _CACHING = ((2, 15), (2, 21))
 PERSISTENT = "TensorFlow, flags of the XLA compilation cache"
 
 _JIT = KERAS.replace('"mse")', '"mse", jit_compile=True)')
-_STRATEGY = """\
-import keras
-import tensorflow as tf
-
-with tf.distribute.MirroredStrategy().scope():
-    model = keras.Sequential([keras.layers.Dense(1)])
-    model.compile("adam", "mse", jit_compile=True)
-"""
-
-
-def _asked(draft: Draft) -> str:
-    return f"step = {draft.situation.settings.step!r} in the settings"
 
 
 def _on_cpu_only(draft: Draft) -> bool:
@@ -46,12 +34,6 @@ def _wanted_level(draft: Draft) -> str | None:
     """Return the level of auto-clustering that the settings ask for, None for another step."""
     step = draft.situation.settings.step
     return step[-1] if step is not None and step.startswith("autocluster") else None
-
-
-def _wants_step(draft: Draft) -> bool:
-    """Return whether the settings choose a step that can be executed here."""
-    step = draft.situation.settings.step
-    return step == "graph" or (step is not None and not draft.no_xla_because)
 
 
 def _is_in_the_way(draft: Draft) -> bool:
@@ -134,39 +116,34 @@ def _why_no_cache(draft: Draft) -> str:
 
 RULES = (
     Rule(
-        code="AX304",
-        level="warning",
-        title="The settings ask for auto-clustering, and the environment excludes it",
-        applies=lambda d: _wants_step(d) and _is_in_the_way(d),
-        message=lambda d: (
-            f"{_asked(d)} is left out: TF_XLA_FLAGS={d.value(FLAGS)} and {NPD}={d.value(NPD)} in the "
-            "environment stand"
-        ),
-        remedy="unset the variable, or take step out of the settings",
-        why="""The settings and the environment ask for two different things, and the environment is the more
-        explicit of the two.""",
-        example=Example(KERAS, {FLAGS: "--tf_xla_auto_jit=2"}, settings={"step": "autocluster-1"}),
-        source=CLUSTERING,
-        about="step",
-    ),
-    Rule(
         code="AX303",
-        level="info",
+        level="warning",
         title="The settings choose how the step is executed",
         applies=lambda d: (
-            _wants_step(d)
-            and not _is_in_the_way(d)
-            and (_wanted_level(d) is None or d.flags.get(AUTO_JIT) != _wanted_level(d))
+            (d.situation.settings.step == "graph" or (d.situation.settings.step and not d.no_xla_because))
+            and (_wanted_level(d) is None or _is_in_the_way(d) or d.flags.get(AUTO_JIT) != _wanted_level(d))
         ),
-        message=_asked,
-        remedy="jit_compile accordingly where the program gives none, or TF_XLA_FLAGS for auto-clustering",
+        message=lambda d: (
+            f"step = {d.situation.settings.step!r} in the settings"
+            + (
+                f" is left out: TF_XLA_FLAGS={d.value(FLAGS)} and {NPD}={d.value(NPD)} stand"
+                if _is_in_the_way(d)
+                else ""
+            )
+        ),
+        remedy=lambda d: (
+            "unset the variable, or take step out of the settings"
+            if _is_in_the_way(d)
+            else "jit_compile accordingly where the program gives none, or TF_XLA_FLAGS for auto-clustering"
+        ),
         why="""The settings hold where the program passes no `jit_compile`. TensorFlow reads the flag for
-        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes
-        both.""",
+        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes both. A
+        warning tells where the environment asks for something else, which stands.""",
         example=Example(KERAS, settings={"step": "autocluster-1"}),
         source=CLUSTERING,
         about="step",
-        act=lambda d: _take_step(d, d.situation.settings.step),
+        milder=lambda d: not _is_in_the_way(d),
+        act=lambda d: not _is_in_the_way(d) and _take_step(d, d.situation.settings.step),
     ),
     Rule(
         code="AX705",
@@ -262,7 +239,10 @@ RULES = (
         remedy="leave jit_compile out, which is off under a strategy",
         why="""Keras 3 keeps `jit_compile` off under a strategy of several devices. An explicit True overrules
         that, and XLA fails on variables of another device or where the replicas are combined.""",
-        example=Example(_STRATEGY),
+        example=Example(
+            "import keras\nimport tensorflow as tf\n\nwith tf.distribute.MirroredStrategy().scope():\n"
+            "    keras.Sequential().compile(jit_compile=True)\n"
+        ),
         source="Keras 3, resolution of jit_compile",
     ),
     Rule(
