@@ -228,8 +228,8 @@ def test_what_is_set(flags: str | None, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("situation", "code"),
     [
-        (situate("/a/file"), "AX314"),
-        (situate(None, reading=Reading((LATE,), known=True)), "AX314"),
+        (situate("/a/file"), "AX313"),
+        (situate(None, reading=Reading((LATE,), known=True)), "AX313"),
         (situate(None, folder=None), "AX313"),
     ],
 )
@@ -289,7 +289,7 @@ def test_a_cache_that_others_can_write_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(code, encoding="utf-8")
     done = run(["program.py"], tmp_path, clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache")))
     assert (done.status, done.last) == (0, "/var/empty")
-    assert ["AX314" in notice for notice in done.notices] == [True]
+    assert ["AX313" in notice for notice in done.notices] == [True]
     assert list((tmp_path / "cache").iterdir()) == []
 
 

@@ -26,13 +26,6 @@ def _name_unknown(draft: Draft) -> str | None:
     return VARIABLE if draft.environment.get(VARIABLE) else "keras.json"
 
 
-def _tensorflow_if_loaded(draft: Draft) -> dict[str, str]:
-    """Return the cure where `import tensorflow` fails; with the switch on it imports no Keras 3."""
-    loads_it = draft.situation.importing in ("tensorflow", "tf_keras", None)
-    fails = loads_it and draft.has("tensorflow", SWITCHABLE) and not draft.legacy
-    return {VARIABLE: "tensorflow"} if fails else {}
-
-
 RULES = (
     Rule(
         code="AX405",
@@ -61,17 +54,18 @@ RULES = (
             f"{d.found} names the backend {d.backend!r}, which Keras 3 does not know: importing keras, and "
             "so tensorflow, raises ValueError"
         ),
-        remedy=lambda d: (
-            "set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino"
-            if d.found == VARIABLE
-            else "set KERAS_BACKEND=tensorflow, or correct keras.json"
-        ),
+        remedy="set KERAS_BACKEND to tensorflow, jax, torch, numpy or openvino, or correct keras.json",
         why="""TensorFlow imports Keras and does not catch this error, so programs stop that never use Keras,
         too. Often an old Keras wrote `keras.json`; `KERAS_BACKEND` overrides the file.""",
         example=Example(TF_KERAS, keras_json="theano"),
         source=CONFIGURING,
         stops_keras=True,
-        cures=_tensorflow_if_loaded,
+        # Where `import tensorflow` fails; with the switch on it imports no Keras 3.
+        cures=lambda d: (
+            {VARIABLE: "tensorflow"}
+            if d.situation.importing != "keras" and d.has("tensorflow", SWITCHABLE) and not d.legacy
+            else {}
+        ),
     ),
     Rule(
         code="AX401",

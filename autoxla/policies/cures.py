@@ -28,12 +28,6 @@ def shape_of(message: str) -> str:
     return _VARYING.sub("#", message)
 
 
-def _use(draft: Draft) -> bool:
-    for name in draft.found.variables:
-        draft.because.setdefault(name, []).append(draft.code)
-    return True
-
-
 def _is_outdated(draft: Draft) -> bool:
     return draft.situation.uncured.startswith(OUTDATED)
 
@@ -58,7 +52,7 @@ RULES = (
         ),
         source="autoxla, records",
         about="cure",
-        act=_use,
+        act=lambda d: [d.because.setdefault(name, [d.code]) for name in d.found.variables],
     ),
     Rule(
         code="AX913",
@@ -69,11 +63,7 @@ RULES = (
             f"{name_settings(d.found.variables)} cured it"
             f"{' and is dropped:' if _is_outdated(d) else ', but'} {d.situation.uncured}"
         ),
-        remedy=lambda d: (
-            "if it dies again, python -m autoxla heal finds what cures it now"
-            if _is_outdated(d)
-            else "nothing, if that was meant"
-        ),
+        remedy="if it dies again, python -m autoxla heal finds what cures it now",
         milder=lambda d: not _is_outdated(d),
         why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras, tf_keras
         and the backend: what was found with others is dropped. A value that you chose yourself stands, and a

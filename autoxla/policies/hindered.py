@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from autoxla.model import NO_ANSWER, OUT_OF_TIME, Place, Reading
-from autoxla.policies.draft import Draft
 from autoxla.policies.example import FILE, KERAS, Example
 from autoxla.policies.rule import Rule
-
-
-def _is_silent(draft: Draft) -> bool:
-    return (draft.situation.cache_refused or "").endswith(NO_ANSWER)
-
 
 RULES = (
     Rule(
@@ -21,12 +15,8 @@ RULES = (
         message=lambda d: (
             f"nothing is read from autoxla's cache folder, and nothing kept: {d.situation.cache_refused}"
         ),
-        remedy=lambda d: (
-            "set AUTOXLA_CACHE to a folder on a disk of this machine, or see why its file system hangs"
-            if _is_silent(d)
-            else "chmod go-w the folder, or set AUTOXLA_CACHE to one of your own"
-        ),
-        milder=lambda d: not _is_silent(d),
+        remedy="chmod go-w the folder, or set AUTOXLA_CACHE to one of your own on a disk that answers",
+        milder=lambda d: not str(d.situation.cache_refused).endswith(NO_ANSWER),
         why="""The files in the cache steer later runs: whoever may write there could decide how your programs
         run. A server that is away holds up every call to its file system, for ever. autoxla waits two seconds
         in all and goes on without what earlier runs taught.""",

@@ -66,7 +66,6 @@ _OFF = {
 }
 _STREAM = {NPD: "0"}
 _DISABLED = {DISABLE: "1"}
-_LEVEL_1 = {FLAGS: "--tf_xla_auto_jit=1"}
 _LEVEL_2 = {FLAGS: "--tf_xla_auto_jit=2"}
 
 
@@ -103,8 +102,8 @@ def _loading_device(draft: Draft) -> bool:
     return _loading(draft) and draft.itex_device
 
 
-def _is_fatal(draft: Draft) -> bool:
-    return _loading_device(draft) and not draft.npd and xla_on(draft)
+def _has_xla_by_default(draft: Draft) -> bool:
+    return _loading_device(draft) and draft.flags.auto_jit == 0 and xla_on(draft)
 
 
 def _quits(draft: Draft) -> bool:
@@ -170,7 +169,7 @@ def _clustering_without_npd(code: str, row: int, level: int, title: str) -> Rule
         code=code,
         level="error",
         title=title,
-        applies=lambda d: _is_fatal(d) and min(d.flags.auto_jit, 2) == level,
+        applies=lambda d: _loading_device(d) and not d.npd and min(d.flags.auto_jit, 2) == level,
         message=lambda d: (
             f"{NPD}={d.value(NPD)} with --tf_xla_auto_jit={d.flags.auto_jit} ends the process: ITEX's XLA "
             "needs NPD"
@@ -192,7 +191,7 @@ def _stream_executor(code: str, row: int, program: str, title: str) -> Rule:
         code=code,
         level="error",
         title=title,
-        applies=lambda d: _is_fatal(d) and d.flags.auto_jit == 0 and (d.keras == 0) == (program == _PLAIN),
+        applies=lambda d: _has_xla_by_default(d) and not d.npd and (d.keras == 0) == (program == _PLAIN),
         message=lambda d: f"{NPD}={d.value(NPD)} ends the process: ITEX's XLA is on, and needs NPD",
         remedy=f"set {DISABLE}=1",
         why="""ITEX's XLA is on by default, whether or not the program uses Keras, and runs on the next
@@ -302,12 +301,7 @@ RULES = (
         level="warning",
         title="XLA on in a program without Keras",
         applies=lambda d: (
-            _loading_device(d)
-            and d.keras == 0
-            and d.flags.auto_jit == 0
-            and d.npd
-            and xla_on(d)
-            and not d.situation.usage.enables_xla
+            _has_xla_by_default(d) and d.npd and d.keras == 0 and not d.situation.usage.enables_xla
         ),
         message="the program uses neither Keras nor XLA, and ITEX's XLA, on by default, makes it slower",
         remedy=f"set {DISABLE}=1",
@@ -363,11 +357,7 @@ RULES = (
         applies=_imports_keras_again,
         message=lambda d: (
             "keras is imported before tensorflow: ITEX imports it again while TensorFlow loads, and "
-            + (
-                "the process ends"
-                if d.itex_main
-                else f"{OVERRIDE} has no effect; the first tf.keras.… raises RecursionError"
-            )
+            f"{'the process ends' if d.itex_main else 'the first tf.keras.… raises RecursionError'}"
         ),
         remedy="import tensorflow first",
         why="""While TensorFlow loads, ITEX imports Keras to replace some of its methods. If the program began

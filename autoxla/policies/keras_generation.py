@@ -60,35 +60,16 @@ def _can_switch(draft: Draft) -> bool:
     return draft.has("tf-keras") and not draft.is_explicit(SWITCH) and not draft.tensorflow_loaded
 
 
-def _wants_alias(draft: Draft) -> bool:
-    return draft.situation.settings.keras == "legacy" and draft.switchable
-
-
 def _can_alias(draft: Draft) -> bool:
     """Return whether the name ``keras`` may be given to tf_keras; ITEX itself needs Keras 3 under it."""
     is_free = not draft.itex_main and not draft.situation.imported & {"keras", "tensorflow"}
     return is_free and draft.legacy and draft.has("tf-keras")
 
 
-def _needs_alias(draft: Draft) -> Evidence | None:
-    """Return where objects of ``keras`` certainly come to those of a ``tf.keras`` that is Keras 2."""
-    is_open = draft.has("keras", KERAS_3) and draft.demand(3) is None and not draft.alias
-    return find_alias(draft.situation.reading) if is_open and _can_alias(draft) and _fits(draft) else None
-
-
 def _demanded(draft: Draft, *, certain: bool = True) -> Demand | None:
     """Return why the program needs Keras 2 as tf.keras, where nothing has settled what that is."""
     is_open = not draft.legacy and draft.switchable and not draft.is_explicit(SWITCH)
     return draft.demand(2, certain=certain) if is_open else None
-
-
-def _needs_both(draft: Draft) -> Told | None:
-    """Return where the program needs Keras 2 as tf.keras, which also has to be Keras 3."""
-    old, new = _demanded(draft), draft.demand(3)
-    if old is None or new is None:
-        return None
-    told = f"{old.why}; but {new.why} ({new.place}): one process has only one tf.keras"
-    return Told(old.place, told)
 
 
 def _before_switch(draft: Draft) -> list[Evidence]:
@@ -112,12 +93,6 @@ def _turned_on_late(draft: Draft) -> Evidence | None:
     imports = {e.place for e in draft.situation.reading.evidence if e.kind == "import"}
     used = (e for e in _before_switch(draft) if e.kind == "attribute" and e.place not in imports)
     return None if any(e.grade == "certain" for e in used) else late[0]
-
-
-def _hoist_switch(draft: Draft) -> bool:
-    """Turn the switch on in time, unless the program, as it is, works with Keras 3 before it does so."""
-    is_free = _can_switch(draft) and not _keeps_keras_3(draft) and draft.demand(3) is None
-    return is_free and not _before_switch(draft) and _fits(draft) and draft.set(SWITCH, "1")
 
 
 def _without_effect(draft: Draft) -> dict[str, Evidence]:
@@ -236,7 +211,7 @@ RULES = (
         code="AX109",
         level="error",
         title="The alias keras -> tf_keras under ITEX",
-        applies=lambda d: _wants_alias(d) and d.itex_main,
+        applies=lambda d: d.situation.settings.keras == "legacy" and d.switchable and d.itex_main,
         message="keras = 'legacy' in the settings makes keras an alias of tf_keras, but ITEX itself needs "
         "Keras 3 under that name and ends the process without it; the alias is left out",
         remedy="write import tf_keras as keras in the program",
@@ -250,7 +225,7 @@ RULES = (
         code="AX108",
         level="info",
         title="The alias keras -> tf_keras",
-        applies=lambda d: _wants_alias(d) and _can_alias(d),
+        applies=lambda d: d.situation.settings.keras == "legacy" and d.switchable and _can_alias(d),
         message="keras = 'legacy' in the settings: import keras gives tf_keras",
         remedy="let keras be tf_keras",
         why="""The switch changes `tf.keras` alone, and `import keras` stays Keras 3. With `keras = "legacy"`
@@ -264,8 +239,8 @@ RULES = (
         code="AX113",
         level="error",
         title="Both generations of Keras are needed",
-        applies=_needs_both,
-        message=lambda d: d.found.message,
+        applies=lambda d: d.demand(3) and _demanded(d),
+        message=lambda d: f"{d.found.why}; but {d.demand(3)}: one process has only one tf.keras",
         remedy="use packages of one generation, or run the two in processes of their own",
         why="""With the switch off one half of the program breaks, with the switch on the other. No setting
         cures that. A program may import `keras` as well; where its objects meet those of `tf.keras`, the
@@ -307,7 +282,14 @@ RULES = (
         code="AX120",
         level="warning",
         title="keras has to be Keras 2, too",
-        applies=_needs_alias,
+        applies=lambda d: (
+            d.has("keras", KERAS_3)
+            and d.demand(3) is None
+            and not d.alias
+            and _can_alias(d)
+            and _fits(d)
+            and find_alias(d.situation.reading)
+        ),
         message="objects or settings of keras come to objects of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
         why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. An object of one
@@ -363,7 +345,15 @@ RULES = (
         source=LAZY_LOADER,
         late=lambda d: (SWITCH,),
         after_restart=f"{TURN_ON} in its first cell",
-        act=_hoist_switch,
+        # Unless the program, as it is, works with Keras 3 before that line.
+        act=lambda d: (
+            _can_switch(d)
+            and _fits(d)
+            and not _keeps_keras_3(d)
+            and d.demand(3) is None
+            and not _before_switch(d)
+            and d.set(SWITCH, "1")
+        ),
     ),
     Rule(
         code="AX118",

@@ -76,6 +76,9 @@ class Demand:
     why: str
     module: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.why} ({self.place})"
+
 
 def is_below(name: str, *tops: str) -> bool:
     """Return whether the dotted ``name`` is one of ``tops`` or something in it."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autoxla.model import Evidence, Tuned
+from autoxla.model import Tuned
 from autoxla.policies.draft import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Draft
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import Rule
 
-SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
+_STRATEGIES = ("Mirrored", "MultiWorkerMirrored", "ParameterServer", "CentralStorage")
+#: What makes a strategy of several devices. One on a single device runs XLA.
+SEVERAL = tuple(
+    f"tensorflow.distribute.{module}{name}Strategy"
+    for module in ("", "experimental.")
+    for name in _STRATEGIES
+)
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
 FLAG_READER = "TensorFlow, flags from the environment"
@@ -83,12 +89,6 @@ def _cuda(draft: Draft) -> str:
     return draft.situation.toolchain.cuda_found or ""
 
 
-def _strategy(draft: Draft) -> Evidence | None:
-    """Return where a strategy of several devices is made. One on a single device runs XLA."""
-    calls = (e for e in draft.situation.reading.evidence if e.kind == "call" and e.grade == "certain")
-    return next((e for e in calls if e.name.endswith(SEVERAL)), None)
-
-
 def _asks_for_cache(draft: Draft) -> bool:
     """Return whether the settings ask for the cache, and the user's flags name no folder for it."""
     if not draft.situation.settings.xla_cache or not draft.has("tensorflow"):
@@ -151,13 +151,9 @@ RULES = (
         title="The tuned path",
         applies=_tuned,
         message=lambda d: (
-            "python -m autoxla tune found "
-            + (
-                f"{d.found.path} {d.found.speedup:.3g} times faster"
-                if d.found.speedup > 1
-                else f"nothing faster than {d.found.path}"
-            )
-            + f" on {d.found.date}"
+            f"python -m autoxla tune found {d.found.path} "
+            f"{f'{d.found.speedup:.3g} times faster' if d.found.speedup > 1 else 'the fastest'} "
+            f"on {d.found.date}"
         ),
         remedy="take that path where the program and the user leave it open",
         why="""`tune` ran this program on each path and kept the fastest, for this machine. What you or the
@@ -233,7 +229,7 @@ RULES = (
         code="AX312",
         level="warning",
         title="XLA under a distribution strategy",
-        applies=lambda d: d.situation.usage.jit_compile is True and _strategy(d),
+        applies=lambda d: d.situation.usage.jit_compile is True and d.says("call", *SEVERAL),
         message="jit_compile=True in a program that uses a tf.distribute strategy: XLA fails there on most "
         "devices",
         remedy="leave jit_compile out, which is off under a strategy",
@@ -247,14 +243,22 @@ RULES = (
     ),
     Rule(
         code="AX313",
-        level="info",
-        title="What XLA compiled is kept for the next run",
-        applies=lambda d: _asks_for_cache(d) and not _why_no_cache(d),
-        message="xla_cache = true in the settings",
-        remedy="let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder",
+        level="warning",
+        title="What XLA compiled is kept for the next run, or cannot be",
+        applies=_asks_for_cache,
+        message=lambda d: (
+            "xla_cache = true in the settings"
+            + (f" is left out: {_why_no_cache(d)}" if _why_no_cache(d) else "")
+        ),
+        remedy=lambda d: (
+            "end that reason, or take xla_cache out of the settings"
+            if _why_no_cache(d)
+            else "let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder"
+        ),
         why="""Compiling a step can take longer than many steps. TensorFlow keeps what XLA compiled for the
-        CPU, in a folder for these releases and this processor, and the next run loads it. autoxla checks what
-        is read back, since a damaged entry would end the process.""",
+        CPU, and the next run executes it: whoever may write into the folder could run code in your process.
+        An entry is named after the graph, not after the flags that XLA ran with, so these must not change.
+        And not every release loads what another wrote.""",
         example=Example(
             _JIT,
             settings={"xla_cache": True},
@@ -263,32 +267,15 @@ RULES = (
         ),
         source=PERSISTENT,
         about="xla_cache",
+        milder=lambda d: not _why_no_cache(d),
         act=lambda d: (
-            d.situation.xla_cache is not None
+            not _why_no_cache(d)
+            and d.situation.xla_cache is not None
             and d.set(
-                FLAGS, str(d.flags.with_flag(CACHE_DEVICES, _CPU).with_flag(CACHE_DIR, d.situation.xla_cache))
+                FLAGS,
+                str(d.flags.with_flag(CACHE_DEVICES, _CPU).with_flag(CACHE_DIR, d.situation.xla_cache)),
             )
         ),
-    ),
-    Rule(
-        code="AX314",
-        level="warning",
-        title="What XLA compiled is not kept",
-        applies=lambda d: _asks_for_cache(d) and _why_no_cache(d) != "",
-        message=lambda d: f"xla_cache = true in the settings is left out: {_why_no_cache(d)}",
-        remedy="end the reason that it gives, or take xla_cache out of the settings",
-        why="""TensorFlow executes what it finds in the cache: whoever may write there could run code in your
-        process. It names an entry after the graph, not after the flags that XLA ran with, so these must not
-        change. And not every release loads what another wrote.""",
-        example=Example(
-            _JIT,
-            settings={"xla_cache": True},
-            known={"cache_refused": "/scratch/autoxla can be written by others"},
-            told="AUTOXLA_CACHE=/scratch/autoxla, a folder that others may write to",
-            command="python -m autoxla",
-        ),
-        source=PERSISTENT,
-        about="xla_cache",
     ),
     Rule(
         code="AX311",
