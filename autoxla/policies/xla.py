@@ -93,9 +93,7 @@ def _asks_for_cache(draft: Draft) -> bool:
     """Return whether the settings ask for the cache, and the user's flags name no folder for it."""
     if not draft.situation.settings.xla_cache or not draft.has("tensorflow"):
         return False
-    chosen, ours = draft.flags.get(CACHE_DIR), draft.situation.xla_cache
-    # A sibling of our folder is that of the process that started this one.
-    return chosen is None or (ours is not None and chosen.rpartition("/")[0] == ours.rpartition("/")[0])
+    return draft.flags.get(CACHE_DIR) in (None, draft.situation.xla_cache)
 
 
 def _why_no_cache(draft: Draft) -> str:
