@@ -58,8 +58,9 @@ class Settings:
     `packages`: by top-level module, the Keras that a package needs: ``"2"``, ``"3"``, ``"tf_keras"``
     (imports it itself) or ``"either"``; goes before what autoxla knows of it.
     `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
-    `step`: how the training step is to be executed; None leaves it to Keras and the plan. `heal`: the
-    launcher heals a program that dies before its first training step.
+    `step`: how the training step is to be executed; None leaves it to Keras and the plan. `import_first`
+    is imported in front of keras. `heal`: the launcher heals a program that dies before its first training
+    step.
     `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
     what XLA compiled on disk.
     """
@@ -67,6 +68,7 @@ class Settings:
     mode: Mode = "auto"
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
+    import_first: Literal["tensorflow"] | None = None
     heal: bool = False
     trial: bool = True
     xla_cache: bool = False

@@ -18,8 +18,18 @@ from autoxla.model import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
 
 KERAS_CHOICES = ("2", "3", "legacy")
 #: Environment variable of each setting.
-VARIABLES = {"mode": "AUTOXLA", "keras": "AUTOXLA_KERAS", "step": "AUTOXLA_STEP"}
-CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "keras": KERAS_CHOICES, "step": STEPS}
+VARIABLES = {
+    "mode": "AUTOXLA",
+    "keras": "AUTOXLA_KERAS",
+    "step": "AUTOXLA_STEP",
+    "import_first": "AUTOXLA_IMPORT_FIRST",
+}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": MODES,
+    "keras": KERAS_CHOICES,
+    "step": STEPS,
+    "import_first": ("tensorflow",),
+}
 USAGE: Mapping[str, tuple[object, ...]] = {
     "keras": (0, 2, 3),
     "jit_compile": (True, False),

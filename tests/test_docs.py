@@ -396,7 +396,7 @@ def test_what_runs_programs_understands_its_arguments(name: str) -> None:
     assert typed
     for words in typed:
         _, program = split(name, words.split())
-        assert program[0].endswith(".py")
+        assert program[0].endswith((".py", ".ipynb"))
 
 
 # --- Pieces

@@ -21,11 +21,15 @@ class NotANotebookError(ValueError):
 
 
 class Standing(NamedTuple):
-    """A code cell in a file, with its number among all cells from 1; `text` None: not Python."""
+    """A code cell in a file, with its number among all cells from 1.
+
+    `text` is plain Python of as many lines as were `typed`, None for a cell in another language.
+    """
 
     number: int
     id: str | None
     text: str | None
+    typed: str = ""
 
 
 class Run(NamedTuple):
@@ -66,7 +70,8 @@ def read_standing(data: bytes) -> tuple[Standing, ...]:
             if cell["cell_type"] == "code":
                 source, name = cell["source"] if "source" in cell else cell["input"], cell.get("id")
                 text = "".join(source) if isinstance(source, list) else str(source)
-                found.append(Standing(number, name if isinstance(name, str) else None, _without_magics(text)))
+                own = name if isinstance(name, str) else None
+                found.append(Standing(number, own, _without_magics(text), text))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotANotebookError(str(error)) from error
     return tuple(found)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Any
 
 from autoxla.model import Plan, Situation, Step
 from autoxla.policies import decide
+from autoxla.settings import VARIABLES
 from autoxla.situation.environment import is_watched
 
 _STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
@@ -113,15 +114,12 @@ def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
 
 def move(situation: Situation, path: Path) -> Situation:
     """Return ``situation`` as it is on ``path``."""
-    keras = path.variables.get(_KERAS, situation.settings.keras)
-    settings = replace(
-        situation.settings,
-        step=path.step or situation.settings.step,
-        keras=cast("Literal['2', '3', 'legacy'] | None", keras),
-    )
-    changed = {**situation.environment, **{n: v for n, v in path.variables.items() if is_watched(n)}}
+    variables = path.variables
+    asked: dict[str, Any] = {name: variables[of] for name, of in VARIABLES.items() if of in variables}
+    settings = replace(situation.settings, **asked)
+    changed = {**situation.environment, **{n: v for n, v in variables.items() if is_watched(n)}}
     environment = {name: value for name, value in changed.items() if value is not None}
-    flag_names = {n: flags for n, flags in situation.flag_names.items() if n not in path.variables}
+    flag_names = {n: flags for n, flags in situation.flag_names.items() if n not in variables}
     return replace(situation, settings=settings, environment=environment, flag_names=flag_names)
 
 

@@ -146,7 +146,7 @@ def decide(situation: Situation) -> Plan:
         path=_path(draft),
         jit_compile=draft.jit_compile,
         jit_because=tuple(draft.jit_because),
-        import_first=draft.import_first,
+        import_first=draft.import_first or tuple(filter(None, [situation.settings.import_first])),
         alias=dict(draft.alias),
         guard=is_guarded,
         no_xla_because=draft.no_xla_because,

@@ -24,6 +24,7 @@ ROOT = "AUTOXLA_ROOT"
 
 #: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
+    "AUTOXLA_IMPORT_FIRST",
     "AUTOXLA_KERAS",
     "AUTOXLA_STEP",
     "CUDA_VISIBLE_DEVICES",
