@@ -208,20 +208,6 @@ def test_the_alias(first: str, tmp_path: Path) -> None:
     }
 
 
-def test_keras_core_is_keras_3(tmp_path: Path) -> None:
-    code = """
-import autoxla
-import importlib.util, json
-probe = importlib.util.find_spec("keras_core")
-import keras_core
-from keras_core.layers import Dense
-import keras
-print(json.dumps([probe is None, keras_core is keras, Dense is keras.layers.Dense, keras.__name__]))
-"""
-    outcome = run_code(code, tmp_path)
-    assert outcome.last == [True, True, True, "keras"], outcome.err
-
-
 def write_keras_json(folder: Path, backend: str) -> str:
     folder.mkdir(exist_ok=True)
     (folder / "keras.json").write_text(json.dumps({"backend": backend}), encoding="utf-8")
