@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import current_folder, find_module, is_in_site
+from autoxla.lookahead.files import current_folder, find_top
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
@@ -106,16 +106,15 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
     path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
     own: Path | None = None
-    # An installed program has no project's folder, and neither has ``-c``.
-    if program is None or program.installed or program.kind == "code":
+    if program is None or program.kind == "code":
         own = None
     elif program.kind == "cells":
         own = program.folder
     elif program.kind == "module":
-        found = find_module(program.target, path)
-        if found is not None and not is_in_site(found.base):
-            rest = program.target.split(".")[found.name.count(".") + 1 :]
-            whole = Path(found.base, *rest).resolve()
+        top, *rest = program.target.split(".")
+        base = find_top(top, path)
+        if base is not None:
+            whole = Path(base, *rest).resolve()
             own = whole if whole.is_dir() else whole.parent
     else:
         target = Path(program.target).resolve()
@@ -152,7 +151,7 @@ def assemble(
     settings, usage = declared or read_settings(subject.folder, view, configured)
     cache = cache_dir(environ)
     stores: list[Store] = []
-    reading = read_subject(subject, environ)
+    reading = read_subject(subject)
     situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
@@ -325,10 +324,6 @@ def list_assigned(reading: Reading) -> dict[str, str]:
     }
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+def read_subject(subject: Subject) -> Reading:
     """Return what the source of the program says."""
-    if subject.program is None:
-        return Reading()
-    if subject.program.kind == "cells":  # another program each time, cell by cell
-        return read_program(subject.program)
-    return read_program(subject.program, cache=cache_dir(environ) / "lookahead")
+    return Reading() if subject.program is None else read_program(subject.program)

@@ -786,7 +786,8 @@ def write_notebook(folder: Path, *cells: str) -> None:
 def test_a_notebook_is_healed_and_its_first_cell_told(tmp_path: Path) -> None:
     (tmp_path / "beside.py").write_text("rate = 0.1\n", encoding="utf-8")
     (tmp_path / "below").mkdir()
-    first = "!pip install more\n%env OWN=is set\nimport os, sys, beside\nassert os.environ['OWN'] == 'is set'"
+    magics = "!pip install more\n%env OWN=is set\n%env X=$Y\n%run beside.py --epochs 3\n"
+    first = f"{magics}import os, sys, beside\nassert os.environ['OWN'] == 'is set'"
     second = f"def train():{textwrap.indent(OLD, '    ')}\ntrain()"
     write_notebook(tmp_path, first, "%%bash\nls", second)
     told = heal(tmp_path / "below", "../train.ipynb", "--epochs", "3")
@@ -796,7 +797,8 @@ def test_a_notebook_is_healed_and_its_first_cell_told(tmp_path: Path) -> None:
         "variables": {"AUTOXLA_KERAS": "2"},
         "cell": ["import autoxla", "autoxla.configure(keras='2')"],
     }
-    assert told["left_out"] == ["train.ipynb:cell 2:1: !pip install more", "train.ipynb:cell 3:1: %%bash"]
+    left_out = ["2:1: !pip install more", "2:3: %env X=$Y", "2:4: %run beside.py --epochs 3", "3:1: %%bash"]
+    assert told["left_out"] == [f"train.ipynb:cell {line}" for line in left_out]
     assert told["record"] is None
 
 

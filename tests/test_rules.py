@@ -706,6 +706,12 @@ def test_import_order_with_the_wheel_only_under_ops_override() -> None:
     assert decide(override).import_first == ("tensorflow",)
 
 
+def test_tensorflow_comes_first_where_that_is_asked_for_and_it_is_there() -> None:
+    asked = Settings(import_first="tensorflow")
+    assert decide(Situation(asked, versions={"tensorflow": (2, 21, 0)})).import_first == ("tensorflow",)
+    assert decide(Situation(asked)).import_first == ()
+
+
 def test_what_comes_too_late_is_said_and_not_set() -> None:
     situation = make(environment={"TF_USE_LEGACY_KERAS": "yes"}, imported=frozenset({"tensorflow"}))
     plan = decide(situation)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from autoxla.commands.terminal import as_line, is_left, print_text
 from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
-from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.notebook import NotANotebookError, read_standing
 from autoxla.model import ENVIRONMENT, Finding, Place, Reading
 from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
 from autoxla.policies import decide
@@ -92,7 +92,7 @@ def line_of(place: Place) -> str:
     file, _, cell = place.file.partition(":cell ")
     try:
         content = read_bytes(file, LIMIT) or b""
-        cells = dict(read_cells(content)) if cell else {}
+        cells = {each.number: each.text or "" for each in read_standing(content)} if cell else {}
     except (UnreadableError, NotANotebookError):
         return ""
     text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")

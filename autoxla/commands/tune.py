@@ -238,6 +238,8 @@ def _make_row(race: Race, entry: Entry, *, is_winner: bool) -> tuple[str, ...]:
         note = f"rejected: {entry.reason}"
     elif entry.status == "running" and not is_default:
         note = "faster, too" if race.is_faster(entry) else "not clear of the noise"
+        if not race.is_compared(entry):
+            note = "its losses are not compared with enough seeds"
     if not entry.runs:
         return entry.path.name, "", "", "", "", "", note
     name = f"default ({'xla' if entry.runs[0].jit else 'graph'})" if is_default else entry.path.name

@@ -7,29 +7,27 @@ source of a function.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from autoxla.lookahead.notebook import read_standing
 
 #: The beginning of the program. Who asks which program runs (`autoxla.lookahead.program`) finds the notebook.
-#: Of the magics, `autoxla.lookahead.notebook` leaves the one that sets a variable, as a call.
 _BEGIN = """\
 def _begin():
     import os, sys
     os.chdir({folder!r})
     sys.path[0], sys.argv[0] = {folder!r}, {notebook!r}
-    class Shell:
-        def run_line_magic(self, _, line):
-            name, _, value = line.partition("=" if "=" in line else " ")
-            os.environ[name.strip()] = value.strip()
-    return Shell
-get_ipython, __file__ = _begin(), {notebook!r}
+_begin()
 del _begin
+__file__ = {notebook!r}
 """
 #: A line for each cell: so the search for a cure knows which of two cells is the later one.
 _CELL = "exec(compile(open({file!r}, encoding='utf-8').read(), {file!r}, 'exec'))\n"
-_ENV = "get_ipython().run_line_magic('env'"
+#: What `autoxla.lookahead.notebook` makes of magics: of these, a variable is set where its value is known.
+_MAGIC = "__import__("
+_ENV = re.compile(r"__import__\('os'\)\.environ\[.*\] = (?!None$)")
 
 
 class Program(NamedTuple):
@@ -49,11 +47,14 @@ def convert(notebook: Path, folder: Path) -> Program:
     for cell in read_standing(notebook.read_bytes()):
         file = folder / f"{notebook.name}:cell {cell.number}"
         plain = (cell.text or "").split("\n")
+        for number, (typed, line) in enumerate(zip(cell.typed.split("\n"), plain, strict=False)):
+            code = line.lstrip()
+            if typed != line and not _ENV.match(code):
+                left_out.append(f"{file.name}:{number + 1}: {typed.strip()}")
+                if code.startswith(_MAGIC):
+                    plain[number] = f"{line[: -len(code)]}pass"
         file.write_text("\n".join(plain), encoding="utf-8")
         lines.append(_CELL.format(file=str(file)))
-        for number, (typed, line) in enumerate(zip(cell.typed.split("\n"), plain, strict=False), 1):
-            if typed != line and _ENV not in line:
-                left_out.append(f"{file.name}:{number}: {typed.strip()}")
     program = folder / "cells.py"
     program.write_text("".join(lines), encoding="utf-8")
     return Program(str(program), left_out)

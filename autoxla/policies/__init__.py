@@ -135,6 +135,9 @@ def decide(situation: Situation) -> Plan:
         findings = tuple(replace(finding, applied=False) for finding in draft.findings)
         path = _path(Draft(situation))
         return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
+    asked = situation.settings.import_first
+    if asked is not None and asked in situation.versions:
+        draft.import_first = (asked,)
     is_guarded = False
     if draft.itex is not None:
         from autoxla.policies.itex import guard_on
@@ -146,7 +149,7 @@ def decide(situation: Situation) -> Plan:
         path=_path(draft),
         jit_compile=draft.jit_compile,
         jit_because=tuple(draft.jit_because),
-        import_first=draft.import_first or tuple(filter(None, [situation.settings.import_first])),
+        import_first=draft.import_first,
         alias=dict(draft.alias),
         guard=is_guarded,
         no_xla_because=draft.no_xla_because,

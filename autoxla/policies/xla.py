@@ -67,15 +67,25 @@ def _tuned(draft: Draft) -> Tuned | None:
         return None
     is_chosen = settings.step is not None or draft.situation.usage.jit_compile is not None
     is_chosen = is_chosen or flags.get(AUTO_JIT) is not None or flags.file is not None or bool(flags.errors)
+    # Keras itself writes "tensorflow" into the file, so that is no choice.
+    config = draft.situation.keras_config
+    is_backend_chosen = config is not None and config.backend not in (None, "tensorflow")
     variables = {
         name: value
         for name, value in tuned.settings.items()
         if draft.environment.get(name) != value
         and not draft.is_explicit(name)
         and not (name == SWITCH and settings.keras is not None)
+        and not (name == "KERAS_BACKEND" and is_backend_chosen)
     }
     open_ = replace(tuned, step=None if is_chosen else tuned.step, settings=variables)
     return open_ if open_.step is not None or variables else None
+
+
+def _name_path(draft: Draft) -> str:
+    """Return the tuned path with its variables."""
+    variables = " ".join(f"{name}={value}" for name, value in draft.found.settings.items())
+    return f"{draft.found.path} ({variables})" if variables else draft.found.path
 
 
 def _looks_for_cuda(draft: Draft) -> bool:
@@ -104,8 +114,8 @@ def _why_no_cache(draft: Draft) -> str:
     first, last = _CACHING
     if not first <= situation.versions["tensorflow"][:2] <= last:
         return "it was tried with TensorFlow 2.15 to 2.21 only"
-    if draft.flags.file is not None or draft.flags.errors:
-        return "it needs TF_XLA_FLAGS that can be parsed and that do not come from a file"
+    if draft.flags.errors or draft.flags.file is not None or draft.parse(XLA_FLAGS).file is not None:
+        return "it needs flags that can be parsed and that do not come from a file"
     # An entry's name does not depend on XLA_FLAGS: the program has to leave them alone.
     if any(e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in situation.reading.evidence):
         return "the program changes XLA_FLAGS while it runs"
@@ -149,7 +159,7 @@ RULES = (
         title="The tuned path",
         applies=_tuned,
         message=lambda d: (
-            f"python -m autoxla tune found {d.found.path} "
+            f"python -m autoxla tune found {_name_path(d)} "
             f"{f'{d.found.speedup:.3g} times faster' if d.found.speedup > 1 else 'the fastest'} "
             f"on {d.found.date}"
         ),

@@ -130,19 +130,19 @@ def heal(
 
 def render(results: Mapping[str, Any]) -> str:
     """Return the table of the cases, and in words what came of the bugs."""
-    rows = []
-    for name, row in results.get("cases", {}).items():
+    rows, cases, bugs = [], results.get("cases", {}), results.get("bugs", {})
+    for name, row in cases.items():
         cure = f"`{name_settings(row['cure'])}`" if row["cure"] else row["end"]
         death = "" if row["dies of"] is None else row["dies of"].split(" at ")[0].split(":")[0]
         found = str(row["found after"] or "")
         rows.append([name, death[:_LONGEST], cure, found, str(row["runs"]), f"{row['seconds']:.0f}"])
-    found_after = [row["found after"] for row in results["cases"].values() if row["found after"]]
+    found_after = [row["found after"] for row in cases.values() if row["found after"]] or [0]
     table = format_table(("program", "dies of", "outcome", "found", "runs", "s"), rows)
-    searches = sum(sum(ends.values()) for ends in results["bugs"].values())
-    false = sum(ends.get("cured", 0) for ends in results["bugs"].values())
+    searches = sum(sum(ends.values()) for ends in bugs.values())
+    false = sum(ends.get("cured", 0) for ends in bugs.values())
     return (
         f"{table}\n\nThe first run that lives is number {median(found_after):.0f} in the median. "
-        f"Of {searches} searches over {len(results['bugs'])} programs with bugs of their own, some of which "
+        f"Of {searches} searches over {len(bugs)} programs with bugs of their own, some of which "
         f"die at random, {false or 'none'} claimed a cure."
     )
 
