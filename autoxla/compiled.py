@@ -65,7 +65,6 @@ def name_compiler(situation: Situation, path: Sequence[str]) -> str:
     machine = identity()
     facts = [str(machine[name]) for name in ("system", "architecture", "cpu", "cpu_features")]
     facts += [repr(situation.environment.get(name)) for name in VARIABLES]
-    facts.append(repr(situation.flag_files.get("XLA_FLAGS")))
     # What tells two installations of one release apart.
     package = locate("tensorflow", path)
     with suppress(OSError):

@@ -42,8 +42,9 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.losses import explain, find_departure, find_difference, repeats
 from autoxla.paths.measuring import Failure, Measurement, Request, measure
 from autoxla.paths.race import ROUNDS, Race, find_break_even
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
 from autoxla.policies import decide
+from autoxla.running import subject_from
 from autoxla.store import Store
 from autoxla.tuned import VARIABLES, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
 from programs import clean_environment, run

@@ -141,10 +141,10 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
 
 def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     """Yield a variable of XLA's flags without what nobody knows, without clusters, and not at all."""
-    text, files = situation.environment.get(name), situation.flag_files
+    text = situation.environment.get(name)
     if not text:
         return
-    flags = parse_xla_flags(text, (lambda _: files[name]) if name in files else None)
+    flags = parse_xla_flags(text)
     strange = {error.token for error in flags.errors}
     if (names := situation.flag_names.get(name)) is not None:
         strange |= {f"--{each}" for each in (*names.unknown, *names.unchecked)}

@@ -121,9 +121,8 @@ class Draft:
         return self.environment.get("KERAS_BACKEND") or named or "tensorflow"
 
     def parse(self, variable: str) -> XlaFlags:
-        """Return the flags in ``variable``, looking into the file that it may name."""
-        text, files = self.environment.get(variable), self.situation.flag_files
-        return parse_xla_flags(text, (lambda _: files[variable]) if variable in files else None)
+        """Return the flags in ``variable``."""
+        return parse_xla_flags(self.environment.get(variable))
 
     def has(self, distribution: str, at_least: tuple[int, ...] = ()) -> bool:
         """Return whether ``distribution`` is installed, in release ``at_least`` or later."""

@@ -26,14 +26,10 @@ def find_toolchain(
     path: Sequence[str],
     versions: Mapping[str, Version],
     *,
-    flag_file: str | None = None,
     root: Path = Path("/"),
 ) -> Toolchain:
-    """Return where the file is; `root` is ``/``.
-
-    `flag_file` is the text of the file that ``XLA_FLAGS`` names, if it does.
-    """
-    data_dir = parse_xla_flags(environ.get("XLA_FLAGS"), lambda _: flag_file).get("xla_gpu_cuda_data_dir")
+    """Return where the file is; `root` is ``/``."""
+    data_dir = parse_xla_flags(environ.get("XLA_FLAGS")).get("xla_gpu_cuda_data_dir")
     longer = versions.get("tensorflow", ()) >= _LONGER_LIST
     searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
     searched += [root / "opt/cuda"] if longer else []
