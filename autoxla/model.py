@@ -174,16 +174,13 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where XLA's helper files for GPUs are.
+    """Where CUDA's file libdevice is.
 
-    `cuda_seen`: XLA finds libdevice by itself; `cuda_found`: a directory outside XLA's own list
-    that has it; the same for ROCm, whose directory XLA takes from ``ROCM_PATH``.
+    `cuda_seen`: XLA finds it by itself; `cuda_found`: a directory outside XLA's own list that has it.
     """
 
     cuda_seen: bool = False
     cuda_found: str | None = None
-    rocm_seen: bool = False
-    rocm_found: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +215,12 @@ class Saved:
 class FlagNames:
     """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.
 
-    `unknown` are those that it does not have, each with the name that may be meant, empty for none;
-    `misplaced` are flags of the other variable, `unchecked` those of which nothing could be found out.
+    `unknown` are those that it does not have there, each with the name that may be meant, empty for none;
+    `unchecked` are those of which nothing could be found out.
     """
 
     known: tuple[str, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
-    misplaced: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 

@@ -87,8 +87,7 @@ def assemble(
     ``start`` is given in the program's own process, where the variables that it assigns are set already.
     ``is_part``: the process runs parts of another one's program and keeps that one's plan. ``open_cache``
     makes the folder for compiled programs, or raises OSError; without it the folder is only named. Where the
-    plan is to serve many processes (``is_one_process`` False) there is none, since no two processes may share
-    it.
+    plan is to serve other processes (``is_one_process`` False) there is none: nobody verifies it for them.
 
     Raises `autoxla.settings.BadSettingError`.
     """
@@ -129,9 +128,9 @@ def assemble(
         situation = recall_tuned(situation, subject.arguments, tuned)
     wants_cache = settings.xla_cache and settings.mode != "observe" and "tensorflow" in situation.versions
     if is_one_process and wants_cache and situation.cache_refused is None:
-        from autoxla.compiled import name_compiler, run_folder
+        from autoxla.compiled import name_compiler
 
-        folder = run_folder(cache / "xla" / name_compiler(situation, subject.path))
+        folder = cache / "xla" / name_compiler(situation, subject.path)
         try:
             if open_cache is not None:
                 open_cache(folder)

@@ -152,7 +152,7 @@ class Runtime:
         try:
             self.plan, self.findings = planned.plan, list(planned.findings)
             if self.compiled is not None and self.compiled.dropped:
-                place, number = Place(str(self.compiled.folder.parent)), len(self.compiled.dropped)
+                place, number = Place(str(self.compiled.folder)), len(self.compiled.dropped)
                 message = f"{number} compiled program(s) were damaged or half written, and dropped"
                 remedy = "none: XLA compiles them again"
                 self.findings.append(Finding("AX908", "info", message, remedy, place, applied=True))
@@ -375,10 +375,6 @@ class Runtime:
         """Be the runtime of a child made by fork."""
         # A thread of the parent may have been planning; in the child nobody is left to release the lock.
         self._lock = RLock()
-        # The child must not read what its parent is writing.
-        if self.compiled is not None:
-            for name, value in self.compiled.leave_to_parent(read_environ()).items():
-                put(name, value)
 
 
 _RUNTIME = Runtime()

@@ -277,7 +277,7 @@ CASES = {
     ),
     "a flag in the other variable": Case(
         build_flags,
-        "AX853",
+        "AX851",
         "move --xla_dump_to to XLA_FLAGS",
         assign(TF_XLA_FLAGS="", XLA_FLAGS="--xla_dump_to=/tmp"),
         {"TF_XLA_FLAGS": "--xla_dump_to=/tmp"},
@@ -295,7 +295,7 @@ CASES = {
         unlink("home/.keras/keras.json"),
     ),
     "theano in KERAS_BACKEND": Case(
-        assign(KERAS_BACKEND="theano"), "AX403", "set KERAS_BACKEND to", assign(KERAS_BACKEND="tensorflow")
+        assign(KERAS_BACKEND="theano"), "AX402", "set KERAS_BACKEND to", assign(KERAS_BACKEND="tensorflow")
     ),
     "a backend that is not installed": Case(
         assign(KERAS_BACKEND="torch"), "AX401", "set KERAS_BACKEND to one", assign(KERAS_BACKEND="tensorflow")

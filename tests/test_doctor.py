@@ -157,7 +157,7 @@ def test_the_rules_are_asked_where_autoxla_is_off(site: Site) -> None:
     site.install("keras", "3.3.0")
     scene = site.scene(KERAS_BACKEND="theano")
     off = replace(scene, situation=replace(scene.situation, settings=Settings(mode="off")))
-    assert {line.code: line.state for line in environment.check_rules(off)} == {"AX403": "error"}
+    assert {line.code: line.state for line in environment.check_rules(off)} == {"AX402": "error"}
     assert say(environment.check_rules, site.scene()) == {}
 
 

@@ -86,8 +86,6 @@ TOOLCHAINS = st.builds(
     Toolchain,
     cuda_seen=st.booleans(),
     cuda_found=st.none() | st.just("/cuda 12"),
-    rocm_seen=st.booleans(),
-    rocm_found=st.none() | st.just("/opt/rocm-6"),
 )
 SAID = st.builds(
     Evidence,

@@ -362,21 +362,7 @@ def test_the_directory_that_the_flags_name_counts(machine: Machine) -> None:
 
 def test_without_a_gpu_nothing_is_looked_for(machine: Machine) -> None:
     machine.write(str(machine.root / "usr/local/cuda" / LIBDEVICE))
-    (machine.root / "opt/rocm/amdgcn/bitcode").mkdir(parents=True)
     assert machine.gather().toolchain == Toolchain()
-
-
-def test_rocm_is_seen_where_its_variable_names_it(machine: Machine) -> None:
-    machine.add_gpu("kfd")
-    (machine.root / "rocm/amdgcn/bitcode").mkdir(parents=True)
-    assert machine.gather({"ROCM_PATH": str(machine.root / "rocm")}).toolchain == Toolchain(rocm_seen=True)
-
-
-def test_the_newest_rocm_is_found(machine: Machine) -> None:
-    machine.add_gpu("kfd")
-    for folder in ("opt/rocm-6.4.0", "opt/rocm-10.0.0"):
-        (machine.root / folder / "amdgcn/bitcode").mkdir(parents=True)
-    assert machine.gather().toolchain == Toolchain(rocm_found=str(machine.root / "opt/rocm-10.0.0"))
 
 
 # Keras' configuration.

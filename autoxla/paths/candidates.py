@@ -15,7 +15,7 @@ from autoxla.model import Plan, Situation
 from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
 from autoxla.policies import decide
 from autoxla.policies.cures import name_settings
-from autoxla.policies.rule import AUTO_JIT
+from autoxla.policies.draft import AUTO_JIT
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
@@ -147,7 +147,7 @@ def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     flags = parse_xla_flags(text)
     strange = {error.token for error in flags.errors}
     if (names := situation.flag_names.get(name)) is not None:
-        strange |= {f"--{each}" for each in (*names.unknown, *names.misplaced, *names.unchecked)}
+        strange |= {f"--{each}" for each in (*names.unknown, *names.unchecked)}
     kept = tuple(token for token in flags.tokens if not {token, token.partition("=")[0]} & strange)
     values: dict[str, str | None] = {}
     if kept != flags.tokens:

@@ -78,10 +78,10 @@ def gather(
     plugins = find_plugins([*folders, *(site_folders() if sites is None else sites)], view, versions)
     hardware = find_hardware(view, plugins, root=root)
     toolchain = Toolchain()
-    if hardware.kinds & {"cuda", "rocm"}:
+    if "cuda" in hardware.kinds:
         from autoxla.situation.toolchain import find_toolchain
 
-        toolchain = find_toolchain(hardware, view, folders, versions, root=root)
+        toolchain = find_toolchain(view, folders, versions, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]

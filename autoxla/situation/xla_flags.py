@@ -84,19 +84,19 @@ def propose(name: str, known: Iterable[str]) -> str:
 
 def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> FlagNames:
     foreign = tuple(prefix for other, prefix in PREFIXES.items() if other != variable)
-    misplaced = tuple(name for name in names if name.startswith(foreign))
+    misplaced = {name: "" for name in names if name.startswith(foreign)}
     own = tuple(name for name in names if name not in misplaced)
     for library in libraries:
         with suppress(OSError, ValueError), _read_constants(library) as constants:
             known = tuple(name for name in own if constants.has(name))
             if len(known) == len(own):
-                return FlagNames(known, misplaced=misplaced)
+                return FlagNames(known, misplaced)
             if all(map(constants.has, _ALWAYS[variable])):
                 names_there = (found[1].decode() for found in _NAME.finditer(*constants))
                 candidates = {name for name in names_there if name.startswith(PREFIXES[variable])}
                 unknown = {name: propose(name, candidates) for name in own if name not in known}
-                return FlagNames(known, unknown, misplaced)
-    return FlagNames(misplaced=misplaced, unchecked=own)
+                return FlagNames(known, {**unknown, **misplaced})
+    return FlagNames(unknown=misplaced, unchecked=own)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
 from autoxla.model import ENVIRONMENT
 from autoxla.policies import decide
-from autoxla.policies.rule import KERAS_3
+from autoxla.policies.draft import KERAS_3
 from autoxla.situation.distributions import locate
 from autoxla.situation.files import is_folder, list_names
 from autoxla.store import Store
@@ -132,8 +132,6 @@ def check_devices(scene: Scene) -> Iterator[Line]:
     hardware, toolchain = scene.situation.hardware, scene.situation.toolchain
     seen = ", ".join(sorted(hardware.kinds)) or hardware.accelerator
     yield Line("ok", "AX860", f"accelerators: {'not known' if seen == 'unknown' else seen}")
-    if "rocm" in hardware.kinds and toolchain.rocm_seen:
-        yield Line("ok", "AX861", "XLA finds ROCm's bitcode in ROCM_PATH")
     if "cuda" in hardware.kinds and toolchain.cuda_seen:
         yield Line("ok", "AX861", "XLA finds libdevice")
 

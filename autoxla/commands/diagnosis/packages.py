@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.model import Situation, Version
-from autoxla.policies.rule import KERAS_3, SWITCHABLE
+from autoxla.policies.draft import KERAS_3, SWITCHABLE
 from autoxla.policies.usage import is_below
 from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS, normalise
 from autoxla.situation.env_parsing import parse_version, tensorflow_bool
