@@ -42,7 +42,8 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
 from autoxla.paths.watch import is_own
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
+from autoxla.running import subject_from
 from autoxla.situation.environment import UNCURED
 
 # Benchmarks are not installed. At the end, so that autoxla is the installed one.
