@@ -798,7 +798,7 @@ def test_a_terminal_has_colour_and_folded_lines(tmp_path: Path) -> None:
 
 
 def test_names_of_files_do_not_reach_the_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    command.render([Line("error", "AX821", "a\x1b[2Jb\udcffc\nd", "e\rf", "shadowing")], verbose=True)
+    command.render([Line("error", "AX821", "a\x1b[2Jb\udcffc\nd", "e\rf", "shadowing")], "ok")
     assert capsys.readouterr().out.splitlines()[0].endswith("a?[2Jb?c?d")
 
 
@@ -807,9 +807,9 @@ def test_what_is_ok_is_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
         Line("ok", "AX801", "python 3"),
         Line("error", "AX821", "bad", "rename", "shadowing"),
     ]
-    command.render(lines, verbose=False)
+    command.render(lines, "note")
     brief = capsys.readouterr().out
     assert brief.splitlines()[0] == "python 3"
     assert brief.splitlines()[-1] == "1 error, 1 ok; --verbose shows what is ok"
-    command.render(lines, verbose=True)
+    command.render(lines, "ok")
     assert "ok       AX801" in capsys.readouterr().out

@@ -324,7 +324,7 @@ def test_eval_of_any_settings(shell: Shell) -> None:
     @settings(max_examples=150)
     @given(CHOSEN)
     def check(values: dict[str, str | None]) -> None:
-        after = shell.evaluate(env.as_sh(values))
+        after = shell.evaluate(env.write(values, "sh"))
         assert {name: after.get(name) for name in values} == values
         others = {name: after.get(name) for name in NAMES if name not in values}
         assert set(others.values()) <= {"before"}

@@ -206,10 +206,16 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
         text = f"{what} took more than {limit:g} seconds"
         yield Line("warning", "AX895", text, "try again with a longer --timeout")
     else:
+        cause, remedy = _explain_end(status, printed)
         if "error" in told:
-            cause, remedy = _explain_error(told["error"], told.get("note"), scene)
-        else:
-            cause, remedy = _explain_end(status, printed)
+            name, message = told["error"]
+            first = next(filter(None, map(str.strip, message.splitlines())), "")[:300]
+            cause, note = f"{name}: {first}" if first else name, told.get("note")
+            remedy = "install what is missing" if name == "ModuleNotFoundError" else _BY_HAND
+            if library := _LIBRARY.search(message):
+                remedy = propose([library[1]], scene)
+            elif note:
+                cause, remedy = f"{cause} ({note[0]})", str(note[1])
         yield Line("error", "AX894", f"{told.get('last') or what}: {cause}", remedy)
 
 
@@ -220,19 +226,6 @@ def choose_names(scene: Scene) -> tuple[str, ...]:
     tops = dict.fromkeys(each.name.partition(".")[0] for each in said)
     alone = scene.inventory.provider("keras") is not None and scene.inventory.provider("tensorflow") is None
     return tuple(name for name in tops if name in autoxla.WATCHED) or ("keras" if alone else "tensorflow",)
-
-
-def _explain_error(error: Sequence[str], note: Any, scene: Scene) -> tuple[str, str]:
-    """Return why an import raised an exception, and the remedy."""
-    name, message = error
-    first = next(filter(None, map(str.strip, message.splitlines())), "")[:300]
-    shown = f"{name}: {first}" if first else name
-    library = _LIBRARY.search(message)
-    if library is not None:
-        return shown, propose([library[1]], scene)
-    if note:
-        return f"{shown} ({note[0]})", str(note[1])
-    return shown, "install what is missing" if name == "ModuleNotFoundError" else _BY_HAND
 
 
 def _explain_end(status: int, printed: str) -> tuple[str, str]:
