@@ -316,6 +316,7 @@ REFUSALS: list[tuple[Generation, str, list[tuple[str, int]]]] = [
     ),
     ("legacy", "'keras' in sys.modules\nsys.modules['keras']\nd['keras']\n", [("AX126", 1), ("AX126", 2)]),
     ("legacy", "exec('import keras; x')\nexec('print(1)')\n", [("AX126", 1)]),
+    ("legacy", "code = 'import keras; model.compile(1)'\n", []),
     ("keras3", "import tf_keras\n__all__ = ['tf_keras']\n", [("AX126", 2)]),
     ("legacy", "import os, keras\nos.environ['KERAS_BACKEND'] = 'jax'\n", [("AX127", 2)]),
     ("legacy", "import os, keras\nos.environ['KERAS_BACKEND'] = 'tensorflow'\n", []),

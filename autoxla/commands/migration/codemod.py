@@ -24,8 +24,8 @@ from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Gene
 from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of
 
 #: What takes the name of a module as a string, and what takes code.
-_IMPORTERS = re.compile(r"\b(__import__|find_spec|import_module|importorskip|modules|patch|reload)\b")
-_EVALUATORS = re.compile(r"\b(compile|eval|exec)\(")
+_IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
+_EVALUATORS = {"compile", "eval", "exec"}
 #: What sets an environment variable, up to the value if it is a name or a string.
 _SETS = r"""(?:(?:setdefault|setenv|putenv)\(\s*['"]{0}['"]\s*,|['"]{0}['"]\]?\s*[=:])\s*['"]?(\w*)"""
 #: Uses of a name, each with the part that another name takes the place of.
@@ -110,7 +110,7 @@ class _Module(Source):
             if "keras" in value and self._names_module(node, value):
                 message = f"the string {value!r} names a module of the other generation"
                 self._refuse(node, "AX126", message)
-            if self.renamed and value == "tf_keras" and "__all__" in self.text_around(node):
+            if self.renamed and value == "tf_keras" and "__all__" in self.names_around(node):
                 self._refuse(node, "AX126", "a string names `tf_keras`, which is renamed")
         if self.edits or self.added or self.refusals:
             self._refuse_companions()
@@ -368,10 +368,10 @@ class _Module(Source):
 
     def _names_module(self, node: Any, value: str) -> bool:
         """Tell whether a string names a module that would have to change."""
-        around = self.text_around(node)
-        if _EVALUATORS.search(around):
+        around = self.names_around(node)
+        if around & _EVALUATORS:
             return bool(re.search(rf"\b(import|from)\s+({self.wrong}|tensorflow\.keras)\b", value))
-        if _IMPORTERS.search(around) and re.match(rf"({self.wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
+        if around & _IMPORTERS and re.match(rf"({self.wrong}|(tensorflow|tf)\.keras)(\.|\Z)", value):
             return True
         found = re.fullmatch(rf"({self.wrong}|[\w.]*\b(?:tensorflow|tf)\.keras)\.(\w+)[\w.]*", value)
         return bool(found and found[2] in names.MODULES) and not self.is_annotation(node)
@@ -381,7 +381,7 @@ class _Module(Source):
         for node, name in self.strings:
             if (name, self.target) not in (("KERAS_BACKEND", "legacy"), ("TF_USE_LEGACY_KERAS", "keras3")):
                 continue
-            value = re.search(_SETS.format(name), self.text_around(node))
+            value = re.search(_SETS.format(name), self.code(self.around(node)))
             if value and value[1] not in ("", "0", "false", "False", "tensorflow"):
                 message = f"the program sets {name}, which {SPOKEN[self.target]} does not go with"
                 self._refuse(node, "AX127", message)

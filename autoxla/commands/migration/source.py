@@ -193,13 +193,17 @@ class Source:
                 return True
         return False
 
-    def text_around(self, node: Any) -> str:
-        """Return the text of the statement that a string is in; of ``if`` and the like, of the condition."""
+    def around(self, node: Any) -> Any:
+        """Return the statement that a string is in; of ``if`` and the like, the condition."""
         return next(
-            self.code(parent if isinstance(parent, cst.BaseSmallStatement) else child)
+            parent if isinstance(parent, cst.BaseSmallStatement) else child
             for parent, child in self.ancestors(node)
             if isinstance(parent, (cst.BaseStatement, cst.BaseSmallStatement))
         )
+
+    def names_around(self, node: Any) -> set[str]:
+        """Return the names in the statement that a string is in."""
+        return {each.value for each in m.findall(self.around(node), m.Name())}  # type: ignore[attr-defined]
 
     # What names stand for
 
