@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autoxla.trial.checks import CALLS, CHEAP, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, SAME, TAKEN, Aspect
+from autoxla.trial.checks import CALLS, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, PURE, SAME, TAKEN, Aspect
 
 #: So long a chain of operations is followed, and so many calls of functions are looked into.
 DEEPEST = 200
@@ -104,8 +104,6 @@ class Trace:
         self.calls: list[Call] = []
         #: The body and the condition of each loop.
         self._loops: list[tuple[Call, Call]] = []
-        self._shapes: dict[Value, list[int | None]] = {}
-        self._constants: dict[Value, Any] = {}
         self._known: dict[tuple[Value, Aspect], bool] = {}
         self._counting: dict[Value, bool] = {}
         arguments = {tensor.op.name: number for number, tensor in enumerate(self._inputs)}
@@ -225,7 +223,7 @@ class Trace:
             return True
         elif node.op in LENGTHS:
             needed = [(operands[number], "value") for number in LENGTHS[node.op]]
-        elif node.op in CHEAP:
+        elif node.op in PURE:
             needed = [(operand, "value") for operand in operands]
         else:
             return False
@@ -249,8 +247,6 @@ class Trace:
     def constant(self, value: Value) -> Any:
         """Return the array that ``value`` always is, None where that is not seen at once."""
         value = self.follow(value)
-        if value in self._constants:
-            return self._constants[value]
         node = value.node
         if node is None:
             captured = self._capture(value)
@@ -288,17 +284,9 @@ class Trace:
         """Return argument ``number`` of the step as a value."""
         return Value(self.calls[0], self._inputs[number].op.name, 0)
 
-    def learn(self, value: Value, shape: list[int | None], constant: Any) -> None:
-        """Keep the ``shape`` of ``value``, and what it always is, for the batches of one signature."""
-        self._shapes[self.follow(value)] = shape
-        if constant is not None:
-            self._constants[self.follow(value)] = constant
-
     def shape(self, value: Value) -> list[int | None] | None:
         """Return the shape of ``value`` as traced, or of the variable that it is; None where unknown."""
         value = self.follow(value)
-        if value in self._shapes:
-            return self._shapes[value]
         node = value.node
         if node is not None and node.op == "ReadVariableOp":
             return self.shape(value.call.operands(node)[0])

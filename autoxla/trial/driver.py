@@ -397,10 +397,8 @@ class Fetching(State):
     def _make_challenger(self, batch: Sequence[Any]) -> None:
         driver, known = self.driver, self._known
         concrete = known.concrete
-        try:
-            guard = known.guards.prepare(batch)
-        except Refused as refused:
-            driver.end(str(refused))
+        if not known.guard.is_within(batch):
+            driver.end("the first batch is one that TensorFlow has to check")
             return
         is_for_xla = driver.challenger == "xla"
         made = for_xla(concrete, batch) if is_for_xla else without_xla(concrete, len(batch))
@@ -408,7 +406,7 @@ class Fetching(State):
             driver.end("XLA's function captures what cannot be copied")
             return
         compiled, usual = (Executable(each, each.captured_inputs) for each in (made, concrete))
-        challenger = Challenger(compiled, usual, guard, sign(batch))
+        challenger = Challenger(compiled, usual, known.guard, sign(batch))
         driver.go(Compiling(driver, known, challenger, batch))
 
 
@@ -417,24 +415,15 @@ class Challenger:
     """What the race is run with.
 
     `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
-    `signature`; `guard` tells whether the challenger may have a batch, None where it may have any.
-    `stopped`: batches in a row that it may not have.
+    `signature`; `guard` tells whether the challenger may have a batch. `stopped`: batches in a row that it
+    may not have.
     """
 
     compiled: Executable
     usual: Executable
-    guard: Guard | None
+    guard: Guard
     signature: Signature
     stopped: int = 0
-
-    def passes(self, batch: Sequence[Any]) -> bool:
-        """Return whether the challenger may have ``batch``."""
-        return self.guard is None or self.guard(batch)
-
-    def forget(self) -> None:
-        """Look at the weights anew: others than this trial may have trained the model."""
-        if self.guard is not None:
-            self.guard.forget()
 
 
 class Compiling(State):
@@ -501,11 +490,11 @@ class ByHand(State):
         """Train on the next batch, by Keras where it is not for others."""
         batch = self.driver.fetch(iterator)
         if batch is None:
-            self.driver.guarded(self._challenger.forget)
+            self.driver.guarded(self._challenger.guard.forget)
             return self.driver.stock(iterator)
         signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
-        passes = attempt("trial", self._challenger.passes, batch)
+        passes = attempt("trial", self._challenger.guard, batch)
         is_stranger = signature != self._challenger.signature
         if passes and not is_stranger:
             self._challenger.stopped = 0
@@ -526,7 +515,7 @@ class ByHand(State):
     def end_fit(self) -> State:
         """Go on in the next fit, in which other shapes are counted anew."""
         self._strangers.clear()
-        self.driver.guarded(self._challenger.forget)
+        self.driver.guarded(self._challenger.guard.forget)
         return self.driver.state
 
     def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:

@@ -15,7 +15,7 @@ from autoxla.trial.decisions import Decision, Decisions
 from autoxla.trial.economics import Prior, compile_seconds, expect
 from autoxla.trial.executables import bytes_captured
 from autoxla.trial.graph import Graph, describe
-from autoxla.trial.guards import Guards, examine
+from autoxla.trial.guards import Guard, examine
 
 #: Copies may take this share of the memory that is free, of which a compile wants so many bytes besides:
 #: XLA ends the process where it gets none.
@@ -28,7 +28,7 @@ class Survey:
 
     concrete: Any
     graph: Graph
-    guards: Guards
+    guard: Guard
     key: str
     decision: Decision | None
     prior: Prior
@@ -52,9 +52,7 @@ def survey(
     graph = describe(concrete, definition)
     if graph.foreign is not None:
         raise Refused(f"XLA has no code for {graph.foreign}")
-    guards = examine(concrete, definition)
-    if isinstance(guards, str):
-        raise Refused(guards)
+    guard = examine(concrete, definition)
     if not has_room(concrete):
         raise Refused("the memory that is free is too little for copies of the variables")
     # The graph knows its variables by their handles only; they come in no particular order.
@@ -64,7 +62,7 @@ def survey(
     return Survey(
         concrete=concrete,
         graph=graph,
-        guards=guards,
+        guard=guard,
         key=key,
         decision=decisions.find(key),
         prior=expect(graph.operations),
