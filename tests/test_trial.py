@@ -419,7 +419,7 @@ def test_loops_are_compiled_from_the_trace_that_is_there(generation: str, tmp_pa
 EXIT = """
 import os
 from autoxla.trial import background, executables
-driver.Background, driver.Dispatch = background.Background, executables.Dispatch
+driver.begin_beside, driver.Dispatch = background.begin_beside, executables.Dispatch
 inputs = keras.layers.Input((16, 16, 3))
 layer = inputs
 for _ in range(6):

@@ -19,12 +19,6 @@ from autoxla.trial.traces import cut_behind_fetch, find_fetch
 _DEEPEST = 5  # closures from ``train_function`` to the step
 
 
-def count_operations(stock: Any, structure: Any) -> int:
-    """Return about how many operations the step has, without doing anything."""
-    over_iterator = _find_over_iterator(stock, structure)
-    return 0 if over_iterator is None else len(over_iterator.graph.get_operations())
-
-
 def find_step(stock: Any, structure: Any) -> Any:
     """Return the trace of the step that ``stock``, a model's ``train_function``, runs on ``structure``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,20 +35,13 @@ class Survey:
     compile_s: float
 
 
-def survey(
-    concrete: Any,
-    definition: Any,
-    compiles: Iterable[tuple[int, float]],
-    shapes: Sequence[str],
-    batch_size: int | None,
-    decisions: Decisions,
-) -> Survey:
-    """Return what is known of the step ``concrete``, whose ``GraphDef`` is ``definition``.
+def survey(concrete: Any, shapes: Sequence[str], batch_size: int | None, decisions: Decisions) -> Survey:
+    """Return what is known of the traced step ``concrete``.
 
-    ``compiles`` are those of this machine, nodes and seconds; ``shapes`` are those of a batch as the data
-    declare them, ``batch_size`` its rows as far as the call of ``fit`` tells. Raises Refused where XLA must
-    not run the step.
+    ``shapes`` are those of a batch as the data declare them, ``batch_size`` its rows as far as the call of
+    ``fit`` tells. Raises Refused where XLA must not run the step.
     """
+    definition = concrete.graph.as_graph_def()
     graph = describe(concrete, definition)
     if graph.foreign is not None:
         raise Refused(f"XLA has no code for {graph.foreign}")
@@ -66,7 +59,7 @@ def survey(
         key=key,
         decision=decisions.find(key),
         prior=expect(graph.operations),
-        compile_s=compile_seconds(graph.nodes, compiles),
+        compile_s=compile_seconds(graph.nodes, decisions.compiles()),
     )
 
 
