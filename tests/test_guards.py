@@ -147,5 +147,5 @@ def test_numbers_that_xla_takes_otherwise_train_as_ever(tmp_path: Path, generati
         assert trial["steps"] == plain["steps"] >= 60, name
         for ours, theirs in zip(trial["weights"], plain["weights"], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5, nan_ok=True), name
-        given_up = "3 batches in a row that TensorFlow has to check"
+        given_up = "too many batches are of another shape, or TensorFlow has to check them"
         assert trial["outcome"] == ("switched to xla" if name == "cast" else given_up), name

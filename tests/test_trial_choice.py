@@ -91,13 +91,6 @@ def test_what_is_expected_of_operations(operations: dict[str, int], wins: bool) 
 def test_short_trainings_are_left_alone(step: float, left: int, seconds: float) -> None:
     if step * left < economics.SHORTEST:
         assert not pays(step, left, seconds, Prior(1.0, 0.1), 2)
-        assert not pays(step, left, seconds, Prior(1.0, 0.1, measured=True), 2)
-
-
-@given(step=st.floats(1e-4, 1), left=st.integers(0, 10**6), seconds=st.floats(0.1, 60))
-def test_what_was_measured_is_trusted_sooner(step: float, left: int, seconds: float) -> None:
-    if pays(step, left, seconds, Prior(0.75, 0.75), 2):
-        assert pays(step, left, seconds, Prior(0.75, 0.75, measured=True), 2)
 
 
 @given(step=st.floats(1e-3, 1), left=st.integers(10**3, 10**6), seconds=st.floats(0.1, 60))

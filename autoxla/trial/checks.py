@@ -39,10 +39,10 @@ INDICES: dict[str, Rows] = {
     "InTopKV2": Rows(axis=1),
 }
 #: Operations whose operands in `GIVEN` are checked if they are integers.
-INTEGERS = frozenset({"Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod", "Pow"})
+INTEGERS = frozenset({"Div", "FloorDiv", "FloorMod", "Mean", "Mod", "TruncateDiv", "TruncateMod", "Pow"})
 #: Operands that XLA does not check, and no guard does: they must hang on shapes and constants alone.
 GIVEN: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(INTEGERS, (1,)), "Assert": (0,),
+    **dict.fromkeys(INTEGERS, (1,)), "Mean": (0,), "Assert": (0,),
     "GatherNd": (1,), "ScatterNd": (0, 2), "ReverseSequence": (1,), "Bincount": (0, 1),
     "DenseBincount": (0, 1),
     **{f"TensorScatter{name}": (1,) for name in ("Update", "Add", "Sub", "Min", "Max")},
@@ -110,16 +110,17 @@ CONTENTS: dict[str, tuple[tuple[int, Aspect], ...]] = {
 }  # fmt: skip
 #: Operations that take a value out of a list.
 TAKEN = frozenset({"TensorListGetItem", "TensorListPopBack"})
-#: Calls of functions, by the number of their operands that are not the function's.
-CALLS = {
-    "PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1,
-    "StatelessCase": 1,
-}  # fmt: skip
 LOOPS = frozenset({"While", "StatelessWhile"})
+#: Calls of functions: the attributes that name these. Of a branch, the first operand is not the function's.
+BRANCHES = frozenset({"If", "StatelessIf"})
+CALLS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(LOOPS, ("body", "cond")), **dict.fromkeys(BRANCHES, ("then_branch", "else_branch")),
+    "PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",),
+}  # fmt: skip
 
 #: Operations that raise for no value of their operands: by type and shape only, which XLA checks, too, or
 #: where it refuses to compile.
-HARMLESS = PURE | OF_SHAPES | CALLS.keys() | LOOPS | frozenset({
+HARMLESS = PURE | OF_SHAPES | CALLS.keys() | frozenset({
     "NoOp", "Placeholder", "PlaceholderWithDefault", "ControlTrigger", "Empty", "_Arg", "_Retval",
     # Variables
     "ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "VarIsInitializedOp",

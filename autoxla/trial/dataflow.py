@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autoxla.trial.checks import CALLS, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, PURE, SAME, TAKEN, Aspect
+from autoxla.trial.checks import (
+    BRANCHES,
+    CALLS,
+    CONTENTS,
+    LENGTHS,
+    LOOPS,
+    OF_SHAPES,
+    PURE,
+    SAME,
+    TAKEN,
+    Aspect,
+)
 
 #: So long a chain of operations is followed, and so many calls of functions are looked into.
 DEEPEST = 200
@@ -125,35 +136,24 @@ class Trace:
         call.number = len(self.calls)
         self.calls.append(call)
         for name, node in call.nodes.items():
-            called = self._called(node)
-            if called:
-                call.inner[name] = []
-            for function in map(self._functions.__getitem__, called):
+            for attribute in CALLS.get(node.op, ()):
+                function = self._functions[node.attr[attribute].func.name]
                 signature = function.signature
                 inner = Call(
                     nodes={node.name: node for node in function.node_def},
                     arguments={argument.name: n for n, argument in enumerate(signature.input_arg)},
                     results=[function.ret[result.name] for result in signature.output_arg],
                     caller=Value(call, name, 0),
-                    skipped=CALLS.get(node.op, 0),
+                    skipped=int(node.op in BRANCHES),
                     loop=[] if node.op in LOOPS else None,
                 )
-                call.inner[name].append(inner)
+                call.inner.setdefault(name, []).append(inner)
                 self._enter(inner)
             if node.op in LOOPS:
                 # The body and the condition of a loop have the same variables.
                 body, condition = call.inner[name]
                 body.loop = condition.loop = [{"value", "contents"} for _ in body.arguments]
                 self._loops.append((body, condition))
-
-    def _called(self, node: Any) -> list[str]:
-        if node.op in LOOPS:
-            return [node.attr[name].func.name for name in ("body", "cond")]
-        if node.op in ("If", "StatelessIf"):
-            return [node.attr[name].func.name for name in ("then_branch", "else_branch")]
-        if node.op in ("Case", "StatelessCase"):
-            return [function.name for function in node.attr["branches"].list.func]
-        return [node.attr["f"].func.name] if node.op in CALLS else []
 
     # What a value hangs on
 
@@ -258,11 +258,6 @@ class Trace:
             whole, begin = (self.constant(operand) for operand in value.call.operands(node)[:2])
             if whole is not None and begin is not None and whole.ndim == begin.size == 1:
                 return whole[begin[0]]
-        return self._constant_of_shape(value)
-
-    def _constant_of_shape(self, value: Value) -> Any:
-        """Return the array that an operation gives which looks at shapes only, None where they are open."""
-        node = value.node
         if node.op not in ("Shape", "ShapeN", "Size", "Rank", "VariableShape"):
             return None
         operand = value.call.operands(node)[value.output]
@@ -279,6 +274,20 @@ class Trace:
             return None
         captured = self.captured[number]
         return None if captured.dtype in (tf.resource, tf.variant) else captured
+
+    def arguments(self, value: Value) -> set[Value]:
+        """Return the arguments of functions that nobody hands on, and on which ``value`` hangs."""
+        found, seen, waiting = set(), set(), [value]
+        while waiting:
+            value = self.follow(waiting.pop())
+            if value in seen or self.is_given(value):
+                continue
+            seen.add(value)
+            if value.node is None:
+                found.add(value)
+            else:
+                waiting += value.call.operands(value.node)
+        return found
 
     def argument(self, number: int) -> Value:
         """Return argument ``number`` of the step as a value."""

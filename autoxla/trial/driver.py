@@ -28,7 +28,7 @@ from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.trial import economics
 from autoxla.trial.background import begin_beside
-from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.comparison import Pair, judge
 from autoxla.trial.compilations import Compilations
 from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
@@ -67,10 +67,8 @@ _FIRST_LOOK = 8
 _WINDOW = 50
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
-#: Shapes beyond the compiled one in a fit before XLA is given up for it.
-_STRANGERS = 4
-#: Batches in a row that a guard stops before XLA is given up: each costs more than a plain step.
-_STOPPED = 3
+#: Where so many of the last batches were none for XLA, it is given up: each costs more than a plain step.
+_STRANGERS, _LAST = 4, 8
 
 
 class State:
@@ -386,15 +384,13 @@ class Challenger:
     """What the race is run with.
 
     `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
-    `signature`; `guard` tells whether the challenger may have a batch. `stopped`: batches in a row that it
-    may not have.
+    `signature`; `guard` tells whether the challenger may have a batch.
     """
 
     compiled: Executable
     usual: Executable
     guard: Guard
     signature: Signature
-    stopped: int = 0
 
 
 class Compiling(State):
@@ -469,7 +465,7 @@ class ByHand(State):
         super().__init__(driver)
         self._known = known
         self._challenger = challenger
-        self._strangers: set[Signature | None] = set()
+        self._were_strangers: deque[bool] = deque(maxlen=_LAST)
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch, by Keras where it is not for others."""
@@ -477,29 +473,19 @@ class ByHand(State):
         if batch is None:
             self.driver.guarded(self._challenger.guard.forget)
             return self.driver.stock(iterator)
-        signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
         passes = attempt("trial", self._challenger.guard, batch)
-        is_stranger = signature != self._challenger.signature
-        if passes and not is_stranger:
-            self._challenger.stopped = 0
+        is_stranger = not passes or attempt("trial", sign, batch) != self._challenger.signature
+        self._were_strangers.append(is_stranger)
+        if not is_stranger:
             return self._train(iterator, batch)
-        if is_stranger:
-            self._strangers.add(signature)
-        else:
-            self._challenger.stopped += 1
-        outcome = ""
-        if self._challenger.stopped >= _STOPPED:
-            outcome = f"{_STOPPED} batches in a row that TensorFlow has to check"
-        elif len(self._strangers) >= _STRANGERS:
-            outcome = f"{len(self._strangers) + 1} shapes of batches, each of which XLA would compile anew"
-        if outcome:
+        if sum(self._were_strangers) >= _STRANGERS:
+            outcome = "too many batches are of another shape, or TensorFlow has to check them"
             self.driver.guarded(self.driver.end, outcome)
         return self.driver.replay(iterator, batch)
 
     def end_fit(self) -> State:
-        """Go on in the next fit, in which other shapes are counted anew."""
-        self._strangers.clear()
+        """Go on in the next fit."""
         self.driver.guarded(self._challenger.guard.forget)
         return self.driver.state
 
@@ -559,12 +545,9 @@ class Racing(ByHand):
             return
         self._pairs.append((self._half, took) if is_challenger else (took, self._half))
         self._half = None
-        verdict = judge(self._pairs)
-        if verdict.winner is not None:
-            self._decide(verdict)
-
-    def _decide(self, verdict: Verdict) -> None:
-        driver, entry = self.driver, self.driver.entry
+        verdict, entry = judge(self._pairs), driver.entry
+        if verdict.winner is None:
+            return
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
@@ -597,7 +580,7 @@ def consider(driver: Driver, known: Survey) -> None:
     """Begin the trial proper, end it, or leave it for this fit, by what is known of the step."""
     decision, fit, prior = known.decision, driver.fit, known.prior
     if decision is not None and decision.graph_s and decision.xla_s:
-        prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s), measured=True)
+        prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s))
     has_lost = decision is not None and decision.winner != driver.challenger
     if driver.challenger == "graph":
         is_worth = fit.typical * fit.left >= economics.SHORTEST

@@ -1,14 +1,15 @@
 """What a traced step is made of: its operations, its size, and a name for it that another run gives, too.
 
-The name is a hash over the graph's structure, not over the layers' configuration, which subclassed models
-do not have and which two different steps can share.
+The name is a hash over the graph's operations, whatever their order and their names, which count up within a
+process. The layers' configuration would not do: subclassed models have none, and two different steps can
+share one.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,6 @@ class Graph:
 
 def describe(concrete: Any, definition: Any) -> Graph:
     """Return what the ``tf.ConcreteFunction`` executes; ``definition`` is its graph's ``GraphDef``."""
-    functions = {function.signature.name: function for function in definition.library.function}
     operations: Counter[str] = Counter()
     for operation in concrete.graph.get_operations():
         kind = str(operation.type)
@@ -53,46 +53,16 @@ def describe(concrete: Any, definition: Any) -> Graph:
             images = operation.inputs[_IMAGES.get(kind, 0)].shape
             kind = "Conv1D" if images.rank == 4 and images[1] == 1 else kind
         operations[kind] += 1
-    for function in functions.values():
-        operations.update(node.op for node in function.node_def)
-    nodes = len(definition.node) + sum(len(function.node_def) for function in functions.values())
-    return Graph(nodes, operations, _Digest(functions).of_graph(definition.node))
-
-
-class _Digest:
-    """Hashes graphs so that names, which count up within a process, do not matter."""
-
-    def __init__(self, functions: Mapping[str, Any]) -> None:
-        self._functions = functions
-        self._known: dict[str, str] = {}
-
-    def of_graph(self, nodes: Iterable[Any], arguments: Iterable[str] = ()) -> str:
-        """Return the digest of ``NodeDef`` messages in their order, in a function of ``arguments``."""
-        nodes = list(nodes)
-        names = [*arguments, *(node.name for node in nodes)]
-        numbers = {name: number for number, name in enumerate(names)}
-        hasher = hashlib.sha256()
-        for node in nodes:
-            inputs = []
-            for name in node.input:  # ``node:output`` or ``^node``
-                mark = "^" if name.startswith("^") else ""
-                source, _, output = name.removeprefix("^").partition(":")
-                inputs.append(f"{mark}{numbers.get(source, source)}:{output}")
-            # Those with an underscore are notes of TensorFlow's to itself, names among them.
-            told = [name for name in sorted(node.attr) if not name.startswith("_") and name not in _DRAWN]
-            attributes = [f"{name}={self._value(node.attr[name])}" for name in told]
-            hasher.update(f"{node.op}({','.join(inputs)})[{';'.join(attributes)}]\n".encode())
-        return hasher.hexdigest()
-
-    def _value(self, value: Any) -> str:
-        called = [value.func.name] if value.HasField("func") else [f.name for f in value.list.func]
-        if not called:
-            return hashlib.sha256(value.SerializeToString(deterministic=True)).hexdigest()
-        for name in called:
-            function = self._functions.get(name)
-            if name not in self._known:
-                self._known[name] = "recursion" if function is not None else name
-                if function is not None:
-                    arguments = [each.name for each in function.signature.input_arg]
-                    self._known[name] = self.of_graph(function.node_def, arguments)
-        return ",".join(self._known[name] for name in called)
+    inner = [node for function in definition.library.function for node in function.node_def]
+    operations.update(node.op for node in inner)
+    told = []
+    for node in (*definition.node, *inner):
+        attributes = [
+            f"{name}={value.SerializeToString(deterministic=True).hex()}"
+            for name, value in sorted(node.attr.items())
+            # Those with an underscore are notes of TensorFlow's to itself; names of functions count up.
+            if not (name.startswith("_") or name in _DRAWN or value.HasField("func") or value.list.func)
+        ]
+        told.append(f"{node.op}({len(node.input)}) {attributes}")
+    digest = hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()
+    return Graph(len(told), operations, digest)

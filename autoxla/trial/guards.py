@@ -14,7 +14,7 @@ drops (`autoxla.trial.checks`). What such an operation checks hangs on one of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,41 +57,44 @@ def examine(concrete: Any, definition: Any) -> Guard:
     shapes before XLA does. Raises Refused where XLA must not run the step.
     """
     trace = Trace(concrete, definition)
-    checks = [(check, _find_argument(trace, check)) for check in _find_checks(trace)]
+    fed = {trace.argument(number): number for number in range(trace.fed)}
+    checks: list[Check] = []
     bounds: dict[int, Interval] = {}
-    for check, number in checks:
-        _, high = bounds.get(number, (0, 2.0**31 - 1))
-        bounds[number] = 0, min(high, check.high)
+    for value in trace.values():
+        _refuse(trace, value)
+        check = _find_check(trace, value)
+        if check is None or check.holds(trace, {}):
+            continue
+        numbers = [fed.get(argument) for argument in trace.arguments(check.value)]
+        if len(numbers) != 1 or numbers[0] is None:
+            raise Refused(_NO_GUARD.format(check.operation))
+        checks.append(check)
+        _, high = bounds.get(numbers[0], (0, 2.0**31 - 1))
+        bounds[numbers[0]] = 0, min(high, check.high)
     assumed = {trace.argument(number): each for number, each in bounds.items()}
-    for check, _ in checks:
+    for check in checks:
         if not check.holds(trace, assumed):
             raise Refused(_NO_GUARD.format(check.operation))
     return Guard([variable for variable in trace.variables.values() if variable.dtype.is_floating], bounds)
 
 
-def _find_checks(trace: Trace) -> Iterator[Check]:
-    """Yield what must be checked for each batch. Raises Refused where that is not to be had."""
-    for value in trace.values():
-        node, operation = value.node, str(value.node.op)
-        operands = value.call.operands(node)
-        if operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer:
-            for number in GIVEN.get(operation, ()):
-                if not trace.is_given(operands[number]):
-                    raise Refused(_NO_GUARD.format(operation))
-        for number in COMPILED_IN.get(operation, ()):
+def _refuse(trace: Trace, value: Value) -> None:
+    """Raise Refused where XLA must not run an operation, whatever the batch is."""
+    node, operation = value.node, str(value.node.op)
+    operands = value.call.operands(node)
+    if operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer:
+        for number in GIVEN.get(operation, ()):
             if not trace.is_given(operands[number]):
-                raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
-            if trace.counts(operands[number]):
-                raise Refused(f"a loop's counter decides what {operation} takes: XLA's gradients are wrong")
-        if _is_other_number(node) and not trace.is_given(operands[0]):
-            raise Refused(f"XLA gives other numbers than TensorFlow in {operation}")
-        if operation == "Unique" and not _is_of_gradient(value):
-            raise Refused("the data say how many rows Unique gives")
-        if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES)):
-            raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
-        check = _find_check(trace, value)
-        if check is not None and not check.holds(trace, {}):
-            yield check
+                raise Refused(_NO_GUARD.format(operation))
+    for number in COMPILED_IN.get(operation, ()):
+        if not trace.is_given(operands[number]):
+            raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
+        if trace.counts(operands[number]):
+            raise Refused(f"a loop's counter decides what {operation} takes: XLA's gradients are wrong")
+    if operation == "Unique" and not _is_of_gradient(value):
+        raise Refused("the data say how many rows Unique gives")
+    if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES)):
+        raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
 
 
 def _find_check(trace: Trace, value: Value) -> Check | None:
@@ -99,6 +102,8 @@ def _find_check(trace: Trace, value: Value) -> Check | None:
     node, operands = value.node, value.call.operands(value.node)
     if node.op == "Cast":
         source, target = (tf.as_dtype(node.attr[name].type) for name in ("SrcT", "DstT"))
+        if source.is_complex and not target.is_complex:
+            raise Refused("XLA gives other numbers than TensorFlow in Cast")
         if not source.is_floating or not target.is_integer or trace.is_given(operands[0]):
             return None
         # The greatest number of the floats that is one of the integers.
@@ -124,14 +129,6 @@ def _find_check(trace: Trace, value: Value) -> Check | None:
     return Check(str(node.op), index, 0, float(size) - 1)
 
 
-def _is_other_number(node: Any) -> bool:
-    """Return whether ``node`` gives another result under XLA for some finite numbers of its types."""
-    if node.op == "Cast":
-        source, target = (tf.as_dtype(node.attr[name].type) for name in ("SrcT", "DstT"))
-        return bool(source.is_complex and not target.is_complex)
-    return node.op == "Mean" and bool(tf.as_dtype(node.attr["T"].type).is_integer)
-
-
 def _is_of_gradient(unique: Value) -> bool:
     """Return whether ``unique`` adds up the rows of a sparse gradient, as optimizers of Keras 2 do.
 
@@ -144,27 +141,6 @@ def _is_of_gradient(unique: Value) -> bool:
         if name == unique.name
     ]
     return all(use in _USES for use in uses) and (_SUMMED in uses)
-
-
-def _find_argument(trace: Trace, check: Check) -> int:
-    """Return the number of the tensor of the batch that a value hangs on.
-
-    Raises Refused where there is none, or more than one.
-    """
-    found, seen, waiting = set(), set(), [check.value]
-    while waiting:
-        value = trace.follow(waiting.pop())
-        if value in seen or trace.is_given(value):
-            continue
-        seen.add(value)
-        if value.node is None:
-            found.add(value)
-        else:
-            waiting += value.call.operands(value.node)
-    numbers = [number for number in range(trace.fed) if trace.argument(number) in found]
-    if len(numbers) != 1:
-        raise Refused(_NO_GUARD.format(check.operation))
-    return numbers[0]
 
 
 class Guard:

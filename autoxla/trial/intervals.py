@@ -85,15 +85,11 @@ def _fit(node: Any, attribute: str, bounds: Interval) -> Interval | None:
     return bounds if is_exact or kind.is_bool else None
 
 
-def _less(x: Interval, y: Interval) -> Interval:
-    return (1, 1) if x[1] < y[0] else (0, 0) if x[0] >= y[1] else (0, 1)
-
-
 _COMPUTED: dict[str, Callable[[Interval, Interval], Interval | None]] = {
     "Add": lambda x, y: (x[0] + y[0], x[1] + y[1]),
     "AddV2": lambda x, y: (x[0] + y[0], x[1] + y[1]),
     "FloorMod": lambda _, y: (0, y[1] - 1) if y[0] >= 1 else None,
-    "Less": _less,
+    "Less": lambda x, y: (1, 1) if x[1] < y[0] else (0, 0) if x[0] >= y[1] else (0, 1),
     "Maximum": lambda x, y: (max(x[0], y[0]), max(x[1], y[1])),
     "Minimum": lambda x, y: (min(x[0], y[0]), min(x[1], y[1])),
 }
