@@ -76,10 +76,6 @@ STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     "modulo": (lambda x, i: tf.gather(tf.ones(4), i % 4), [(DATA, GOOD), (DATA, BAD)]),
     "clipped": (lambda x, i: tf.gather(tf.ones(4), tf.clip_by_value(i, 0, 3)), [(DATA, BAD)]),
     "float labels": (labelled, [(DATA * each, GOOD) for each in (1, 2.0, 3, -1, float("nan"))]),
-    "nested": (
-        lambda x, i: inner(inner(tf.ones((9, 8)), i), i),
-        [(DATA, GOOD), (DATA, BAD), (DATA, BAD + 1)],
-    ),
     "branch": (
         lambda x, i: tf.cond(tf.reduce_sum(x) > 0, lambda: inner(tf.ones(7), i), lambda: tf.zeros(2)),
         [(DATA, GOOD), (DATA, BAD)],
@@ -87,6 +83,7 @@ STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     "mapped": (lambda x, i: tf.map_fn(lambda row: row * 2.0, x), [(DATA, GOOD)]),
     "by shape": (lambda x, i: tf.cast(7 // tf.shape(x)[1], tf.float32), [(DATA, GOOD)]),
     # No guard
+    "nested": (lambda x, i: inner(inner(tf.ones((9, 8)), i), i), [(DATA, GOOD)]),
     "argmax of more": (lambda x, i: tf.gather(tf.ones(4), tf.argmax(network(x), -1)), [(DATA, GOOD)]),
     "added up": (lambda x, i: tf.gather(tf.ones(9), i + tf.cast(x[0, 0, 0], tf.int32)), [(DATA, GOOD)]),
     "open dimension": (lambda x, i: tf.gather(network(x), i, axis=1), [(DATA, GOOD)]),

@@ -72,14 +72,15 @@ def test_xla_drops_the_check(tmp_path: Path) -> None:
 #: Steps without a guard, and the reason.
 REFUSED = {
     "argmax of more": "GatherV2",
+    "nested": "GatherV2",
     "added up": "GatherV2",
     "open dimension": "GatherV2",
     "drawn": "RandomUniformInt",
     "divisor": "FloorDiv",
-    "index in a loop": "GatherV2",
+    "index in a loop": "a loop's counter",
     "loop by data": "StridedSlice",
     "counted loop": "a loop's counter",
-    "variable": "GatherV2",
+    "variable": "Cast",
     "unknown": "not known",
     "rows by a counter": "a loop's counter",
     "rows by data": "Where",

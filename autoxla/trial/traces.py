@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -113,7 +113,7 @@ def _import(
     return [known[name] for name in wanted]
 
 
-def _without(definition: Any, names: set[str]) -> Any:
+def _without(definition: Any, names: Set[str]) -> Any:
     """Return the ``GraphDef`` ``definition`` without the nodes of these names."""
     kept = type(definition)(versions=definition.versions, library=definition.library)
     for node in definition.node:
@@ -163,15 +163,18 @@ def _settle_loops(concrete: Any, definition: Any, batch: Sequence[Any]) -> bool:
     if not kept:
         return False
     # Only what the lists hang on by data: a step does other things before a loop, too.
-    needed = _without(definition, set())
-    for node in needed.node:
-        node.input[:] = [name for name in node.input if not name.startswith("^")]
-    wanted = [each.tensor for each in kept]
-    needed = tf.compat.v1.graph_util.extract_sub_graph(needed, list(map(_node, wanted)))
+    nodes, needed = {node.name: node for node in definition.node}, set()
+    waiting = wanted = [each.tensor for each in kept]
+    while waiting:
+        *waiting, name = waiting
+        if _node(name) not in needed:
+            needed.add(_node(name))
+            waiting += [each for each in nodes[_node(name)].input if not each.startswith("^")]
+    only = _without(definition, nodes.keys() - needed)
     given = [tensor.name for tensor in concrete.graph.inputs[: len(batch)]]
 
     def run_loops(*tensors: Any) -> list[Any]:
-        lists = _import(concrete, needed, given, tensors, wanted)
+        lists = _import(concrete, only, given, tensors, wanted)
         return [
             tf.raw_ops.TensorListStack(input_handle=handle, element_shape=-1, element_dtype=each.dtype)
             for each, handle in zip(kept, lists, strict=True)
