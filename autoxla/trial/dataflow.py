@@ -82,24 +82,19 @@ class Call:
         name, *rest = reference.split(":")
         if len(rest) < 2:
             return Value(self, name, int(rest[0]) if rest else 0)
-        return Value(self, name, _first_output(self.nodes[name], rest[0]) + int(rest[1]))
+        from tensorflow.python.framework import op_def_registry
 
-
-def _first_output(node: Any, name: str) -> int:
-    """Return the number of the first output of ``node`` that its definition calls ``name``."""
-    from tensorflow.python.framework import op_def_registry
-
-    number = 0
-    for output in op_def_registry.get(node.op).output_arg:
-        if output.name == name:
-            break
-        if output.number_attr:
-            number += node.attr[output.number_attr].i
-        elif output.type_list_attr:
-            number += len(node.attr[output.type_list_attr].list.type)
-        else:
-            number += 1
-    return number
+        node, number = self.nodes[name], int(rest[1])
+        for output in op_def_registry.get(node.op).output_arg:
+            if output.name == rest[0]:
+                break
+            if output.number_attr:
+                number += node.attr[output.number_attr].i
+            elif output.type_list_attr:
+                number += len(node.attr[output.type_list_attr].list.type)
+            else:
+                number += 1
+        return Value(self, name, number)
 
 
 class Trace:

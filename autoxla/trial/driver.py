@@ -258,7 +258,7 @@ class Driver:
     def keep(self, known: Survey, facts: dict[str, object]) -> None:
         """Write a record, beside training: a cache may lie on a disk that hangs."""
         about = {"program": self.session.program or "", "model": find_name(self.model)}
-        facts = {**about, "nodes": known.graph.nodes, **facts}
+        facts = {**about, "nodes": known.nodes, **facts}
         begin_beside(partial(self.decisions().keep, known.key, facts))
 
     def keep_failure(self, known: Survey, error: Exception) -> str:
@@ -591,7 +591,7 @@ def consider(driver: Driver, known: Survey) -> None:
         return
     driver.report.begin(
         model=find_name(driver.model), incumbent=driver.incumbent, challenger=driver.challenger,
-        nodes=known.graph.nodes, key=known.key, began_at=fit.step,
+        nodes=known.nodes, key=known.key, began_at=fit.step,
         observed_ms=round(fit.typical * 1e3, 4), expected_compile_s=round(known.compile_s, 3),
     )  # fmt: skip
     if has_lost:

@@ -61,7 +61,21 @@ def examine(concrete: Any, definition: Any) -> Guard:
     checks: list[Check] = []
     bounds: dict[int, Interval] = {}
     for value in trace.values():
-        _refuse(trace, value)
+        node, operation = value.node, str(value.node.op)
+        operands = value.call.operands(node)
+        is_checked = operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer
+        for number in GIVEN.get(operation, ()) if is_checked else ():
+            if not trace.is_given(operands[number]):
+                raise Refused(_NO_GUARD.format(operation))
+        for number in COMPILED_IN.get(operation, ()):
+            if not trace.is_given(operands[number]):
+                raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
+            if trace.counts(operands[number]):
+                raise Refused(f"a loop's counter decides what {operation} takes: XLA's gradients are wrong")
+        if operation == "Unique" and not _is_of_gradient(value):
+            raise Refused("the data say how many rows Unique gives")
+        if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES)):
+            raise Refused(f"it is not known whether XLA has {operation}, and whether with all checks")
         check = _find_check(trace, value)
         if check is None or check.holds(trace, {}):
             continue
@@ -76,25 +90,6 @@ def examine(concrete: Any, definition: Any) -> Guard:
         if not check.holds(trace, assumed):
             raise Refused(_NO_GUARD.format(check.operation))
     return Guard([variable for variable in trace.variables.values() if variable.dtype.is_floating], bounds)
-
-
-def _refuse(trace: Trace, value: Value) -> None:
-    """Raise Refused where XLA must not run an operation, whatever the batch is."""
-    node, operation = value.node, str(value.node.op)
-    operands = value.call.operands(node)
-    if operation not in INTEGERS or tf.as_dtype(node.attr["T"].type).is_integer:
-        for number in GIVEN.get(operation, ()):
-            if not trace.is_given(operands[number]):
-                raise Refused(_NO_GUARD.format(operation))
-    for number in COMPILED_IN.get(operation, ()):
-        if not trace.is_given(operands[number]):
-            raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
-        if trace.counts(operands[number]):
-            raise Refused(f"a loop's counter decides what {operation} takes: XLA's gradients are wrong")
-    if operation == "Unique" and not _is_of_gradient(value):
-        raise Refused("the data say how many rows Unique gives")
-    if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES)):
-        raise Refused(f"it is not known whether XLA keeps the checks of {operation}")
 
 
 def _find_check(trace: Trace, value: Value) -> Check | None:
