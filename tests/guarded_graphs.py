@@ -77,8 +77,8 @@ STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     "clipped": (lambda x, i: tf.gather(tf.ones(4), tf.clip_by_value(i, 0, 3)), [(DATA, BAD)]),
     "float labels": (labelled, [(DATA * each, GOOD) for each in (1, 2.0, 3, -1, float("nan"))]),
     "branch": (
-        lambda x, i: tf.cond(tf.reduce_sum(x) > 0, lambda: inner(tf.ones(7), i), lambda: tf.zeros(2)),
-        [(DATA, GOOD), (DATA, BAD)],
+        lambda x, i: tf.cond(tf.reduce_sum(x) > 0, lambda: tf.gather(WEIGHTS, i)[:, 0], lambda: tf.zeros(2)),
+        [(DATA, GOOD // 2), (DATA, BAD)],
     ),
     "mapped": (lambda x, i: tf.map_fn(lambda row: row * 2.0, x), [(DATA, GOOD)]),
     "by shape": (lambda x, i: tf.cast(7 // tf.shape(x)[1], tf.float32), [(DATA, GOOD)]),

@@ -294,8 +294,6 @@ class Trace:
         node = value.node
         if node is not None and node.op == "ReadVariableOp":
             return self.shape(value.call.operands(node)[0])
-        if node is not None and node.op == "Const":
-            return list(self.constant(value).shape)
         if value.call.caller is not None:
             return None
         if node is not None:
