@@ -75,7 +75,7 @@ REFUSED = {
     "nested": "GatherV2",
     "added up": "GatherV2",
     "open dimension": "GatherV2",
-    "drawn": "RandomUniformInt",
+    "drawn": "GatherV2",
     "divisor": "FloorDiv",
     "index in a loop": "a loop's counter",
     "loop by data": "StridedSlice",

@@ -77,6 +77,7 @@ MOVES = {
     "Reshape": 0, "ExpandDims": 0, "Squeeze": 0, "Transpose": 0, "Tile": 0, "BroadcastTo": 0,
     "StridedSlice": 0, "Slice": 0, "Reverse": 0, "ReverseV2": 0, "Roll": 0, "Unpack": 0, "Split": 1,
     "SplitV": 0, "GatherV2": 0, "GatherNd": 0, "EnsureShape": 0, "RandomShuffle": 0, "Fill": 1,
+    "Unique": 0,
 }  # fmt: skip
 #: Operations of which sizes and indices are computed, whose result hangs on their operands alone.
 PURE = (SAME | MOVES.keys() | {
@@ -89,7 +90,7 @@ PURE = (SAME | MOVES.keys() | {
     "LogicalNot", "Select", "SelectV2", "IsNan", "IsInf", "IsFinite", "Bucketize",
     "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Invert", "LeftShift", "RightShift",
     "Sum", "Prod", "Max", "Min", "Mean", "All", "Any", "ArgMax", "ArgMin", "Cumsum", "OneHot",
-}) - {"RandomShuffle"}  # fmt: skip
+}) - {"RandomShuffle", "Unique"}  # fmt: skip
 #: Operations whose result hangs on the shapes of their operands alone.
 OF_SHAPES = frozenset({
     "Const", "Shape", "ShapeN", "Size", "Rank", "VariableShape", "ZerosLike", "OnesLike",

@@ -39,7 +39,7 @@ def find_interval(
         return find_interval(trace, operands[number], assumed, depth + 1) or _find_extent(node, attribute)
 
     operation = str(node.op)
-    if operation in MOVES:
+    if operation in MOVES and (operation, value.output) != ("Unique", 1):
         return find_interval(trace, operands[MOVES[operation]], assumed, depth + 1)
     if operation in ("ArgMax", "ArgMin"):
         shape, axis = trace.shape(operands[0]), trace.constant(operands[1])
