@@ -278,13 +278,13 @@ class Driver:
 class Watching(State):
     """Keras' own function trains, and the clock is looked at.
 
-    `known`: what was found out about the step in an earlier state. `look_at`: the step of the next look.
+    `known`: what was found out about the step in an earlier state. `look_at`: the step of the next look, not before `_FIRST_LOOK`.
     """
 
-    def __init__(self, driver: Driver, known: Survey | None = None, look_at: float = _FIRST_LOOK) -> None:
+    def __init__(self, driver: Driver, known: Survey | None = None, look_at: float = 0) -> None:
         super().__init__(driver)
         self.known = known
-        self._look_at = look_at
+        self._look_at = max(_FIRST_LOOK, look_at)
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether a trial may pay."""
