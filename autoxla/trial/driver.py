@@ -278,7 +278,8 @@ class Driver:
 class Watching(State):
     """Keras' own function trains, and the clock is looked at.
 
-    `known`: what was found out about the step in an earlier state. `look_at`: the step of the next look, not before `_FIRST_LOOK`.
+    `known`: what was found out about the step in an earlier state. `look_at`: the step of the next look,
+    which is not before `_FIRST_LOOK`.
     """
 
     def __init__(self, driver: Driver, known: Survey | None = None, look_at: float = 0) -> None:
