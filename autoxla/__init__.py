@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autoxla.commands.explain import explain
     from autoxla.runtime import configure, plan
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
 
 #: The top-level modules whose import starts the work.

@@ -1,4 +1,4 @@
-"""The tables of docs/startup.md, docs/performance.md and docs/paths.md, made from ``benchmarks/results``.
+"""The tables of the pages on start-up, performance and paths, made from ``benchmarks/results``.
 
 ``python -m benchmarks tables`` writes them between their marks, so that the pages show what was measured and
 nothing else.
@@ -17,7 +17,7 @@ from benchmarks.targets import TARGETS, Figure, Target, judge
 
 CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
-DOCUMENTS = tuple(CHECKOUT / "docs" / name for name in ("startup.md", "performance.md"))
+DOCUMENTS = tuple(CHECKOUT / name for name in ("docs/startup.md", "docs/performance.md", "qa/performance.md"))
 #: What a column of the results is called, and how many decimal places it has.
 COLUMNS = {
     "min": ("min, ms", 1),
@@ -40,8 +40,7 @@ def main() -> None:
     """Renew the tables in the documents."""
     for document in DOCUMENTS:
         document.write_text(renew(document.read_text(encoding="utf-8")), encoding="utf-8")
-    text = paths.DOCUMENT.read_text(encoding="utf-8")
-    paths.DOCUMENT.write_text(paths.fill(text, paths.make_sections(load("paths"))), encoding="utf-8")
+    paths.write(load("paths"))
 
 
 def renew(text: str) -> str:

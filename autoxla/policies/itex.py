@@ -175,9 +175,9 @@ def _clustering_without_npd(code: str, row: int, level: int, title: str) -> Rule
             "needs NPD"
         ),
         remedy=f"set {NPD}=1",
-        why="""Auto-clustering turns ITEX's XLA on, also against `ITEX_DISABLE_XLA` and legacy Keras. That XLA
-        runs on the next pluggable device (NPD) only: without it ITEX aborts the process while TensorFlow
-        loads. Either the device has to be on or auto-clustering off.""",
+        why="""Auto-clustering turns ITEX's XLA on, even with `ITEX_DISABLE_XLA=1` or legacy Keras. ITEX's XLA
+        runs on the next pluggable device (NPD) only. Without NPD, ITEX aborts the process while TensorFlow
+        loads. Either NPD has to be on, or auto-clustering off.""",
         example=Example(TF_KERAS, {**_STREAM, FLAGS: f"--tf_xla_auto_jit={level}"}, "ITEX"),
         source=TABLE.format(row),
         cures=lambda d: {NPD: "1", **_auto_jit(d, "0")},
@@ -196,7 +196,7 @@ def _stream_executor(code: str, row: int, program: str, title: str) -> Rule:
         remedy=f"set {DISABLE}=1",
         why="""ITEX's XLA is on by default, whether or not the program uses Keras, and runs on the next
         pluggable device (NPD) only. Without it ITEX aborts the process inside `import tensorflow`, without a
-        Python exception. For the stream executor XLA has to go off.""",
+        Python exception. XLA has to be off for the stream executor.""",
         example=Example(program, _STREAM, "ITEX"),
         source=TABLE.format(row),
         about="keras",
@@ -345,7 +345,7 @@ RULES = (
             f"{d.found}={d.value(d.found)}: ITEX takes only 1 and true for on, so that it reads as off"
         ),
         remedy="write 1",
-        why="""`yes` means the opposite of what it says here. The Python side of ITEX reads `ITEX_DISABLE_XLA`
+        why="""ITEX's C++ code reads `yes` as off. The Python side of ITEX reads `ITEX_DISABLE_XLA`
         the other way round, so that the two sides of one process can disagree.""",
         example=Example(TF_KERAS, {DISABLE: "yes"}, "ITEX"),
         source=MACHINE,

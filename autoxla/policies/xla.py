@@ -142,11 +142,11 @@ RULES = (
         remedy=lambda d: (
             "unset the variable, or take step out of the settings"
             if _is_in_the_way(d)
-            else "jit_compile accordingly where the program gives none, or TF_XLA_FLAGS for auto-clustering"
+            else "set jit_compile where the program passes none, or TF_XLA_FLAGS for auto-clustering"
         ),
         why="""The settings hold where the program passes no `jit_compile`. TensorFlow reads the flag for
-        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes both. A
-        warning tells where the environment asks for something else, which stands.""",
+        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes both.
+        If the environment asks for something else, that stays, and this is a warning.""",
         example=Example(KERAS, settings={"step": "autocluster-1"}),
         source=CLUSTERING,
         about="step",
@@ -259,7 +259,7 @@ RULES = (
             + (f" is left out: {_why_no_cache(d)}" if _why_no_cache(d) else "")
         ),
         remedy=lambda d: (
-            "end that reason, or take xla_cache out of the settings"
+            "remove the cause, or take xla_cache out of the settings"
             if _why_no_cache(d)
             else "let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder"
         ),
