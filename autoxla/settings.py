@@ -22,12 +22,14 @@ VARIABLES = {
     "mode": "AUTOXLA",
     "keras": "AUTOXLA_KERAS",
     "step": "AUTOXLA_STEP",
+    "steps_per_execution": "AUTOXLA_STEPS_PER_EXECUTION",
     "import_first": "AUTOXLA_IMPORT_FIRST",
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": MODES,
     "keras": KERAS_CHOICES,
     "step": STEPS,
+    "steps_per_execution": ("1", "2", "4", "8", "16", "32", "64"),
     "import_first": ("tensorflow",),
 }
 USAGE: Mapping[str, tuple[object, ...]] = {

@@ -200,6 +200,11 @@ def _follow_plan(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
     except TypeError:  # wrapped by somebody whose signature is not the one that is shown
         passed = dict(kwargs)
     _reconcile(args[0], passed.get("jit_compile"))
+    steps = current().plan.steps_per_execution
+    # Keras 2 has a method and a variable for it, and in eager mode nothing is run in one call.
+    is_settable = isinstance(getattr(args[0], "steps_per_execution", None), int) and not args[0].run_eagerly
+    if steps is not None and "steps_per_execution" not in passed and is_settable:
+        args[0].steps_per_execution = steps
 
 
 def _follow_plan_loaded(model: Any) -> None:

@@ -145,6 +145,7 @@ def decide(situation: Situation) -> Plan:
         path=_path(draft),
         jit_compile=draft.jit_compile,
         jit_because=tuple(draft.jit_because),
+        steps_per_execution=draft.steps_per_execution,
         import_first=draft.import_first,
         alias=dict(draft.alias),
         guard=is_guarded,

@@ -6,7 +6,7 @@ from autoxla.model import Place, Step, Tuned
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Cure, Draft, Rule
 
-BACKEND = "KERAS_BACKEND"
+BACKEND, STEPS = "KERAS_BACKEND", "AUTOXLA_STEPS_PER_EXECUTION"
 SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
@@ -98,13 +98,24 @@ def _tuned_variables(draft: Draft) -> dict[str, str]:
         for name, value in wanted.items()
         if draft.environment.get(name) != value
         and not draft.is_explicit(name)
+        and name != STEPS
         and not (name == SWITCH and is_generation_chosen)
         and not (name == BACKEND and is_backend_chosen)
     }
 
 
+def _tuned_steps(draft: Draft) -> int | None:
+    """Return how many steps the tuned path runs in one call, None where that is chosen already."""
+    tuned = _tuned(draft)
+    if tuned is None or STEPS not in tuned.settings or draft.situation.settings.steps_per_execution:
+        return None
+    return int(tuned.settings[STEPS])
+
+
 def _take_tuned_path(draft: Draft) -> bool:
     done = [draft.set(name, value) for name, value in _tuned_variables(draft).items()]
+    if (steps := _tuned_steps(draft)) is not None:
+        done.append(draft.choose_steps(steps))
     step = _tuned_step(draft)
     at = _level_of(step)
     if at is not None:
@@ -253,7 +264,9 @@ RULES = (
         code="AX705",
         level="info",
         title="The tuned path",
-        applies=lambda d: _tuned_step(d) is not None or bool(_tuned_variables(d)),
+        applies=lambda d: (
+            _tuned_step(d) is not None or _tuned_steps(d) is not None or bool(_tuned_variables(d))
+        ),
         message=lambda d: f"python -m autoxla tune found {_describe(d.situation.tuned)}",
         remedy="take that path where the program and the user leave it open",
         why="""`python -m autoxla tune` ran this program on each path and kept the fastest, for this program
@@ -266,6 +279,21 @@ RULES = (
         ),
         source="autoxla, tune",
         act=_take_tuned_path,
+    ),
+    Rule(
+        code="AX309",
+        level="info",
+        title="The settings choose steps_per_execution",
+        applies=lambda d: d.situation.settings.steps_per_execution is not None,
+        message=lambda d: f"steps_per_execution = {d.situation.settings.steps_per_execution} in the settings",
+        remedy="steps_per_execution accordingly where the program gives none",
+        why="""Keras then runs so many steps in one call, which saves the time between them. Callbacks hear of
+        the last one only, and with `steps_per_epoch` an epoch may get some steps more. A number that
+        the program passes to `compile` stands.""",
+        example=Example(KERAS, settings={"steps_per_execution": "16"}),
+        source="Keras 3, Model.compile",
+        about="steps_per_execution",
+        act=lambda d: d.choose_steps(int(d.situation.settings.steps_per_execution or 1)),
     ),
     Rule(
         code="AX305",

@@ -130,6 +130,7 @@ READERS = {
     "AUTOXLA_IMPORT_FIRST": "autoxla, when the first of tensorflow and keras is imported",
     "AUTOXLA_KERAS": "autoxla, when the first of tensorflow and keras is imported",
     "AUTOXLA_STEP": "autoxla, when the first of tensorflow and keras is imported",
+    "AUTOXLA_STEPS_PER_EXECUTION": "autoxla, when the first of tensorflow and keras is imported",
     "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",
     "HIP_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
     "ITEX_*": "ITEX, when TensorFlow loads it: set before import tensorflow",
