@@ -319,6 +319,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(settings=Settings(step="xla")),
         make(settings=Settings(step="autocluster-1"), usage=keras(3, jit_compile=False)),
     ),
+    "AX317": (make(settings=Settings(steps_per_execution="16")), make(settings=Settings(step="xla"))),
     "AX309": (make(hardware=CUDA), make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True))),
     "AX310": (
         make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")),

@@ -432,6 +432,21 @@ def test_the_winner_is_no_slower_than_the_default(times: list[float]) -> None:
     assert found is None or found is race.default or found.step_s <= 0.9 * race.default.step_s
 
 
+def test_a_run_that_the_budget_cuts_short_is_no_failure_of_its_path() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.004})
+    race = Race([XLA], machine.run, steps=20, budget=10.0, clock=machine.clock, tell=lambda line: None)
+
+    def run(path: ExecutionPath, request: Request, limit: float) -> Measurement | Failure:
+        if path is not XLA:
+            return machine.run(path, request, limit)
+        machine.now += limit
+        return Failure(f"no result within {limit:.0f} s")
+
+    race._measure = run
+    race.run()
+    assert (status(race)["xla"], race.end) == ("running", "the budget is used up")
+
+
 def test_break_even_is_the_compile_over_what_a_step_saves() -> None:
     race = Machine({"default": 0.010, "xla": 0.004}).race(XLA)
     default, xla = race.default, race.others[0]
@@ -508,7 +523,7 @@ def test_backends_where_the_program_is_keras_alone(source: str, tmp_path: Path) 
         (KERAS_ONLY + "print(model(1).numpy())\n", "numpy is a method of TensorFlow's tensors"),
         (
             KERAS_ONLY.replace("def call(self, x)", "def train_step(self, x)"),
-            "train_step() is written for one",
+            "train_step is written for one",
         ),
         (KERAS_ONLY + "model.export('served')\n", "export writes"),
         (KERAS_ONLY + "keras.layers.TFSMLayer('served')\n", "keras.layers.TFSMLayer"),
@@ -1089,7 +1104,7 @@ for given in ({}, {"steps_per_execution": 2}, {"run_eagerly": True}):
     (tmp_path / "train.py").write_text(code, encoding="utf-8")
     done = run(["-m", "autoxla", "train.py"], tmp_path, clean_environment(AUTOXLA_STEPS_PER_EXECUTION="16"))
     assert done.out.splitlines() == ["16 10", "2 10", "1 10"]
-    assert [line.split()[1] for line in done.notices] == ["AX309"]
+    assert [line.split()[1] for line in done.notices] == ["AX317"]
 
 
 #: A program of Keras alone, with a layer that may do otherwise on JAX.

@@ -72,6 +72,7 @@ def _concerns_xla(draft: Draft) -> bool:
         or settings.step is not None
         or settings.xla_cache
         or situation.tuned is not None
+        or situation.settings.steps_per_execution is not None
         or situation.usage.jit_compile is True
         or not situation.hardware.kinds.isdisjoint(("cuda", "rocm"))
     )

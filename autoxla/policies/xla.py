@@ -281,7 +281,7 @@ RULES = (
         act=_take_tuned_path,
     ),
     Rule(
-        code="AX309",
+        code="AX317",
         level="info",
         title="The settings choose steps_per_execution",
         applies=lambda d: d.situation.settings.steps_per_execution is not None,
