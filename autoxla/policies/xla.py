@@ -25,9 +25,6 @@ CACHE_DIR = "tf_xla_persistent_cache_directory"
 CACHE_DEVICES = "tf_xla_persistent_cache_device_types"
 #: By both names under which TensorFlow's releases ask for it; other devices were not tried.
 _CPU = "CPU,XLA_CPU_JIT"
-#: The releases known to have the flags, and to load what they saved.
-_CACHING = ((2, 15), (2, 21))
-PERSISTENT = "TensorFlow, flags of the XLA compilation cache"
 
 _JIT = KERAS.replace('"mse")', '"mse", jit_compile=True)')
 
@@ -101,9 +98,8 @@ def _cuda(draft: Draft) -> str:
 
 def _asks_for_cache(draft: Draft) -> bool:
     """Return whether the settings ask for the cache, and the user's flags name no folder for it."""
-    if not draft.situation.settings.xla_cache or not draft.has("tensorflow"):
-        return False
-    return draft.flags.get(CACHE_DIR) in (None, draft.situation.xla_cache)
+    is_asked = draft.situation.settings.xla_cache and draft.has("tensorflow")
+    return is_asked and draft.flags.get(CACHE_DIR) in (None, draft.situation.xla_cache)
 
 
 def _why_no_cache(draft: Draft) -> str:
@@ -111,8 +107,7 @@ def _why_no_cache(draft: Draft) -> str:
     situation = draft.situation
     if situation.cache_refused is not None:
         return f"its entries are native code, and {situation.cache_refused}"
-    first, last = _CACHING
-    if not first <= situation.versions["tensorflow"][:2] <= last:
+    if not (2, 15) <= situation.versions["tensorflow"][:2] <= (2, 21):
         return "it was tried with TensorFlow 2.15 to 2.21 only"
     if draft.flags.errors or draft.flags.file is not None or draft.parse(XLA_FLAGS).file is not None:
         return "it needs flags that can be parsed and that do not come from a file"
@@ -273,7 +268,7 @@ RULES = (
             known={"xla_cache": "~/.cache/autoxla/xla/4f1c"},
             command="python -m autoxla",
         ),
-        source=PERSISTENT,
+        source="TensorFlow, flags of the XLA compilation cache",
         about="xla_cache",
         milder=lambda d: not _why_no_cache(d),
         act=lambda d: (
