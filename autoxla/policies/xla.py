@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoxla.model import Tuned
+from autoxla.policies.cures import name_settings
 from autoxla.policies.draft import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Draft
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import Rule
@@ -79,18 +80,6 @@ def _tuned(draft: Draft) -> Tuned | None:
     return open_ if open_.step is not None or variables else None
 
 
-def _name_path(draft: Draft) -> str:
-    """Return the tuned path with its variables."""
-    variables = " ".join(f"{name}={value}" for name, value in draft.found.settings.items())
-    return f"{draft.found.path} ({variables})" if variables else draft.found.path
-
-
-def _looks_for_cuda(draft: Draft) -> bool:
-    flags = draft.parse(XLA_FLAGS)
-    unset = flags.get(CUDA_DIR) is None and flags.file is None and not flags.errors
-    return "cuda" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.cuda_seen
-
-
 def _cuda(draft: Draft) -> str:
     """Return the folder of CUDA where XLA does not look, empty for none."""
     return draft.situation.toolchain.cuda_found or ""
@@ -154,7 +143,8 @@ RULES = (
         title="The tuned path",
         applies=_tuned,
         message=lambda d: (
-            f"python -m autoxla tune found {_name_path(d)} "
+            f"python -m autoxla tune found {d.found.path} "
+            f"{f'({name_settings(d.found.settings)}) ' if d.found.settings else ''}"
             f"{f'{d.found.speedup:.3g} times faster' if d.found.speedup > 1 else 'the fastest'} "
             f"on {d.found.date}"
         ),
@@ -208,7 +198,13 @@ RULES = (
         code="AX307",
         level="info",
         title="XLA does not find libdevice",
-        applies=_looks_for_cuda,
+        applies=lambda d: (
+            "cuda" in d.situation.hardware.kinds
+            and not d.situation.toolchain.cuda_seen
+            and d.parse(XLA_FLAGS).get(CUDA_DIR) is None
+            and d.parse(XLA_FLAGS).file is None
+            and not d.parse(XLA_FLAGS).errors
+        ),
         message=lambda d: (
             "XLA finds libdevice in none of its own places; "
             f"it is {f'in {_cuda(d)}' if _cuda(d) else 'missing, and XLA fails if TensorFlow uses the GPU'}"
