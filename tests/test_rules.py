@@ -570,6 +570,7 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         ),
         (make(keras_config=THEANO, importing="tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
         (make(keras_config=THEANO, importing="keras"), {}),
+        (make(environment={"KERAS_BACKEND": "theano"}, own=frozenset({"KERAS_BACKEND"})), {}),
         (make(keras_config=THEANO, importing="tensorflow", environment={"TF_USE_LEGACY_KERAS": "1"}), {}),
         (make(keras_config=THEANO, importing="tensorflow", versions={**OLD, "keras": (3, 3, 3)}), {}),
         (make(reading=read(KERAS_2_USE)), {"TF_USE_LEGACY_KERAS": "1"}),
