@@ -24,7 +24,7 @@ from autoxla.situation.environment import ROOT, UNCURED
 from autoxla.store import DAY, Store
 
 if TYPE_CHECKING:
-    from autoxla.planning import Subject
+    from autoxla.running import Subject
 
 __all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 

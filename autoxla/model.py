@@ -175,16 +175,13 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where XLA's helper files for GPUs are.
+    """Where CUDA's file libdevice is.
 
-    `cuda_seen`: XLA finds libdevice by itself; `cuda_found`: a directory outside XLA's own list
-    that has it; the same for ROCm, whose directory XLA takes from ``ROCM_PATH``.
+    `cuda_seen`: XLA finds it by itself; `cuda_found`: a directory outside XLA's own list that has it.
     """
 
     cuda_seen: bool = False
     cuda_found: str | None = None
-    rocm_seen: bool = False
-    rocm_found: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +216,12 @@ class Saved:
 class FlagNames:
     """The names of the flags in ``XLA_FLAGS`` or ``TF_XLA_FLAGS``, against the installed TensorFlow.
 
-    `unknown` are those that it does not have, each with the name that may be meant, empty for none;
-    `misplaced` are flags of the other variable, `unchecked` those of which nothing could be found out.
+    `unknown` are those that it does not have there, each with the name that may be meant, empty for none;
+    `unchecked` are those of which nothing could be found out.
     """
 
     known: tuple[str, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
-    misplaced: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
 
 
@@ -275,8 +271,7 @@ class Situation:
     devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
     is imported already. `read_values` are the values that variables had when that was imported which reads
     them once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
-    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
-    that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
+    tf-keras, of which nothing else is known.
     `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
@@ -304,7 +299,6 @@ class Situation:
     read_values: Mapping[str, str | None] = field(default_factory=dict)
     requiring_keras_2: frozenset[str] = frozenset()
     saved: Mapping[str, Saved] = field(default_factory=dict)
-    flag_files: Mapping[str, str | None] = field(default_factory=dict)
     flag_names: Mapping[str, FlagNames] = field(default_factory=dict)
     cache_refused: str | None = None
     xla_cache: str | None = None
@@ -330,9 +324,8 @@ class Finding:
 
     `applied` tells whether its remedy is part of the plan. `late` are the variables that it says are set
     too late. `certain_with` names the module by whose import something that is only possible becomes
-    certain. `checked_again`: it is looked for again while the program runs. `said_by_all_workers`: of the
-    workers of a job not only the first says it. `bad_input`: the user gave a value that cannot be read.
-    `stops_keras`: ``import keras`` raises an error.
+    certain. `checked_again`: it is looked for again while the program runs. `bad_input`: the user gave a
+    value that cannot be read. `stops_keras`: ``import keras`` raises an error.
     """
 
     code: str
@@ -345,7 +338,6 @@ class Finding:
     late: tuple[str, ...] = ()
     certain_with: str | None = None
     checked_again: bool = False
-    said_by_all_workers: bool = False
     bad_input: bool = False
     stops_keras: bool = False
 

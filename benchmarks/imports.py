@@ -202,7 +202,8 @@ def name_program(folder: Path, name: str) -> Path:
 def keep_cure(folder: Path) -> None:
     """Keep `SETTING` for the program of `CURED`, as ``heal`` does."""
     from autoxla.cures import Cure, keep
-    from autoxla.planning import assemble, subject_from
+    from autoxla.planning import assemble
+    from autoxla.running import subject_from
 
     subject = subject_from([str(name_program(folder, CURED))])
     environ = make_environment(folder)

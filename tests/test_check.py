@@ -228,7 +228,7 @@ def test_nothing_of_a_backend_is_imported(project: Path) -> None:
 def test_a_variable_of_the_program_has_its_line(project: Path) -> None:
     code = "import os\nos.environ['KERAS_BACKEND'] = 'theano'\nimport keras\n"
     (project / "train.py").write_text(code, encoding="utf-8")
-    assert check(project, "train.py").out.startswith("train.py:2:1 AX403 error")
+    assert check(project, "train.py").out.startswith("train.py:2:1 AX402 error")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import pytest
 
 from autoxla.cache import key_of
 from autoxla.cures import Cure, keep, open_cures, read_cure
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 
@@ -126,7 +127,7 @@ def test_what_the_user_set_stands_and_explain_says_so(variables: dict[str, str],
     project.keep()
     told = project.run("explain", "train.py", **variables).out
     ((name, value),) = variables.items()
-    assert f"train.py AX912 info AUTOXLA_KERAS=2 cured it, but {name}={value!r} is set" in told
+    assert f"train.py AX913 info AUTOXLA_KERAS=2 cured it, but {name}={value!r} is set" in told
     assert project.run(**variables).out == f"{variables.get('TF_USE_LEGACY_KERAS')} None\n"
 
 
@@ -147,7 +148,7 @@ def test_keras_2_is_not_given_to_a_program_that_was_changed_and_needs_keras_3(
     project.write(f"{TELL}tensorflow.keras.ops.mean\n")
     told = project.run("explain", "train.py", **path).out
     reason = "tensorflow.keras.ops.mean exists in Keras 3 only (train.py:5:1)"
-    assert f"train.py AX912 info {variable}={value} cured it, but {reason}" in told
+    assert f"train.py AX913 info {variable}={value} cured it, but {reason}" in told
     assert project.run(**path).out == "None None\n"
     # It is still used where that is not certain, or something else needs Keras 2.
     project.write(f"import sys\n{TELL}if sys.argv[1:]: tensorflow.keras.ops.mean\n")
@@ -162,7 +163,7 @@ def test_what_the_program_or_its_project_sets_stands(project: Project) -> None:
     assert project.run().out == "None None\n"
     (project.folder / "pyproject.toml").unlink()
     project.write("import os\nos.environ['TF_USE_LEGACY_KERAS'] = '0'\n" + TELL)
-    assert "AX912" in project.run("explain", "train.py").out
+    assert "AX913" in project.run("explain", "train.py").out
     assert project.run().out == "0 None\n"
 
 

@@ -28,8 +28,8 @@ from itex_model import BACKEND, DISABLE, FLAGS, LEGACY, NPD, OVERRIDE, Machine, 
 LEVEL_1, LEVEL_2 = "--tf_xla_auto_jit=1", "--tf_xla_auto_jit=2"
 
 #: The rules that cure a death; and all that this file says something about.
-DEADLY = frozenset(["AX201", "AX204", "AX205", "AX206", "AX207", "AX210", "AX211", "AX212", "AX213"])
-FAMILY = DEADLY | {"AX202", "AX203", "AX208", "AX219"}
+DEADLY = frozenset(["AX201", "AX204", "AX205", "AX206", "AX207", "AX212", "AX213"])
+FAMILY = DEADLY | {"AX202", "AX203", "AX208", "AX220"}
 #: Rules of the main branch's state machine, which the published wheels do not have.
 MAIN_ONLY = FAMILY - {"AX203", "AX208", "AX213"}
 
@@ -248,7 +248,7 @@ def expect_rows(
         # Level 1 with the text that the guard looks for ends the quit as well.
         one_of |= {"AX208"} if one_of and FLAGS in own else set()
     if program.keras == 3 and program.jit_compile is None and itex.read(after).level:
-        required["AX219"] = True
+        required["AX220"] = True
     return required, one_of
 
 
@@ -261,7 +261,7 @@ def _name_fatal(level: int, program: Program) -> str:
 def _name_guard(readings: itex.Readings, program: Program) -> set[str]:
     if program.jit_compile is False:
         return {"AX212"} if readings.level else {"AX205"}
-    return {"AX210", "AX211", "AX212"}
+    return {"AX205", "AX212"}
 
 
 def _is_row_8(readings: itex.Readings, program: Program, npd: bool) -> bool:
@@ -279,20 +279,19 @@ def match_columns(environment: Mapping[str, str], case: Case, after: Mapping[str
     off = 0 in (readings.level, itex.read(after).level)
     override = readings.override or program.overrides_ops
     default_xla = off and not readings.legacy and not readings.disable
+    alone = jit is None and not case.machine.accelerator
     guarded = keras == 3 and not readings.python_legacy and not readings.python_disable
     matches = {
         "AX201": default_xla and keras == 0 and not readings.npd,
         "AX202": default_xla and keras == 0 and not program.enables_xla,
         "AX203": keras == 2 and jit is True,
         "AX204": default_xla and keras != 0 and not readings.npd,
-        "AX205": guarded and off and jit is False,
+        "AX205": guarded and ((off and jit is False) or (jit is not False and (override or alone))),
         "AX206": readings.level == 1 and not readings.npd,
         "AX207": readings.level == 2 and not readings.npd,
         "AX208": readings.level == 2 and override,
-        "AX210": guarded and override and jit is not False,
-        "AX211": guarded and jit is None and not case.machine.accelerator,
         "AX212": guarded and readings.level == 2 and (jit is not True or override),
-        "AX219": keras == 3 and jit is None and readings.level > 0,
+        "AX220": keras == 3 and jit is None,
     }
     return {code for code, holds in matches.items() if holds}
 
@@ -438,7 +437,7 @@ def audit_effects(case: Case, plan: Plan, after: Mapping[str, str], outcome: Out
     if "AX208" in applied and _is_row_8(readings, case.program, readings.npd):
         ledger.note("effective", case, plan, "the override still meets level 2")
     silent = case.program.keras == 3 and case.program.jit_compile is None
-    if silent and readings.level and not (plan.jit_compile is False and "AX219" in plan.jit_because):
+    if silent and readings.level and not (plan.jit_compile is False and "AX220" in plan.jit_because):
         ledger.note("autoclustering", case, plan)
     if plan.jit_compile or (plan.jit_compile is False and outcome.xla and not readings.level):
         ledger.note("jit_compile", case, plan)

@@ -24,7 +24,6 @@ from autoxla.commands.records import KINDS
 from autoxla.commands.rule import read_codes
 from autoxla.model import Evidence, Hardware, Place, Reading, Settings, Toolchain
 from autoxla.policies import list_rules
-from autoxla.situation.environment import WATCHED_VARIABLES
 from autoxla.store import Store
 from installations import Site, build_library
 from programs import HOME, Outcome, clean_environment, run, run_code
@@ -134,15 +133,6 @@ def test_metadata_without_files_and_files_without_metadata(site: Site) -> None:
     assert set(say(packages.check_installation, site.scene())) == {"AX814", "AX818"}
 
 
-def test_leftovers(site: Site) -> None:
-    for name in ("~ensorflow", "~~nsorflow_cpu-2.15.0.dist-info", "~equests", "~w", "tensorflow~"):
-        (site.folder / name).mkdir()
-    assert len([line for line in packages.check_installation(site.scene()) if line.code == "AX816"]) == 2
-    (site.folder / "keras").mkdir()
-    (site.folder / "keras/__init__.py").touch()
-    assert "AX817" in say(packages.check_installation, site.scene())
-
-
 def test_a_switch_without_tf_keras(site: Site) -> None:
     site.install("tensorflow", "2.16.1")
     lines = list(environment.check_rules(site.scene(TF_USE_LEGACY_KERAS="1")))
@@ -167,7 +157,7 @@ def test_the_rules_are_asked_where_autoxla_is_off(site: Site) -> None:
     site.install("keras", "3.3.0")
     scene = site.scene(KERAS_BACKEND="theano")
     off = replace(scene, situation=replace(scene.situation, settings=Settings(mode="off")))
-    assert {line.code: line.state for line in environment.check_rules(off)} == {"AX403": "error"}
+    assert {line.code: line.state for line in environment.check_rules(off)} == {"AX402": "error"}
     assert say(environment.check_rules, site.scene()) == {}
 
 
@@ -332,7 +322,7 @@ def test_a_good_keras_json(site: Site) -> None:
         ('{"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}', {}),
         ('{"image_data_format": "channels_first"}', {"AX834": "warning"}),
         ('{"floatx": "float16"}', {"AX834": "warning"}),
-        ('{"floatx": "float64"}', {"AX834": "note"}),
+        ('{"floatx": "float64"}', {"AX834": "warning"}),
         ('{"epsilon": 0.0}', {"AX834": "warning"}),
         ('{"epsilon": 1.0}', {"AX834": "warning"}),
         ('{"epsilon": NaN}', {"AX834": "warning"}),
@@ -360,14 +350,10 @@ def test_keras_refuses_what_is_said_to_be_refused(tmp_path: Path, field: str) ->
 # --- variables
 
 
-def test_each_watched_variable_has_a_reader() -> None:
-    assert set(WATCHED_VARIABLES) <= set(environment.READERS)
-
-
 def test_variables(site: Site) -> None:
     scene = site.scene(XLA_FLAGS="--xla_dump_to=x", TF_PLUGGABLE_DEVICE_LIBRARY_PATH="/none/x.so")
     lines = list(environment.check_variables(scene))
-    assert any(line.message.endswith("is read by XLA, when it first compiles, once") for line in lines)
+    assert "XLA_FLAGS='--xla_dump_to=x'" in [line.message for line in lines]
     assert set(say(environment.check_variables, scene)) == {"AX841"}
     there = site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(site.program))
     assert say(environment.check_variables, there) == {}
@@ -427,10 +413,9 @@ def test_what_the_libraries_of_a_plugin_miss(site: Site) -> None:
 
 
 def test_what_brings_the_libraries(site: Site) -> None:
-    names = ["libimf.so", "libsvml.so", "libmkl_core.so.2", "libze_loader.so.1", "libother.so"]
-    assert plugins.propose(names, site.scene()).split("; ")[:3] == [
+    names = ["libimf.so", "libsvml.so", "libmkl_core.so.2", "libother.so"]
+    assert plugins.propose(names, site.scene()).split("; ")[:2] == [
         "find what provides libother.so",
-        "install level-zero (libze1 on Debian)",
         "pip install intel-cmplr-lib-rt mkl in releases with these files",
     ]
     (site.root / "opt/intel/oneapi/setvars.sh").touch()
@@ -454,7 +439,7 @@ def test_the_double_of_itex_with_a_missing_library(site: Site) -> None:
 
 def test_a_plugin_that_is_no_library(site: Site) -> None:
     add_plugin(site).write_bytes(b"")
-    assert say(plugins.check, site.scene())["AX872"].state == "error"
+    assert say(plugins.check, site.scene())["AX873"].remedy == "reinstall what it belongs to, or remove it"
 
 
 @pytest.fixture
@@ -513,39 +498,6 @@ def test_nothing_of_a_plugin_is_run(site: Site) -> None:
     file = build_library(site.folder / "tensorflow-plugins/a b:c/libplugin.so", source)
     scene = site.scene(TF_PLUGGABLE_DEVICE_LIBRARY_PATH=str(file))
     assert [line.code for line in plugins.check(scene)] == ["AX870"]
-    # Only where the loader can but load.
-    assert plugins.ask_loader(file, scene.environ, run=True) == (3, "")
-
-
-def test_the_message_of_a_loader_that_can_but_load(site: Site) -> None:
-    file = add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
-    scene = site.scene()
-    status, answer = plugins.ask_loader(file, scene.environ, run=True)
-    assert (status, plugins.explain(file, answer, scene).code) == (0, "AX871")
-    assert plugins.explain(file, "", scene).code == "AX870"
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [
-        (
-            "dlopen(/p/libx.dylib, 0x0006): Library not loaded: @rpath/libimf.dylib\n  Referenced from: …",
-            "AX871",
-        ),
-        (
-            "dlopen(/p/libx.dylib, 0x0006): Library not loaded: @rpath/libtensorflow_framework.2.dylib\n  …",
-            "AX870",
-        ),
-        (
-            "dlopen(/p/libx.dylib, 0x0006): tried: '/p/libx.dylib' (mach-o file, but is an incompatible "
-            "architecture (have 'x86_64', need 'arm64'))",
-            "AX873",
-        ),
-        ("dlopen(/p/libx.dylib, 0x0006): tried: '/p/libx.dylib' (not a mach-o file)", "AX872"),
-    ],
-)
-def test_messages_of_the_loader_of_macos(site: Site, answer: str, code: str) -> None:
-    assert plugins.explain(Path("/p/libx.dylib"), answer, site.scene()).code == code
 
 
 def test_a_loader_that_does_not_answer(site: Site, plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -562,14 +514,10 @@ def with_hardware(scene: Scene, kinds: set[str], **toolchain: bool) -> Scene:
     return replace(scene, situation=situation)
 
 
-def test_ptxas(site: Site) -> None:
-    scene = with_hardware(site.scene(PATH=""), {"cuda"}, cuda_seen=True)
-    assert say(environment.check_devices, scene)["AX862"].state == "note"
-    tool = site.folder / "nvidia/cuda_nvcc/bin/ptxas"
-    tool.parent.mkdir(parents=True)
-    tool.touch()
-    assert say(environment.check_devices, scene) == {}
-    assert f"ptxas is {tool}" in [line.message for line in environment.check_devices(scene)]
+def test_what_xla_finds_for_a_device(site: Site) -> None:
+    seen = list(environment.check_devices(with_hardware(site.scene(), {"cuda"}, cuda_seen=True)))
+    assert [line.message for line in seen] == ["accelerators: cuda", "XLA finds libdevice"]
+    assert len(list(environment.check_devices(with_hardware(site.scene(), {"cuda"})))) == 1
 
 
 def test_a_machine_without_accelerators(site: Site) -> None:
@@ -661,7 +609,7 @@ BROKEN = {
     "import os, signal; os.kill(os.getpid(), signal.SIGILL)": ("SIGILL", "build of TensorFlow"),
     "import os, sys; print('F0000 00:00 1 x.cc:1] it is broken', flush=True); os.abort()": (
         "SIGABRT: it is broken",
-        "correct",
+        "by hand",
     ),
     "import os; print('F0 x.cc] Unknown flag in TF_XLA_FLAGS: --x', flush=True); os._exit(1)": (
         "Unknown flag in TF_XLA_FLAGS: --x",
@@ -671,7 +619,7 @@ BROKEN = {
         "ITEX ended the process with status 0",
         "import tensorflow before keras",
     ),
-    "import os; os._exit(0)": ("ended with status 0", "quit()"),
+    "import os; os._exit(0)": ("ended with status 0", "by hand"),
     "import os; os._exit(3)": ("ended with status 3", "by hand"),
     "quit()": ("SystemExit", "by hand"),
 }
@@ -709,15 +657,6 @@ def test_what_a_script_imports(site: Site) -> None:
     assert chosen(imported("keras", caught=True)) == ("tensorflow",)
     site.install("keras", "3.3.0")
     assert chosen() == ("keras",)
-
-
-def test_an_illegal_instruction(site: Site) -> None:
-    (site.folder / "tensorflow.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
-    cpu = site.root / "proc/cpuinfo"
-    cpu.parent.mkdir()
-    for text, lacks in (("flags : sse avx fma", False), ("flags\t: sse", True), ("Features : fp", False)):
-        cpu.write_text(text)
-        assert ("no AVX" in try_import(site, "tensorflow").message) is lacks
 
 
 # --- the command
@@ -859,7 +798,7 @@ def test_a_terminal_has_colour_and_folded_lines(tmp_path: Path) -> None:
 
 
 def test_names_of_files_do_not_reach_the_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    command.render([Line("error", "AX821", "a\x1b[2Jb\udcffc\nd", "e\rf", "shadowing")], verbose=True)
+    command.render([Line("error", "AX821", "a\x1b[2Jb\udcffc\nd", "e\rf", "shadowing")], "ok")
     assert capsys.readouterr().out.splitlines()[0].endswith("a?[2Jb?c?d")
 
 
@@ -868,9 +807,9 @@ def test_what_is_ok_is_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
         Line("ok", "AX801", "python 3"),
         Line("error", "AX821", "bad", "rename", "shadowing"),
     ]
-    command.render(lines, verbose=False)
+    command.render(lines, "note")
     brief = capsys.readouterr().out
     assert brief.splitlines()[0] == "python 3"
     assert brief.splitlines()[-1] == "1 error, 1 ok; --verbose shows what is ok"
-    command.render(lines, verbose=True)
+    command.render(lines, "ok")
     assert "ok       AX801" in capsys.readouterr().out

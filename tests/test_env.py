@@ -63,7 +63,7 @@ def test_eval_sets_exactly_the_values_and_runs_nothing(
     @example({"ITEX_": "\x81\x82\x88", "ITEX_A": None})
     def check(values: dict[str, str | None]) -> None:
         before = dict.fromkeys(values, "before")
-        after = in_shell(shell, env.as_sh(values), before, folder)
+        after = in_shell(shell, env.write(values, "sh"), before, folder)
         assert {name: after.get(name) for name in values} == values
         assert list(folder.iterdir()) == []
 
@@ -76,7 +76,7 @@ def test_eval_sets_exactly_the_values_and_runs_nothing(
 def test_dotenv_is_read_back_or_refused(values: dict[str, str | None]) -> None:
     present = {name: value for name, value in values.items() if value is not None}
     try:
-        text = env.as_dotenv(values)
+        text = env.write(values, "dotenv")
     except env.UnwritableError:
         assert any(
             "$" in value or value.endswith(("\\", '"')) or not is_text(value) for value in present.values()
@@ -90,7 +90,7 @@ def test_dotenv_is_read_back_or_refused(values: dict[str, str | None]) -> None:
 def test_docker_reads_it_back_or_it_is_refused(values: dict[str, str | None]) -> None:
     present = {name: value for name, value in values.items() if value is not None}
     try:
-        text = env.as_docker(values)
+        text = env.write(values, "docker")
     except env.UnwritableError:
         assert any("\n" in value or "\r" in value or not is_text(value) for value in present.values())
         return
@@ -105,27 +105,25 @@ def read_as_docker(text: str) -> dict[str, str]:
 
 @given(SETTINGS)
 def test_json_is_read_back(values: dict[str, str | None]) -> None:
-    assert json.loads(env.as_json(values)) == values
+    assert json.loads(env.write(values, "json")) == values
 
 
 def is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-@pytest.mark.parametrize("write", [env.as_sh, env.as_dotenv, env.as_docker])
+@pytest.mark.parametrize("form", ["sh", "dotenv", "docker"])
 @pytest.mark.parametrize("value", ["1", None])
 @pytest.mark.parametrize("name", ["", "A B", "A;touch", "$(touch x)", "A\n", "1A", "Ä", "A=B", "-n"])
-def test_no_name_reaches_a_shell_that_is_none(
-    write: Callable[[env.Values], str], value: str | None, name: str
-) -> None:
+def test_no_name_reaches_a_shell_that_is_none(form: str, value: str | None, name: str) -> None:
     with pytest.raises(env.UnwritableError, match="use --format json"):
-        write({name: value})
+        env.write({name: value}, form)
 
 
-@pytest.mark.parametrize("write", [env.as_sh, env.as_dotenv, env.as_docker])
-def test_no_nul(write: Callable[[env.Values], str]) -> None:
+@pytest.mark.parametrize("form", ["sh", "dotenv", "docker"])
+def test_no_nul(form: str) -> None:
     with pytest.raises(env.UnwritableError, match=r"^ITEX_X: "):
-        write({"ITEX_X": "a\0b"})
+        env.write({"ITEX_X": "a\0b"}, form)
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=3), SETTINGS, SETTINGS)

@@ -199,7 +199,6 @@ FOR_CHILDREN = {
 HALF = {
     "not used before": LATE + NET,
     "only imported before": f"from tensorflow.keras.layers import Dense\n{LATE}{NET}",
-    "another name behind it": f"m = {NET}{LATE}tf.optimizers.Adam()\n",
 }
 
 

@@ -42,9 +42,15 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.marks import BEYOND, Frame, Mark, is_later, read_mark, read_progress
 from autoxla.paths.search import Attempt, Look, Search, chance
 from autoxla.paths.watch import is_own
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
+from autoxla.running import subject_from
 from autoxla.situation.environment import UNCURED
+
+# Benchmarks are not installed. At the end, so that autoxla is the installed one.
+sys.path.append(str(Path(__file__).parents[1]))
+
 from dying_programs import BUGS, CASES, CHANGING, Case, make_environment_without
+from healing.__main__ import PAGE, RESULTS, render
 from programs import HOME, clean_environment, run
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
@@ -1175,6 +1181,15 @@ def test_a_real_program_is_healed(name: str, tmp_path: Path) -> None:
     told = heal_case(CASES[name], tmp_path)
     assert CASES[name].outcome in (told["end"], told["cure"] and told["cure"]["variables"]), told
     assert told["found_after"] <= 3
+
+
+def test_the_page_has_what_was_measured_and_nothing_was_claimed_falsely() -> None:
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    assert render(results) in PAGE.read_text(encoding="utf-8")
+    assert results["cases"].keys() == CASES.keys()
+    assert all(row["is right"] for row in results["cases"].values())
+    assert sum(sum(ends.values()) for ends in results["bugs"].values()) == 50
+    assert all("cured" not in ends for ends in results["bugs"].values())
 
 
 @pytest.fixture(scope="session")

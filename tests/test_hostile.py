@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from autoxla.commands.site import RefusalError
 from autoxla.lookahead.program import read_entry
 from autoxla.model import Place
 from autoxla.notice import notify, printable
-from autoxla.planning import read_subject, subject_from
-from autoxla.report import write_whole
+from autoxla.planning import read_subject
+from autoxla.running import subject_from
 from autoxla.situation.distributions import find_requiring, find_versions
+from autoxla.store import name_machine, write_whole
 from programs import HOME, clean_environment, run
 
 LONG_AGO = 1_600_000_000_000_000_000  # ns
@@ -86,8 +88,9 @@ def test_a_pipe_holds_nothing_up(case: str, pipe: Path) -> None:
 def test_a_report_goes_where_it_was_asked_for(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine", encoding="utf-8")
-    (tmp_path / f".run.json.{os.getpid()}.tmp").symlink_to(victim)
-    write_whole(tmp_path / "run.json", "{}")
+    name = f".run.json.{name_machine()}-{os.getpid()}-{threading.get_ident()}.tmp"
+    (tmp_path / name).symlink_to(victim)
+    write_whole(tmp_path / "run.json", b"{}")
     assert victim.read_text(encoding="utf-8") == "mine"
     assert (tmp_path / "run.json").read_text(encoding="utf-8") == "{}"
     assert {file.name for file in tmp_path.iterdir()} == {"run.json", "victim"}

@@ -234,6 +234,8 @@ def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
         ("import os\nos.environ['A'] += ' --b'", "variable A early"),
         ("import os\nV = {'A': '1'}\nV[x] = '2'\nos.environ.update(V)", "variable A early"),
         ("import os\nV = {'A': '1'}\nV.update(x)\nos.environ.update(V)", "variable A early"),
+        ("import os\nV = {'A': '1', **x}\nos.environ.update(V)", "variable A early"),
+        ("import os\nos.environ.update({'A': '1', x: '2'})", "variable A early"),
         ("import tensorflow as tf\nK = getattr(tf, 'keras', None)\nK.x", "attribute tensorflow.keras.x"),
         (
             "try:\n    import tf_keras as k\nexcept ImportError:\n    import keras as k\nk.x",

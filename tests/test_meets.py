@@ -125,6 +125,10 @@ GUARDED = {
     "ternary": "m.add(tf_keras.layers.Dense(1) if len(sys.argv) > 1 else tf.keras.layers.Dense(1))",
     "unused function": "def unused():\n    m.add(tf_keras.layers.Dense(1))",
     "lookup": "m.add({'a': tf_keras.layers.Dense, 'b': tf.keras.layers.Dense}[sys.argv[0]](1))",
+    "unpacked behind a star": "*a, b, c = tf_keras.layers.Dense(1), 1, 2, 3\nm.add(c)\nm.add(a)",
+    "unpacked of what may be another": (
+        "pair = 1, 2\nif sys.argv:\n    pair = tf_keras.layers.Dense(1), 2\na, b = pair\nm.add(a)"
+    ),
     "set by a function that may run": (
         "class C: pass\nc, d = C(), tf_keras.layers.Dense(1)\ndef put():\n    c.layer = d\n"
         "if sys.argv:\n    put()\nm.add(c.layer)"

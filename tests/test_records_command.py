@@ -169,8 +169,9 @@ def test_clearing_leaves_what_is_not_ours(cache: Path, tmp_path: Path, records: 
 
 def test_clearing_what_was_compiled(cache: Path, records: Records) -> None:
     store = cache / "xla" / "2.21.0-0123"
-    (store / f"run-00000000-{os.getpid()}").mkdir(parents=True)
-    (store / f"a.pb.{'0' * 64}").write_bytes(b"")
+    store.mkdir(parents=True)
+    (store / "a.pb").write_bytes(b"")
+    (store / "a.pb.sha256").write_bytes(b"")
     (store / "notes.pb.txt").write_bytes(b"")
     assert json.loads(records(cache, "clear", "--json").out) == {"removed": 3, "compiled": 0}
     cleared = json.loads(records(cache, "clear", "--all", "--json").out)

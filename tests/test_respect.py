@@ -86,8 +86,6 @@ TOOLCHAINS = st.builds(
     Toolchain,
     cuda_seen=st.booleans(),
     cuda_found=st.none() | st.just("/cuda 12"),
-    rocm_seen=st.booleans(),
-    rocm_found=st.none() | st.just("/opt/rocm-6"),
 )
 SAID = st.builds(
     Evidence,
@@ -144,7 +142,6 @@ def situations(draw: st.DrawFn) -> Situation:
     """Draw anything that could be known, also what hardly comes together."""
     environment = draw(st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=6))
     names = st.sampled_from(["keras", "keras_core", "tensorflow", "tf_keras"])
-    texts = st.sampled_from(["", "--tf_xla_auto_jit=2", "--xla_dump_to=/d", None])
     return Situation(
         settings=draw(ASKED),
         environment=environment,
@@ -162,7 +159,6 @@ def situations(draw: st.DrawFn) -> Situation:
         devices_ready=draw(st.booleans()),
         keras_backend=draw(st.none() | st.sampled_from(["tensorflow", "jax"])),
         read_values=draw(st.dictionaries(st.just(SWITCH), st.none() | SPELLINGS)),
-        flag_files=draw(st.dictionaries(st.sampled_from(FLAGS), texts)),
         xla_cache=draw(st.none() | st.just("/cache/xla/run-1")),
         tuned=draw(st.none() | TUNED),
     )
@@ -328,7 +324,7 @@ def test_eval_of_any_settings(shell: Shell) -> None:
     @settings(max_examples=150)
     @given(CHOSEN)
     def check(values: dict[str, str | None]) -> None:
-        after = shell.evaluate(env.as_sh(values))
+        after = shell.evaluate(env.write(values, "sh"))
         assert {name: after.get(name) for name in values} == values
         others = {name: after.get(name) for name in NAMES if name not in values}
         assert set(others.values()) <= {"before"}

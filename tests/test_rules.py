@@ -30,7 +30,7 @@ from autoxla.model import (
     Usage,
 )
 from autoxla.policies import VARIABLES, decide, list_rules
-from autoxla.policies.rule import Draft
+from autoxla.policies.draft import Draft
 from autoxla.situation.environment import is_watched
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
@@ -44,7 +44,6 @@ METAL = (Plugin("metal", "libmetal_plugin.dylib", (1, 1, 0)),)
 XPU = Hardware("present", frozenset({"xpu"}))
 NO_DEVICE = Hardware("none")
 CUDA = Hardware("present", frozenset({"cuda"}))
-ROCM = Hardware("present", frozenset({"rocm"}))
 DISABLED = {"ITEX_DISABLE_XLA": "1"}
 STREAM = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
 LEVEL_1 = {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}
@@ -114,14 +113,8 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_USE_LEGACY_KERAS": "1"}),
     ),
     "AX105": (make(settings=LEGACY), make(settings=LEGACY, environment={"TF_USE_LEGACY_KERAS": "1"})),
-    "AX106": (make(settings=LEGACY, versions=WITHOUT_TF_KERAS), make(settings=LEGACY)),
-    "AX107": (make(settings=LEGACY, versions=OLD), make(versions=OLD)),
     "AX108": (make(settings=LEGACY), make(settings=LEGACY, plugins=MAIN)),
     "AX109": (make(settings=LEGACY, plugins=MAIN), make(settings=LEGACY, plugins=WHEEL)),
-    "AX110": (
-        make(importing="keras_core"),
-        make(importing="keras_core", versions={**VERSIONS, "keras-core": (0, 1, 7)}),
-    ),
     "AX112": (make(reading=read(KERAS_2_USE)), make(reading=read(KERAS_2_USE, KERAS_3_USE))),
     "AX113": (make(reading=read(KERAS_2_USE, KERAS_3_USE)), make(reading=read(KERAS_3_USE))),
     "AX114": (
@@ -135,10 +128,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX116": (
         make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1"))),
         make(reading=read(says("variable", "TF_USE_LEGACY_KERAS", "1", early=True))),
-    ),
-    "AX117": (
-        make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
-        make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1", grade="possible"))),
     ),
     "AX111": (
         make(environment={"TF_USE_LEGACY_KERAS": "yes"}, imported=frozenset({"tensorflow"})),
@@ -187,20 +176,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(reading=read(says("attribute", "tensorflow.estimator.DNNClassifier"))),
         make(reading=read(says("attribute", "tensorflow.estimator.DNNClassifier")), versions=OLD),
     ),
-    "AX193": (
-        make(reading=read(says("meets", "tf_keras.layers.Dense", "keras.Sequential", grade="possible"))),
-        make(reading=read(says("import", "keras"), says("import", "tf_keras"))),
-    ),
-    "AX194": (
-        make(
-            reading=read(says("import", "torch"), says("import", "transformers")),
-            versions={**VERSIONS, "transformers": (4, 57)},
-        ),
-        make(
-            reading=read(says("import", "torch"), says("import", "transformers")),
-            versions={**VERSIONS, "transformers": (5, 0)},
-        ),
-    ),
     "AX312": (
         make(usage=keras(3, jit_compile=True), reading=read(STRATEGY)),
         make(usage=keras(3), reading=read(STRATEGY)),
@@ -237,14 +212,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(plugins=MAIN, environment=env(LEVEL_2, ITEX_OPS_OVERRIDE="1")),
         make(plugins=MAIN, environment=env(LEVEL_1, ITEX_OPS_OVERRIDE="1")),
     ),
-    "AX210": (
-        make(plugins=MAIN, usage=keras(3, ops_override=True)),
-        make(plugins=MAIN, usage=keras(3, ops_override=True, jit_compile=True)),
-    ),
-    "AX211": (
-        make(plugins=MAIN, usage=keras(3), hardware=NO_DEVICE),
-        make(plugins=MAIN, usage=keras(3), hardware=Hardware("unknown")),
-    ),
     "AX212": (
         make(plugins=MAIN, usage=keras(3), environment=LEVEL_2),
         make(plugins=MAIN, usage=keras(3), environment=LEVEL_1),
@@ -253,22 +220,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(plugins=WHEEL, environment={"ITEX_REMAPPER": "on"}),
         make(plugins=WHEEL, environment={"ITEX_REMAPPER": "TRUE"}),
     ),
-    "AX214": (
-        make(plugins=MAIN, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
-        make(plugins=WHEEL, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
-    ),
     "AX216": (make(plugins=MAIN, versions=OLD), make(plugins=WHEEL, versions=OLD)),
     "AX217": (
         make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "yes"}),
         make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "no"}),
-    ),
-    "AX218": (
-        make(plugins=MAIN, environment=DISABLED),
-        make(plugins=MAIN, environment=env(DISABLED, STREAM)),
-    ),
-    "AX219": (
-        make(plugins=MAIN, usage=keras(3), environment=LEVEL_1),
-        make(plugins=MAIN, usage=keras(3, jit_compile=True), environment=LEVEL_1),
     ),
     "AX220": (
         make(plugins=MAIN, usage=keras(3), environment=DISABLED),
@@ -278,10 +233,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=abc"}),
         make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=fusible"}),
     ),
-    "AX302": (
-        make(environment={"XLA_FLAGS": "-xla_dump_to=x"}),
-        make(environment={"XLA_FLAGS": "--xla_dump_to=x"}),
-    ),
     "AX851": (
         make(flag_names={"XLA_FLAGS": FlagNames(unknown={"xla_x": ""})}),
         make(flag_names={"XLA_FLAGS": FlagNames(known=("xla_dump_to",))}),
@@ -290,17 +241,9 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(flag_names={"XLA_FLAGS": FlagNames(unchecked=("xla_x",))}),
         make(flag_names={"XLA_FLAGS": FlagNames(unknown={"xla_x": ""})}),
     ),
-    "AX853": (
-        make(flag_names={"XLA_FLAGS": FlagNames(misplaced=("tf_xla_auto_jit",))}),
-        make(flag_names={"TF_XLA_FLAGS": FlagNames(known=("tf_xla_auto_jit",))}),
-    ),
     "AX303": (
         make(settings=Settings(step="autocluster-1")),
         make(settings=Settings(step="autocluster-1"), environment=LEVEL_1),
-    ),
-    "AX304": (
-        make(settings=Settings(step="autocluster-1"), environment=LEVEL_2),
-        make(settings=Settings(step="autocluster-2"), environment=LEVEL_2),
     ),
     "AX305": (make(environment=LEVEL_1), make(environment=LEVEL_1, usage=keras(0))),
     "AX306": (
@@ -315,32 +258,12 @@ CASES: dict[str, tuple[Situation, Situation]] = {
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
         ),
     ),
-    "AX308": (
-        make(settings=Settings(step="xla")),
-        make(settings=Settings(step="autocluster-1"), usage=keras(3, jit_compile=False)),
-    ),
     "AX317": (make(settings=Settings(steps_per_execution="16")), make(settings=Settings(step="xla"))),
-    "AX309": (make(hardware=CUDA), make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True))),
-    "AX310": (
-        make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")),
-        make(
-            hardware=ROCM,
-            toolchain=Toolchain(rocm_found="/opt/rocm"),
-            environment={"ROCM_PATH": "/opt/mine"},
-        ),
-    ),
     "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
-    "AX314": (make(settings=CACHE, cache_refused="/c is not yours"), make(cache_refused="/c is not yours")),
-    "AX315": (
-        make(settings=CACHE, versions={**VERSIONS, "tensorflow": (2, 22, 0)}),
-        make(settings=CACHE, versions={"keras": (3, 15, 1)}),
-    ),
     "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
-    "AX906": (make(cache_refused="/c is not yours"), make(cache_refused="/c does not answer")),
     "AX911": (make(cure=CURE), make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set")),
-    "AX912": (make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set"), make(cure=CURE)),
     "AX913": (make(cure=CURE, uncured="it was found with keras 3.14"), make(cure=CURE)),
-    "AX909": (make(cache_refused="/c does not answer"), make(cache_refused="/c is not yours")),
+    "AX909": (make(cache_refused="/c does not answer"), make()),
     "AX910": (make(reading=UNREAD), make(reading=Reading(unread=((Place("train.py"), "it is not there"),)))),
     "AX311": (
         make(plugins=METAL, usage=keras(3, jit_compile=True)),
@@ -348,7 +271,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     ),
     "AX401": (make(keras_config=JAX), make(keras_config=JAX, backends=frozenset({"jax", "tensorflow"}))),
     "AX402": (make(keras_config=THEANO), make(keras_config=THEANO, environment={"KERAS_BACKEND": "jax"})),
-    "AX403": (make(environment={"KERAS_BACKEND": "theano"}), make(environment={"KERAS_BACKEND": "jax"})),
     "AX404": (
         make(environment={"KERAS_BACKEND": "jax"}, keras_backend="tensorflow", imported=frozenset({"keras"})),
         make(environment={"KERAS_BACKEND": "jax"}, keras_backend="jax", imported=frozenset({"keras"})),
@@ -356,10 +278,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
     "AX405": (
         make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}),
         make(plugins=WHEEL, environment={"KERAS_BACKEND": "jax"}),
-    ),
-    "AX406": (
-        make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}, importing="keras"),
-        make(plugins=MAIN, environment={"KERAS_BACKEND": "jax"}, importing="tensorflow"),
     ),
     "AX501": (make(plugins=WHEEL), make(plugins=WHEEL, versions=OLD)),
 }
@@ -465,6 +383,62 @@ def test_every_variable_that_is_watched_for_a_rule_is_read_by_one() -> None:
     assert VARIABLES - asked <= late_only
 
 
+@pytest.mark.parametrize(
+    ("known", "code", "level"),
+    [
+        ({"settings": LEGACY}, "AX105", "info"),
+        ({"settings": LEGACY, "versions": WITHOUT_TF_KERAS}, "AX105", "warning"),
+        ({"settings": Settings(step="autocluster-1")}, "AX303", "info"),
+        ({"settings": Settings(step="autocluster-1"), "environment": LEVEL_2}, "AX303", "warning"),
+        ({"settings": CACHE, "xla_cache": "/c/xla/run-1"}, "AX313", "info"),
+        ({"settings": CACHE, "cache_refused": "/c is not yours"}, "AX313", "warning"),
+        ({"settings": CACHE, "versions": {**VERSIONS, "tensorflow": (2, 22, 0)}}, "AX313", "warning"),
+        ({"cache_refused": "/c is not yours"}, "AX909", "info"),
+        ({"cache_refused": "/c does not answer"}, "AX909", "warning"),
+        ({"cure": CURE, "uncured": "AUTOXLA_KERAS='3' is set"}, "AX913", "info"),
+        ({"cure": CURE, "uncured": "it was found with keras 3.14"}, "AX913", "warning"),
+        ({"plugins": MAIN, "environment": {"KERAS_BACKEND": "jax"}}, "AX405", "error"),
+        (
+            {"plugins": MAIN, "environment": {"KERAS_BACKEND": "jax"}, "importing": "keras"},
+            "AX405",
+            "warning",
+        ),
+    ],
+)
+def test_what_is_milder(known: dict[str, Any], code: str, level: str) -> None:
+    (finding,) = found(make(**known), code)
+    assert (finding.level, finding.grade) == (level, "certain")
+
+
+@pytest.mark.parametrize(
+    ("known", "place"),
+    [
+        ({"usage": keras(3, jit_compile=False)}, "jit_compile"),
+        ({"usage": keras(3, ops_override=True)}, "ops override"),
+        ({"usage": keras(3), "hardware": NO_DEVICE}, "without an accelerator"),
+    ],
+)
+def test_what_keeps_keras_from_compiling_is_told(known: dict[str, Any], place: str) -> None:
+    plan = decide(make(plugins=MAIN, **known))
+    assert [place in finding.message for finding in plan.findings if finding.code == "AX205"] == [True]
+    assert values(plan) == DISABLED
+    assert not found(make(plugins=MAIN, **known, environment=DISABLED), "AX205")
+
+
+@pytest.mark.parametrize("variable", ["TF_XLA_FLAGS", "XLA_FLAGS"])
+def test_flags_that_cannot_be_parsed_are_told_by_variable(variable: str) -> None:
+    (finding,) = found(make(environment={variable: "-xla_x=1"}), "AX301")
+    assert finding.message.startswith(f"{variable}='-xla_x=1' cannot be parsed: -xla_x=1: ")
+
+
+@pytest.mark.parametrize("known", [{"keras_config": THEANO}, {"environment": {"KERAS_BACKEND": "theano"}}])
+def test_an_unknown_backend_is_told_by_what_names_it(known: dict[str, Any]) -> None:
+    (finding,) = found(make(**known), "AX402")
+    named = "KERAS_BACKEND" if "environment" in known else "keras.json"
+    assert finding.message.startswith(f"{named} names the backend 'theano'")
+    assert finding.place == Place("keras.json" if "keras_config" in known else "environment")
+
+
 def test_a_notebook_is_told_what_to_do_after_a_restart() -> None:
     situation = CASES["AX112"][0]
     late = replace(situation, imported=frozenset({"tensorflow"}), restart="the kernel")
@@ -478,7 +452,6 @@ def test_a_notebook_is_told_what_to_do_after_a_restart() -> None:
     ("code", "late"),
     [
         ("AX116", {"TF_USE_LEGACY_KERAS"}),
-        ("AX117", {"ITEX_DISABLE_XLA"}),
         ("AX118", {"KERAS_BACKEND"}),
         ("AX119", {"TF_USE_LEGACY_KERAS"}),
         ("AX404", {"KERAS_BACKEND"}),
@@ -510,6 +483,13 @@ def test_a_package_that_sets_the_switch_is_no_reason() -> None:
     for name in ("transformers", "deepface", "ktrain"):
         assert found(make(**late, imported=frozenset({"tensorflow", name})), "AX119") == []
         assert found(make(**late, reading=read(says("import", name))), "AX119") == []
+
+
+def test_variables_of_itex_come_too_late_where_it_is_installed() -> None:
+    late = read(says("variable", "ITEX_DISABLE_XLA", "1"))
+    (finding,) = found(make(plugins=MAIN, reading=late), "AX118")
+    assert finding.late == ("ITEX_DISABLE_XLA",)
+    assert found(make(reading=late), "AX118") == []
 
 
 def test_variables_that_come_too_late_are_all_named() -> None:
@@ -589,9 +569,9 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
             ),
             {"XLA_FLAGS": '--xla_dump_to=/d --xla_gpu_cuda_data_dir="/cuda 12"'},
         ),
-        (make(hardware=ROCM, toolchain=Toolchain(rocm_found="/opt/rocm")), {"ROCM_PATH": "/opt/rocm"}),
         (make(keras_config=THEANO, importing="tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
         (make(keras_config=THEANO, importing="keras"), {}),
+        (make(environment={"KERAS_BACKEND": "theano"}, own=frozenset({"KERAS_BACKEND"})), {}),
         (make(keras_config=THEANO, importing="tensorflow", environment={"TF_USE_LEGACY_KERAS": "1"}), {}),
         (make(keras_config=THEANO, importing="tensorflow", versions={**OLD, "keras": (3, 3, 3)}), {}),
         (make(reading=read(KERAS_2_USE)), {"TF_USE_LEGACY_KERAS": "1"}),
@@ -614,14 +594,6 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         (make(reading=read(KERAS_2_USE, says("attribute", "tensorflow.keras.ops"))), {}),
         (
             make(plugins=MAIN, reading=read(says("variable", "ITEX_DISABLE_XLA", "1"))),
-            {"ITEX_DISABLE_XLA": "1"},
-        ),
-        (
-            make(
-                plugins=MAIN,
-                reading=read(says("variable", "ITEX_DISABLE_XLA", "1")),
-                environment={"ITEX_DISABLE_XLA": "0"},
-            ),
             {},
         ),
         (make(plugins=WHEEL, environment={"ITEX_OPS_OVERRIDE": "yes"}), {"ITEX_OPS_OVERRIDE": "1"}),
@@ -675,7 +647,6 @@ def test_the_message_names_the_variable_that_is_misspelt() -> None:
         {"environment": STREAM, "usage": keras(3)},
         {"environment": STREAM, "usage": keras(0)},
         {"environment": env(STREAM, LEVEL_2), "usage": keras(0)},
-        {"environment": {"TF_XLA_FLAGS": "flags.txt"}, "flag_files": {"TF_XLA_FLAGS": "--a=1"}},
         {"environment": DISABLED, "usage": keras(3)},
         {"environment": {"ITEX_DISABLE_XLA": "yes"}},
     ],
@@ -683,7 +654,7 @@ def test_the_message_names_the_variable_that_is_misspelt() -> None:
 def test_the_build_for_cpus_has_no_device_that_could_end_the_process(known: dict[str, Any]) -> None:
     codes = {f.code for f in decide(make(plugins=MAIN_ON_CPU, hardware=NO_DEVICE, **known)).findings}
     device = {f.code for f in decide(make(plugins=MAIN, hardware=NO_DEVICE, **known)).findings}
-    of_the_device = {"AX201", "AX202", "AX204", "AX206", "AX207", "AX214", "AX217", "AX218", "AX220"}
+    of_the_device = {"AX201", "AX202", "AX204", "AX206", "AX207", "AX217", "AX220"}
     assert device & of_the_device
     assert codes & of_the_device == set()
     assert decide(make(plugins=MAIN_ON_CPU, **known)).path.device == "stock"
@@ -711,7 +682,7 @@ def test_tf_keras_of_another_release_is_not_switched_to(release: tuple[int, ...]
     assert values(plan) == {}
     (finding,) = (f for f in plan.findings if f.code == "AX115")
     assert finding.remedy == "pip install 'tf-keras==2.21.*'"
-    assert f"tf_keras 2.{release[1]} is not the one for TensorFlow 2.21" in finding.message
+    assert "tf_keras 2.21 is not installed" in finding.message
     late = read(says("variable", "TF_USE_LEGACY_KERAS", "1"))
     assert values(decide(replace(situation, reading=late))) == {}
 

@@ -97,7 +97,7 @@ def test_keras_first_trains_in_every_form_of_the_import(form: str, itex: Path, t
     assert outcome.out.endswith("trained\n"), outcome.out + outcome.err
     assert outcome.status == 0
     assert len(outcome.notices) == 1
-    assert "AX211" in outcome.notices[0]
+    assert "AX205" in outcome.notices[0]
 
 
 def test_keras_first_under_the_legacy_switch(itex: Path, tmp_path: Path) -> None:

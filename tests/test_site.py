@@ -446,9 +446,8 @@ def test_status_of_what_is_not_enabled(installed: Installation) -> None:
     assert explain(status) == (False, "it is not enabled: python -m autoxla site enable")
     folder = {"folder": str(installed.site), "pth": "present", "start": "present", "enabled": False}
     assert status["folders"] == [folder]
-    assert status["package"] == str(installed.package)
+    assert str(status["package"]).startswith(f"{installed.package}, version ")
     assert status["interpreter"] == str(installed.root / "bin" / "python")
-    assert status["variables"] == {"AUTOXLA": None, "AUTOXLA_ACTIVE": None, "PYTHONPATH": None}
 
 
 def test_status_of_what_is_enabled(installed: Installation) -> None:
@@ -468,7 +467,7 @@ def test_status_without_site(installed: Installation) -> None:
     succeed(installed, "enable")
     status = read_status(installed, "-S", PYTHONPATH=str(installed.site))
     assert explain(status) == (False, "python -S reads no .pth file and no sitecustomize.py")
-    assert status["options"] == ["-S"]
+    assert str(status["interpreter"]).endswith("python -S")
 
 
 def test_status_tells_the_example(installed: Installation) -> None:
@@ -476,7 +475,6 @@ def test_status_tells_the_example(installed: Installation) -> None:
     shutil.copy(CHECKOUT / "sitecustomize_example.py", copy)
     status = read_status(installed)
     assert explain(status) == (True, f"{copy} imports autoxla")
-    assert status["sitecustomize"] == [str(copy)]
 
 
 def test_status_tells_a_changed_file(installed: Installation) -> None:

@@ -16,7 +16,7 @@ from autoxla.situation.xla_flags import find_libraries, judge_flags, propose
 from installations import Site, build_library
 from programs import clean_environment, run
 
-TF_NAMES = ("tf_xla_auto_jit", "tf_xla_min_cluster_size", "tf_xla_max_cluster_size")
+TF_NAMES = ("tf_xla_min_cluster_size", "tf_xla_auto_jit", "tf_xla_max_cluster_size")
 XLA_NAMES = ("xla_dump_to", "xla_gpu_cuda_data_dir", "xla_backend_optimization_level")
 FRAMEWORK, ALL = "libtensorflow_framework.so.2", "libtensorflow_cc.so.2"
 
@@ -35,7 +35,7 @@ def build(site: Site, *names: str, library: str = FRAMEWORK) -> Path:
 
 
 def judge(site: Site, **variables: str) -> dict[str, FlagNames]:
-    return judge_flags(variables, {}, [str(site.folder)])
+    return judge_flags(variables, [str(site.folder)])
 
 
 def test_a_name_that_the_build_has_not(site: Site) -> None:
@@ -73,14 +73,8 @@ def test_the_library_that_has_the_flags_of_a_variable_is_asked(site: Site) -> No
 
 def test_a_flag_of_the_other_variable(site: Site) -> None:
     build(site, *TF_NAMES, *XLA_NAMES)
-    assert judge(site, TF_XLA_FLAGS="--xla_dump_to=/x")["TF_XLA_FLAGS"].misplaced == ("xla_dump_to",)
-    assert judge(site, XLA_FLAGS="--tf_xla_auto_jit=1")["XLA_FLAGS"].misplaced == ("tf_xla_auto_jit",)
-
-
-def test_flags_in_a_file(site: Site) -> None:
-    build(site, *TF_NAMES)
-    flags = judge_flags({"TF_XLA_FLAGS": "flags"}, {"TF_XLA_FLAGS": "--tf_xla_autojit=1"}, [str(site.folder)])
-    assert set(flags["TF_XLA_FLAGS"].unknown) == {"tf_xla_autojit"}
+    assert judge(site, TF_XLA_FLAGS="--xla_dump_to=/x")["TF_XLA_FLAGS"].unknown == {"xla_dump_to": ""}
+    assert judge(site, XLA_FLAGS="--tf_xla_auto_jit=1")["XLA_FLAGS"].unknown == {"tf_xla_auto_jit": ""}
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 80, b"text"])
@@ -104,7 +98,7 @@ def test_a_damaged_library_is_searched_or_not(
     for at, value in data.draw(st.lists(changes, max_size=20)):
         content[at] = value
     (folder / "tensorflow" / FRAMEWORK).write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    flags = judge_flags({"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}, {}, [str(folder)])
+    flags = judge_flags({"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}, [str(folder)])
     assert set(flags) == {"TF_XLA_FLAGS"}
 
 
@@ -199,14 +193,13 @@ def test_an_unknown_flag_of_tensorflow_is_an_error_wherever_tensorflow_runs() ->
 
 def test_what_the_findings_say() -> None:
     names = {
-        "XLA_FLAGS": FlagNames(unknown={"xla_dump_tto": "xla_dump_to"}, misplaced=("tf_xla_auto_jit",)),
+        "XLA_FLAGS": FlagNames(unknown={"xla_dump_tto": "xla_dump_to", "tf_xla_auto_jit": ""}),
         "TF_XLA_FLAGS": FlagNames(unchecked=("tf_xla_new",)),
     }
     told = {f.code: (f.message, f.remedy) for f in decide(Situation(flag_names=names)).findings}
-    assert set(told) == {"AX851", "AX852", "AX853"}
+    assert set(told) == {"AX851", "AX852"}
     assert "--xla_dump_tto" in told["AX851"][0]
-    assert told["AX851"][1] == "write --xla_dump_to"
-    assert told["AX853"][1] == "move --tf_xla_auto_jit to TF_XLA_FLAGS"
+    assert told["AX851"][1] == "write --xla_dump_to; move --tf_xla_auto_jit to TF_XLA_FLAGS"
     assert "--tf_xla_new" in told["AX852"][0]
 
 
@@ -215,7 +208,6 @@ def test_what_the_findings_say() -> None:
     [
         ({"flag_names": UNKNOWN}, "--xla_gpu_x of XLA_FLAGS"),
         ({"flag_names": {"TF_XLA_FLAGS": FlagNames(unchecked=("tf_y",))}}, "--tf_y of TF_XLA_FLAGS"),
-        ({"flag_names": {"TF_XLA_FLAGS": FlagNames(misplaced=("xla_z",))}}, "--xla_z of TF_XLA_FLAGS"),
         ({"flag_names": {"XLA_FLAGS": FlagNames(known=("xla_dump_to",))}}, ""),
         ({}, ""),
     ],
@@ -263,7 +255,7 @@ def test_all_that_tensorflow_lists_is_found(variable: str, tmp_path: Path) -> No
 
     names = list_names_of_the_real_one(variable, tmp_path)
     assert len(names) > 30
-    flags = judge_flags({variable: " ".join(f"--{name}=1" for name in names)}, {}, sys.path)
+    flags = judge_flags({variable: " ".join(f"--{name}=1" for name in names)}, sys.path)
     assert (set(flags[variable].known), flags[variable].unknown) == (set(names), {})
     assert find_libraries(sys.path)
 
@@ -276,7 +268,7 @@ def test_all_that_tensorflow_lists_is_found(variable: str, tmp_path: Path) -> No
         ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_gpu_cuda_data_dir=/x"}, ""),
         ({"TF_XLA_FLAGS": "--tf_xla_autojit=1"}, "AX851"),
         ({"XLA_FLAGS": "--xla_gpu_cuda_datadir=/x"}, "AX851"),
-        ({"XLA_FLAGS": "--tf_xla_auto_jit=1"}, "AX853"),
+        ({"XLA_FLAGS": "--tf_xla_auto_jit=1"}, "AX851"),
     ],
 )
 def test_what_tensorflow_ends_at_is_an_error(tmp_path: Path, given: dict[str, str], code: str) -> None:

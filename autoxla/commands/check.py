@@ -9,19 +9,20 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from autoxla.commands.terminal import as_line, is_left, print_text
+from autoxla.commands.terminal import as_line, is_ignored, is_left, print_text
 from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_standing
 from autoxla.model import ENVIRONMENT, Finding, Place, Reading
-from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
+from autoxla.planning import assemble, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data
+from autoxla.running import subject_from, subject_of
 from autoxla.settings import read_settings
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.situation.gathering import gather
 
-_IGNORE = re.compile(r"#\s*autoxla:\s*ignore(?:\[(?P<codes>[\w\s,]*)\])?", re.IGNORECASE)
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
@@ -62,7 +63,7 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
         if planned.situation.reading.evidence:
             found.append((planned.situation.reading, planned.findings))
     else:
-        situation = survey(settings, usage, read_environ(), path=subject.path)
+        situation = gather(settings, usage, environ=read_environ(), path=subject.path)
         for reading in read_paths(options.paths).values():
             # A file that says nothing of Keras or TensorFlow is no program of ours.
             has_keras = bool(reading.evidence)
@@ -77,10 +78,8 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
             if reason.startswith("it ")
         ]
         for finding in (*unread, *findings):
-            comment = _IGNORE.search(line_of(finding.place))
-            codes = None if comment is None or comment["codes"] is None else comment["codes"].upper()
-            named = comment and (codes is None or finding.code in map(str.strip, codes.split(",")))
-            if finding not in seen and settings.shows(finding.code) and not named:
+            is_silenced = is_ignored(line_of(finding.place), finding.code)
+            if finding not in seen and settings.shows(finding.code) and not is_silenced:
                 seen.add(finding)
                 yield finding
 

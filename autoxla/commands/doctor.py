@@ -15,7 +15,8 @@ from autoxla.commands.diagnosis.packages import Line, Scene, State, take_invento
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.model import Settings, Usage
 from autoxla.notice import printable
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.environment import read_environ, restore
 
@@ -65,10 +66,8 @@ def run(options: argparse.Namespace) -> int:
         names = ("state", "code", "subject", "message", "remedy")
         shown = errors if options.quiet else lines
         print(json.dumps([{name: getattr(line, name) for name in names} for line in shown], indent=2))
-    elif options.quiet:
-        _print_rows(errors)
     else:
-        render(lines, verbose=options.verbose)
+        render(lines, "error" if options.quiet else "ok" if options.verbose else "note")
     return 1 if errors else 0
 
 
@@ -85,29 +84,27 @@ def examine(scene: Scene, checks: Mapping[str, Check]) -> Iterator[Line]:
                 raise
 
 
-def render(lines: Sequence[Line], *, verbose: bool) -> None:
-    """Print ``lines``, the gravest first; those that are ok only with ``verbose``."""
-    if not verbose:
-        releases = ", ".join(line.message for line in lines if line.code == "AX801")
-        for text in (releases, *(line.message for line in lines if line.code == "AX803"), ""):
-            print(fold(text, find_width(), "  "))
-    _print_rows(lines if verbose else [line for line in lines if line.state != "ok"])
-    counts = Counter(line.state for line in lines)
-    plural = {
-        state: f"{state}{'' if count == 1 or state == 'ok' else 's'}" for state, count in counts.items()
-    }
-    told = ", ".join(f"{counts[state]} {plural[state]}" for state in _STATES if counts[state])
-    print(told + ("; --verbose shows what is ok" if counts["ok"] and not verbose else ""))
+def render(lines: Sequence[Line], least: State) -> None:
+    """Print those ``lines`` that are at least as grave as ``least``, the gravest first.
 
-
-def _print_rows(lines: Sequence[Line]) -> None:
-    """Print ``lines`` and nothing else, the gravest first."""
+    For ``note`` the releases stand before them, and for all but ``error`` the counts behind.
+    """
     width, texts = find_width(), []
-    column = max((len(line.subject) for line in lines), default=0)
-    for line in sorted(lines, key=lambda line: _STATES.index(line.state)):
+    if least == "note":
+        releases = ", ".join(line.message for line in lines if line.code == "AX801")
+        heads = (releases, *(line.message for line in lines if line.code == "AX803"), "")
+        texts += [fold(text, width, "  ") for text in heads]
+    shown = [line for line in lines if _STATES.index(line.state) <= _STATES.index(least)]
+    column = max((len(line.subject) for line in shown), default=0)
+    for line in sorted(shown, key=lambda line: _STATES.index(line.state)):
         head = f"{line.state:<8} {line.code}  {line.subject:<{column}}  "
         texts.append(fold(f"{head}{printable(line.message)}", width, " " * len(head)))
         if line.remedy:
             remedy = f"{'':{len(head)}}-> {printable(line.remedy)}"
             texts.append(fold(remedy, width, " " * (len(head) + 3)))
+    counts = Counter(line.state for line in lines)
+    told = [f"{counts[state]} {state}{'s' * (counts[state] > 1)}" for state in _STATES[:3] if counts[state]]
+    told += [f"{counts['ok']} ok"] if counts["ok"] else []
+    rest = "; --verbose shows what is ok" if counts["ok"] and least == "note" else ""
+    texts += [] if least == "error" else [", ".join(told) + rest]
     print_text("".join(f"{text}\n" for text in texts))

@@ -14,14 +14,16 @@ from autoxla.commands import CommandError
 from autoxla.commands.terminal import is_left
 from autoxla.model import Setting
 from autoxla.notice import headline, say
-from autoxla.planning import assemble, name_command, subject_from
+from autoxla.planning import assemble
+from autoxla.running import name_command, subject_from
 from autoxla.situation.environment import APPLIED, read_environ, restore
 
 #: Variables to set, by name; None takes one away.
 Values = Mapping[str, str | None]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: What a format cannot hold: what is no text, and what its readers do not agree on.
+#: What a format cannot hold: what is no text, and what its readers do not agree on. docker compose and
+#: python-dotenv write a dollar sign otherwise, and a quote or a backslash at the end.
 _NOT_DOTENV = re.compile(r"""[$\ud800-\udfff]|[\\"]\Z""")
 _NOT_DOCKER = re.compile(r"[\n\r\ud800-\udfff]")
 _DOTENV = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
@@ -35,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the settings for the program that ``options`` name; return the exit status."""
     subject = subject_from(options.words)
     planned = assemble(subject, read_environ(), is_one_process=False)
-    text = FORMATS[options.format](changes(read_environ(), planned.plan.settings))
+    text = write(changes(read_environ(), planned.plan.settings), options.format)
     # As bytes: what a variable holds need not be text.
     sys.stdout.buffer.write(os.fsencode(text))
     settings = planned.situation.settings
@@ -63,49 +65,28 @@ def changes(environ: Mapping[str, str], settings: Sequence[Setting]) -> dict[str
     return values
 
 
-def as_sh(values: Values) -> str:
-    """Return commands for a POSIX shell. Raises `UnwritableError`."""
-    return _lines(values, "export {}={}", "unset {}", shlex.quote)
+def _quote_dotenv(value: str) -> str | None:
+    return None if _NOT_DOTENV.search(value) else f'"{value.translate(_DOTENV)}"'
 
 
-def as_dotenv(values: Values) -> str:
-    r"""Return the text of a ``.env`` file. Raises `UnwritableError`.
-
-    docker compose and python-dotenv agree on the escapes ``\\ \" \n \r``, but not on how to write a
-    dollar sign, nor on a quote or a backslash at the end.
-    """
-
-    def write(value: str) -> str | None:
-        return None if _NOT_DOTENV.search(value) else f'"{value.translate(_DOTENV)}"'
-
-    return _lines(values, "{}={}", "# {} is not set", write)
-
-
-def as_json(values: Values) -> str:
-    """Return one JSON object."""
-    return json.dumps(values, indent=2) + "\n"
-
-
-def as_docker(values: Values) -> str:
-    """Return the text of a file for ``docker run --env-file``. Raises `UnwritableError`."""
-    return _lines(values, "{}={}", "# {} is not set", lambda v: None if _NOT_DOCKER.search(v) else v)
-
-
-FORMATS: Mapping[str, Callable[[Values], str]] = {
-    "sh": as_sh,
-    "dotenv": as_dotenv,
-    "json": as_json,
-    "docker": as_docker,
+#: How a variable is set and unset, and what writes a value: None for one that the format cannot hold.
+_FORMATS: Mapping[str, tuple[str, str, Callable[[str], str | None]]] = {
+    "sh": ("export {}={}", "unset {}", shlex.quote),
+    "dotenv": ("{}={}", "# {} is not set", _quote_dotenv),
+    "docker": ("{}={}", "# {} is not set", lambda value: None if _NOT_DOCKER.search(value) else value),
 }
 
 
-def _lines(values: Values, line: str, unset: str, write: Callable[[str], str | None]) -> str:
-    """Return a line for each variable, ``write`` giving its value. Raises `UnwritableError`."""
+def write(values: Values, form: str) -> str:
+    """Return ``values`` as ``sh``, ``dotenv``, ``docker`` or ``json`` has them. Raises `UnwritableError`."""
+    if form == "json":
+        return json.dumps(values, indent=2) + "\n"
+    line, unset, quote = _FORMATS[form]
     lines = []
     for name, value in values.items():
         if not _NAME.fullmatch(name):
             raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
-        written = None if value is None or "\0" in value else write(value)
+        written = None if value is None or "\0" in value else quote(value)
         if written is None and value is not None:
             raise UnwritableError(f"{name}: this format cannot hold {value!r}; use --format sh or json")
         lines.append(f"{unset.format(name) if written is None else line.format(name, written)}\n")

@@ -28,8 +28,9 @@ from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import Paths
 from autoxla.paths.marks import Mark
 from autoxla.paths.search import Attempt, Search
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
 from autoxla.policies.cures import name_settings
+from autoxla.running import subject_from
 from autoxla.settings import VARIABLES
 from autoxla.situation.environment import read_environ
 

@@ -42,7 +42,7 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
     """
     own, words = split(name, argv)
     parser = make_tree()[1][name]
-    options = parser.parse_args(own)
+    options = parser.parse_intermixed_args(own)
     options.words = words
     if words:
         kind, target, _ = read_command(["python", *words])
@@ -65,6 +65,15 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
             parser.error("name paths, or one program")
         if missing := [path for path in options.paths if not path.exists()]:
             parser.error(f"{missing[0]}: there is no such file or folder")
+    if name == "records":
+        if options.action == "show" and len(options.keys) != 1:
+            parser.error("show takes one KEY")
+        if options.all and (options.keys or options.action != "clear"):
+            parser.error("give keys or --all to clear")
+        if options.keys and options.action == "list":
+            parser.error(f"unrecognized arguments: {' '.join(options.keys)}")
+    if name == "site" and (options.json if options.action != "status" else options.user is not None):
+        parser.error(f"{options.action} does not take this option")
     return options
 
 
@@ -142,7 +151,17 @@ example: python -m autoxla train.py --epochs 5""",
     root.add_argument("--quiet", action="store_true", help=quiet)
     commands = root.add_subparsers(title="commands", metavar="COMMAND", prog=PROG)
 
-    check = commands.add_parser(
+    def add(name: str, **texts: Any) -> Parser:
+        parser: Parser = commands.add_parser(name, **texts)
+        options = parser if name != "doctor" else parser.add_mutually_exclusive_group()
+        options.add_argument(
+            "-q", "--quiet", action="store_true", help="only errors that are left, and results"
+        )
+        if name == "doctor":
+            options.add_argument("--verbose", action="store_true", help="show what is ok, too")
+        return parser
+
+    check = add(
         "check",
         help="find hazards in programs without running them",
         usage="%(prog)s [OPTIONS] PATH... | [--] PROGRAM [ARGUMENTS]",
@@ -150,9 +169,8 @@ example: python -m autoxla train.py --epochs 5""",
 Reads files, folders and notebooks, each file as a program of its own, and tells
 what would go wrong with them in this environment. -m MODULE, -c CODE,
 -- PROGRAM ARGUMENTS, and a file with an option behind it that is none of
-check's own (check train.py --epochs 5) look at one program, with the modules of
-its own that it imports. The comment # autoxla: ignore[AX101] silences what is
-found on its line; select and ignore in [tool.autoxla] choose codes.
+check's own (check train.py --epochs 5) look at one program with its modules.
+A comment # autoxla: ignore[AX101] silences its line.
 
 Exit status: 0 without a finding of level error, 1 with one, 2 on bad usage and
 on flag variables that cannot be parsed.""",
@@ -163,32 +181,27 @@ on flag variables that cannot be parsed.""",
     check.add_argument("--format", choices=formats, default="text", help="how findings are written; text")
     check.add_argument("--select", type=_codes, default=(), metavar="CODES", help="only these, as AX101,AX2")
     check.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="all but these")
-    _add_quiet(check, "print only findings of level error")
 
-    doctor = commands.add_parser(
+    doctor = add(
         "doctor",
         help="find what is wrong with this environment, and the remedy",
         usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
         description="""\
-Looks at what is installed, at the variables, the plug-ins and the folder of the
-program, for PROGRAM (what python takes) or for any program of this environment.
-Imports no backend, so that it works where import tensorflow does not. Each line
-has a state: ok, note, warning or error; what is ok is only counted.
+Looks at what is installed, the variables, the plug-ins and the program's
+folder, for PROGRAM or for any program here. Imports no backend, so that it
+works where import tensorflow does not.
 
-Exit status: 0; 1 where a program would not start or would soon end (a line of
-state error); 2 on bad arguments.""",
+Exit status: 0; 1 where a program would not start or would soon end; 2 on bad
+arguments.""",
         epilog="example: python -m autoxla doctor --import-check train.py",
     )
     doctor.add_argument("--json", action="store_true", help="print all of it as JSON")
-    detail = doctor.add_mutually_exclusive_group()
-    detail.add_argument("--verbose", action="store_true", help="show what is ok, too")
-    _add_quiet(detail, "print errors only, in JSON, too")
     import_check = "also import tensorflow, or what PROGRAM imports of the backends, in another process"
     doctor.add_argument("--import-check", action="store_true", help=import_check)
     timeout = "seconds for that import; 60"
-    doctor.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help=timeout)
+    doctor.add_argument("--timeout", type=parse_budget, default=60.0, metavar="SECONDS", help=timeout)
 
-    env = commands.add_parser(
+    env = add(
         "env",
         help="print the settings for a scheduler: sh, dotenv, json, docker",
         usage="%(prog)s [-q] [--format FORMAT] [PROGRAM [ARGUMENTS]]",
@@ -202,52 +215,38 @@ dotenv  NAME="VALUE", as docker compose and python-dotenv read it
 json    one object, name to value; null stands for unset
 docker  NAME=VALUE, raw, for docker run --env-file
 
-AUTOXLA_APPLIED, printed with them, tells a program that runs with autoxla that
-they are autoxla's choice and not yours, and lets the next env in the same shell
-take them back. A dotenv or docker file names what is to be unset in a comment.
-A value that a format cannot carry is an error. Warnings and errors of the plan
-go to stderr as one line.
-
 Exit status: 0, or 2 where an argument, a setting, a flag variable or a value is
 bad.""",
         epilog="example: python -m autoxla env --format docker train.py",
     )
     written = ("sh", "dotenv", "json", "docker")
     env.add_argument("--format", choices=written, default="sh", help="how the settings are written; sh")
-    _add_quiet(env, "leave out the line on stderr, unless it is an error")
 
-    explain = commands.add_parser(
+    explain = add(
         "explain",
         help="show what would be configured, and why; runs nothing",
         usage="%(prog)s [OPTIONS] [PROGRAM [ARGUMENTS]]",
         description="""\
 Shows the plan for PROGRAM (what python takes, or a notebook), or for any
-program in this environment: what would be set and why, what is left alone, what
-earlier runs measured, and what other modes would do. Imports no backend.
+program here: what would be set and why, and what earlier runs measured. Imports
+no backend.
 
 Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         epilog="example: python -m autoxla explain --html plan.html train.py",
     )
     explain.add_argument("--json", action="store_true", help="print the plan as JSON")
     explain.add_argument("--html", type=Path, metavar="FILE", help="write the plan to FILE, as one page")
-    _add_quiet(explain, "print only errors that nothing cures; with --json or --html nothing beside these")
 
-    heal = commands.add_parser(
+    heal = add(
         "heal",
         help="find the setting under which a PROGRAM that dies runs",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
-Runs PROGRAM (a script, -m MODULE, -c CODE or a notebook) with its ARGUMENTS in
-a child process. If it dies (an uncaught exception, a signal, ITEX's silent end, a
-hang), runs it again under each setting that may help: tf.keras or keras as
-Keras 2, another backend of Keras, no XLA, flags taken out, and so on. Keeps the
-smallest cure for the next run, once the program has died of the same again
-without it and lived again with it. Of a notebook it runs the code cells, and
-prints what to put into a new first cell.
-
-The program really runs each time: files that it writes, data that it downloads,
-runs that it registers with a tracker. A run that is beyond the first death and
-has lived twice as long is ended.
+Runs PROGRAM (a script, -m MODULE, -c CODE or a notebook) in a child process. If
+it dies, runs it again under each setting that may help, and keeps the smallest
+cure for the next run. Of a notebook it runs the code cells. The program really
+runs each time: files that it writes, data that it downloads, runs that it
+registers with a tracker.
 
 Exit status: 0 if the program runs, as it is or under the cure; 1 if nothing
 helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
@@ -256,9 +255,8 @@ helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
     heal.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
     heal.add_argument("--yes", "-y", action="store_true", help="do not ask whether the program may be run")
     heal.add_argument("--json", action="store_true", help="print JSON")
-    _add_quiet(heal, "no progress and no table; the cure, or that there is none")
 
-    migrate = commands.add_parser(
+    migrate = add(
         "migrate",
         help="edit programs from one generation of Keras to the other",
         usage="%(prog)s --to legacy|keras3 [--write] PATH...",
@@ -277,34 +275,27 @@ understood.""",
     migrate.add_argument("--to", choices=("legacy", "keras3"), required=True, help="the generation")
     migrate.add_argument("--write", action="store_true", help="make the changes instead of showing them")
     migrate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, notebooks, folders")
-    _add_quiet(migrate, "leave out the count at the end, unless there was an error")
 
-    actions = _add_actions(
-        commands,
+    records = add(
         "records",
         help="list, show or clear what earlier runs taught",
         usage=f"{PROG} records list|show KEY|clear [KEY...|--all] [--json|-q]",
         description="""\
 list   all records: decisions (which execution path won), programs, cures
-       (what a run showed of its program), those used last first
-show   one record in full; the beginning of a key suffices where it is one
-       record's alone
+show   one record in full; the beginning of a key suffices
 clear  removes the records that are named, else all of them; with --all also
-       what XLA compiled and what was read of sources
-
-Each takes --json. Only files that autoxla wrote for this user are read or
-removed; what was there and cannot be trusted is said on stderr.
+       what XLA compiled
 
 Exit status: 0; 1 where something cannot be removed; 2 on bad usage or an
 unknown key.""",
         epilog="example: python -m autoxla records clear 3f9a",
     )
-    actions("list", "--json")
-    actions("show", "--json").add_argument("key", metavar="KEY")
-    clear = actions("clear", "--json", "--all")
-    clear.add_argument("keys", nargs="*", metavar="KEY")
+    records.add_argument("action", choices=("list", "show", "clear"), help=argparse.SUPPRESS)
+    records.add_argument("keys", nargs="*", metavar="KEY", help=argparse.SUPPRESS)
+    records.add_argument("--json", action="store_true", help="print JSON")
+    records.add_argument("--all", action="store_true", help="clear all that autoxla keeps")
 
-    rule = commands.add_parser(
+    rule = add(
         "rule",
         help="show what a code means, why it matters and what to do",
         usage="%(prog)s [--json] [CODE]",
@@ -316,11 +307,8 @@ status: 0, or 2 where there is no such code.""",
     )
     rule.add_argument("code", nargs="?", metavar="CODE", help="a code, or how codes begin")
     rule.add_argument("--json", action="store_true", help="print JSON")
-    # A page is what was asked for: there is nothing beside it to be quiet about.
-    _add_quiet(rule, "changes nothing here")
 
-    actions = _add_actions(
-        commands,
+    site = add(
         "site",
         help="enable, disable autoxla in each process of this environment",
         usage=f"{PROG} site enable|disable|status [--prefix|--user|--json|-q]",
@@ -329,37 +317,35 @@ enable   puts a file autoxla.enabled beside the autoxla.pth that the
          installation brought
 disable  takes that file away, if enable wrote it
 status   shows whether interpreters of this environment start with autoxla, and
-         why; --json as JSON, --quiet in one line
+         why
 
---prefix, the default, is the environment's site-packages; --user is the user's
-own, which virtual environments do not read. Interpreters that run already stay
-as they are. AUTOXLA=off switches autoxla off wherever it was enabled.
+Interpreters that run already stay as they are. AUTOXLA=off switches autoxla off
+wherever it was enabled.
 
 Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.""",
         epilog="example: python -m autoxla site enable --prefix",
     )
-    for name in ("enable", "disable"):
-        places = actions(name).add_mutually_exclusive_group()
-        places.add_argument("--prefix", dest="user", action="store_false", default=False)
-        places.add_argument("--user", dest="user", action="store_true")
-    actions("status", "--json")
+    site.add_argument("action", choices=("enable", "disable", "status"), help=argparse.SUPPRESS)
+    site.add_argument("--json", action="store_true", help="print the status as JSON")
+    places = site.add_mutually_exclusive_group()
+    prefix = "in the environment's site-packages; the default"
+    places.add_argument("--prefix", dest="user", action="store_false", default=None, help=prefix)
+    user = "in the user's own, which virtual environments do not read"
+    places.add_argument("--user", dest="user", action="store_true", default=None, help=user)
 
-    tune = commands.add_parser(
+    tune = add(
         "tune",
         help="run PROGRAM on each execution path and keep the fastest",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
-Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in child
-processes, on each execution path that its usage, your settings and the rules
-leave open, in rounds, until one path is clear of the noise or the budget is
-used up. The fastest one is kept: the next run of the same program with the same
-arguments takes it by itself, in mode auto. A path with other losses than
-rounding explains is rejected.
+Runs PROGRAM (a script, -m MODULE or -c CODE) in child processes, on each
+execution path that its usage, your settings and the rules leave open, until one
+is clear of the noise or the budget is used up. The fastest one is kept for the
+next run with the same arguments, in mode auto.
 
-Each child ends after the training steps that are timed, at once: nothing behind
-them runs. But all that the program does before and during these steps
-does happen, once in each child: files that it or its callbacks write, data that
-it downloads, runs that it registers with a tracker.
+Each child ends after the training steps that are timed. All that the program
+does before and during these steps does happen, once in each child: files that
+it writes, data that it downloads, runs that it registers with a tracker.
 
 Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
 130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",
@@ -369,31 +355,9 @@ Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
     tune.add_argument("--steps", type=_steps, default=20, metavar="N", help="in the first round; 20")
     tune.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
     tune.add_argument("--json", action="store_true", help="print JSON")
-    _add_quiet(tune, "no progress and no table; why the program failed, and what it wrote")
 
     commands.add_parser("run", help="run PROGRAM even if its name is that of a command")
     return root, commands.choices
-
-
-def _add_quiet(parser: Any, text: str, default: object = False) -> None:
-    parser.add_argument("-q", "--quiet", action="store_true", default=default, help=text)
-
-
-def _add_actions(commands: Any, name: str, *, usage: str, **given: str) -> Any:
-    """Add a command with a second word; return what adds such a word, with the options that it takes."""
-    command = commands.add_parser(name, usage=usage, **given)
-    _add_quiet(command, "print what was asked for, and nothing beside it but errors")
-    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION", help=argparse.SUPPRESS)
-
-    def add(action: str, *options: str) -> Parser:
-        parser: Parser = actions.add_parser(action, usage=usage)
-        for option in options:
-            parser.add_argument(option, action="store_true")
-        # A second word that says nothing must not undo what the first one said.
-        _add_quiet(parser, "", default=argparse.SUPPRESS)
-        return parser
-
-    return add
 
 
 # Values of options
@@ -404,16 +368,6 @@ def _codes(text: str) -> tuple[str, ...]:
     if all(code.startswith("AX") for code in codes):
         return codes
     raise argparse.ArgumentTypeError(f"{text!r}: codes begin with AX")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if 0 < seconds < float("inf"):
-        return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
 
 
 def _steps(text: str) -> int:

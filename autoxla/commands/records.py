@@ -6,9 +6,8 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
+from typing import NamedTuple
 
 from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
@@ -30,8 +29,7 @@ _FIRST = ("program", "model")
 _HIDDEN = ("schema", "key", "machine_digest", "content")
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A record with the store that keeps it."""
 
     kind: str
@@ -55,21 +53,10 @@ class Kept:
         size, unit = next((step for step in _STEPS if seconds >= step[0]), _STEPS[-1])
         return f"{seconds // size} {unit}"
 
-    def as_row(self) -> tuple[str, ...]:
-        """Return it as a table has it."""
-        record = self.record
-        return record.key[:_SHORT], self.kind, self.age, f"{record.size} B", describe(record.data)
-
     def as_data(self) -> dict[str, object]:
         """Return it as JSON has it."""
-        record = self.record
-        return {
-            "kind": self.kind,
-            "key": record.key,
-            "size": record.size,
-            "used": record.used,
-            "data": self.facts,
-        }
+        key, size, used = self.record.key, self.record.size, self.record.used
+        return {"kind": self.kind, "key": key, "size": size, "used": used, "data": self.facts}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,22 +65,42 @@ def run(options: argparse.Namespace) -> int:
     stores = {kind: Store(top / kind) for kind in KINDS}
     try:
         if options.action == "clear":
-            _clear(stores, options, top)
-        elif options.action == "list":
+            chosen = {kept.record.key: kept for kept in (_find(stores, key) for key in options.keys)}
+            removed = sum(kept.store.remove(key) for key, kept in chosen.items())
+            if not options.keys:
+                removed = sum(store.clear() for store in stores.values())
+            compiled = clear_compiled(top / "xla") if options.all else 0
+            if options.json:
+                print(json.dumps({"removed": removed, "compiled": compiled}))
+            elif not options.quiet:
+                rest = f", {compiled} compiled program(s)" if options.all else ""
+                print(f"{removed} record(s) removed{rest}")
+        elif options.action == "show":
+            kept = _find(stores, options.keys[0])
+            rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]
+            rows += [(name, _as_text(value)) for name, value in kept.facts.items()]
+            if options.json:
+                print(json.dumps(kept.as_data(), indent=2))
+            else:
+                print_table((), [(printable(name), printable(value)) for name, value in rows])
+        else:
             found = list(list_kept(stores))
             if options.json:
                 print(json.dumps([kept.as_data() for kept in found], indent=2))
             elif found:
-                print_table(("key", "kind", "used", "size", "says"), [kept.as_row() for kept in found])
+                listed = [
+                    (
+                        kept.record.key[:_SHORT],
+                        kept.kind,
+                        kept.age,
+                        f"{kept.record.size} B",
+                        describe(kept.facts),
+                    )
+                    for kept in found
+                ]
+                print_table(("key", "kind", "used", "size", "says"), listed)
             elif not options.quiet:
                 print(f"no records in {printable(str(top))}")
-        elif options.json:
-            print(json.dumps(_find(stores, options.key).as_data(), indent=2))
-        else:
-            kept = _find(stores, options.key)
-            rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]
-            rows += [(name, _as_text(value)) for name, value in kept.facts.items()]
-            print_table((), [(printable(name), printable(value)) for name, value in rows])
     finally:
         ignored = [pair for store in stores.values() for pair in dict.fromkeys(store.ignored)]
         for file, reason in () if options.quiet else ignored:
@@ -121,9 +128,8 @@ def describe(data: Mapping[str, object]) -> str:
     parts, told = [str(data[name]) for name in names], {*names, *_HIDDEN}
     if (winner := data.get("winner")) is not None:
         times = read_times(data)
-        compile_s = data.get("compile_s")
-        if _is_number(compile_s):
-            times.append(f"compile {compile_s:.3g} s")
+        if (seconds := data.get("compile_s")) and isinstance(seconds, float | int):
+            times.append(f"compile {seconds:.3g} s")
         parts.append(f"{winner} won" + (f" ({', '.join(times)})" if times else ""))
         told |= {"winner", "graph_ms", "xla_ms", "compile_s"}
     if isinstance(variables := data.get("variables"), dict):
@@ -139,11 +145,7 @@ def describe(data: Mapping[str, object]) -> str:
 def read_times(data: Mapping[str, object]) -> list[str]:
     """Return how long a step takes on each path that a record has a number for."""
     times = {path: data.get(f"{path}_ms") for path in ("graph", "xla")}
-    return [f"{path} {ms:.3g} ms" for path, ms in times.items() if _is_number(ms)]
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, float | int) and not isinstance(value, bool)
+    return [f"{path} {ms:.3g} ms" for path, ms in times.items() if type(ms) in (float, int)]
 
 
 def _as_text(value: object) -> str:
@@ -155,29 +157,9 @@ def _as_text(value: object) -> str:
 def _find(stores: Mapping[str, Store], key: str) -> Kept:
     """Return the one record whose key begins with ``key``. Raises `BadArgumentsError`."""
     found = [kept for kept in list_kept(stores) if key and kept.record.key.startswith(key.lower())]
-    exact = [kept for kept in found if kept.record.key == key.lower()]
-    if len(exact) == 1:
-        return exact[0]
     if not found:
         raise BadArgumentsError(f"there is no record {key!r}; python -m autoxla records list")
     if len(found) > 1:
         keys = ", ".join(kept.record.key for kept in found[:4])
         raise BadArgumentsError(f"{key!r} is the beginning of {len(found)} keys: {keys}")
     return found[0]
-
-
-def _clear(stores: Mapping[str, Store], options: argparse.Namespace, top: Path) -> None:
-    if options.keys and options.all:
-        raise BadArgumentsError("give keys or --all")
-    chosen = {kept.record.key: kept for kept in (_find(stores, key) for key in options.keys)}
-    removed = sum(kept.store.remove(key) for key, kept in chosen.items())
-    compiled = 0
-    if not options.keys:
-        removed = sum(store.clear() for store in stores.values())
-    if options.all:
-        compiled = clear_compiled(top / "xla")
-    if options.json:
-        print(json.dumps({"removed": removed, "compiled": compiled}))
-    elif not options.quiet:
-        rest = f", {compiled} compiled program(s)" if options.all else ""
-        print(f"{removed} record(s) removed{rest}")

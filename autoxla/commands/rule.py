@@ -38,8 +38,43 @@ PARTS = (
     ("Source", "source"),
 )
 _LEVELS = {"note": "a note on an exception", "doctor": "a result of `doctor`"}
-#: What begins a remedy and keeps its case.
-_COMMANDS = frozenset({"pip", "python", "chmod", "autoxla", "keras", "jit"})
+
+_WITH = "TensorFlow 2.21, Keras 3.15, tf_keras 2.21"
+_ALL = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
+_ITEX = {
+    "plugins": (Plugin("itex", "libitex_gpu.so"),),
+    "hardware": Hardware("present", frozenset({"xpu"})),
+}
+#: The machines of examples, in words and as the facts in which each is not the usual one.
+_MACHINES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "usual": (_WITH, {}),
+    "no tf_keras": (
+        "TensorFlow 2.21, Keras 3.15, no tf_keras",
+        {"versions": {"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}},
+    ),
+    "tf-agents": (f"{_WITH}, tf-agents 0.19", {"versions": {**_ALL, "tf-agents": (0, 19)}}),
+    "keras-rl2": (f"{_WITH}, keras-rl2 1.0.5", {"versions": {**_ALL, "keras-rl2": (1, 0, 5)}}),
+    "ITEX": (f"{_WITH}, a build of ITEX later than 2.15, an Intel GPU", _ITEX),
+    "ITEX without Keras 3": (
+        "TensorFlow 2.21, tf_keras 2.21, a build of ITEX later than 2.15, no Keras 3",
+        {**_ITEX, "versions": {"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0)}},
+    ),
+    "ITEX 2.15": (
+        "TensorFlow 2.15, Keras 3.3, ITEX 2.15",
+        {
+            "versions": {"tensorflow": (2, 15, 1), "keras": (3, 3, 3)},
+            "plugins": (Plugin("itex", "libitex_cpu.so", (2, 15, 0, 0)),),
+        },
+    ),
+    "Metal": (f"{_WITH}, tensorflow-metal on a Mac", {"plugins": (Plugin("metal"),)}),
+    "CUDA elsewhere": (
+        f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
+        {
+            "hardware": Hardware("present", frozenset({"cuda"})),
+            "toolchain": Toolchain(cuda_found="/data/cuda-12"),
+        },
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +101,16 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([{**asdict(page), "family": family_of(page.code)} for page in found], indent=2))
     elif wanted != found[0].code:
-        print(render_list(found))
+        for family, members in by_family(found):
+            print(
+                f"{family}\n" + "".join(f"  {page.code}  {page.level:<7}  {page.title}\n" for page in members)
+            )
     elif (console := make_console()) is None:
         print(render_page(found[0]), end="")
     else:
         from rich.markdown import Markdown
-        from rich.theme import Theme
 
-        # On the terminal's own background, light or dark.
-        with console.use_theme(Theme({"markdown.code": "bold cyan", "markdown.code_block": "cyan"})):
-            console.print(Markdown(render_page(found[0]), code_theme="ansi_light"))
+        console.print(Markdown(render_page(found[0]), code_theme="ansi_light"))
     return 0
 
 
@@ -85,69 +120,42 @@ def read_told() -> dict[str, Any]:
     return load_toml(Path(__file__).with_name("codes.toml").read_text(encoding="utf-8"))
 
 
+def read_codes() -> dict[str, dict[str, Any]]:
+    """Return what ``codes.toml`` tells of each code, that of its group included."""
+    groups = (group for group in read_told().values() if isinstance(group, dict))
+    members = ((group, item) for group in groups for item in group.items())
+    return {code: {**group, **told} for group, (code, told) in members if isinstance(told, dict)}
+
+
 def make_pages() -> dict[str, Page]:
     """Return the pages by code. Raises LookupError where an example does not give its code."""
     pages, said, notes = [], read_told()["rules"], read_told()["notes"]
     for rule in list_rules():
         finding = follow(rule.example, rule.code)
         acts = rule.act is not None or rule.cures is not None
-        effect = _flow(said["fatal" if rule.fatal else "cures"] if acts else said["says"])
-        possible = f" {_flow(said['possible'])}" if rule.grade == "possible" else ""
-        page = Page(
-            code=rule.code,
-            title=rule.title,
-            level=rule.level,
-            does=f"> {plain(finding.message)}\n\n{effect}{possible}",
-            why=_flow(rule.why),
-            example=render(rule.example, rule.code),
-            remedy=plain(sentence(finding.remedy)),
-            silence=_flow(said["silence"].format(code=rule.code)),
-            source=rule.source,
-        )
-        pages.append(page)
+        effect = said["fatal" if rule.fatal else "cures"] if acts else said["says"]
+        effect += f" {said['possible']}" if rule.grade == "possible" else ""
+        silence = said["silence"].format(code=rule.code)
+        does, example = f"> {plain(finding.message)}\n\n{_flow(effect)}", render(rule.example, finding)
+        texts = [does, _flow(rule.why), example, plain(finding.remedy), _flow(silence), rule.source]
+        pages.append(Page(rule.code, rule.title, rule.level, *texts))
     for known in KNOWN_ERRORS:
         message = known.error.partition(": ")[2]
         sign = next(sign for sign in known.signs if re.search(sign.pattern, message))
+        example = block("text", f"{known.error}\nautoxla: {known.code} {sign.hint_on(message)}")
         hints = [plain(each.hint_on(message)) for each in known.signs]
-        page = Page(
-            code=known.code,
-            title=known.title,
-            level="note",
-            does=_flow(notes["does"]),
-            why=_flow(known.why),
-            example=block("text", f"{known.error}\nautoxla: {known.code} {sign.hint_on(message)}"),
-            # Which of several it is the error tells.
-            remedy=hints[0] if len(hints) == 1 else "\n".join(f"- {hint}" for hint in hints),
-            silence=_flow(notes["silence"]),
-            source=SOURCES[known.code[:4]],
-        )
-        pages.append(page)
+        # Which of several it is the error tells.
+        remedy = hints[0] if len(hints) == 1 else "\n".join(f"- {hint}" for hint in hints)
+        does, silence, source = _flow(notes["does"]), _flow(notes["silence"]), SOURCES[known.code[:4]]
+        texts = [does, _flow(known.why), example, remedy, silence, source]
+        pages.append(Page(known.code, known.title, "note", *texts))
     for code, told in read_codes().items():
         given, printed = block(told.get("language", "python"), told["given"]), block("text", told["printed"])
-        page = Page(
-            code=code,
-            title=told["title"],
-            level=told["level"],
-            does=_flow(told["does"]),
-            why=plain(_flow(told["why"])),
-            example=f"{given}\n\n{printed}",
-            remedy=plain(sentence(told["remedy"])),
-            silence=_flow(told["silence"].format(code=code)),
-            source=told["source"],
-        )
-        pages.append(page)
+        silence = _flow(told["silence"].format(code=code))
+        does, why, remedy = _flow(told["does"]), plain(_flow(told["why"])), plain(told["remedy"])
+        texts = [does, why, f"{given}\n\n{printed}", remedy, silence, told["source"]]
+        pages.append(Page(code, told["title"], told["level"], *texts))
     return {page.code: page for page in sorted(pages, key=lambda page: page.code)}
-
-
-def read_codes() -> dict[str, dict[str, Any]]:
-    """Return what ``codes.toml`` tells of each code, that of its group included."""
-    return {
-        code: {**group, **told}
-        for group in read_told().values()
-        if isinstance(group, dict)
-        for code, told in group.items()
-        if isinstance(told, dict)
-    }
 
 
 def family_of(code: str) -> str:
@@ -160,15 +168,6 @@ def by_family(pages: Iterable[Page]) -> Iterator[tuple[str, list[Page]]]:
     """Yield each family with its members, which come in the order of their codes."""
     for family, members in groupby(pages, key=lambda page: family_of(page.code)):
         yield family, list(members)
-
-
-def render_list(pages: Iterable[Page]) -> str:
-    """Return codes with their levels and titles as lines of text, by family."""
-    blocks = (
-        "\n".join([family, *(f"  {page.code}  {page.level:<7}  {page.title}" for page in members)])
-        for family, members in by_family(pages)
-    )
-    return "\n\n".join(blocks)
 
 
 def render_page(page: Page) -> str:
@@ -184,13 +183,6 @@ def _flow(text: str) -> str:
     return " ".join(text.split())
 
 
-def sentence(text: str) -> str:
-    """Return ``text`` with a full stop; a name or command at its start keeps its case."""
-    first = text.split(None, 1)[0]
-    begun = text[0].upper() + text[1:] if first.isalpha() and first not in _COMMANDS else text
-    return begun if begun.endswith(".") else f"{begun}."
-
-
 def plain(text: str) -> str:
     """Return ``text`` so that Markdown shows it as it is; what stands between backticks is code."""
     parts = text.split("`")
@@ -198,63 +190,9 @@ def plain(text: str) -> str:
     return "`".join(parts)
 
 
-# --- The examples of rules
-
-_WITH = "TensorFlow 2.21, Keras 3.15, tf_keras 2.21"
-_KERAS_3 = Situation(versions={"tensorflow": (2, 21, 0), "keras": (3, 15, 1)}, hardware=Hardware("none"))
-_ALL = replace(_KERAS_3, versions={**_KERAS_3.versions, "tf-keras": (2, 21, 0)})
-_XPU, _CUDA, _ROCM, _METAL = (
-    Hardware("present", frozenset({kind})) for kind in ("xpu", "cuda", "rocm", "metal")
-)
-_ITEX = replace(_ALL, plugins=(Plugin("itex", "libitex_gpu.so"),))
-#: What is installed where an example runs, in words and as a situation.
-_MACHINES: Mapping[str, tuple[str, Situation]] = {
-    "usual": (_WITH, _ALL),
-    "no tf_keras": ("TensorFlow 2.21, Keras 3.15, no tf_keras", _KERAS_3),
-    "TensorFlow 2.15": (
-        "TensorFlow 2.15, Keras 2.15",
-        replace(_ALL, versions={"tensorflow": (2, 15, 1), "keras": (2, 15, 0)}),
-    ),
-    "PyTorch": (
-        "TensorFlow 2.21, Keras 3.15, PyTorch, transformers 4.57",
-        replace(_ALL, versions={**_KERAS_3.versions, "transformers": (4, 57)}),
-    ),
-    "keras-rl2": (
-        f"{_WITH}, keras-rl2 1.0.5",
-        replace(_ALL, versions={**_ALL.versions, "keras-rl2": (1, 0, 5)}),
-    ),
-    "tf-agents": (
-        f"{_WITH}, tf-agents 0.19",
-        replace(_ALL, versions={**_ALL.versions, "tf-agents": (0, 19)}),
-    ),
-    "ITEX": (f"{_WITH}, a build of ITEX later than 2.15, an Intel GPU", replace(_ITEX, hardware=_XPU)),
-    "ITEX without GPU": (f"{_WITH}, a build of ITEX later than 2.15, no GPU", _ITEX),
-    "ITEX without Keras 3": (
-        "TensorFlow 2.21, tf_keras 2.21, a build of ITEX later than 2.15, no Keras 3",
-        replace(_ITEX, versions={"tensorflow": (2, 21, 0), "tf-keras": (2, 21, 0)}, hardware=_XPU),
-    ),
-    "ITEX 2.15": (
-        "TensorFlow 2.15, Keras 3.3, ITEX 2.15",
-        replace(
-            _KERAS_3,
-            versions={"tensorflow": (2, 15, 1), "keras": (3, 3, 3)},
-            plugins=(Plugin("itex", "libitex_cpu.so", (2, 15, 0, 0)),),
-        ),
-    ),
-    "Metal": (
-        f"{_WITH}, tensorflow-metal on a Mac",
-        replace(_ALL, plugins=(Plugin("metal", "libmetal_plugin.dylib", (1, 2, 0)),), hardware=_METAL),
-    ),
-    "CUDA missing": (f"{_WITH}, an NVIDIA GPU, no CUDA toolkit", replace(_ALL, hardware=_CUDA)),
-    "CUDA elsewhere": (
-        f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
-        replace(_ALL, hardware=_CUDA, toolchain=Toolchain(cuda_found="/data/cuda-12")),
-    ),
-    "ROCm elsewhere": (
-        f"{_WITH}, an AMD GPU, ROCm in /opt/rocm-6.2",
-        replace(_ALL, hardware=_ROCM, toolchain=Toolchain(rocm_found="/opt/rocm-6.2")),
-    ),
-}
+def block(language: str, text: str) -> str:
+    """Return ``text`` as a fenced block."""
+    return f"```{language}\n{text.strip()}\n```"
 
 
 def follow(example: Example, code: str) -> Finding:
@@ -274,20 +212,21 @@ def situation_of(example: Example) -> Situation:
     # As the lines of pyproject.toml, below the name of the table.
     lines = {name: Place("pyproject.toml", number) for number, name in enumerate(example.settings, start=2)}
     places = {"keras_setting" if name == "keras" else name: place for name, place in lines.items()}
-    situation = replace(
-        _MACHINES[example.machine][1],
+    situation = Situation(
+        versions=_ALL,
+        hardware=Hardware("none"),
         settings=Settings(**example.settings, places=places),
         environment=example.variables,
         keras_config=KerasConfig("~/.keras/keras.json", example.keras_json) if example.keras_json else None,
     )
+    situation = replace(situation, **_MACHINES[example.machine][1])
     situation = with_reading(situation, replace(read, evidence=evidence), None, [])
     return replace(situation, **example.known)
 
 
-def render(example: Example, code: str) -> str:
+def render(example: Example, finding: Finding) -> str:
     """Return an example as Markdown: the machine, the files, and what is typed and printed."""
-    finding, (words, _) = follow(example, code), _MACHINES[example.machine]
-    parts = [f"With {words}{'; ' if example.told else ''}{example.told}."]
+    parts = [f"With {_MACHINES[example.machine][0]}{'; ' if example.told else ''}{example.told}."]
     if example.settings:
         # JSON spells these values as TOML does.
         lines = [f"{name} = {json.dumps(value)}" for name, value in example.settings.items()]
@@ -301,8 +240,3 @@ def render(example: Example, code: str) -> str:
         printed = "\n".join(["…", *(f"  {line}" for line in finding_lines(finding))])
     parts.append(block("console", f"$ {variables}{example.command} {FILE}\n{printed}"))
     return "\n\n".join(parts)
-
-
-def block(language: str, text: str) -> str:
-    """Return ``text`` as a fenced block."""
-    return f"```{language}\n{text.strip()}\n```"

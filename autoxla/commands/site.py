@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import site
 import subprocess
 import sys
@@ -19,9 +18,9 @@ from autoxla import __version__
 from autoxla.commands import CommandError
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import printable
-from autoxla.report import write_whole
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.store import write_whole
 
 COMMAND = "python -m autoxla site"
 MARKER = "autoxla.enabled"
@@ -55,16 +54,11 @@ def run(options: argparse.Namespace) -> int:
         lines = [f"autoxla is {describe(status)}"]
         if not options.quiet:
             lines += [f"  {reason}" for reason in status["because"]]
-            words = " ".join([status["interpreter"], *status["options"]])
-            lines += [f"interpreter  {words}, Python {status['python']}"]
-            lines += [f"package      {status['package']}, version {status['version']}"]
+            lines += [f"{name:<13}{status[name]}" for name in ("interpreter", "package")]
             for each in status["folders"]:
                 lines += [f"folder       {each['folder']}", f"  autoxla.pth      {each['pth']}"]
                 lines += [f"  autoxla.start    {each['start']}, for Python 3.15 and later"]
                 lines += [f"  {MARKER}  {'present' if each['enabled'] else 'missing'}"]
-            lines += [f"example      {file}" for file in status["sitecustomize"]]
-            for name, value in status["variables"].items():
-                lines.append(f"{name:<15}{'not set' if value is None else value}")
         print("\n".join(map(printable, lines)))
         return 0
     folder = Path(sysconfig.get_path("purelib"))
@@ -92,7 +86,7 @@ def enable(folder: Path) -> str:
     readers = [each for each in folders if (each / "autoxla.pth").is_file()]
     if folder not in folders or not set(readers).intersection(folders[folders.index(folder) :]):
         if readers:
-            raise RefusalError(f"{folder}: autoxla is installed in {readers[0]}; {_other_way(folder)}")
+            raise RefusalError(f"{folder}: autoxla is installed in {readers[0]}; {COMMAND} enable --user")
         home = _PACKAGE.parent
         source = home if (home / "pyproject.toml").is_file() else "the wheel of autoxla"
         raise RefusalError(
@@ -102,9 +96,11 @@ def enable(folder: Path) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Half of it would be somebody else's file.
-        write_whole(marker, _MARKER_TEXT)
+        write_whole(marker, _MARKER_TEXT.encode())
     except OSError as error:
-        raise RefusalError(f"{folder}: {error.strerror}; {_other_way(folder)}") from error
+        other = f"{COMMAND} enable --user, or " if site.ENABLE_USER_SITE else ""
+        remedy = f"{other}AUTOXLA_ACTIVE=1 in the environment of your programs"
+        raise RefusalError(f"{folder}: {error.strerror}; {remedy}") from error
     is_off = read_environ().get("AUTOXLA") == "off"
     off = "; AUTOXLA=off, as it is set here, still switches it off" if is_off else ""
     return f"enabled: {marker}{off}"
@@ -145,33 +141,26 @@ def look() -> dict[str, Any]:
     # What keeps this interpreter from reading what activates autoxla keeps the new one, too.
     names = {"-S": "no_site", "-I": "isolated", "-E": "ignore_environment", "-s": "no_user_site"}
     options = [option for option, name in names.items() if getattr(sys.flags, name)]
-    examples = []
-    for entry in dict.fromkeys(sys.path):
-        file = Path(entry) / "sitecustomize.py"
-        with suppress(UnreadableError):
-            examples += [str(file)] if (read_bytes(file) or b"").startswith(_EXAMPLE) else []
-    command = [sys.executable, *options, "-c", _PROBE]
     active = None
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_LIMIT
+            [sys.executable, *options, "-c", _PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LIMIT,
         )
         active = done.stdout.strip() == "True"
-        because = list(_explain(folders, examples, active=active)) or [f"by nothing that is known here{_SEE}"]
+        because = list(_explain(folders, active=active)) or [f"by nothing that is known here{_SEE}"]
     except subprocess.TimeoutExpired:
         because = [f"{sys.executable} did not start and end within {_LIMIT:g} seconds{_SEE}"]
     return {
         "active": active,
         "because": because,
-        "interpreter": sys.executable,
-        "python": platform.python_version(),
-        "prefix": sys.prefix,
-        "options": options,
-        "package": str(_PACKAGE),
-        "version": __version__,
-        "variables": {name: read_environ().get(name) for name in ("AUTOXLA", "AUTOXLA_ACTIVE", "PYTHONPATH")},
+        "interpreter": " ".join([sys.executable, *options]),
+        "package": f"{_PACKAGE}, version {__version__}",
         "folders": folders,
-        "sitecustomize": examples,
     }
 
 
@@ -201,16 +190,15 @@ def _is_ours(marker: Path) -> bool:
     return True
 
 
-def _other_way(folder: Path) -> str:
-    if site.ENABLE_USER_SITE and folder != Path(site.getusersitepackages()):
-        return f"{COMMAND} enable --user, or AUTOXLA_ACTIVE=1 in the environment of your programs"
-    return "ask its owner, or set AUTOXLA_ACTIVE=1 in the environment of your programs"
-
-
-def _explain(folders: list[dict[str, Any]], examples: list[str], *, active: bool) -> Iterator[str]:
+def _explain(folders: list[dict[str, Any]], *, active: bool) -> Iterator[str]:
     """Yield what makes a new interpreter active, or what keeps it from that."""
     installed = [folder for folder in folders if folder["pth"] != "missing"]
     enabled = [folder for folder in folders if folder["enabled"]]
+    examples = []
+    for entry in dict.fromkeys(sys.path):
+        file = Path(entry) / "sitecustomize.py"
+        with suppress(UnreadableError):
+            examples += [file] if (read_bytes(file) or b"").startswith(_EXAMPLE) else []
     environ = read_environ()
     if active:
         if installed and environ.get("AUTOXLA_ACTIVE"):

@@ -19,8 +19,9 @@ from autoxla.launch.launcher import read_options
 from autoxla.notice import say
 from autoxla.paths.children import Run
 from autoxla.paths.marks import Mark, read_mark
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
 from autoxla.policies.cures import name_settings
+from autoxla.running import subject_from
 from autoxla.situation.environment import read_environ
 
 _BUDGET = 600.0

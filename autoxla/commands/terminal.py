@@ -5,6 +5,7 @@ Where nobody looks on, lines are whole and plain, for ``grep`` and for other pro
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 #: Columns below which nothing is folded any more.
 NARROWEST = 50
+_IGNORE = re.compile(r"#\s*autoxla:\s*ignore\s*(?:\[([\w\s,]*)\])?", re.IGNORECASE)
+
+
+def is_ignored(line: str, code: str) -> bool:
+    """Tell whether a comment ``# autoxla: ignore`` or ``# autoxla: ignore[CODES]`` silences ``code``."""
+    found = _IGNORE.search(line)
+    return found is not None and (not found[1] or code in found[1].upper().replace(" ", "").split(","))
 
 
 def is_left(finding: Finding) -> bool:

@@ -22,8 +22,9 @@ from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Paths, find_paths
 from autoxla.paths.measuring import measure
 from autoxla.paths.race import Entry, Race, find_break_even
-from autoxla.planning import PROBE, assemble, subject_from
+from autoxla.planning import PROBE, assemble
 from autoxla.policies import decide
+from autoxla.running import subject_from
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.tuned import keep_tuned, open_tuned

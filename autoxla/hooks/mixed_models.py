@@ -27,8 +27,7 @@ from autoxla.hooks.boundary import attempt
 from autoxla.hooks.keras_internals import GENERATIONS, TARGETS
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Place
-from autoxla.planning import shorten
-from autoxla.running import calling_place
+from autoxla.running import calling_place, shorten
 from autoxla.runtime import Runtime, current
 from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.situation.environment import read_environ

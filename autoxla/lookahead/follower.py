@@ -327,13 +327,9 @@ class Follower(Objects):
             case ast.Attribute() | ast.Subscript():
                 self._store(target, value)
             case ast.Tuple() | ast.List():
-                items = value[0].target if len(value) == 1 else None
-                if isinstance(items, Items) and len(items.values) == len(target.elts):
-                    parts = items.values
-                else:
-                    parts = [self._item(value, make_constant(at)) for at in range(len(target.elts))]
-                for element, part in zip(target.elts, parts, strict=True):
-                    self._assign(element, part)
+                has_star = any(isinstance(element, ast.Starred) for element in target.elts)
+                for at, element in enumerate(target.elts):
+                    self._assign(element, self._item(value, () if has_star else make_constant(at)))
             case ast.Starred():
                 self._assign(target.value, ())
 
@@ -428,7 +424,11 @@ class Follower(Objects):
                 return self._combine(node, left, self._evaluate(node.right))
             case ast.Dict():
                 keys = [() if key is None else self._evaluate(key) for key in node.keys]
-                return (Binding(Table([*zip(keys, map(self._evaluate, node.values), strict=True)])),)
+                table = Table([*zip(keys, map(self._evaluate, node.values), strict=True)])
+                if not all(keys):
+                    # One that is computed may be any of the others.
+                    table.forget()
+                return (Binding(table),)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node)
             case ast.Lambda():
@@ -500,7 +500,6 @@ class Follower(Objects):
         return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
     def _item(self, owner: Bindings, key: Bindings) -> Bindings:
-        """Return what an index or key gives."""
         found: list[Binding] = []
         for target, certain in owner:
             inner = get_item(target, get_constant(key))
@@ -589,8 +588,8 @@ class Follower(Objects):
                 found = self._inherited(target.owner, target.instance, name)
             case Class():
                 found = self._member(target, None, name)
-            case Const():
-                found = get_path_attribute(target, name)
+            case Const(value=str(path)):
+                found = get_path_attribute(path, name)
             case Thing():
                 found = get_thing_attribute(target, name)
             case Items() | Table():

@@ -97,7 +97,7 @@ class ProgramReader:
     def _main(self) -> tuple[Module, list[Module]]:
         """Return the main module, and the packages that are imported on the way to it."""
         program = self._program
-        before: list[Module | None] = []
+        before: list[Module] = []
         package = None
         match program.kind:
             case "code":
@@ -119,7 +119,8 @@ class ProgramReader:
                     raise UnreadableError("no module of that name has source here")
                 package = name.rpartition(".")[0]
                 parts = package.split(".")
-                before = [self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1)]
+                above = (self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+                before = [module for module in above if module is not None]
             case "directory":
                 path, package = os.path.abspath(program.target), ""
                 if look(path) == "f":
@@ -127,8 +128,7 @@ class ProgramReader:
                 location = Location(os.path.join(path, "__main__.py"))
             case _:
                 location = Location(os.path.abspath(program.target))
-        main = Module("__main__", package, self._sources(location, main=True))
-        return main, [module for module in before if module is not None]
+        return Module("__main__", package, self._sources(location, main=True)), before
 
     # The library that the follower asks
 

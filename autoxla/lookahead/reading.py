@@ -30,7 +30,6 @@ _TELLING = re.compile(
     rb"|unsetenv|importlib|import_module|__import__|runpy|exec|eval|magic|get_ipython|load_model|load_weights|save"
     rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
 )
-_IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
 
 
@@ -97,7 +96,7 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
     # ``getattr`` with the text of a name is as good as the name.
     texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
     is_followed = (
-        _IMPORT.search(left) is not None
+        re.search(rb"\bimport\b", left) is not None
         or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
         or any(_TELLING.search(text.encode(errors="ignore")) for text in texts)
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))

@@ -285,17 +285,15 @@ def get_item(owner: Target, key: Const | None) -> Bindings:
     return (Binding(owner),) if isinstance(owner, Thing) and owner.role == "tensor" else ()
 
 
-def get_path_attribute(path: Const, name: str) -> Bindings:
+def get_path_attribute(path: str, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
-    if not isinstance(path.value, str):
-        return ()
-    folders = [os.path.dirname(os.path.normpath(path.value))]
+    folders = [os.path.dirname(os.path.normpath(path))]
     while name == "parents" and len(folders) < 32:
         folders.append(os.path.dirname(folders[-1]))
     parents = [make_constant(folder) for folder in folders]
     if name == "parents":
         return (Binding(Items(parents)),)
-    return parents[0] if name == "parent" else (Binding(Part(path, name)),)
+    return parents[0] if name == "parent" else (Binding(Part(Const(path), name)),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:

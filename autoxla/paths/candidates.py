@@ -15,7 +15,7 @@ from autoxla.model import Plan, Situation
 from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
 from autoxla.policies import decide
 from autoxla.policies.cures import name_settings
-from autoxla.policies.rule import AUTO_JIT
+from autoxla.policies.draft import AUTO_JIT
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
@@ -141,13 +141,13 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
 
 def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     """Yield a variable of XLA's flags without what nobody knows, without clusters, and not at all."""
-    text, files = situation.environment.get(name), situation.flag_files
+    text = situation.environment.get(name)
     if not text:
         return
-    flags = parse_xla_flags(text, (lambda _: files[name]) if name in files else None)
+    flags = parse_xla_flags(text)
     strange = {error.token for error in flags.errors}
     if (names := situation.flag_names.get(name)) is not None:
-        strange |= {f"--{each}" for each in (*names.unknown, *names.misplaced, *names.unchecked)}
+        strange |= {f"--{each}" for each in (*names.unknown, *names.unchecked)}
     kept = tuple(token for token in flags.tokens if not {token, token.partition("=")[0]} & strange)
     values: dict[str, str | None] = {}
     if kept != flags.tokens:

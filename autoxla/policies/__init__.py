@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SUBJECTS", "VARIABLES", "decide", "list_rules"]
 
-#: Parts of names by which a program that needs a rule about generations is known.
-_OLD_OR_KERAS = ("keras", "estimator", "contrib")
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -48,40 +45,33 @@ class Subject:
 def _concerns_generations(draft: Draft) -> bool:
     situation = draft.situation
     is_switch_known = SWITCH in draft.environment or situation.read_values.get(SWITCH) is not None
-    is_asked = situation.settings.keras is not None or situation.importing == "keras_core"
     evidence = situation.reading.evidence
     imported = {e.name.partition(".")[0] for e in evidence if e.kind == "import"}
     return (
         is_switch_known
-        or is_asked
-        or bool(draft.demands or draft.late_variables())
+        or situation.settings.keras is not None
+        or bool(draft.demands or draft.late_variables(""))
         or not imported <= KERAS_FREE | {"tensorflow"}
-        or any(part in e.name for e in evidence for part in _OLD_OR_KERAS)
+        # What a rule about generations may be needed for.
+        or any(part in e.name for e in evidence for part in ("keras", "estimator", "contrib"))
     )
 
 
-def _concerns_silence(draft: Draft) -> bool:
-    evidence = draft.situation.reading.evidence
-    return any(e.kind == "old" or e.name.endswith(".hard_sigmoid") for e in evidence)
+def _has_flags(draft: Draft) -> bool:
+    return not draft.environment.keys().isdisjoint((FLAGS, XLA_FLAGS))
 
 
 def _concerns_xla(draft: Draft) -> bool:
     situation, settings = draft.situation, draft.situation.settings
     return (
-        not draft.environment.keys().isdisjoint((FLAGS, XLA_FLAGS))
+        _has_flags(draft)
         or settings.step is not None
         or settings.xla_cache
         or situation.tuned is not None
         or situation.settings.steps_per_execution is not None
         or situation.usage.jit_compile is True
-        or not situation.hardware.kinds.isdisjoint(("cuda", "rocm"))
+        or "cuda" in situation.hardware.kinds
     )
-
-
-def _concerns_backend(draft: Draft) -> bool:
-    situation = draft.situation
-    is_settled = situation.keras_backend is not None and "KERAS_BACKEND" in situation.environment
-    return is_settled or draft.itex is not None or draft.backend not in situation.backends
 
 
 #: In the order in which they apply. The switch and the flags come first, because ITEX's state follows from
@@ -93,16 +83,30 @@ SUBJECTS = (
         _concerns_generations,
         (SWITCH, "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
     ),
-    Subject("autoxla.policies.silent", _concerns_silence),
-    Subject("autoxla.policies.flags", lambda d: bool(d.situation.flag_names)),
-    Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS, "ROCM_PATH")),
-    Subject("autoxla.policies.itex", lambda d: d.itex is not None),
-    Subject("autoxla.policies.backend", _concerns_backend, ("KERAS_BACKEND",)),
     Subject(
-        "autoxla.policies.records",
-        lambda d: d.situation.cache_refused is not None or bool(d.situation.reading.unread),
+        "autoxla.policies.silent",
+        lambda d: any(
+            e.kind == "old" or e.name.endswith(".hard_sigmoid") for e in d.situation.reading.evidence
+        ),
     ),
-    Subject("autoxla.policies.installation", lambda d: d.itex is not None or bool(d.too_late)),
+    Subject(
+        "autoxla.policies.flags", lambda d: bool(d.situation.flag_names) or _has_flags(d), (FLAGS, XLA_FLAGS)
+    ),
+    Subject("autoxla.policies.xla", _concerns_xla, (FLAGS, XLA_FLAGS)),
+    Subject("autoxla.policies.itex", lambda d: d.itex is not None),
+    Subject(
+        "autoxla.policies.backend",
+        lambda d: (
+            d.itex is not None
+            or d.backend not in d.situation.backends
+            or d.situation.keras_backend is not None
+        ),
+        ("KERAS_BACKEND",),
+    ),
+    Subject(
+        "autoxla.policies.hindered",
+        lambda d: bool(d.situation.cache_refused or d.situation.reading.unread or d.too_late),
+    ),
 )
 #: The variables that rules read, but for those of ITEX, which are known by how they begin.
 VARIABLES = frozenset(name for subject in SUBJECTS for name in subject.reads)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from autoxla.model import (
     ENVIRONMENT,
-    SWITCHING,
     Evidence,
     EvidenceKind,
     Finding,
@@ -28,23 +28,17 @@ KERAS_3 = (3,)
 SWITCHABLE = (2, 16)  # the first TensorFlow whose tf.keras is Keras 3 unless the switch is on
 
 
-@dataclass(frozen=True, slots=True)
-class Cure:
-    """One variable and the value that ends a hazard; None takes the variable away."""
-
-    variable: str
-    value: str | None
-
-
 @dataclass(slots=True)
 class Draft:
     """A plan in the making: the situation, and the environment as the plan would leave it.
 
-    `code` is that of the rule that is being applied; it is the reason for what is set meanwhile.
+    `code` is that of the rule that is being applied; it is the reason for what is set meanwhile. `found` is
+    what the rule's condition returned.
     """
 
     situation: Situation
     code: str = ""
+    found: Any = None
     environment: dict[str, str] = field(init=False)
     because: dict[str, list[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -54,22 +48,17 @@ class Draft:
     steps_per_execution: int | None = None
     import_first: tuple[str, ...] = ()
     alias: dict[str, str] = field(default_factory=dict)
-    chosen: set[str] = field(default_factory=set)  # by the program, in a line that comes too late
     itex: Plugin | None = field(init=False)
-    demands: tuple[Demand, ...] = ()
+    demands: tuple[Demand, ...] = field(init=False)
     no_xla_because: str = ""
 
     def __post_init__(self) -> None:
-        self.environment = dict(self.situation.environment)
-        self.itex = next((p for p in self.situation.plugins if p.kind == "itex"), None)
-        if self.situation.reading.known:
-            packages = self.situation.settings.packages
-            self.demands = find_demands(
-                self.situation.reading,
-                self.situation.versions,
-                packages,
-                self.situation.requiring_keras_2,
-            )
+        situation = self.situation
+        self.environment = dict(situation.environment)
+        self.itex = next((p for p in situation.plugins if p.kind == "itex"), None)
+        self.demands = find_demands(
+            situation.reading, situation.versions, situation.settings.packages, situation.requiring_keras_2
+        )
 
     # --- What is known
 
@@ -80,18 +69,14 @@ class Draft:
 
     @property
     def itex_device(self) -> bool:
-        """ITEX brings a device of its own: all its builds do but the one for CPUs."""
-        return self.itex is not None and not is_for_cpus(self.itex)
+        """ITEX brings a device of its own, with XLA: all its builds do but the one for CPUs."""
+        file = "" if self.itex is None else self.itex.file or ""
+        return self.itex is not None and not file.rpartition("/")[2].startswith("libitex_cpu")
 
     @property
     def tensorflow_loaded(self) -> bool:
         """TensorFlow, and with it every plug-in, was imported already."""
         return "tensorflow" in self.situation.imported
-
-    @property
-    def needs_restart(self) -> bool:
-        """The program runs cell by cell, and what a backend reads at its import was read already."""
-        return self.situation.restart is not None and bool(self.situation.imported.difference(SWITCHING))
 
     @property
     def flags(self) -> XlaFlags:
@@ -132,20 +117,13 @@ class Draft:
     @property
     def backend(self) -> str:
         """The Keras backend: the variable's unless empty, else keras.json's, else Keras' default."""
-        named = self.environment.get("KERAS_BACKEND")
-        if named:
-            return named
         config = self.situation.keras_config
-        return (config.backend if config else None) or "tensorflow"
+        named = config.backend if config is not None else None
+        return self.environment.get("KERAS_BACKEND") or named or "tensorflow"
 
     def parse(self, variable: str) -> XlaFlags:
-        """Return the flags in ``variable``, looking into the file that it may name."""
-        text = self.environment.get(variable)
-        flags = parse_xla_flags(text)
-        files = self.situation.flag_files
-        if flags.file is None or variable not in files:
-            return flags
-        return parse_xla_flags(text, lambda _: files[variable])
+        """Return the flags in ``variable``."""
+        return parse_xla_flags(self.environment.get(variable))
 
     def has(self, distribution: str, at_least: tuple[int, ...] = ()) -> bool:
         """Return whether ``distribution`` is installed, in release ``at_least`` or later."""
@@ -153,36 +131,31 @@ class Draft:
         return version is not None and version >= at_least
 
     def is_explicit(self, variable: str) -> bool:
-        """Return whether the user set ``variable``, or the program does."""
-        if variable in self.chosen:
-            return True
+        """Return whether the user set ``variable``."""
         return variable in self.situation.environment and variable not in self.situation.own
 
     def demand(self, generation: int, *, certain: bool = True) -> Demand | None:
         """Return the first certain (or only possible) demand for a generation of Keras."""
         return first(self.demands, generation, certain=certain)
 
-    def says(self, kind: EvidenceKind, *names: str, certain: bool = True) -> Evidence | None:
-        """Return the first thing the program says of ``names`` or what is below them."""
+    def says(
+        self, kind: EvidenceKind, *names: str, certain: bool = True, caught: bool = True
+    ) -> Evidence | None:
+        """Return the first thing the program says of ``names`` or what is below them.
+
+        ``certain``: only a certain one; ``caught`` False: one that the program cannot do without.
+        """
         for evidence in self.situation.reading.evidence:
-            is_meant = evidence.kind == kind and any(is_below(evidence.name, name) for name in names)
-            if is_meant and (evidence.grade == "certain" or not certain):
+            is_meant = evidence.kind == kind and is_below(evidence.name, *names)
+            if is_meant and (evidence.grade == "certain" or not certain) and (caught or not evidence.caught):
                 return evidence
         return None
 
-    def needs(self, kind: EvidenceKind, *names: str) -> Evidence | None:
-        """Return the first thing that the program certainly says of ``names`` and cannot do without."""
-        certain = (e for e in self.situation.reading.evidence if e.kind == kind and e.grade == "certain")
-        needed = (e for e in certain if not e.caught)
-        return next((e for e in needed if any(is_below(e.name, name) for name in names)), None)
-
-    def late_variables(self) -> tuple[Evidence, ...]:
-        """Return the program's constant assignments to variables behind its first backend import."""
-        return tuple(
-            e
-            for e in self.situation.reading.evidence
-            if e.kind == "variable" and not e.early and e.grade == "certain" and isinstance(e.value, str)
-        )
+    def late_variables(self, *names: str) -> list[Evidence]:
+        """Return the constant assignments behind the first backend import to variables that begin so."""
+        late = (e for e in self.situation.reading.evidence if e.kind == "variable" and not e.early)
+        certain = (e for e in late if e.grade == "certain" and isinstance(e.value, str))
+        return [e for e in certain if e.name.startswith(names)]
 
     # --- What is said
 
@@ -190,25 +163,21 @@ class Draft:
         """Return the value of ``variable`` as messages show it, ``unset`` where there is none."""
         return repr(self.environment[variable]) if variable in self.environment else "unset"
 
-    def why(self, generation: int, *, certain: bool = True) -> str:
-        """Return what demands a generation of Keras, empty where nothing does."""
-        demand = self.demand(generation, certain=certain)
-        return "" if demand is None else demand.why
+    def place_of(self, fact: object) -> Place:
+        """Return where ``fact`` is known from: the program, a settings file, else the environment.
 
-    def demand_place(self, generation: int, *, certain: bool = True) -> Place:
-        """Return the line that demands a generation of Keras."""
-        demand = self.demand(generation, certain=certain)
-        return ENVIRONMENT if demand is None else demand.place
-
-    def place_of(self, fact: str | Callable[[Draft], Place | None] | None) -> Place:
-        """Return where ``fact`` is known from: the program, a settings file, else the environment."""
-        if fact is None:
-            return ENVIRONMENT
-        if callable(fact):
-            return fact(self) or ENVIRONMENT
+        It is the name of a variable or of a fact, a place, or something that has one.
+        """
+        if isinstance(fact, Place):
+            return fact
+        if not isinstance(fact, str):
+            place = getattr(fact, "place", None)
+            return place if isinstance(place, Place) else ENVIRONMENT
         if fact.isupper():
             assigned = self.says("variable", fact)
             return assigned.place if assigned is not None and assigned.early else ENVIRONMENT
+        if fact == "cure" and self.situation.cure is not None:
+            return Place(self.situation.cure.program)
         if fact == "keras.json" and self.situation.keras_config is not None:
             return Place(self.situation.keras_config.file)
         usage = self.situation.usage.evidence.get(fact)
@@ -216,12 +185,11 @@ class Draft:
 
     # --- What is decided
 
-    def give_way(self, cures: tuple[Cure, ...], *, fatal: bool) -> bool:
-        """Make the first of ``cures`` that costs the user nothing, else, if fatal, the first."""
-        chosen = next((c for c in cures if not self.is_explicit(c.variable)), None)
-        if chosen is None and fatal:
-            chosen = next(iter(cures), None)
-        return chosen is not None and self.set(chosen.variable, chosen.value)
+    def give_way(self, cures: Mapping[str, str | None], *, fatal: bool) -> bool:
+        """Set the first variable of ``cures`` that costs the user nothing, else, if fatal, the first."""
+        free = [name for name in cures if not self.is_explicit(name)]
+        chosen = next(iter(free or (cures if fatal else ())), None)
+        return chosen is not None and self.set(chosen, cures[chosen])
 
     def set(self, variable: str, value: str | None) -> bool:
         """Plan ``variable`` to be ``value`` (None: unset); return False when that comes too late."""
@@ -231,7 +199,7 @@ class Draft:
         elif variable == "KERAS_BACKEND":
             is_too_late = "keras" in self.situation.imported
         else:
-            is_too_late = self.tensorflow_loaded and variable not in (XLA_FLAGS, "ROCM_PATH")
+            is_too_late = self.tensorflow_loaded and variable != XLA_FLAGS
         if is_too_late:
             self.too_late.append(variable)
             return False
@@ -258,11 +226,6 @@ class Draft:
         self.import_first = ("tensorflow",)
         return True
 
-    def make_alias(self, name: str, target: str) -> bool:
-        """Plan that the package ``target`` answers for ``name``."""
-        self.alias[name] = target
-        return True
-
     def settings(self) -> tuple[Setting, ...]:
         """Return the changes that remain, with the values from before."""
         before: dict[str, str | None] = {**self.situation.environment}
@@ -273,13 +236,3 @@ class Draft:
             for name, codes in self.because.items()
             if self.environment.get(name) != before.get(name)
         )
-
-
-def is_for_cpus(plugin: Plugin) -> bool:
-    """Return whether an ITEX library is the build for CPUs, which has no device of its own and no XLA."""
-    return (plugin.file or "").rpartition("/")[2].startswith("libitex_cpu")
-
-
-def place_of(found: Evidence | None) -> Place | None:
-    """Return the place of a piece of evidence, None where there is none."""
-    return None if found is None else found.place

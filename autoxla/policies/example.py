@@ -4,25 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-#: What is installed where an example runs; `autoxla.commands.rule` describes each.
-Machine = Literal[
-    "usual",
-    "no tf_keras",
-    "TensorFlow 2.15",
-    "PyTorch",
-    "tf-agents",
-    "keras-rl2",
-    "ITEX",
-    "ITEX without GPU",
-    "ITEX without Keras 3",
-    "ITEX 2.15",
-    "Metal",
-    "CUDA missing",
-    "CUDA elsewhere",
-    "ROCm elsewhere",
-]
 #: The program's file in all examples.
 FILE = "train.py"
 
@@ -44,7 +27,7 @@ import tensorflow as tf
 optimizer = tf.keras.optimizers.legacy.Adam(1e-3)
 """
 #: Nobody can tell beforehand which variables this program sets. It sets them too late.
-FROM_A_FILE = """\
+_FROM_A_FILE = """\
 import json
 import os
 from pathlib import Path
@@ -58,7 +41,7 @@ model.compile("adam", "mse")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A program, the variables and settings that it starts with, and the machine.
+    """A program, the variables and settings that it starts with, and the machine of `autoxla.commands.rule`.
 
     `known` are further facts of the situation, by their names there; `told` says them in words.
     `command` prints the finding.
@@ -66,9 +49,16 @@ class Example:
 
     program: str
     variables: Mapping[str, str] = field(default_factory=dict)
-    machine: Machine = "usual"
+    machine: str = "usual"
     settings: Mapping[str, Any] = field(default_factory=dict)
     keras_json: str = ""
     known: Mapping[str, Any] = field(default_factory=dict)
     told: str = ""
     command: str = "python -m autoxla explain"
+
+
+def set_late(variable: str, value: str, **known: Any) -> Example:
+    """Return the example of a program that sets a variable too late, which its source does not tell."""
+    known["environment"] = {variable: value}
+    told = f'variables.json holds {{"{variable}": "{value}"}}'
+    return Example(_FROM_A_FILE, known=known, told=told, command="python -m autoxla")

@@ -31,55 +31,26 @@ class Package:
     distribution: str
     need: Need
     evidence: str
-    since: Version | None = None
+    since: Version = ()
     before: Version | None = None
 
-    def covers(self, version: Version | None) -> bool:
-        """Return whether ``version`` is in the range; an unknown one is only in an open range."""
-        if version is None:
-            return self.since is None and self.before is None
-        after = self.since is None or version >= self.since
-        return after and (self.before is None or version < self.before)
-
-
-def _changed(
-    module: str,
-    distribution: str,
-    at: Version,
-    old: Need,
-    new: Need,
-    evidence: str,
-    before: Version | None = None,
-) -> tuple[Package, Package]:
-    """Return the two rows of a package whose need changed with release ``at``."""
-    return (
-        Package(module, distribution, old, evidence, before=at),
-        Package(module, distribution, new, evidence, since=at, before=before),
-    )
+    def covers(self, version: Version) -> bool:
+        """Return whether ``version`` is in the range."""
+        return self.since <= version and (self.before is None or version < self.before)
 
 
 PACKAGES: tuple[Package, ...] = (
-    *_changed(
-        *("transformers", "transformers", (4, 38), "2", "tf_keras"),
-        "4.37.2 dies with Keras 3; 4.48.3 has tf_keras models",
-        before=(5,),
-    ),
-    *_changed(
-        *("tensorflow_hub", "tensorflow-hub", (0, 16), "none", "tf_keras"),
-        "0.15.0 needs estimators; KerasLayer of 0.16.1 is a layer of tf_keras",
-    ),
-    *_changed(
-        *("tensorflow_probability", "tensorflow-probability", (0, 24), "2", "tf_keras"),
-        "0.23.0 dies with Keras 3; layers of 0.25.0 are of tf_keras",
-    ),
-    *_changed("deepctr", "deepctr", (0, 9, 4), "none", "either", "0.9.3 imports private Keras; 0.9.4 works"),
-    *_changed("scikeras", "scikeras", (0, 13), "2", "3", "0.12.0 knows Keras 2 alone, 0.13.0 Keras 3 alone"),
-    Package(
-        "tensorflow_model_optimization",
-        "tensorflow-model-optimization",
-        "tf_keras",
-        "0.8.1: its own tf_keras",
-    ),
+    Package("transformers", "transformers", "2", "4.37.2 dies with Keras 3", before=(4, 38)),
+    Package("transformers", "transformers", "tf_keras", "4.48.3 has tf_keras models", (4, 38), (5,)),
+    Package("tensorflow_hub", "tensorflow-hub", "none", "0.15.0 needs estimators", before=(0, 16)),
+    Package("tensorflow_hub", "tensorflow-hub", "tf_keras", "KerasLayer of 0.16.1 is of tf_keras", (0, 16)),
+    Package("tensorflow_probability", "tensorflow-probability", "2", "0.23.0 dies with Keras 3", (), (0, 24)),
+    Package("tensorflow_probability", "tensorflow-probability", "tf_keras", "its own layers", (0, 24)),
+    Package("deepctr", "deepctr", "none", "0.9.3 imports private Keras", before=(0, 9, 4)),
+    Package("deepctr", "deepctr", "either", "0.9.4 works", (0, 9, 4)),
+    Package("scikeras", "scikeras", "2", "0.12.0 knows Keras 2 alone", before=(0, 13)),
+    Package("scikeras", "scikeras", "3", "0.13.0 knows Keras 3 alone", (0, 13)),
+    Package("tensorflow_model_optimization", "tensorflow-model-optimization", "tf_keras", "0.8.1: its own"),
     Package("tensorflow_lattice", "tensorflow-lattice", "tf_keras", "layers of 2.1.1 are of tf_keras"),
     Package("official", "tf-models-official", "tf_keras", "layers of 2.20.0 are of tf_keras"),
     Package("qkeras", "qkeras", "2", "0.9.0 dies with Keras 3"),
@@ -99,30 +70,18 @@ PACKAGES: tuple[Package, ...] = (
     Package("keras_crf", "keras-crf", "none", "0.3.0 needs tensorflow-addons"),
     Package("tensorflow_ranking", "tensorflow-ranking", "none", "0.5.5 needs estimators"),
     Package("neural_structured_learning", "neural-structured-learning", "none", "1.4.0 needs estimators"),
-    *(
-        Package(module, distribution, "either", "works with both")
-        for module, distribution in {
-            "keras_tuner": "keras-tuner",
-            "keras_cv": "keras-cv",
-            "tensorflow_text": "tensorflow-text",
-            "bayesflow": "bayesflow",
-            "gpflow": "gpflow",
-            "deepxde": "deepxde",
-            "tf_keras_vis": "tf-keras-vis",
-        }.items()
-    ),
+    Package("keras_tuner", "keras-tuner", "either", "works with both"),
+    Package("keras_cv", "keras-cv", "either", "works with both"),
+    Package("tensorflow_text", "tensorflow-text", "either", "works with both"),
+    Package("bayesflow", "bayesflow", "either", "works with both"),
+    Package("gpflow", "gpflow", "either", "works with both"),
+    Package("deepxde", "deepxde", "either", "works with both"),
+    Package("tf_keras_vis", "tf-keras-vis", "either", "works with both"),
 )
-_BY_MODULE: Mapping[str, tuple[Package, ...]] = {
-    package.module: tuple(other for other in PACKAGES if other.module == package.module)
-    for package in PACKAGES
-}
 
 
 def find_package(module: str, versions: Mapping[str, Version]) -> Package | None:
     """Return the row for an imported ``module`` in its installed release, None where none covers it."""
-    parts = module.split(".")
-    for end in range(len(parts), 0, -1):
-        for package in _BY_MODULE.get(".".join(parts[:end]), ()):
-            if package.distribution in versions and package.covers(versions[package.distribution]):
-                return package
-    return None
+    rows = (p for p in PACKAGES if f"{module}.".startswith(f"{p.module}.") and p.distribution in versions)
+    fitting = (p for p in rows if p.covers(versions[p.distribution]))
+    return max(fitting, key=lambda p: len(p.module), default=None)

@@ -1,41 +1,16 @@
-"""What a rule is. A module of rules gets what it needs of a draft from here, too."""
+"""What a rule is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoxla.model import Finding, Grade, Level, Place
-from autoxla.policies.draft import (
-    AUTO_JIT,
-    FLAGS,
-    KERAS_3,
-    NPD,
-    SWITCH,
-    SWITCHABLE,
-    XLA_FLAGS,
-    Cure,
-    Draft,
-    place_of,
-)
+from autoxla.model import SWITCHING, Finding, Grade, Level
+from autoxla.policies.draft import Draft
 
 if TYPE_CHECKING:
     from autoxla.policies.example import Example
-
-__all__ = [
-    "AUTO_JIT",
-    "FLAGS",
-    "KERAS_3",
-    "NPD",
-    "SWITCH",
-    "SWITCHABLE",
-    "XLA_FLAGS",
-    "Cure",
-    "Draft",
-    "Rule",
-    "place_of",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +18,16 @@ class Rule:
     """One hazard or one choice.
 
     What it says: `applies` tells whether it is there, `message` what is wrong, `remedy` what to do, `why`
-    that matters; `example` shows it, and `source` is the document that it comes from. `about` names the
-    fact or variable whose place is the finding's, or finds that place. In a notebook in which it comes too
-    late, `after_restart` is what to do after a restart.
+    that matters; `example` shows it, and `source` is the document that it comes from. What `applies` returns
+    is `Draft.found` for the other fields, and the finding has its place and grade, unless `about` names the
+    variable or fact whose place it has, or `grade` is given. In a notebook in which it comes too late,
+    `after_restart` is what to do after a restart.
 
-    What it does: `cures` are variables that end the hazard, in the order in which they are to give way;
+    What it does: `cures` are variables with the values that end the hazard (None: unset), in the order in
+    which they are to give way;
     `act` changes the draft where variables alone cannot, and returns whether it did. A `fatal` rule stands
     for the end of the process or silently wrong results: only then does the user's explicit value give way.
-    Where `milder` holds, an error is a warning, and a warning is an info of what is only possible.
+    Where `milder` holds, an error is a warning, and a warning is an info.
 
     The other fields are those of `Finding`. The variables that it asks for are listed in
     `autoxla.policies.SUBJECTS`.
@@ -59,16 +36,16 @@ class Rule:
     code: str
     level: Level
     title: str
-    applies: Callable[[Draft], bool]
+    applies: Callable[[Draft], object]
     message: str | Callable[[Draft], str]
     remedy: str | Callable[[Draft], str]
     why: str
     example: Example
     source: str
-    about: str | Callable[[Draft], Place | None] | None = None
+    about: str = ""
     grade: Grade = "certain"
     milder: Callable[[Draft], bool] | None = None
-    cures: Callable[[Draft], tuple[Cure, ...]] | None = None
+    cures: Callable[[Draft], Mapping[str, str | None]] | None = None
     act: Callable[[Draft], object] | None = None
     fatal: bool = False
     after_restart: str = ""
@@ -80,21 +57,24 @@ class Rule:
 
     def __call__(self, draft: Draft) -> None:
         """Add this rule's finding to ``draft`` if it applies, and its cure if it may have one."""
-        if not self.applies(draft):
+        draft.found = self.applies(draft)
+        if not draft.found:
             return
         draft.code = self.code
         # Before the cure: a message names the values that the rule met.
         message, remedy = (
             text if isinstance(text, str) else text(draft) for text in (self.message, self.remedy)
         )
-        level, grade = self.level, self.grade
+        level = self.level
         if self.milder is not None and self.milder(draft):
-            level, grade = ("warning", grade) if level == "error" else ("info", "possible")
-        place = draft.place_of(self.about)
+            level = "warning" if level == "error" else "info"
+        place = draft.place_of(self.about or draft.found)
         applied = self.act is not None and bool(self.act(draft))
         if self.cures is not None:
             applied = draft.give_way(self.cures(draft), fatal=self.fatal) or applied
-        if draft.needs_restart and self.after_restart and not applied:
+        # In a program that runs cell by cell, what a backend reads at its import was read already.
+        is_late = draft.situation.restart is not None and draft.situation.imported.difference(SWITCHING)
+        if is_late and self.after_restart and not applied:
             remedy = f"restart {draft.situation.restart} and {self.after_restart}"
         draft.findings.append(
             Finding(
@@ -103,7 +83,7 @@ class Rule:
                 message,
                 remedy,
                 place,
-                grade,
+                "possible" if "possible" in (self.grade, getattr(draft.found, "grade", "")) else "certain",
                 applied,
                 late=self.late(draft) if self.late is not None else (),
                 certain_with=self.certain_with(draft) if self.certain_with is not None else None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.model import Evidence
+from autoxla.policies.draft import KERAS_3, Draft
 from autoxla.policies.example import Example
-from autoxla.policies.rule import KERAS_3, Draft, Rule, place_of
+from autoxla.policies.rule import Rule
 
 #: The code of each, for what is told while the program runs.
 SET, NAMES, HARD_SIGMOID = "AX195", "AX196", "AX197"
@@ -22,8 +23,9 @@ def set_message(name: str) -> str:
 def _find(draft: Draft, *names: str) -> Evidence | None:
     """Return the surest use of one of ``names`` of Keras 2 on what may be an object of Keras 3."""
     old = (e for e in draft.situation.reading.evidence if e.kind == "old" and e.name in names)
-    found = sorted((e for e in old if _is_keras_3(draft, e.value)), key=lambda e: e.grade != "certain")
-    return found[0] if found else None
+    return min(
+        (e for e in old if _is_keras_3(draft, e.value)), key=lambda e: e.grade != "certain", default=None
+    )
 
 
 def _is_keras_3(draft: Draft, family: object) -> bool:
@@ -38,21 +40,11 @@ def _is_keras_3(draft: Draft, family: object) -> bool:
 
 def _find_hard_sigmoid(draft: Draft) -> Evidence | None:
     """Return where a layer gets hard_sigmoid, in a program that reads a model or weights."""
-    named = [
-        package
-        for package in ("keras", "tensorflow.keras")
-        if _is_keras_3(draft, package) and any(e.kind == "loads" for e in draft.situation.reading.evidence)
-    ]
-    names = [f"{package}.activations.hard_sigmoid" for package in named]
-    return draft.says("attribute", *names, certain=False) if names else None
-
-
-def _is_only_possible(found: Evidence | None) -> bool:
-    return found is not None and found.grade != "certain"
-
-
-def _name(found: Evidence | None) -> str:
-    return "" if found is None else found.name
+    if all(e.kind != "loads" for e in draft.situation.reading.evidence):
+        return None
+    packages = [package for package in ("keras", "tensorflow.keras") if _is_keras_3(draft, package)]
+    names = [f"{package}.activations.hard_sigmoid" for package in packages]
+    return draft.says("attribute", *names, certain=False)
 
 
 RULES = (
@@ -60,57 +52,53 @@ RULES = (
         code=SET,
         level="warning",
         title="Keras 3 ignores this attribute",
-        applies=lambda d: _find(d, *SET_IN_VAIN) is not None,
-        message=lambda d: set_message(_name(_find(d, *SET_IN_VAIN))),
-        remedy=lambda d: SET_IN_VAIN[_name(_find(d, *SET_IN_VAIN))][1],
-        milder=lambda d: _is_only_possible(_find(d, *SET_IN_VAIN)),
-        why="""In Keras 2 `optimizer.lr` is another name of the learning rate, and `_name` holds the name of
-        a layer. Objects of Keras 3 take any attribute: the assignment succeeds, the rate or the name stays
-        what it was, and nothing tells you. Where the source does not show what the object is, this is an
-        info. autoxla says it then when the line runs.""",
+        applies=lambda d: _find(d, *SET_IN_VAIN),
+        message=lambda d: set_message(d.found.name),
+        remedy=lambda d: SET_IN_VAIN[d.found.name][1],
+        milder=lambda d: d.found.grade != "certain",
+        why="""Objects of Keras 3 take any attribute: the learning rate or the name stays what it was. Where
+        the source does not show what the object is, this is an info, and autoxla says it when the line
+        runs.""",
         example=Example(
             "import tensorflow as tf\n\noptimizer = tf.keras.optimizers.SGD(0.1)\noptimizer.lr = 0.01\n"
         ),
         source="Keras 3 and tf_keras, optimizers and layers",
-        about=lambda d: place_of(_find(d, *SET_IN_VAIN)),
     ),
     Rule(
         code=NAMES,
         level="warning",
         title="metrics_names does not name the values of evaluate()",
-        applies=lambda d: _find(d, "metrics_names") is not None,
+        applies=lambda d: _find(d, "metrics_names"),
         message=NAMES_MESSAGE,
         remedy=NAMES_REMEDY,
-        milder=lambda d: _is_only_possible(_find(d, "metrics_names")),
-        why="""In Keras 2 `metrics_names` has one name for each value that `evaluate` returns. In Keras 3 it
-        is `['loss', 'compile_metrics']`, however many metrics there are. A `zip` of the two drops values and
-        gives the others a wrong name, without an error. Where the source does not show what the object is,
-        or what its names are used for, this is an info. autoxla says it then when the line runs.""",
+        milder=lambda d: d.found.grade != "certain",
+        why="""It is `['loss', 'compile_metrics']`, however many metrics there are. A `zip` of it with the
+        values of `evaluate` drops some and gives the others a wrong name. Where the source does not show what
+        the object is or what its names are used for, this is an info, and autoxla says it when the line
+        runs.""",
         example=Example(
             'import keras\n\nmodel = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])\n'
             'model.compile("sgd", "mse", metrics=["mae", "mape"])\n'
             "report = dict(zip(model.metrics_names, model.evaluate([[1.0]], [1.0])))\n"
         ),
         source="Keras 3 and tf_keras, Model.metrics_names",
-        about=lambda d: place_of(_find(d, "metrics_names")),
     ),
     Rule(
         code=HARD_SIGMOID,
         level="info",
         title="hard_sigmoid is another function in Keras 3",
-        applies=lambda d: _find_hard_sigmoid(d) is not None,
+        applies=_find_hard_sigmoid,
         message="hard_sigmoid of Keras 3 has another slope than that of Keras 2: weights trained by Keras 2 "
         "give other results",
         remedy=SIGMOID_REMEDY,
-        why="""In Keras 2 hard_sigmoid is 0.2x + 0.5 between 0 and 1. In Keras 3 it is x/6 + 0.5. A model or
-        weights of Keras 2 load without an error, and all results are a little wrong. Whether the file was
-        written by Keras 2 shows when it is read. autoxla then says so, as a warning.""",
+        why="""In Keras 2 it is 0.2x + 0.5 between 0 and 1, in Keras 3 x/6 + 0.5. Files of Keras 2 load
+        without an error, and all results are a little wrong. When one is read, autoxla says so as a
+        warning.""",
         example=Example(
             "import keras\n\nmodel = keras.Sequential([keras.Input((4,)), "
             'keras.layers.Dense(1, activation="hard_sigmoid")])\nmodel.load_weights("old.h5")\n'
         ),
         source="Keras 3 and tf_keras, activations",
-        about=lambda d: place_of(_find_hard_sigmoid(d)),
         grade="possible",
     ),
 )

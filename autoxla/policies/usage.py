@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from autoxla.model import Evidence, Grade, Place, Reading, Usage, Version
-
-if TYPE_CHECKING:
-    from autoxla.policies.packages import Package
 
 ITEX = "intel_extension_for_tensorflow"
 _OVERRIDES = (f"{ITEX}.experimental_ops_override", f"{ITEX}.ops")
@@ -47,6 +44,10 @@ _GLOBAL = frozenset(
         "keras.mixed_precision.set_global_policy",
     )
 )
+#: What leads to Keras, or is gone.
+_OLD = tuple(f"tensorflow.{name}." for name in ("estimator", "losses", "optimizers", "metrics"))
+_NAMING = ("import", "attribute")
+_SET_JIT = ("call", "tensorflow.config.optimizer.set_jit")
 #: What makes objects that do not work in models of another generation.
 _MAKERS = ("layers", "models", "Model", "Sequential", "Input", "optimizers", "applications")
 #: Packages that never import Keras, so that a program with them can be one without Keras.
@@ -73,27 +74,58 @@ class Demand:
     grade: Grade
     place: Place
     why: str
-    module: str
+    module: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why} ({self.place})"
+
+
+def is_below(name: str, *tops: str) -> bool:
+    """Return whether the dotted ``name`` is one of ``tops`` or something in it."""
+    return any(name == top or name.startswith(top + ".") for top in tops)
+
+
+def first(demands: Iterable[Demand], generation: int, *, certain: bool) -> Demand | None:
+    """Return the first demand for ``generation`` that is certain, or that is only possible."""
+    for demand in demands:
+        if demand.generation == generation and (demand.grade == "certain") is certain:
+            return demand
+    return None
 
 
 def summarise(reading: Reading, versions: Mapping[str, Version], declared: Usage) -> Usage:
     """Return what the program does; what the user ``declared`` goes before what was read."""
     if not reading.known:
         return declared
-    places: dict[str, Place] = {}
-    calls = _certain(reading, "call", "attribute", "import")
-    override = next((e for e in calls if any(is_below(e.name, name) for name in _OVERRIDES)), None)
-    read = Usage(
-        keras=_generation(reading, versions, places),
-        tf_keras_api=any(
-            is_below(e.name, "tensorflow.keras") for e in _certain(reading, "import", "attribute")
-        ),
-        jit_compile=_jit_compile(reading, places),
-        ops_override=override is not None,
-        enables_xla=any(_enables_xla(e) for e in reading.evidence),
+    certain = [e for e in reading.evidence if e.grade == "certain"]
+    named = [e for e in certain if e.kind in ("import", "attribute")]
+    override = next(
+        (e for e in certain if e.kind in (*_NAMING, "call") and is_below(e.name, *_OVERRIDES)), None
     )
-    if override is not None:
-        places["ops_override"] = override.place
+    keras, keras_place = _generation(reading, versions)
+    # The one value that every compile of the program gets; None where they differ.
+    given = [e for e in reading.evidence if e.kind == "jit_compile" and e.name != "function"]
+    sure = next((e for e in given if e.grade == "certain" and isinstance(e.value, bool)), None)
+    if len({e.value for e in given}) != 1:
+        sure = None
+    found = {
+        "keras": keras_place,
+        "jit_compile": None if sure is None else sure.place,
+        "ops_override": None if override is None else override.place,
+    }
+    read = Usage(
+        keras=keras,
+        tf_keras_api=any(is_below(e.name, "tensorflow.keras") for e in named),
+        jit_compile=None if sure is None else bool(sure.value),
+        ops_override=override is not None,
+        enables_xla=any(
+            e.value is not False
+            if (e.kind, e.name) == ("jit_compile", "function")
+            else (e.kind, e.name) == _SET_JIT and str(e.value).lower() not in ("false", "0")
+            for e in reading.evidence
+        ),
+    )
+    places = {name: place for name, place in found.items() if place is not None}
     said = {name: getattr(declared, name) for name in declared.evidence if hasattr(read, name)}
     return replace(read, **said, evidence={**places, **declared.evidence})
 
@@ -109,7 +141,21 @@ def find_demands(
     ``own_packages`` is the user's table; ``requiring`` are modules that declare tf-keras as required,
     which most of them do in order to import it themselves: that is only a hint.
     """
-    demands = [*_demands(reading, versions, own_packages, requiring), *_bare_demands(reading)]
+    demands: list[Demand] = []
+    for evidence in reading.evidence:
+        demands += _demands(evidence, versions, own_packages)
+        top = evidence.name.partition(".")[0]
+        is_import = evidence.kind == "import" and not evidence.caught
+        if is_import and top in requiring and top not in own_packages:
+            demands.append(Demand(2, "possible", evidence.place, f"{top} requires tf-keras"))
+    # ``import keras`` is Keras 3 whatever ``tf.keras`` is. That hinders nothing as long as its objects come
+    # to no others, and where they do the alias helps, unless something is used that only Keras 3 has.
+    meeting = find_alias(reading)
+    for evidence in reading.evidence if meeting is not None else ():
+        if evidence.kind == "attribute" and is_below(evidence.name, *_ALIAS_LACKS) and not evidence.caught:
+            place = "" if meeting is None else meeting.place
+            why = f"{evidence.name} exists in Keras 3 only, whose objects come to others in {place}"
+            demands.append(Demand(3, evidence.grade, evidence.place, why, "keras"))
     unique = {(d.generation, d.grade, d.why): d for d in reversed(demands)}
     return tuple(sorted(unique.values(), key=lambda d: (d.grade != "certain", demands.index(d))))
 
@@ -120,172 +166,90 @@ def find_alias(reading: Reading) -> Evidence | None:
     Where Keras 2 is needed, such a program works only if ``keras`` is tf_keras, too. So does one that sets
     in keras what ``tf.keras`` is to follow.
     """
-    certain = (e for e in reading.evidence if e.grade == "certain" and not e.caught)
-    return next(
-        (e for e in certain if e.name in _GLOBAL or (e.kind == "meets" and "keras" in sides(e))), None
-    )
+    for evidence in reading.evidence:
+        is_meeting = evidence.kind == "meets" and "keras" in sides(evidence)
+        if evidence.grade == "certain" and not evidence.caught and (is_meeting or evidence.name in _GLOBAL):
+            return evidence
+    return None
+
+
+def sides(evidence: Evidence) -> list[str]:
+    """Return the two packages whose objects meet; what brings tf_keras itself counts as that."""
+    of_tensorflow = ("tensorflow.keras", "tensorflow.compat.", "tensorflow.optimizers")
+    return [
+        "tf.keras" if name.startswith(of_tensorflow) else "keras" if is_below(name, "keras") else "tf_keras"
+        for name in (evidence.name, str(evidence.value))
+    ]
 
 
 def _demands(
-    reading: Reading,
-    versions: Mapping[str, Version],
-    own_packages: Mapping[str, str],
-    requiring: frozenset[str],
-) -> Iterator[Demand]:
-    for evidence in reading.evidence:
-        if evidence.kind == "meets":
-            yield from _meeting(evidence)
-        is_failing = evidence.kind == "call" and is_below(evidence.name, _LEGACY)
-        if evidence.caught or not (is_failing or evidence.kind in ("import", "attribute")):
-            continue
-        if any(is_below(evidence.name, name) for name in KERAS_3_ONLY):
-            told = f"{evidence.name} exists in Keras 3 only"
-            yield Demand(3, evidence.grade, evidence.place, told, "")
-        elif any(is_below(evidence.name, name) for name in LEGACY_ONLY) or (
-            # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
-            evidence.kind == "import" and evidence.name.startswith(f"{V1}.")
-        ):
-            grade = "possible" if evidence.name in _NAMED and not is_failing else evidence.grade
-            yield Demand(2, grade, evidence.place, f"{evidence.name} exists in Keras 2 only", "")
-        elif evidence.kind == "attribute":
-            package = _look_up(evidence.name, versions)
-            # Of most packages the import is enough, of some only one function.
-            if package is not None and package.module == evidence.name:
-                yield from _imported(evidence, versions, own_packages)
-        else:
-            yield from _imported(evidence, versions, own_packages)
-            top = evidence.name.split(".")[0]
-            if top in requiring and top not in own_packages:
-                yield Demand(2, "possible", evidence.place, f"{top} requires tf-keras", "")
-
-
-def _meeting(evidence: Evidence) -> Iterator[Demand]:
-    """Yield the demand of objects of tf_keras that come to those of another Keras, or back.
-
-    Those of keras and tf.keras are of one generation as long as the switch is off.
-    """
-    if "tf_keras" in sides(evidence):
-        made = "" if evidence.origin is None else f" of line {evidence.origin.line}"
-        if evidence.origin is not None and evidence.origin.file != evidence.place.file:
-            made = f" of {evidence.origin}"
-        why = f"{evidence.name}{made} comes to {evidence.value}, of another generation of Keras"
-        yield Demand(2, "possible" if evidence.caught else evidence.grade, evidence.place, why, "")
-
-
-def _bare_demands(reading: Reading) -> Iterator[Demand]:
-    """Yield the demand of ``keras`` itself where neither the switch nor the alias gives what it needs.
-
-    ``import keras`` is Keras 3 whatever ``tf.keras`` is. That hinders nothing as long as its objects come to
-    no others, and where they do the alias helps, unless something is used that only Keras 3 has.
-    """
-    meeting = find_alias(reading)
-    for evidence in reading.evidence if meeting is not None else ():
-        lacking = any(is_below(evidence.name, name) for name in _ALIAS_LACKS)
-        if evidence.kind == "attribute" and lacking and not evidence.caught and meeting is not None:
-            why = f"{evidence.name} exists in Keras 3 only, whose objects come to others in {meeting.place}"
-            yield Demand(3, evidence.grade, evidence.place, why, "keras")
-
-
-def sides(evidence: Evidence) -> tuple[str, str]:
-    """Return the two packages whose objects meet; what brings tf_keras itself counts as that."""
-    return _side(evidence.name), _side(str(evidence.value))
-
-
-def _side(name: str) -> str:
-    if name.startswith(("tensorflow.keras", "tensorflow.compat.", "tensorflow.optimizers")):
-        return "tf.keras"
-    return "keras" if is_below(name, "keras") else "tf_keras"
-
-
-def _imported(
     evidence: Evidence, versions: Mapping[str, Version], own_packages: Mapping[str, str]
 ) -> Iterator[Demand]:
-    """Yield what a package that is imported needs: by the user's table, else by ours."""
-    top = evidence.name.partition(".")[0]
-    if top in own_packages:
-        need: str | None = own_packages[top]
-        why = "by [tool.autoxla.packages]"
+    """Yield what one thing that the source says demands."""
+    name, grade, place = evidence.name, evidence.grade, evidence.place
+    is_failing = evidence.kind == "call" and is_below(name, _LEGACY)
+    # Objects of keras and tf.keras are of one generation as long as the switch is off.
+    if evidence.kind == "meets" and "tf_keras" in sides(evidence):
+        origin = evidence.origin
+        made = "" if origin is None else f" of line {origin.line}"
+        if origin is not None and origin.file != place.file:
+            made = f" of {origin}"
+        why = f"{name}{made} comes to {evidence.value}, of another generation of Keras"
+        yield Demand(2, "possible" if evidence.caught else grade, place, why)
+    elif evidence.caught or not (is_failing or evidence.kind in _NAMING):
+        return
+    elif is_below(name, *KERAS_3_ONLY):
+        yield Demand(3, grade, place, f"{name} exists in Keras 3 only")
+    elif is_below(name, *LEGACY_ONLY) or (
+        # As an attribute tf.compat.v1.keras leads to Keras 3; as a package it does not exist there.
+        evidence.kind == "import" and name.startswith(f"{V1}.")
+    ):
+        is_only_named = name in _NAMED and not is_failing
+        yield Demand(2, "possible" if is_only_named else grade, place, f"{name} exists in Keras 2 only")
     else:
-        package = _look_up(evidence.name, versions)
-        need, why = (package.need, package.evidence) if package is not None else (None, "")
-    told = f"{evidence.name} needs Keras {need} ({why})"
-    if need == "2":
-        yield Demand(2, evidence.grade, evidence.place, told, evidence.name)
-    elif need == "3":
-        # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
-        grade = evidence.grade if top in own_packages else "possible"
-        yield Demand(3, grade, evidence.place, told, evidence.name)
+        top, package = name.partition(".")[0], None
+        if top not in KERAS_FREE | {"tensorflow", "keras", "tf_keras"}:
+            # The table loads where it may have a row.
+            from autoxla.policies.packages import find_package
 
-
-def _look_up(name: str, versions: Mapping[str, Version]) -> Package | None:
-    """Return the row for an imported module; the table loads where it may have one."""
-    if name.partition(".")[0] in KERAS_FREE | {"tensorflow", "keras", "tf_keras"}:
-        return None
-    from autoxla.policies.packages import find_package
-
-    return find_package(name, versions)
+            package = find_package(name, versions)
+        need, why = (package.need, package.evidence) if package is not None else ("", "")
+        # Of most packages the import is enough, of some only one function.
+        if evidence.kind == "attribute" and (package is None or package.module != name):
+            return
+        if top in own_packages:
+            need, why = own_packages[top], "by [tool.autoxla.packages]"
+        told = f"{name} needs Keras {need} ({why})"
+        if need == "2":
+            yield Demand(2, grade, place, told, name)
+        elif need == "3":
+            # It imports keras itself, whatever tf.keras is: only the user knows that it cannot do with less.
+            yield Demand(3, grade if top in own_packages else "possible", place, told, name)
 
 
 def _generation(
-    reading: Reading, versions: Mapping[str, Version], places: dict[str, Place]
-) -> Literal[0, 2, 3] | None:
-    imports = _certain(reading, "import")
+    reading: Reading, versions: Mapping[str, Version]
+) -> tuple[Literal[0, 2, 3] | None, Place | None]:
+    """Return the generation that the program uses itself, and the line that says so."""
+    certain = [e for e in reading.evidence if e.grade == "certain"]
+    imports = [e for e in certain if e.kind == "import"]
+    made = [e.name for e in certain if e.kind == "attribute"]
     bare = next((e for e in imports if is_below(e.name, "keras")), None)
-    if _makes(reading, "tensorflow.keras") and not _makes(reading, "keras"):
-        # Of keras itself only helpers are used: which Keras the program is for says tf.keras.
-        bare = None
+    through, directly = (
+        any(is_below(name, *(f"{package}.{maker}" for maker in _MAKERS)) for name in made)
+        for package in ("tensorflow.keras", "keras")
+    )
+    # Where of keras itself only helpers are used, tf.keras says which Keras the program is for.
+    if bare is not None and (directly or not through):
+        return 2 if versions.get("keras", (3,)) < (3,) else 3, bare.place
     legacy = next((e for e in imports if is_below(e.name, "tf_keras")), None)
-    for evidence, generation in ((bare, 3), (legacy, 2)):
-        if evidence is not None:
-            places["keras"] = evidence.place
-            old = generation == 3 and versions.get("keras", (3,)) < (3,)
-            return 2 if old or generation == 2 else 3
-    names = [e.name for e in reading.evidence if e.kind in ("import", "attribute")]
-    return 0 if reading.complete and all(_is_keras_free(name) for name in names) else None
-
-
-def _makes(reading: Reading, package: str) -> bool:
-    names = tuple(f"{package}.{name}" for name in _MAKERS)
-    return any(is_below(e.name, name) for e in _certain(reading, "attribute") for name in names)
-
-
-def _is_keras_free(name: str) -> bool:
-    top, *rest = name.split(".")
-    if top == "tensorflow":
-        first_part = rest[0] if rest else ""
-        return "keras" not in rest and first_part not in ("estimator", "losses", "optimizers", "metrics")
-    return top in KERAS_FREE or top == ITEX
-
-
-def _jit_compile(reading: Reading, places: dict[str, Place]) -> bool | None:
-    """Return the one value that every ``compile`` of the program gets; None where they differ."""
-    given = [e for e in reading.evidence if e.kind == "jit_compile" and e.name != "function"]
-    sure = next((e for e in given if e.grade == "certain" and isinstance(e.value, bool)), None)
-    if sure is None or len({e.value for e in given}) != 1:
-        return None
-    places["jit_compile"] = sure.place
-    return bool(sure.value)
-
-
-def _enables_xla(evidence: Evidence) -> bool:
-    if evidence.kind == "jit_compile" and evidence.name == "function":
-        return evidence.value is not False
-    is_switch = evidence.kind == "call" and evidence.name == "tensorflow.config.optimizer.set_jit"
-    return is_switch and str(evidence.value).lower() not in ("false", "0")
-
-
-def _certain(reading: Reading, *kinds: str) -> list[Evidence]:
-    return [e for e in reading.evidence if e.grade == "certain" and e.kind in kinds]
-
-
-def is_below(name: str, top: str) -> bool:
-    """Return whether the dotted ``name`` is ``top`` or something in it."""
-    return name == top or name.startswith(top + ".")
-
-
-def first(demands: Iterable[Demand], generation: int, *, certain: bool) -> Demand | None:
-    """Return the first demand for ``generation`` that is certain, or that is only possible."""
-    for demand in demands:
-        if demand.generation == generation and (demand.grade == "certain") is certain:
-            return demand
-    return None
+    if legacy is not None:
+        return 2, legacy.place
+    names = [f"{e.name}." for e in reading.evidence if e.kind in _NAMING]
+    is_free = all(
+        ".keras." not in name and not name.startswith(_OLD)
+        if name.startswith("tensorflow.")
+        else name.partition(".")[0] in KERAS_FREE | {ITEX}
+        for name in names
+    )
+    return 0 if reading.complete and is_free else None, None

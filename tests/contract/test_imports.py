@@ -55,7 +55,7 @@ ORDERS = (
         "`importlib.import_module('keras')` first, under a plan for XLA",
         "import importlib\nkeras = importlib.import_module('keras')",
         variables={"AUTOXLA_STEP": "xla"},
-        codes=("AX308",),
+        codes=("AX303",),
         jit=True,
     ),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,12 +15,10 @@ from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
 from autoxla.model import ENVIRONMENT
 from autoxla.policies import decide
-from autoxla.policies.rule import KERAS_3
+from autoxla.policies.draft import KERAS_3
 from autoxla.situation.distributions import locate
-from autoxla.situation.files import is_file, is_folder, list_names
+from autoxla.situation.files import is_folder, list_names
 from autoxla.store import Store
-
-# --- Files beside the program
 
 #: What TensorFlow and Keras import of other distributions, and they themselves.
 _SHADOWED = ("tensorflow", "keras", "tf_keras", "numpy", "wrapt", "h5py", "absl", "google")
@@ -59,27 +56,19 @@ def check_shadowing(scene: Scene) -> Iterator[Line]:
     yield from lines or [Line("ok", "AX820", f"nothing in {scene.folder} takes the place of a package")]
 
 
-# --- The Keras backend
-
-_ALLOWED = {
-    "floatx": ("float16", "float32", "float64"),
-    "image_data_format": ("channels_last", "channels_first"),
+#: The values that Keras takes in ``keras.json``, with what they do to all programs; the usual ones nothing.
+_FIELDS: Mapping[str, Mapping[str, str]] = {
+    "floatx": {
+        "float16": "layers compute in float16: small gradients become 0, large values infinite",
+        "float32": "",
+        "float64": "layers compute in float64, slower and with twice the memory",
+    },
+    "image_data_format": {
+        "channels_last": "",
+        "channels_first": "layers for images expect channels before height and width",
+    },
 }
 _LARGEST_EPSILON = 1e-3
-#: By value: how grave it is, what it does to every program, and the usual value.
-_EFFECTS: Mapping[str, tuple[State, str, str]] = {
-    "channels_first": (
-        "warning",
-        "layers for images expect channels before height and width; other input gives wrong results",
-        "channels_last",
-    ),
-    "float16": (
-        "warning",
-        "all weights and computations of layers are float16: small gradients become 0, large values infinite",
-        "float32, with keras.config.set_dtype_policy('mixed_float16') where speed is wanted",
-    ),
-    "float64": ("note", "all layers compute in float64, slower and with twice the memory", "float32"),
-}
 
 
 def check_backend(scene: Scene) -> Iterator[Line]:
@@ -94,73 +83,41 @@ def check_backend(scene: Scene) -> Iterator[Line]:
         yield Line("warning", "AX831", text, f"correct or remove {file}")
     # The other fields of keras.json hold for all programs; some values Keras refuses.
     for name, value in config.others.items() if config else ():
-        told, allowed = f"{file}: {name} is {value!r}", _ALLOWED.get(name)
+        effect: str | None = ""
+        wanted = f"only {' or '.join(_FIELDS.get(name, ()))}"
+        if name in _FIELDS:
+            effect = _FIELDS[name].get(value) if isinstance(value, str) else None
+        elif name == "epsilon":
+            wanted = "only a number with a decimal point or an exponent"
+            is_usual = isinstance(value, float) and 0 < value <= _LARGEST_EPSILON
+            effect = "" if is_usual else "it is added where Keras divides: results are wrong or not a number"
+            effect = effect if isinstance(value, float) else None
         remedy = f"correct or remove {name} in {file}"
-        if name == "epsilon" and not isinstance(value, float):
-            wanted = "a number with a decimal point or an exponent"
-            yield Line("error", "AX835", f"{told}, and Keras takes only {wanted}: import keras fails", remedy)
-        elif allowed is not None and value not in allowed:
-            text = f"{told}, and Keras takes only {' or '.join(allowed)}: import keras fails"
+        if effect is None:
+            text = f"{file}: {name} is {value!r}, and Keras takes {wanted}: import keras fails"
             yield Line("error", "AX835", text, remedy)
-        elif name == "epsilon" and isinstance(value, float) and not 0 < value <= _LARGEST_EPSILON:
-            text = f"{told}: Keras adds it where it divides, so that results are wrong or not a number"
-            yield Line("warning", "AX834", text, f"set epsilon to 1e-7 in {file}")
-        elif isinstance(value, str) and value in _EFFECTS:
-            state, effect, usual = _EFFECTS[value]
-            yield Line(state, "AX834", f"{told}: {effect}", f"set {name} to {usual} in {file}")
+        elif effect:
+            yield Line("warning", "AX834", f"{file}: {name} is {value!r}: {effect}", remedy)
     keras = scene.inventory.provider("keras")
     if keras is None or keras.version < KERAS_3:
         return
     backend, chosen = scene.environ.get("KERAS_BACKEND", ""), "KERAS_BACKEND"
-    if not backend and config is not None and config.backend:
-        backend, chosen = config.backend, file
-    elif not backend:
+    if not backend:
         backend, chosen = "tensorflow", "default"
+        if config is not None and config.backend:
+            backend, chosen = config.backend, file
     # What is wrong with one that is not installed is a rule's.
     if backend in scene.situation.backends:
         yield Line("ok", "AX830", f"{backend}, installed; chosen by {chosen}")
 
 
-# --- Variables
-
 _PLUGGABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
-_DEVICES = "when TensorFlow lists its devices: at the first operation, with a plug-in in import tensorflow"
-#: Who reads a variable, and when: until then a program can still set it. The rest is ITEX's.
-READERS = {
-    "AUTOXLA_IMPORT_FIRST": "autoxla, when the first of tensorflow and keras is imported",
-    "AUTOXLA_KERAS": "autoxla, when the first of tensorflow and keras is imported",
-    "AUTOXLA_STEP": "autoxla, when the first of tensorflow and keras is imported",
-    "AUTOXLA_STEPS_PER_EXECUTION": "autoxla, when the first of tensorflow and keras is imported",
-    "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",
-    "HIP_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
-    "ITEX_*": "ITEX, when TensorFlow loads it: set before import tensorflow",
-    "ITEX_DISABLE_XLA": "ITEX, by its library at load, by its guard at each compile() and predict()",
-    "KERAS_BACKEND": "Keras 3, at import keras, which import tensorflow does, too",
-    "KERAS_HOME": "Keras 3 and tf_keras, at their import",
-    "OMP_NUM_THREADS": "OpenMP, when the first library with it is loaded",
-    "ONEAPI_DEVICE_SELECTOR": f"the SYCL runtime, {_DEVICES}",
-    "ROCM_PATH": "XLA, when it first compiles for an AMD GPU",
-    "ROCR_VISIBLE_DEVICES": f"the ROCm runtime, {_DEVICES}",
-    "SM_FRAMEWORK": "segmentation_models, at its import",
-    "TF_CPP_MIN_LOG_LEVEL": "TensorFlow's library, in import tensorflow",
-    "TF_DETERMINISTIC_OPS": "TensorFlow's library, at the first operation that asks",
-    "TF_ENABLE_ONEDNN_OPTS": "TensorFlow's library, in import tensorflow, once",
-    "TF_KERAS": "packages for BERT on Keras, at their import",
-    "TF_NUM_INTRAOP_THREADS": f"TensorFlow's library, {_DEVICES}",
-    _PLUGGABLE: "TensorFlow, in import tensorflow",
-    "TF_USE_LEGACY_KERAS": "TensorFlow, in import tensorflow, and again at the first use of tf.keras, "
-    "tf.optimizers …",
-    "TF_XLA_FLAGS": f"TensorFlow's library, {_DEVICES}",
-    "USE_TF": "transformers, at its import",
-    "XLA_FLAGS": "XLA, when it first compiles, once",
-    "ZE_AFFINITY_MASK": f"the Level Zero driver, {_DEVICES}",
-}
 
 
 def check_variables(scene: Scene) -> Iterator[Line]:
-    """Say of each watched variable that is set who reads it, and what follows from one that leads nowhere."""
+    """Say which watched variables are set, and what follows from one that leads nowhere."""
     for name, value in scene.situation.environment.items():
-        yield Line("ok", "AX840", f"{name}={value!r} is read by {READERS.get(name, READERS['ITEX_*'])}")
+        yield Line("ok", "AX840", f"{name}={value!r}")
     for name, flags in scene.situation.flag_names.items():
         if flags.known:
             yield Line("ok", "AX850", f"this build knows {', '.join(flags.known)} of {name}")
@@ -170,33 +127,14 @@ def check_variables(scene: Scene) -> Iterator[Line]:
         yield Line("error", "AX841", text, f"unset {_PLUGGABLE}, or correct it")
 
 
-# --- Devices
-
-
 def check_devices(scene: Scene) -> Iterator[Line]:
-    """Say which accelerators there are; what is wrong with libdevice or bitcode is a rule's."""
+    """Say which accelerators there are, and what XLA finds for them; what it misses is a rule's."""
     hardware, toolchain = scene.situation.hardware, scene.situation.toolchain
     seen = ", ".join(sorted(hardware.kinds)) or hardware.accelerator
     yield Line("ok", "AX860", f"accelerators: {'not known' if seen == 'unknown' else seen}")
-    if "rocm" in hardware.kinds and toolchain.rocm_seen:
-        yield Line("ok", "AX861", "XLA finds ROCm's bitcode in ROCM_PATH")
-    if "cuda" not in hardware.kinds:
-        return
-    if toolchain.cuda_seen:
+    if "cuda" in hardware.kinds and toolchain.cuda_seen:
         yield Line("ok", "AX861", "XLA finds libdevice")
-    # The ptxas that XLA can call: on PATH, of the CUDA wheels, or of the toolkit.
-    wheels = [Path(entry, "nvidia") for entry in scene.path]
-    folders = [wheel / name for wheel in wheels for name in list_names(wheel)]
-    files = [folder / "bin/ptxas" for folder in (*folders, scene.root / "usr/local/cuda")]
-    ptxas = shutil.which("ptxas", path=scene.environ.get("PATH")) or next(filter(is_file, files), None)
-    if ptxas is not None:
-        yield Line("ok", "AX861", f"ptxas is {ptxas}")
-    else:
-        text = "ptxas is on no path: XLA leaves the last step to the driver, which takes longer or fails"
-        yield Line("note", "AX862", text, "pip install nvidia-cuda-nvcc-cu12, or put CUDA's bin on PATH")
 
-
-# --- The rules
 
 _STATES: Mapping[str, State] = {"info": "note", "warning": "warning", "error": "error"}
 
@@ -220,9 +158,6 @@ def check_rules(scene: Scene) -> Iterator[Line]:
         yield Line(state, finding.code, f"{place}{finding.message}", remedy)
     if not findings:
         yield Line("ok", "AX899", "no rule found anything")
-
-
-# --- autoxla itself
 
 
 def check_autoxla(scene: Scene) -> Iterator[Line]:

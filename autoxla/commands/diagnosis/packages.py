@@ -1,7 +1,6 @@
 """What is installed: the releases, whether each package is whole, and whether the releases fit each other.
 
-Of the installed distributions all those count that lie on disk, also damaged ones and several of one name:
-`importlib.metadata` answers for a name with the first that can be read, and here the others are looked for.
+Of the installed distributions all those count that lie on disk, also damaged ones and several of one name.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.model import Situation, Version
-from autoxla.policies.rule import KERAS_3, SWITCHABLE
+from autoxla.policies.draft import KERAS_3, SWITCHABLE
 from autoxla.policies.usage import is_below
-from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
+from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS, normalise
 from autoxla.situation.env_parsing import parse_version, tensorflow_bool
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 
@@ -39,7 +38,6 @@ PACKAGES = ("tensorflow", "keras", "tf_keras")
 
 #: Bytes that are read of a file of metadata; the list of TensorFlow's files has three million.
 _LIMIT = 16 << 20
-_SHORTEST = 2  # letters of a name that do not tell whose it is
 _ENTRY = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[^-]+)(?:-py[\w.]+)?\.(?:dist|egg)-info")
 _HEADER = re.compile(r"^(Version|Requires-Dist):[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
@@ -50,11 +48,6 @@ _CORE = frozenset({"numpy", "protobuf", "wrapt", "ml-dtypes", "absl-py"})
 #: Distributions that fit the TensorFlow with their own major and minor number only.
 _BOUND = ("tf-keras", "tensorflow-text")
 _NUMPY_2 = (2,)
-#: From this one on, code that protobuf generated refuses any older runtime.
-_CHECKING = (5,)
-#: This one refuses code that was generated for releases before 3.20, unless it runs without its C parts.
-_STRICT = (4,)
-_PROTOBUF = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +87,9 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All distributions of interest, in the order of ``sys.path``. `remains` are pip's ``~`` folders."""
+    """All distributions of interest, in the order of ``sys.path``."""
 
     distributions: tuple[Installed, ...] = ()
-    remains: tuple[Path, ...] = ()
 
     def all(self, name: str) -> tuple[Installed, ...]:
         """Return all distributions of that name."""
@@ -138,14 +130,8 @@ class Scene:
 def take_inventory(path: Sequence[str]) -> Inventory:
     """Return what is installed in the folders of ``path``; bad content raises nothing."""
     found: list[Installed] = []
-    remains: list[Path] = []
     for folder in dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)):
         for name in list_names(folder):
-            # pip renames what it takes away: the first letter becomes a tilde, or more of them.
-            rest = name.lstrip("~")
-            known = normalise(rest.partition("-")[0])
-            if rest != name and len(known) > _SHORTEST and any(each.endswith(known) for each in NAMES):
-                remains.append(folder / name)
             entry = _ENTRY.fullmatch(name)
             if entry is None or normalise(entry["name"]) not in NAMES:
                 continue
@@ -168,12 +154,7 @@ def take_inventory(path: Sequence[str]) -> Inventory:
                 missing=frozenset(p for p in owns if not (folder / p / "__init__.py").exists()),
             )
             found.append(one)
-    return Inventory(tuple(found), tuple(remains))
-
-
-def normalise(name: str) -> str:
-    """Return a distribution's name as PEP 503 spells it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return Inventory(tuple(found))
 
 
 def check_versions(scene: Scene) -> Iterator[Line]:
@@ -184,28 +165,29 @@ def check_versions(scene: Scene) -> Iterator[Line]:
         if found is not None:
             source = f", from {found.name}" if found.name != name else ""
             yield Line("ok", "AX801", f"{name} {found.text}{source}")
-        elif name == "tensorflow":
-            remedy = "pip install tensorflow, if programs here are to use it"
-            yield Line("note", "AX802", "tensorflow is not installed", remedy)
-    if told := describe_generation(scene):
-        yield Line("ok", "AX803", told)
+    if scene.inventory.provider("tensorflow") is None:
+        remedy = "pip install tensorflow, if programs here are to use it"
+        yield Line("note", "AX802", "tensorflow is not installed", remedy)
+    else:
+        yield Line("ok", "AX803", describe_generation(scene))
 
 
 def describe_generation(scene: Scene) -> str:
-    """Return which Keras ``tf.keras`` will be and why; empty without TensorFlow."""
+    """Return which Keras ``tf.keras`` will be and why. There is a TensorFlow."""
     tensorflow, legacy, keras = map(scene.inventory.provider, ("tensorflow", "tf-keras", "keras"))
-    if tensorflow is None:
-        return ""
+    release = tensorflow.version if tensorflow else ()
     # 2.15 takes the keras that is installed, whatever its generation.
-    may_be_3 = tensorflow.version >= (2, 15) and keras is not None and keras.version >= KERAS_3
-    if tensorflow.version < SWITCHABLE and not may_be_3:
-        return f"tf.keras is Keras 2: TensorFlow {tensorflow.text} has no other"
+    may_be_3 = release >= (2, 15) and keras is not None and keras.version >= KERAS_3
+    if release < SWITCHABLE and not may_be_3:
+        return "tf.keras is Keras 2: this TensorFlow has no other"
     value = scene.environ.get(_SWITCH)
     if tensorflow_bool(value):
-        release = f" ({legacy.name} {legacy.text})" if legacy else ", which is not installed"
-        return f"tf.keras is Keras 2{release}: {_SWITCH}={value}"
-    because = f"{_SWITCH} is not set" if value is None else f"TensorFlow takes {_SWITCH}={value!r} for off"
-    return f"tf.keras is Keras 3{f' ({keras.text})' if keras else ', which is not installed'}: {because}"
+        found, generation, because = legacy, "Keras 2", f"{_SWITCH}={value}"
+    else:
+        found, generation = keras, "Keras 3"
+        because = f"TensorFlow takes {_SWITCH}={value!r} for off"
+        because = f"{_SWITCH} is not set" if value is None else because
+    return f"tf.keras is {generation}{f' ({found.text})' if found else ', which is not installed'}: {because}"
 
 
 def check_installation(scene: Scene) -> Iterator[Line]:
@@ -218,15 +200,14 @@ def check_installation(scene: Scene) -> Iterator[Line]:
             here = [each for each in owners if each.folder.parent == folder]
             if len({each.name for each in here}) < 2:
                 continue
-            text = f"{' and '.join(map(str, here))} own the same files of {package}"
-            uninstall = f"pip uninstall {' '.join(each.name for each in here)}"
+            text, named = " and ".join(map(str, here)), " ".join(each.name for each in here)
+            text += f" own the same files of {package}"
+            remedy = f"pip uninstall {named}, then install the one that is meant"
             if len({each.text for each in here}) == 1:
                 text += ", in one release; to uninstall one breaks the other"
-                remedy = f"keep both, or {uninstall} and install the one that is meant"
-                lines.append(Line("note", "AX811", text, remedy))
+                lines.append(Line("note", "AX811", text, f"keep both, or {remedy}"))
             else:
                 text += ": what was installed last overwrote a part of the other"
-                remedy = f"{uninstall}, then install the one that is meant"
                 lines.append(Line("error", "AX812", text, remedy))
     # Distributions that are there several times.
     for name in dict.fromkeys(each.name for each in scene.inventory.distributions):
@@ -235,36 +216,26 @@ def check_installation(scene: Scene) -> Iterator[Line]:
             continue
         places = ", ".join(f"{each.text or 'unreadable'} in {each.folder.parent}" for each in same)
         text = f"{name} is installed {len(same)} times: {places}"
+        # An environment on top of the system's has them in folders of their own.
+        is_meant = len({each.folder.parent for each in same}) == len(same)
         remedy = f"pip uninstall {name} until it finds none, then install it again"
-        if len({each.folder.parent for each in same}) == len(same):
-            # An environment on top of the system's is made for this.
-            lines.append(Line("note", "AX813", text, f"nothing if the first is meant; else {remedy}"))
-        else:
-            lines.append(Line("warning", "AX813", text, remedy))
-    # Metadata without files, and what an installer left behind.
+        remedy = f"nothing if the first is meant; else {remedy}" if is_meant else remedy
+        lines.append(Line("note" if is_meant else "warning", "AX813", text, remedy))
+    # Metadata without files.
     for each in scene.inventory.distributions:
-        again = f"remove {each.folder} and pip install --force-reinstall {each.name}"
         if not each.text:
-            lines.append(Line("warning", "AX814", f"the metadata in {each.folder} cannot be read", again))
+            remedy = f"remove {each.folder} and pip install --force-reinstall {each.name}"
+            lines.append(Line("warning", "AX814", f"the metadata in {each.folder} cannot be read", remedy))
         for package in sorted(each.missing):
             text = f"{each} lists {package}/__init__.py among its files, and the file is missing"
             remedy = f"pip install --force-reinstall --no-deps {each.name}=={each.text}"
             lines.append(Line("error", "AX815", text, remedy))
-    lines += [
-        Line("note", "AX816", f"an interrupted pip left {folder} behind", f"remove {folder}")
-        for folder in scene.inventory.remains
-    ]
-    # Packages without metadata, in folders from which modules are imported. The program's own folder is
-    # looked at elsewhere.
+    # Packages that were taken away in part. The program's own folder is looked at elsewhere.
     for package in PACKAGES:
         if scene.inventory.provider(package.replace("_", "-")) is not None:
             continue
         for folder in (Path(entry, package) for entry in scene.path if "site-packages" in entry):
-            if is_file(folder / "__init__.py"):
-                text = f"no distribution owns {folder}: neither pip nor autoxla knows its release"
-                remedy = f"nothing if you built it; else reinstall {package}"
-                lines.append(Line("note", "AX817", text, remedy))
-            elif is_folder(folder) and list_names(folder):
+            if list_names(folder) and not is_file(folder / "__init__.py"):
                 text = f"{folder} is a leftover without __init__.py: import {package} gives an empty package"
                 remedy = f"remove {folder}, and pip install {package}"
                 lines.append(Line("error", "AX818", text, remedy))
@@ -348,12 +319,5 @@ def _breaks_tensorflow(name: str, found: Installed | None, asked: SpecifierSet, 
     if name == "numpy":
         # Where TensorFlow admits NumPy 2.0, a bound such as `<2.2` is only cautious.
         return found.version >= _NUMPY_2 > least and not asked.contains("2.0.0")
-    if name not in ("protobuf", "ml-dtypes") or not lower:
-        return False
-    # Older than TensorFlow asks for, both lack names that it uses when it is imported. A patch release makes
-    # a difference to the check of protobuf only.
-    size = len(least) if name == "protobuf" and least >= _CHECKING else 2
-    if found.version and found.version[:size] < least[:size]:
-        return True
-    is_pure = found.version[:1] == _STRICT and scene.environ.get(_PROTOBUF) == "python"
-    return not asked.contains("3.20.3") and least < _STRICT <= found.version and not is_pure
+    # Older than TensorFlow asks for, both lack names that it uses when it is imported.
+    return name in ("protobuf", "ml-dtypes") and found.version[:2] < least[:2]

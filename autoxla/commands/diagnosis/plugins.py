@@ -1,15 +1,13 @@
-"""Plug-ins of TensorFlow that cannot be loaded, and an import that is tried; each in a process of its own.
+"""The plug-ins of TensorFlow's, and an import that is tried; each in a process of its own.
 
-Where a plug-in cannot be loaded, ``import tensorflow`` fails. The system's loader is asked: glibc's lists
-what it would load for Python with the plug-in, and runs none of their code. Elsewhere the plug-in is loaded,
-and the loader's message is read.
+Where a plug-in cannot be loaded, ``import tensorflow`` fails. glibc's loader lists what it would load for
+Python with the plug-in, and runs none of their code. Another loader is not asked.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -25,18 +23,17 @@ from autoxla.commands.diagnosis.packages import Line, Scene
 from autoxla.situation.files import is_file
 
 _SECONDS = 20
-_LOAD = "import ctypes, sys\ntry:\n    ctypes.CDLL(sys.argv[1])\nexcept OSError as error:\n    print(error)"
 #: In the process already when plug-ins are loaded.
 _TENSORFLOW = ("libtensorflow", "_pywrap_tensorflow", "lib_pywrap_tensorflow")
-_MISSING = re.compile(
-    r"^\s*(?P<glibc>\S+) => not found|(?P<linux>[\w.+-]+): cannot open shared object file: No such file"
-    r"|Library not loaded: (?P<mac>\S+)",
-    re.MULTILINE,
-)
+_MISSING = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
 _VERSION = re.compile(r"(\S+): version [`'](\S+)' not found")
 _REFUSED = re.compile(r"cannot be preloaded \(([^)]+)\)")
-_NO_LIBRARY = ("invalid ELF header", "file too short", "not a mach-o file")
-_OTHER_PROCESSOR = ("wrong ELF class", "incompatible architecture", "cannot open shared object file")
+#: Parts of the loader's reasons, and what to do about them.
+_REASONS = {
+    "wrong ELF class": "it is for another processor: install the build for this one",
+    "cannot open shared": "make it readable if it is not; else it is for another processor",
+    "failed to map segment": "mount the file system on which it lies without noexec, or install elsewhere",
+}
 
 #: By distribution, how the names of the libraries that it brings begin. The longer beginning comes first.
 WHEELS = {
@@ -57,48 +54,27 @@ WHEELS = {
     "nvidia-cudnn-cu12": ("libcudnn",),
     "nvidia-cublas-cu12": ("libcublas",),
 }
-#: The same for packages of the system.
-_SYSTEM = {"level-zero (libze1 on Debian)": ("libze_loader.",), "the NVIDIA driver": ("libcuda.",)}
 
 
 def check(scene: Scene) -> Iterator[Line]:
     """Judge each plug-in of TensorFlow's."""
     for file in (Path(plugin.file) for plugin in scene.situation.plugins if plugin.file is not None):
         try:
-            status, answer = ask_loader(file, scene.environ)
-        except (OSError, subprocess.SubprocessError) as error:
+            yield explain(file, ask_loader(file, scene.environ), scene)
+        except (OSError, subprocess.SubprocessError) as error:  # noqa: PERF203 - of each by itself
             text = f"whether {file} can be loaded is not known: {error}"
             yield Line("note", "AX874", text, "python -m autoxla doctor --import-check")
-            continue
-        if status == 0:
-            yield explain(file, answer, scene)
-        else:
-            text = f"the loader ended with status {status} at {file}: import tensorflow may end so, too"
-            yield Line("error", "AX873", text, "reinstall what it belongs to")
     if not scene.situation.plugins:
         yield Line("ok", "AX870", "TensorFlow will load no plug-in")
 
 
-def ask_loader(file: Path, environ: Mapping[str, str], *, run: bool | None = None) -> tuple[int, str]:
-    """Return how the loader's process ended at ``file``, and what it said.
-
-    ``run``: ``file`` is loaded, which executes code in it; by default only where the loader is not glibc's.
-    Raises OSError or `subprocess.SubprocessError`.
-    """
-    python = [sys.executable, "-I", "-S", "-c"]
-    variables = {**environ, "LC_ALL": "C"}
-    if run is None:
-        run = platform.libc_ver()[0] != "glibc"
-    if run:
-        words = [*python, _LOAD, str(file)]
-    else:
-        # The loader splits this variable at spaces and colons, so that a folder must not be in it.
-        variables.update(LD_TRACE_LOADED_OBJECTS="1", LD_PRELOAD=f"./{file.name}")
-        words = [*python, ""]
+def ask_loader(file: Path, environ: Mapping[str, str]) -> str:
+    """Return what glibc's loader says of ``file``. Raises OSError or `subprocess.SubprocessError`."""
     done = subprocess.run(
-        words,
+        [sys.executable, "-I", "-S", "-c", ""],
         cwd=file.parent,
-        env=variables,
+        # The loader splits LD_PRELOAD at spaces and colons, so that a folder must not be in it.
+        env={**environ, "LC_ALL": "C", "LD_TRACE_LOADED_OBJECTS": "1", "LD_PRELOAD": f"./{file.name}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -106,44 +82,33 @@ def ask_loader(file: Path, environ: Mapping[str, str], *, run: bool | None = Non
         check=False,
     )
     answer = os.fsdecode(done.stdout)
-    if not run and done.returncode == 0 and "=>" not in answer:
+    if done.returncode:
+        # The loader dies of some damaged files instead of refusing them.
+        return f"{answer}\ncannot be preloaded (the loader ended with status {done.returncode})"
+    if "=>" not in answer:
         raise OSError("the loader lists nothing")
-    return done.returncode, answer
+    return answer
 
 
 def explain(file: Path, answer: str, scene: Scene) -> Line:
     """Return what the loader's ``answer`` to ``file`` means."""
-    refused = _REFUSED.search(answer)
-    reason = refused[1] if refused else next(iter(answer.splitlines()), "") if "=>" not in answer else ""
-    if any(text in answer for text in _NO_LIBRARY):
-        text = f"{file} is not a shared library ({reason}): import tensorflow fails with it"
-        return Line("error", "AX872", text, f"reinstall what it belongs to, or remove {file}")
-    names = dict.fromkeys(name for found in _MISSING.finditer(answer) for name in found.groups() if name)
-    own = (*_TENSORFLOW, file.name)
-    missing = [name for name in names if not Path(name).name.startswith(own)]
+    missing = [name for name in dict.fromkeys(_MISSING.findall(answer)) if not name.startswith(_TENSORFLOW)]
+    refused, version = _REFUSED.search(answer), _VERSION.search(answer)
+    if refused is not None:
+        steps = (step for part, step in _REASONS.items() if part in refused[1])
+        text = f"the loader refuses {file}: {refused[1]}; import tensorflow fails with it"
+        return Line("error", "AX873", text, next(steps, "reinstall what it belongs to, or remove it"))
     if missing:
         are = "is" if len(missing) == 1 else "are"
         text = f"{', '.join(missing)}, which {file} needs, {are} not found: import tensorflow fails"
         return Line("error", "AX871", text, propose(missing, scene))
-    version = _VERSION.search(answer)
     if version is not None:
         text = f"{file} needs {version[2]}, which {version[1]} does not have: import tensorflow fails"
         remedy = "install a release of the plug-in for this system, or a newer system"
         if "CXX" in version[2]:
             remedy += "; conda install libstdcxx-ng brings a newer libstdc++"
         return Line("error", "AX873", text, remedy)
-    if names or not reason:  # those that are missing are TensorFlow's alone
-        which = "libraries that are not TensorFlow's" if names else "the libraries that it needs"
-        return Line("ok", "AX870", f"{file} finds all {which}")
-    remedy = "reinstall what it belongs to, or remove it"
-    if any(each in reason for each in _OTHER_PROCESSOR):
-        remedy = (
-            "make it readable if it is not; else it is for another processor: install the build for this one"
-        )
-    elif "failed to map segment" in reason:
-        remedy = "mount the file system on which it lies without noexec, or install elsewhere"
-    text = f"the loader refuses {file}: {reason}; import tensorflow fails with it"
-    return Line("error", "AX873", text, remedy)
+    return Line("ok", "AX870", f"{file} finds all libraries that are not TensorFlow's")
 
 
 def propose(names: Sequence[str], scene: Scene) -> str:
@@ -153,24 +118,17 @@ def propose(names: Sequence[str], scene: Scene) -> str:
     export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
     if not absent:
         return export
-
-    def look_up(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-        found = {name: [each for each in table if name.startswith(table[each])] for name in absent}
-        return {name: each[0] for name, each in found.items() if each}
-
-    wheels, system = look_up(WHEELS), look_up(_SYSTEM)
-    if any(not wheel.startswith("nvidia") for wheel in wheels.values()):
+    found = {name: [each for each in WHEELS if name.startswith(WHEELS[each])][:1] for name in absent}
+    wheels = list(dict.fromkeys(wheel for each in found.values() for wheel in each))
+    if any(not wheel.startswith("nvidia") for wheel in wheels):
         # The rest belongs to oneAPI, whose script sets the paths.
-        named, home = scene.environ.get("ONEAPI_ROOT"), scene.environ.get("HOME")
-        folders = [Path(named)] if named else []
-        folders += [scene.root / "opt/intel/oneapi", *([Path(home, "intel/oneapi")] if home else [])]
-        scripts = (each / "setvars.sh" for each in folders)
-        if (script := next(filter(is_file, scripts), None)) is not None:
+        named = scene.environ.get("ONEAPI_ROOT")
+        script = (Path(named) if named else scene.root / "opt/intel/oneapi") / "setvars.sh"
+        if is_file(script):
             return f"source {script} before Python starts"
-    steps = [f"find what provides {name}" for name in absent if name not in wheels | system]
-    steps += [f"install {package}" for package in dict.fromkeys(system.values())]
-    if chosen := " ".join(dict.fromkeys(wheels.values())):
-        steps += [f"pip install {chosen} in releases with these files", export]
+    steps = [f"find what provides {name}" for name in absent if not found[name]]
+    if wheels:
+        steps += [f"pip install {' '.join(wheels)} in releases with these files", export]
     return f"{'; '.join(steps)}; or uninstall the plug-in"
 
 
@@ -178,16 +136,17 @@ def propose(names: Sequence[str], scene: Scene) -> str:
 
 _HOME = Path(autoxla.__file__).parent.parent
 _LIBRARY = re.compile(r"([\w.+-]{1,100}\.so[\w.]{0,20}): cannot open shared object file")
-_FLAG = re.compile(r"Unknown flags? in [^\n]{1,300}")
-_FATAL = re.compile(r"^F[^\n]{0,40}\] ([^\n]{1,300})|^(Fatal Python error: [^\n]{1,200})", re.MULTILINE)
+_FATAL = re.compile(
+    r"^F[^\n]{0,40}\] ([^\n]{1,300})|^(Fatal Python error: [^\n]{1,200})|(Unknown flags? in [^\n]{1,300})",
+    re.MULTILINE,
+)
 _ITEX = "please import ITEX or tensorflow"
 _TAIL = 20_000  # characters of what was printed that are searched
-_CPU_FLAGS = re.compile(r"^flags[ \t]*:(.*)$", re.MULTILINE)
+_BY_HAND = "run the import by hand, with python -X faulthandler, to see all that it prints"
 #: What to do about a signal.
 _SIGNALS = {
-    "SIGABRT": "correct what the message names; else python -X faulthandler shows where it was",
+    "SIGILL": "use a build of TensorFlow for this processor, which may lack AVX, or another machine",
     "SIGKILL": "look for the system's out-of-memory killer: dmesg, or the limit of the container",
-    "SIGSEGV": "python -X faulthandler shows where it was; reinstall TensorFlow and its plug-ins",
 }
 
 #: What the child does: it imports, and writes to a file how that went. Its notes need the traceback.
@@ -207,8 +166,7 @@ try:
         __import__(name)
     done["ok"] = True
 except BaseException as error:
-    done["types"] = [cls.__name__ for cls in type(error).__mro__]
-    done["message"] = str(error)[:4000]
+    done["error"] = [type(error).__name__, str(error)[:4000]]
     json.dump(done, open(file, "w"))
     try:
         sys.path.append(home)
@@ -224,7 +182,7 @@ json.dump(done, open(file, "w"))
 def try_import(scene: Scene, limit: float) -> Iterator[Line]:
     """Import the backends in a new interpreter within ``limit`` seconds, and say how that ended."""
     names = choose_names(scene)
-    status, told, printed = None, dict[str, Any](), b""
+    status, told = None, dict[str, Any]()
     with tempfile.TemporaryDirectory() as folder:
         report, output = Path(folder, "report.json"), Path(folder, "output")
         words = [sys.executable, "-c", _CHILD, str(report), str(scene.folder), str(_HOME), *names]
@@ -240,7 +198,7 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
             ).returncode
         with suppress(OSError, ValueError):
             told |= json.loads(report.read_text(encoding="utf-8"))
-        printed = output.read_bytes()[-_TAIL:]
+        printed = output.read_bytes()[-_TAIL:].decode("utf-8", "replace")
     what = " and ".join(f"import {name}" for name in names)
     if told.get("ok") and status == 0:
         yield Line("ok", "AX893", f"{what} works")
@@ -248,9 +206,16 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
         text = f"{what} took more than {limit:g} seconds"
         yield Line("warning", "AX895", text, "try again with a longer --timeout")
     else:
-        said = printed.decode("utf-8", "replace")
-        is_error = bool(told.get("types"))
-        cause, remedy = _explain_error(told, said, scene) if is_error else _explain_end(status, said, scene)
+        cause, remedy = _explain_end(status, printed)
+        if "error" in told:
+            name, message = told["error"]
+            first = next(filter(None, map(str.strip, message.splitlines())), "")[:300]
+            cause, note = f"{name}: {first}" if first else name, told.get("note")
+            remedy = "install what is missing" if name == "ModuleNotFoundError" else _BY_HAND
+            if library := _LIBRARY.search(message):
+                remedy = propose([library[1]], scene)
+            elif note:
+                cause, remedy = f"{cause} ({note[0]})", str(note[1])
         yield Line("error", "AX894", f"{told.get('last') or what}: {cause}", remedy)
 
 
@@ -263,56 +228,18 @@ def choose_names(scene: Scene) -> tuple[str, ...]:
     return tuple(name for name in tops if name in autoxla.WATCHED) or ("keras" if alone else "tensorflow",)
 
 
-def _explain_error(told: Mapping[str, Any], printed: str, scene: Scene) -> tuple[str, str]:
-    """Return why an import raised an exception, and the remedy."""
-    name, message = str(told["types"][0]), str(told.get("message", ""))
-    shown = f"{name}: {_first_line(message)}" if message else name
-    library, note = _LIBRARY.search(message), told.get("note")
-    if library is not None:
-        return shown, propose([library[1]], scene)
-    if isinstance(note, list) and len(note) == 2:
-        return f"{shown} ({note[0]})", str(note[1])
-    if "_ARRAY_API not found" in printed or "compiled using NumPy 1.x" in printed:
-        return shown, "install the numpy that the installed TensorFlow asks for"
-    if name == "ModuleNotFoundError":
-        return shown, "install what is missing"
-    return shown, "run the import by hand to see all of the traceback"
-
-
-def _explain_end(status: int, printed: str, scene: Scene) -> tuple[str, str]:
+def _explain_end(status: int, printed: str) -> tuple[str, str]:
     """Return why the process ended in an import without an exception, and the remedy."""
     if _ITEX in printed:
         return (
             "ITEX ended the process with status 0, since it could not import Keras while it was loaded",
             "import tensorflow before keras, with the Keras backend tensorflow; or python -m autoxla",
         )
-    if (flag := _FLAG.search(printed)) is not None:
-        return f"the process ended: {_first_line(flag[0])}", "correct the variable, or unset it"
-    if status == 0:
-        text = "the process ended with status 0 before the import was done"
-        return text, "look at what was imported for quit()"
-    said = [found[1] or found[2] for found in _FATAL.finditer(printed)]
-    fatal = f": {_first_line(said[-1])}" if said else ""
-    if status > 0:
-        text = f"the process ended with status {status}{fatal}"
-        return text, "run the import by hand to see all it prints"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    text = f"the process died of {name}{fatal}"
-    if name != "SIGILL":
-        return text, _SIGNALS.get(name, "python -X faulthandler shows where it was")
-    cpu = ""
-    with suppress(OSError):
-        cpu = (scene.root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    features = _CPU_FLAGS.search(cpu)
-    lacks_avx = features is not None and " avx " not in f" {features[1]} "
-    why = "this processor has no AVX" if lacks_avx else "an instruction that this processor does not have"
-    return f"{text}: {why}", "use a build of TensorFlow for this processor, or another machine"
-
-
-def _first_line(text: str) -> str:
-    """Return the first line of ``text`` that is not empty, cut where it is very long."""
-    shown = next(filter(None, map(str.strip, text.splitlines())), "")
-    return shown if len(shown) <= 300 else f"{shown[:300]}…"
+    name = f"status {status}"
+    if status < 0:
+        with suppress(ValueError):
+            name = signal.Signals(-status).name
+    said = [next(filter(None, found)) for found in _FATAL.findall(printed)]
+    text = f"the process ended with {name}{f': {said[-1]}' if said else ' before the import was done'}"
+    is_flag = any("Unknown flag" in each for each in said)
+    return text, "correct the variable, or unset it" if is_flag else _SIGNALS.get(name, _BY_HAND)

@@ -20,8 +20,8 @@ SPOKEN: Mapping[Generation, str] = {"legacy": "tf_keras", "keras3": "Keras 3"}
 #: Modules of TensorFlow that hold ``keras`` and the other names for parts of it.
 ROOTS = ("tensorflow", "tensorflow.compat", "tensorflow.compat.v2")
 _PARTS = ("initializers", "losses", "metrics", "optimizers")
-#: There in Keras 3 by name only: they raise when they are used.
-_HOLLOW: Mapping[Generation, tuple[str, ...]] = {"keras3": ("optimizers.legacy",), "legacy": ()}
+#: There in Keras 3 by name only: it raises when it is used.
+_HOLLOW = ("keras3", "optimizers.legacy")
 #: Libraries of which only a part holds Keras objects; None: their objects do not meet the program's.
 _PARTLY = {
     "tensorflow_hub": "tensorflow_hub.KerasLayer",
@@ -31,18 +31,17 @@ _PARTLY = {
 _NEEDS: Mapping[Generation, tuple[str, ...]] = {"keras3": ("3",), "legacy": ("2", "tf_keras")}
 
 
-def _read_names() -> Mapping[Generation, Mapping[str, frozenset[str]]]:
+def _read_names() -> dict[Generation, dict[str, frozenset[str]]]:
     found: dict[Generation, dict[str, frozenset[str]]] = {"legacy": {}, "keras3": {}}
     section = ""
     for line in Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines():
-        module, colon, names = line.partition(":")
+        module, _, listed = line.partition(":")
         if line.startswith("["):
             section = line.strip("[]")
-        elif colon and not line.startswith("#"):
-            for generation, modules in found.items():
-                if section in ("both", generation):
-                    key = module.removeprefix(".")
-                    modules[key] = modules.get(key, frozenset()) | frozenset(names.split())
+        for generation, modules in found.items() if section else ():
+            if section in ("both", generation) and listed:
+                key = module.removeprefix(".")
+                modules[key] = modules.get(key, frozenset()) | frozenset(listed.split())
     return found
 
 
@@ -60,8 +59,9 @@ def missing_in(generation: Generation, path: str) -> str | None:
     module = ""
     for name in path.split(".") if path else ():
         here = f"{module}.{name}".removeprefix(".")
-        special = name.startswith("__") and name != "__internal__"
-        if here in _HOLLOW[generation] or not (special or name in PUBLIC[generation].get(module, ())):
+        is_special = name.startswith("__") and name != "__internal__"
+        is_there = is_special or name in PUBLIC[generation].get(module, ())
+        if not is_there or (generation, here) == _HOLLOW:
             return here
         if here not in PUBLIC[generation]:
             return None
@@ -69,31 +69,26 @@ def missing_in(generation: Generation, path: str) -> str | None:
     return None
 
 
-def exists_in(generation: Generation, path: str) -> bool:
-    """Tell whether ``generation`` has the whole of ``path``, hollow or not."""
-    module, _, name = path.rpartition(".")
-    return name in PUBLIC[generation].get(module, ())
-
-
 class Keras(NamedTuple):
     """A dotted path as a part of Keras.
 
-    `kind`: ``keras``, ``tf_keras``, ``tensorflow`` (for tf.keras), or ``v1`` and ``private`` for what
-    no public package has. `length` counts the words that name the package, `path` is what follows.
+    `kind`: ``keras``, ``tf_keras``, ``tensorflow`` (for tf.keras), ``v1`` and ``private`` for what no public
+    package has, empty for what is not Keras. `length` counts the words that name the package, `path` is what
+    follows.
     """
 
-    kind: str
-    length: int
-    path: str
+    kind: str = ""
+    length: int = 0
+    path: str = ""
 
 
-def classify(dotted: str) -> Keras | None:
-    """Return which part of Keras ``dotted`` is, None for what is not Keras."""
+def classify(dotted: str) -> Keras:
+    """Return which part of Keras ``dotted`` is."""
     words = dotted.split(".")
     if words[0] in ("keras", "tf_keras"):
         return Keras(words[0], 1, ".".join(words[1:]))
     if words[0] != "tensorflow" or len(words) == 1:
-        return None
+        return Keras()
     skip = 3 if words[1:3] == ["compat", "v2"] else 1
     if words[skip : skip + 1] == ["keras"]:
         return Keras("tensorflow", skip + 1, ".".join(words[skip + 1 :]))
@@ -103,21 +98,14 @@ def classify(dotted: str) -> Keras | None:
         return Keras("v1", 4, ".".join(words[4:]))
     if "keras" in words[2:4] and words[1] in ("python", "contrib", "_api"):
         return Keras("private", 0, ".".join(words[1:]))
-    return None
-
-
-#: Libraries whose objects are of one generation, in their newest release, and do not mix with the other's.
-BOUND_TO: Mapping[Generation, frozenset[str | None]] = {
-    generation: frozenset(
-        _PARTLY.get(package.module, package.module)
-        for package in PACKAGES
-        if package.before is None and package.need in needs
-    )
-    for generation, needs in _NEEDS.items()
-}
+    return Keras()
 
 
 def find_bound(dotted: str, generation: Generation) -> str | None:
-    """Return the library of ``generation`` only that ``dotted`` is part of."""
-    names = filter(None, BOUND_TO[generation])
-    return next((name for name in names if f"{dotted}.".startswith(f"{name}.")), None)
+    """Return the library that ``dotted`` is part of, if its newest release works with ``generation`` only."""
+    for package in PACKAGES:
+        if package.before is None and package.need in _NEEDS[generation]:
+            name = _PARTLY.get(package.module, package.module)
+            if name and f"{dotted}.".startswith(f"{name}."):
+                return name
+    return None

@@ -1,6 +1,6 @@
 """What a module's names stand for, by libcst's scopes: imports, chains of attributes, strings.
 
-Nothing here knows which generation is wanted. Where a name comes from is a dotted path such as
+Nothing here knows which generation is wanted. What a name stands for is a dotted path such as
 ``tensorflow.keras.layers``; None where that cannot be told, and `NOTHING` for the constant None:
 programs write ``except ImportError: keras = None``.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,43 +18,35 @@ import libcst as cst
 import libcst.matchers as m
 from libcst import metadata
 
+from autoxla.commands.terminal import is_ignored
+
 NOTHING = "None"
-DEFINITIONS = (cst.FunctionDef, cst.ClassDef)
-_STATEMENTS = (cst.BaseStatement, cst.BaseSmallStatement)
 #: Parents of names that are no expressions.
-_BINDERS = (cst.Param, cst.NameItem, *DEFINITIONS)
+_BINDERS = (cst.Param, cst.NameItem, cst.FunctionDef, cst.ClassDef)
 _COLLECTED = (
-    m.Import() | m.ImportFrom() | m.Assign() | m.AnnAssign() | m.NamedExpr()
-    | m.NameItem() | m.Name() | m.SimpleString() | m.FormattedStringText()
+    m.Import() | m.ImportFrom() | m.Assign() | m.NameItem() | m.Name() | m.SimpleString()
+    | m.FormattedStringText()
 )  # fmt: skip
-_QUOTED = re.compile(r"""([uU]?(?:"{3}|'{3}|"|')\s*)(.*?)(\s*["']+)\Z""", re.DOTALL)
-_IGNORE = re.compile(r"#\s*autoxla:\s*ignore\s*(?:\[([^\]]*)\])?", re.IGNORECASE)
-#: The codes of this command, as they stand in ``# autoxla: ignore[AX121]``.
-_OWN_CODE = re.compile(r"\s*AX12\d?\s*$")
-_NEWLINE = re.compile(r"\r\n|\n|\r")
+_QUOTED = re.compile(r"""([uU]?(?:"{3}|'{3}|"|')\s*)([^\\\n]*?)(\s*["']+)\Z""")
+_CODES = [f"AX12{digit}" for digit in range(1, 10)]
 _PROVIDERS = (
     metadata.ExpressionContextProvider,
     metadata.ParentNodeProvider,
     metadata.PositionProvider,
     metadata.ScopeProvider,
 )
-_STORED = (metadata.ExpressionContext.STORE, metadata.ExpressionContext.DEL)
-
-#: Where something begins and ends in the text.
-Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alias:
-    """A name that an import statement binds, or ``NAME = chain``, which has no `item`.
+    """A name that an import statement binds: `path` is what is imported, `name` what it is called here.
 
-    `origin` is what the bound `name` stands for, `path` what is imported: they differ in
-    ``import keras.layers``. `module` is the part before ``import`` of a from-import, else None.
+    `module` is the part before ``import`` of a from-import, else None. In ``import keras.layers`` the name
+    is ``keras``.
     """
 
     statement: Any
     item: Any
-    origin: str
     path: str
     module: str | None
     name: str
@@ -68,34 +60,31 @@ class Chain:
     """
 
     nodes: tuple[Any, ...]
-    attributes: tuple[str, ...]
+    words: tuple[str, ...]
     scope: Any
     stored: bool
 
-    @property
-    def root(self) -> str:
-        """The name."""
-        return str(self.nodes[0].value)
+    def path(self, origin: str) -> str:
+        """Return what the chain stands for where its name stands for ``origin``."""
+        return ".".join((origin, *self.words[1:]))
 
 
 class Source:
     """A module's imports, chains and strings in the order of the text. Raises SyntaxError for no Python."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.tree = text, parse(text)
+        self.text, self.tree, self.lines = text, parse(text), re.split(r"\r\n|\n|\r", text)
         found = metadata.MetadataWrapper(self.tree, unsafe_skip_copy=True).resolve_many(_PROVIDERS)
         maps: list[dict[Any, Any]] = [dict(found[each]) for each in _PROVIDERS]
         self._contexts, self.parents, self._places, self._scopes = maps
-        #: Where each line begins.
-        self._starts = [0, *(each.end() for each in _NEWLINE.finditer(text))]
         self.aliases: list[Alias] = []
-        #: ``NAME = chain`` by the first and by the target's node.
-        self.assigned: dict[Any, Alias] = {}
-        #: What is assigned to a target, and to it alone.
+        #: What is assigned to a name, and to it alone.
         self.values: dict[Any, Any] = {}
         self.stars: list[Any] = []
         self.chains: list[Chain] = []
         self.strings: list[tuple[Any, str]] = []
+        #: Strings that are annotations, by the expression in them.
+        self.quoted: dict[Any, Any] = {}
         self.declared: set[str] = set()
         for node in m.findall(self.tree, _COLLECTED):
             match node:
@@ -107,19 +96,9 @@ class Source:
                     for item in items:
                         name, asname = dotted(item.name), item.evaluated_alias
                         path = name if module is None else f"{module}.{name}"
-                        bound = asname or name.split(".")[0]
-                        origin = bound if module is None and not asname else path
-                        self.aliases.append(Alias(node, item, origin, path, module, bound))
-                case cst.Assign(targets=[cst.AssignTarget(target=target)]):
-                    self.values[target] = node.value
-                    if isinstance(target, cst.Name) and (path := dotted(node.value)):
-                        first = node.value
-                        while isinstance(first, cst.Attribute):
-                            first = first.value
-                        alias = Alias(node, None, path, path, None, target.value)
-                        self.assigned[target] = self.assigned[first] = alias
-                case cst.AnnAssign() | cst.NamedExpr():
-                    self.values[node.target] = node.value
+                        self.aliases.append(Alias(node, item, path, module, asname or name.split(".")[0]))
+                case cst.Assign(targets=[cst.AssignTarget(target=cst.Name())]):
+                    self.values[node.targets[0].target] = node.value
                 case cst.NameItem():
                     self.declared.add(node.name.value)
                 case cst.Name() if self._scopes.get(node) and not isinstance(self.parents[node], _BINDERS):
@@ -127,86 +106,55 @@ class Source:
                 case cst.FormattedStringText():
                     self.strings.append((node, node.value))
                 case cst.SimpleString():
-                    if self.is_annotation(node):
-                        self._read_annotation(node)
+                    if self.is_annotation(node) and (quoted := _QUOTED.match(node.value)):
+                        self._read_annotation(node, quoted[2])
                     value = text_of(node)
                     if value is not None and not isinstance(self.parents[node], cst.Expr):
                         self.strings.append((node, value))
 
-    def _read_annotation(self, node: cst.SimpleString) -> None:
+    def _read_annotation(self, node: cst.SimpleString, text: str) -> None:
         """Add the chains of the expression in a string that is an annotation, as if they stood without it."""
-        found = _QUOTED.match(node.value)
-        if not found or "\\" in found[2] or _NEWLINE.search(node.value):
-            return
         try:
-            expression = cst.parse_expression(found[2])
+            expression = cst.parse_expression(text)
         except cst.ParserSyntaxError:
             return
         module = cst.Module([cst.SimpleStatementLine([cst.Expr(expression)])])
         wrapper = metadata.MetadataWrapper(module, unsafe_skip_copy=True)
-        parents: Any = wrapper.resolve(metadata.ParentNodeProvider)
-        places = wrapper.resolve(metadata.PositionProvider)
-        self.parents |= parents | {expression: node}
-        line, column = self._places[node].start.line, self._places[node].start.column + len(found[1])
-        for each, place in places.items():
-            ends = ((line, column + end.column) for end in (place.start, place.end))
-            self._places[each] = metadata.CodeRange(*ends)
-        for name in [each for each in parents if isinstance(each, cst.Name)]:
-            parent = parents[name]
-            if not (isinstance(parent, cst.Attribute) and parent.attr is name):
+        self.parents |= {**wrapper.resolve(metadata.ParentNodeProvider), expression: node}
+        self.quoted[expression] = node
+        for name in m.findall(expression, m.Name()):
+            if getattr(self.parents[name], "attr", None) is not name:
                 self._add_chain(name)
 
     def _add_chain(self, node: Any) -> None:
         nodes = [node]
         while isinstance(parent := self.parents[nodes[-1]], cst.Attribute) and parent.value is nodes[-1]:
             nodes.append(parent)
-        attributes = [each.attr.value for each in nodes[1:]]
+        words = [node.value, *(each.attr.value for each in nodes[1:])]
         # With a default, what ``getattr(node, "name")`` asks for need not be there.
         match parent, self.parents.get(parent):
             case cst.Arg(), cst.Call(func=cst.Name("getattr"), args=[first, second]) if first is parent:
-                attributes += filter(None, [text_of(second.value)])
-        stored = self._contexts.get(nodes[-1]) in _STORED
-        self.chains.append(Chain(tuple(nodes), tuple(attributes), self.scope_of(node), stored))
+                words += filter(None, [text_of(second.value)])
+        stored = self._contexts.get(nodes[-1]) not in (None, metadata.ExpressionContext.LOAD)
+        self.chains.append(Chain(tuple(nodes), tuple(words), self.scope_of(node), stored))
 
     # Where things stand
 
-    def span(self, node: Any) -> Span:
-        """Return where ``node`` begins and ends in the text, without brackets around it."""
-        place = self._places[node]
-        first, last = (self._starts[each.line - 1] + each.column for each in (place.start, place.end))
-        return first, last
-
     def code(self, node: Any) -> str:
         """Return the text of ``node``."""
-        return self.text[slice(*self.span(node))]
+        return self.tree.code_for_node(node)
 
     def start(self, node: Any) -> tuple[int, int]:
-        """Return the line and the column of ``node``, both counted from 1."""
+        """Return the line and the column of ``node``, or of the string that it is in; both count from 1."""
+        while node not in self._places:
+            node = self.parents[node]
         start = self._places[node].start
         return start.line, start.column + 1
 
     def is_left_alone(self, node: Any) -> bool:
         """Tell whether a comment ``# autoxla: ignore[…]`` on the line means this command."""
-        first = self._starts[self.start(node)[0] - 1]
-        found = _IGNORE.search(self.text, first, self.end_of_line(self.span(node)[0]))
-        codes = [code for code in (found[1] or "").split(",") if code.strip()] if found else []
-        return found is not None and (not codes or any(map(_OWN_CODE.match, codes)))
-
-    def end_of_line(self, at: int) -> int:
-        """Return where the line that holds ``at`` ends."""
-        found = _NEWLINE.search(self.text, at)
-        return found.start() if found else len(self.text)
-
-    def put_behind(self, statement: Any, lines: Iterable[str]) -> tuple[int, str]:
-        """Return where ``lines`` are to be put behind a statement, and with what before them."""
-        first, last = self.span(statement)
-        line = self.parents[statement]
-        # Where nothing else stands on the line of a statement, a line may follow it.
-        if not isinstance(line, cst.SimpleStatementLine) or len(line.body) > 1:
-            return last, "".join(f"; {each}" for each in lines)
-        indent = self.text[self._starts[self.start(statement)[0] - 1] : first]
-        newline = self.tree.default_newline
-        return self.end_of_line(last), "".join(f"{newline}{indent}{each}" for each in lines)
+        line = self.lines[self.start(node)[0] - 1]
+        return any(is_ignored(line, code) for code in _CODES)
 
     def ancestors(self, node: Any) -> Iterator[tuple[Any, Any]]:
         """Yield each ancestor with the child through which it is reached."""
@@ -227,7 +175,7 @@ class Source:
         """
         found = {}
         for parent, child in self.ancestors(statement):
-            if isinstance(parent, DEFINITIONS):
+            if isinstance(parent, (cst.FunctionDef, cst.ClassDef)):
                 break
             if isinstance(parent, cst.BaseCompoundStatement):
                 handler = isinstance(child, (cst.ExceptHandler, cst.ExceptStarHandler))
@@ -238,79 +186,67 @@ class Source:
     def is_annotation(self, node: Any) -> bool:
         """Tell a string in an annotation, and not in a ``Literal`` there."""
         for parent, _ in self.ancestors(node):
-            is_literal = isinstance(parent, cst.Subscript) and last_name(parent.value) == "Literal"
-            if is_literal or isinstance(parent, (cst.Call, *_STATEMENTS)):
+            is_literal = isinstance(parent, cst.Subscript) and dotted(parent.value).endswith("Literal")
+            if is_literal or isinstance(parent, (cst.Call, cst.BaseStatement, cst.BaseSmallStatement)):
                 return False
             if isinstance(parent, cst.Annotation):
                 return True
         return False
 
-    def receivers(self, node: Any) -> set[str]:
-        """Return the names of what a string is handed to: called, indexed, compared with, assigned to."""
-        found: set[str] = set()
-        for parent, child in self.ancestors(node):
-            if isinstance(parent, cst.Call) and child is not parent.func:
-                found.add(last_name(parent.func))
-            elif isinstance(parent, cst.Subscript):
-                found.add(last_name(parent.value))
-            elif isinstance(parent, cst.Comparison):
-                found.update(last_name(part.comparator) for part in parent.comparisons)
-            elif isinstance(parent, cst.Assign):
-                found.update(last_name(part.target) for part in parent.targets)
-            elif isinstance(parent, (cst.AnnAssign, cst.AugAssign)):
-                found.add(last_name(parent.target))
-            if isinstance(parent, (cst.Lambda, *_STATEMENTS)):
-                break
-        return found
+    def around(self, node: Any) -> Any:
+        """Return the statement that a string is in; of ``if`` and the like, the condition."""
+        return next(
+            parent if isinstance(parent, cst.BaseSmallStatement) else child
+            for parent, child in self.ancestors(node)
+            if isinstance(parent, (cst.BaseStatement, cst.BaseSmallStatement))
+        )
+
+    def names_around(self, node: Any) -> set[str]:
+        """Return the names in the statement that a string is in."""
+        return {each.value for each in m.findall(self.around(node), m.Name())}  # type: ignore[attr-defined]
 
     # What names stand for
 
     def bindings(self, scope: Any, name: str) -> list[Any]:
         """Return libcst's assignments of ``name`` as seen from ``scope``, without builtins."""
-        return [found for found in scope[name] if not isinstance(found, metadata.BuiltinAssignment)]
+        return [found for found in scope[name] if isinstance(found, metadata.Assignment)]
 
-    def aliases_of(self, binding: Any) -> list[Alias]:
-        """Return what of an import statement or of ``NAME = chain`` makes ``binding``."""
-        made = self.assigned.get(binding.node)
-        name = binding.name.split(".")[0]
-        imported = [each for each in self.aliases if each.statement is binding.node and each.name == name]
-        return [made] if made else imported
+    def all_bindings(self, name: str) -> list[Any]:
+        """Return all assignments of ``name`` in the module."""
+        scopes = dict.fromkeys(filter(None, self._scopes.values()))
+        return [binding for scope in scopes for binding in scope.assignments[name]]
+
+    def meanings(self, binding: Any, seen: frozenset[Any] = frozenset()) -> frozenset[str | None]:
+        """Return what the name that is bound stands for."""
+        if isinstance(binding, metadata.ImportAssignment):
+            return frozenset(each.name for each in binding.get_qualified_names_for(binding.name))
+        value = self.values.get(binding.node)
+        root, dot, rest = dotted(value).partition(".")
+        if root in ("", NOTHING):
+            return frozenset([root or None])
+        below = self.origins(self.scope_of(value), root, seen | {binding}) or {None}
+        return frozenset(each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below)
 
     def origins(self, scope: Any, name: str, seen: frozenset[Any] = frozenset()) -> frozenset[str | None]:
         """Return what ``name`` may stand for in ``scope``; empty where it is bound nowhere."""
-        found: set[str | None] = set()
-        for binding in self.bindings(scope, name):
-            if binding in seen:
-                continue
-            if isinstance(binding.node, (cst.Import, cst.ImportFrom)):
-                found |= {alias.origin for alias in self.aliases_of(binding)}
-                continue
-            value = self.values.get(binding.node)
-            root, dot, rest = dotted(value).partition(".")
-            if root in ("", NOTHING):
-                found.add(root or None)
-                continue
-            below = self.origins(self.scope_of(value), root, seen | {binding}) or {None}
-            found |= {each if each in (None, NOTHING) else f"{each}{dot}{rest}" for each in below}
-        return frozenset(found)
+        known = (binding for binding in self.bindings(scope, name) if binding not in seen)
+        return frozenset().union(*(self.meanings(binding, seen) for binding in known))
 
 
 def parse(text: str) -> cst.Module:
     """Return the tree of ``text``. Raises SyntaxError."""
-    error = find_error(text)
-    if error:
-        raise error
+    check(text)
     try:
         module = cst.parse_module(text)
-    except cst.ParserSyntaxError as failure:
-        raise SyntaxError(failure.message, ("<source>", failure.raw_line, 1, None)) from None
+    except cst.ParserSyntaxError as error:
+        raise SyntaxError(error.message, ("<source>", error.raw_line, 1, None)) from None
     if module.code != text:
         raise SyntaxError("libcst would not give it back to the letter")
     return module
 
 
-def find_error(text: str) -> SyntaxError | None:
-    """Return for what Python would refuse the text.
+def check(text: str) -> None:
+    """Raise SyntaxError for what Python would refuse.
 
     libcst's parser tells no line for some errors, and ends the process on what is nested too deeply,
     for which Python's own has a limit.
@@ -319,11 +255,8 @@ def find_error(text: str) -> SyntaxError | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compile(text, "<source>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True)
-    except SyntaxError as error:
-        return error
     except (ValueError, MemoryError, RecursionError) as error:
-        return SyntaxError(str(error) or "it is nested too deeply")
-    return None
+        raise SyntaxError(str(error) or "it is nested too deeply") from None
 
 
 def module_of(node: cst.ImportFrom) -> str:
@@ -339,15 +272,7 @@ def dotted(node: Any) -> str:
     return node.value if isinstance(node, cst.Name) else ""
 
 
-def last_name(node: Any) -> str:
-    """Return the last name of a chain; "" for most other expressions."""
-    return node.attr.value if isinstance(node, cst.Attribute) else str(getattr(node, "value", ""))
-
-
 def text_of(node: Any) -> str | None:
     """Return the value of a string that is no bytes; None for any other expression."""
-    try:
-        value = node.evaluated_value if isinstance(node, cst.SimpleString) else None
-    except (SyntaxError, ValueError):
-        return None
+    value = getattr(node, "evaluated_value", None)
     return value if isinstance(value, str) else None
