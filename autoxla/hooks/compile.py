@@ -205,6 +205,17 @@ def _follow_plan(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
     is_settable = isinstance(getattr(args[0], "steps_per_execution", None), int) and not args[0].run_eagerly
     if steps is not None and "steps_per_execution" not in passed and is_settable:
         args[0].steps_per_execution = steps
+        _announce(("AX317", "AX705"))
+
+
+def _announce(because: Sequence[str]) -> None:
+    """Say, once, why a model does not run with what Keras chose for it."""
+    runtime = current()
+    reason = next((f for f in runtime.plan.findings if f.code in because), None)
+    announced = runtime.of(Calls).announced
+    if reason is not None and reason.code not in announced:
+        announced.add(reason.code)
+        runtime.say_once_a_tree(reason)
 
 
 def _follow_plan_loaded(model: Any) -> None:
@@ -234,12 +245,7 @@ def _reconcile(model: Any, requested: object) -> None:
     if not explicit and planned is not None and bool(used) != planned and not is_eager:
         model.jit_compile = planned
         used, because = model.jit_compile, plan.jit_because
-        # Once, why a model does not run with the jit_compile that Keras chose for it.
-        reason = next((f for f in plan.findings if f.code in because), None)
-        announced = runtime.of(Calls).announced
-        if reason is not None and reason.code not in announced:
-            announced.add(reason.code)
-            runtime.say_once_a_tree(reason)
+        _announce(because)
     runtime.left_open.pop(model, None)
     if not explicit:
         runtime.left_open[model] = used
