@@ -3,17 +3,16 @@
 `AutoxlaFinder` stands first on ``sys.meta_path``. It finds nothing by itself: for a watched name it asks
 the finders behind it and hands on the very spec that they found. To learn when the module executes it
 shadows ``exec_module`` on the loader *instance* until that method is called, so no foreign loader is ever
-in ``__spec__`` or ``__loader__``. Where that cannot be, a `ChainedLoader` stands before the real loader
-until the module executes. A module that nobody has, and that has callbacks for this, is found with a
+in ``__spec__`` or ``__loader__``. A module that nobody has, and that has callbacks for this, is found with a
 `MissingLoader`, which asks them.
 
 CPython holds its import lock during a search. So a search imports nothing: a module that another thread
 is just importing, and that needs the lock for its own imports, would never be finished. All that a search
 needs is in this file, which loads at interpreter start and imports only what is built in.
 
-Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module`` is
-left alone, and so is code that runs a module without its loader's ``exec_module`` (``runpy``). A deep copy
-of a spec that was found but not executed has no callbacks.
+Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module``, or
+that takes no attributes, is left alone, and so is code that runs a module without its loader's
+``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
 """
 
 import os
@@ -104,22 +103,18 @@ class AutoxlaFinder:
         util = sys.modules.get("importlib.util")
         if util is not None and isinstance(loader, util.LazyLoader):
             loader = loader.loader
-        if loader is None or not hasattr(loader, "exec_module"):
+        if loader is None or isinstance(loader, type):
             return
-        if hasattr(loader, "__dict__") and not isinstance(loader, type):
-            shadow = vars(loader).get("exec_module")
-            if not isinstance(shadow, ExecShadow):
-                shadow = ExecShadow(self, loader)
-            shadow.pending.add(spec.name)
-            try:
-                loader.exec_module = shadow  # type: ignore[method-assign]
-            except (AttributeError, TypeError):
-                pass
-            else:
-                return
-        # Seen by others as long as the module does not execute, so only where it is about to.
-        if loader is spec.loader and _is_importing(spec.name):
-            spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment]
+        if not hasattr(loader, "exec_module") or not hasattr(loader, "__dict__"):
+            return
+        shadow = vars(loader).get("exec_module")
+        if not isinstance(shadow, ExecShadow):
+            shadow = ExecShadow(self, loader)
+        shadow.pending.add(spec.name)
+        try:
+            loader.exec_module = shadow  # type: ignore[method-assign]
+        except (AttributeError, TypeError):
+            return
 
     def begin(self, name: str, module: "ModuleType") -> bool:
         """Run the callbacks due before ``module`` executes; return whether it still has to.
@@ -243,45 +238,6 @@ class ExecShadow:
         return True
 
 
-class ChainedLoader:
-    """Stands before a loader that cannot be shadowed: a class, or an instance that takes no attributes.
-
-    The module gets its real loader back before its body runs.
-    """
-
-    def __init__(self, finder: AutoxlaFinder, loader: "Loader") -> None:
-        self.finder = finder
-        self.loader = loader
-
-    def __getattr__(self, name: str) -> "object":
-        return getattr(self.loader, name)
-
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        """Let the real loader create the module."""
-        try:
-            create = getattr(self.loader, "create_module", None)
-            return None if create is None else create(spec)
-        except BaseException as error:
-            _drop_own_frames(error)
-            raise
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Give ``module`` its real loader back, then execute it between the callbacks."""
-        name = _find_name(module)
-        try:
-            module.__loader__ = self.loader
-            if module.__spec__ is not None:
-                module.__spec__.loader = self.loader
-            if _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
-                self.loader.exec_module(module)
-                _attempt(f"end of {name}", self.finder.end, name, module)
-        except BaseException as error:
-            _drop_own_frames(error)
-            raise
-        finally:
-            self.finder.executing.pop(name, None)
-
-
 class MissingLoader:
     """Stands for a module that no finder has, until the callbacks for that were asked.
 
@@ -394,8 +350,6 @@ def _drop_own_frames(error: BaseException) -> None:
 _OWN_CODE = {
     AutoxlaFinder.find_spec.__code__,
     ExecShadow.__call__.__code__,
-    ChainedLoader.create_module.__code__,
-    ChainedLoader.exec_module.__code__,
     MissingLoader.create_module.__code__,
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoxla.hooks.other_generation import find_cure, list_frames
+from autoxla.hooks.other_generation import find_way, list_frames, name_module
 from autoxla.policies.saved_files import KERAS_2, advise
 from autoxla.situation.distributions import find_versions
 from autoxla.situation.env_parsing import parse_version
@@ -27,7 +27,7 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
     None where ``error`` is not of a load, or no way is known to read the file.
     """
     for frame in list_frames(error):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = name_module(frame).partition(".")[0]
         argument = _LOADERS.get(frame.f_code.co_name) if package in ("keras", "tf_keras") else None
         given: Any = frame.f_locals.get(argument) if argument is not None else None
         if given is not None:
@@ -46,12 +46,12 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
         return None
     setting = None
     if KERAS_2 in advice:
-        cure = find_cure(error, "keras")
-        if cure is None:
+        way = find_way(error, "keras")
+        if way is None:
             return None
-        advice = advice.replace(KERAS_2, cure.text)
+        advice = advice.replace(KERAS_2, way.text)
         # Where the program has to be edited besides, the setting alone does not make it live.
-        setting = cure.setting if "safe_mode" not in advice else None
+        setting = way.setting if "safe_mode" not in advice else None
     name = "the configuration" if is_text else Path(given).name
     writer = saved.release or saved.generation
     return f"{name} was written by Keras {writer}, and this is {package} {release}: {advice}.", setting
@@ -66,5 +66,5 @@ def _explain_pickle(error: BaseException) -> tuple[str, Mapping[str, str] | None
     if missing is None or trace is None:
         return None
     line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno, trace.tb_frame.f_globals)
-    cure = find_cure(error, "keras", alias=True) if "load" in line and "import" not in line else None
-    return None if cure is None else (f"what is unpickled was written by Keras 2: {cure.text}.", cure.setting)
+    way = find_way(error, "keras", alias=True) if "load" in line and "import" not in line else None
+    return None if way is None else (f"what is unpickled was written by Keras 2: {way.text}.", way.setting)
