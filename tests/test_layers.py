@@ -48,6 +48,7 @@ LAYERS = (
         "autoxla.hooks.saved_files",
         "autoxla.hooks.silent",
         "autoxla.hooks.uncaught",
+        "autoxla.hooks.undone",
     ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import finder
-from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import GENERATIONS, TARGETS
-from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.hooks.keras_internals import GENERATIONS, TARGETS, of_module
+from autoxla.hooks.wrapping import behind
 from autoxla.model import Finding, Place
 from autoxla.running import calling_place
 from autoxla.runtime import Runtime, current
@@ -29,8 +28,6 @@ from autoxla.runtime import Runtime, current
 #: Objects of a model that are looked at, and items of one container.
 MOST_OBJECTS = 5000
 MOST_ITEMS = 500
-#: What a fault is said to be in.
-_SEARCH = "search for mixed generations"
 _KERAS_3, _CORE = "keras.src.layers.layer", "keras_core.src.layers.layer"
 _KERAS_2 = ("tf_keras.src.engine.base_layer", "keras.src.engine.base_layer")
 
@@ -61,27 +58,13 @@ def register(runtime: Runtime) -> None:
 
 def hook(module: ModuleType) -> None:
     """Wrap what compiles a model in ``module``, and what its first step ends with, which builds it."""
-    for target in TARGETS:
-        if target.module == module.__name__ and target.role == "compile":
-            for name in ("compile", "get_metrics_result"):
-                current().wrap(getattr(module, target.owner, None), name, _check_behind)
+    for target in of_module(module, "compile"):
+        owner = getattr(module, target.owner, None)
+        current().wrap(owner, "compile", _LOOK_AT_COMPILED)
+        current().wrap(owner, "get_metrics_result", _LOOK_AT_BUILT)
 
 
-def _check_behind(
-    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Any:
-    try:
-        result = wrapped(*args, **kwargs)
-    except Exception as error:
-        attempt(_SEARCH, leave_no_frame, error)
-        raise
-    # A model may be made of anything.
-    model, is_built = args[0] if args else None, wrapped.__name__ != "compile"
-    attempt(_SEARCH, check_mixing, model, is_built)
-    return result
-
-
-def check_mixing(model: Any, is_built: bool) -> None:
+def check_mixing(model: Any, *, is_built: bool) -> None:
     """Say what ``model`` silently loses to a second generation of Keras.
 
     Of a part that is not built the weights are not known: unless ``is_built``, the model is looked at again.
@@ -214,3 +197,8 @@ def _report(code: str, model: Any, other: str, messages: Sequence[str]) -> None:
     public = " or ".join(package for package in packages if package != "tensorflow")
     remedy = f"take all of the model's parts from one package: {public}"
     current().add_finding(Finding(code, "warning", f"{messages[0]}{more}", remedy, place))
+
+
+_SEARCH = "search for mixed generations"
+_LOOK_AT_COMPILED = behind(_SEARCH, lambda _, args, __: check_mixing(args[0], is_built=False))
+_LOOK_AT_BUILT = behind(_SEARCH, lambda _, args, __: check_mixing(args[0], is_built=True))
