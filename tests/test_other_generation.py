@@ -397,7 +397,7 @@ class Dense(base.Base):
         def chosen(self): pass
 class Closed(base.Base):
     def __init__(self, **kwargs):
-        kwargs.get("mine")
+        self.mine = kwargs.get("mine")
         super().__init__()
 def function(x, *, y): pass
 """,
