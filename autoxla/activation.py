@@ -82,9 +82,9 @@ def find_missing(name: str) -> ModuleSpec | None:
     runtime.begin(name, install)
     if name not in runtime.plan.alias:
         return None
-    from autoxla.hooks.alias import alias_spec
+    from autoxla.hooks.alias import AliasFinder
 
-    return alias_spec(name, runtime.plan.alias[name])
+    return AliasFinder(name, runtime.plan.alias[name]).find_spec(name)
 
 
 def finish(bypassed: Iterable[str]) -> None:

@@ -57,18 +57,17 @@ class Target:
 
     def lacking(self, owner: Any) -> tuple[str, ...]:
         """Return the names of the methods that ``owner`` itself has not, or not with their parameters."""
-        lacking = []
-        for name, needed in self.methods:
-            function = vars(owner).get(name)
-            try:
-                found = dict(inspect.signature(function).parameters) if callable(function) else None
-            except (TypeError, ValueError):
-                found = None if needed else {}
-            # Somebody else's wrapper takes whatever comes.
-            takes_all = any(each.kind is each.VAR_KEYWORD for each in (found or {}).values())
-            if found is None or not (takes_all or all(each in found for each in needed)):
-                lacking.append(name)
-        return tuple(lacking)
+        return tuple(name for name, needed in self.methods if not _takes(vars(owner).get(name), needed))
+
+
+def _takes(function: Any, needed: tuple[str, ...]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    # Somebody else's wrapper takes whatever comes.
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return takes_all or all(name in parameters for name in needed)
 
 
 _COMPILE_2 = (("compile", ("jit_compile",)),)
