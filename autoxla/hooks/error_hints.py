@@ -93,25 +93,20 @@ def find_hint(error: BaseException) -> Hint | None:
         way = None if claim is None else find_way(error, claim[0])
         if claim is not None and way is not None:
             return Hint("AX169", f"{claim[1]}: {way.text}.", way.setting)
-        return _look_up(error)
-    except Exception:  # noqa: BLE001 - a foreign exception's __str__ may raise anything
-        return None
-
-
-def _look_up(error: BaseException) -> Hint | None:
-    """Return the hint of the first known sign that is on ``error``."""
-    names = {cls.__name__ for cls in type(error).__mro__}
-    signs = [(known, s) for known in KNOWN_ERRORS for s in known.signs if not names.isdisjoint(s.types)]
-    text = _message(error) if signs else ""
-    for known, sign in signs:
-        if not _fits(sign, error, text):
-            continue
-        ways, setting = find_ways(error)
-        is_cured = "{keras2}" in sign.hint
-        if is_cured and is_in_neither(error):
-            continue
-        if "{release}" not in sign.hint or ways["release"]:
-            return Hint(known.code, sign.hint_on(text, ways), setting if is_cured else None)
+        names = {cls.__name__ for cls in type(error).__mro__}
+        signs = [(known, s) for known in KNOWN_ERRORS for s in known.signs if not names.isdisjoint(s.types)]
+        text = _message(error) if signs else ""
+        for known, sign in signs:
+            if not _fits(sign, error, text):
+                continue
+            ways, setting = find_ways(error)
+            is_cured = "{keras2}" in sign.hint
+            if is_cured and is_in_neither(error):
+                continue
+            if "{release}" not in sign.hint or ways["release"]:
+                return Hint(known.code, sign.hint_on(text, ways), setting if is_cured else None)
+    except Exception:  # noqa: BLE001, S110 - a foreign exception's __str__ may raise anything
+        pass
     return None
 
 

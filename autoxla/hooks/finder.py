@@ -89,9 +89,6 @@ class AutoxlaFinder:
         _attempt(f"hook on {fullname}", self.attach, spec)
         return spec
 
-    def invalidate_caches(self) -> None:
-        """Do nothing: there is no cache. ``importlib.invalidate_caches`` calls it."""
-
     def watch(self, name: str) -> Watch:
         """Return the callbacks of ``name``, watching it from now on."""
         return self.watched.setdefault(name, Watch())
@@ -199,7 +196,8 @@ class ExecShadow:
 
     def __call__(self, module: "ModuleType") -> None:
         """Execute ``module``, between the callbacks if it is pending."""
-        name = _find_name(module)
+        # ``runpy`` gives the module another name.
+        name = getattr(_spec_of(module), "name", None) or module.__name__
         try:
             if not _attempt(f"hook on {name}", self.release, name):
                 self.original(module)
@@ -299,11 +297,6 @@ def _is_importing(name: str) -> bool:
             return bool(frame.f_locals.get("name") == name)
         frame = frame.f_back
     return False
-
-
-def _find_name(module: "ModuleType") -> str:
-    """Return the name under which ``module`` is imported; ``runpy`` gives it another one."""
-    return getattr(_spec_of(module), "name", None) or module.__name__
 
 
 def _spec_of(module: object) -> "ModuleSpec | None":

@@ -126,6 +126,11 @@ EAGER = {"context": ("executor_scope",), "executor": ("new_executor",)}
 LISTING = "_list_all_concrete_functions"
 
 
+def is_keras_3_variable(cls: type) -> bool:
+    """Return whether objects of ``cls`` are what a layer of Keras 3 has as weights."""
+    return any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__)
+
+
 def of_package(package: str, role: Role) -> Iterator[Target]:
     """Yield the targets of ``role`` in ``package``."""
     return (target for target in TARGETS if (target.package, target.role) == (package, role))

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import finder
-from autoxla.hooks.keras_internals import GENERATIONS, TARGETS, of_module
+from autoxla.hooks.keras_internals import GENERATIONS, TARGETS, is_keras_3_variable, of_module
 from autoxla.hooks.wrapping import behind
 from autoxla.model import Finding, Place
 from autoxla.running import calling_place
@@ -160,7 +160,7 @@ def find_loose_variables(model: Any) -> Iterator[str]:
             continue
         for node in getattr(layer, "inbound_nodes", ())[:MOST_ITEMS]:
             for value in _flat((node.call_args, node.call_kwargs)):
-                if id(value) in seen or not _is_keras_3_variable(value) or not value.trainable:
+                if id(value) in seen or not is_keras_3_variable(type(value)) or not value.trainable:
                     continue
                 seen.add(id(value))
                 yield (
@@ -176,10 +176,6 @@ def _flat(value: Any) -> Iterator[Any]:
             yield from _flat(item)
     else:
         yield value
-
-
-def _is_keras_3_variable(value: Any) -> bool:
-    return any(base.__module__ == "keras.src.backend.common.variables" for base in type(value).__mro__)
 
 
 def _class(thing: Any) -> str:

@@ -21,6 +21,7 @@ from traceback import extract_tb
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
+from autoxla.hooks.keras_internals import is_keras_3_variable
 from autoxla.hooks.keras_sources import Definition, OldSource, Source
 from autoxla.hooks.known_errors import ANY_WAY
 from autoxla.model import Evidence
@@ -61,7 +62,13 @@ def compare(error: BaseException) -> tuple[str, str] | None:
         return None
     missing = _find_missing(error)
     if missing is not None:
-        return _compare_name(*missing, is_module=isinstance(error, ModuleNotFoundError))
+        own, path = _split(missing[0])
+        # A file or folder of the name of a package is something else; private names are those of files.
+        if f"{own}.src" not in sys.modules or path.partition(".")[0] == "src":
+            return None
+        found = _find_public(own, public := f"{path}.{missing[1]}".lstrip("."))
+        is_there = found is not None and not (isinstance(error, ModuleNotFoundError) and found.node)
+        return _claim(own, f"has keras.{public}") if is_there else None
     last, library = (frames[-1], _top(modules[-1])) if frames else (None, "")
     if isinstance(error, AttributeError):
         origin = _find_origin(error)
@@ -106,7 +113,7 @@ def _compare_attribute(owner: object, name: str, last: FrameType | None) -> tupl
     counterpart: tuple[str, str, str] | None = None
     if type(owner) is tuple and _is_shape_of_keras(owner, last):
         counterpart = ("shape is a TensorShape", "tensorflow.python.framework.tensor_shape", "TensorShape")
-    elif any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__):
+    elif is_keras_3_variable(cls):
         module = "tensorflow.python.ops.resource_variable_ops"
         counterpart = ("weight is a tf.Variable", module, "BaseResourceVariable")
     if counterpart is not None:
@@ -170,22 +177,14 @@ def is_in_neither(error: BaseException) -> bool:
     source = _read_other(own)
     # A module that stands in for what is gone says so in words of its own.
     is_plain = isinstance(error, ImportError) or " has no attribute " in str(error)
-    if not is_plain or source is None or isinstance(source, OldSource):
-        return False
-    return source.find(f"{path}.{name}".lstrip(".")) is None
+    can_tell = is_plain and source is not None and not isinstance(source, OldSource)
+    return can_tell and _find_public(own, f"{path}.{name}".lstrip(".")) is None
 
 
-def _compare_name(module: str, name: str, *, is_module: bool) -> tuple[str, str] | None:
-    """Compare what a module of the public interface has under a name."""
-    own, path = _split(module)
-    # A file or folder of the name of a package is something else; private names are those of files.
-    if f"{own}.src" not in sys.modules or path.partition(".")[0] == "src":
-        return None
+def _find_public(own: str, public: str) -> Definition | None:
+    """Return what the other generation has under a public name, None where that is not proved."""
     source = _read_other(own)
-    public = f"{path}.{name}".lstrip(".")
-    found = None if source is None or isinstance(source, OldSource) else source.find(public)
-    is_there = found is not None and not (is_module and found.node is not None)
-    return _claim(own, f"has keras.{public}") if is_there else None
+    return None if source is None or isinstance(source, OldSource) else source.find(public)
 
 
 # --- Arguments
@@ -205,22 +204,18 @@ def _compare_call(message: str) -> tuple[str, str] | None:
         thing = object.__getattribute__(module, "__dict__").get(head) if is_module else None
         if not isinstance(thing, (type, FunctionType)) or thing.__qualname__ != head:
             continue
+        try:
+            function: Any = vars(thing).get(method) if method else thing
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        refuses = all(each.name != told[2] and each.kind != each.VAR_KEYWORD for each in parameters.values())
         # TensorFlow's private Keras has classes of the same names.
-        is_private = str(thing.__module__).startswith("tensorflow.python.")
-        if not is_private and _refuses(vars(thing).get(method) if method else thing, told[2]):
+        if refuses and not str(thing.__module__).startswith("tensorflow.python."):
             refusing[id(thing)] = thing
     if len(refusing) != 1:
         return None
     return _compare_arguments(next(iter(refusing.values())), method, [told[2]])
-
-
-def _refuses(function: Any, keyword: str) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False
-    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-    return keyword not in parameters and not takes_all
 
 
 def _compare_arguments(thing: Any, method: str, refused: list[str]) -> tuple[str, str] | None:

@@ -64,21 +64,22 @@ class ExceptionHooks:
 @contextmanager
 def _explained(error: BaseException | None) -> Iterator[None]:
     """Add the note before ``error`` is shown, and say and learn behind it what else there is."""
-    hint = attempt("hint on an error", _add_note, error) if isinstance(error, Exception) else None
+    if not isinstance(error, Exception):
+        yield
+        return
+
+    def add_note() -> Hint | None:
+        from autoxla.hooks import error_hints
+
+        return error_hints.add_note(error)
+
+    def conclude() -> None:
+        from autoxla.hooks import last_words
+
+        last_words.conclude(error, hint)
+
+    hint = attempt("hint on an error", add_note)
     try:
         yield
     finally:
-        if isinstance(error, Exception):
-            attempt("last words", _conclude, error, hint)
-
-
-def _add_note(error: Exception) -> Hint | None:
-    from autoxla.hooks import error_hints
-
-    return error_hints.add_note(error)
-
-
-def _conclude(error: Exception, hint: Hint | None) -> None:
-    from autoxla.hooks import last_words
-
-    last_words.conclude(error, hint)
+        attempt("last words", conclude)
