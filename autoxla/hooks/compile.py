@@ -75,7 +75,9 @@ def stand_aside(names: Sequence[str]) -> None:
     """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
     if all(finding.code != "AX904" for finding in current().findings):
         methods = ", ".join(f"{name}()" for name in names)
-        message = f"this release of Keras has no {methods} where autoxla knows it; the program runs without that hook"
+        message = (
+            f"this release of Keras has no {methods} where autoxla knows it; the program runs without them"
+        )
         current().add_finding(Finding("AX904", "warning", message, "report the release of Keras"))
 
 
@@ -184,7 +186,7 @@ class Calls:
 
 
 def _follow_plan(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Give a model that was compiled the plan's jit_compile where its program left that open; note the call."""
+    """Give a model that was compiled the plan's jit_compile where the caller passed none."""
     try:
         passed = inspect.signature(wrapped).bind_partial(*args, **kwargs).arguments
     except TypeError:  # wrapped by somebody whose signature is not the one that is shown
