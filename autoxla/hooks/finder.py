@@ -84,7 +84,11 @@ class AutoxlaFinder:
         finally:
             self._searching.discard(search)
         if spec is None:
-            return _attempt(f"search for {fullname}", self._stand_in, fullname)
+            # A bare search is a question whether the module is there, which it is not.
+            is_asked = len(self.watched.get(fullname, Watch()).missing) > 0
+            if is_asked and _attempt("search", _is_importing, fullname):
+                spec = sys.modules["_frozen_importlib"].ModuleSpec(fullname, MissingLoader(self))
+            return spec
         # Whatever the loader is made of, the import goes on.
         _attempt(f"hook on {fullname}", self.attach, spec)
         return spec
@@ -170,13 +174,6 @@ class AutoxlaFinder:
             self.seen.update(self.watched)
             self.watched.clear()
         self.executing.clear()
-
-    def _stand_in(self, name: str) -> "ModuleSpec | None":
-        # A bare search is a question whether the module is there, which it is not.
-        if not self.watched.get(name, Watch()).missing or not _is_importing(name):
-            return None
-        spec: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, MissingLoader(self))
-        return spec
 
 
 class ExecShadow:

@@ -28,6 +28,7 @@ from autoxla.runtime import Runtime, current
 #: Objects of a model that are looked at, and items of one container.
 MOST_OBJECTS = 5000
 MOST_ITEMS = 500
+_CONTAINERS = (list, tuple, set, frozenset, dict)
 _KERAS_3, _CORE = "keras.src.layers.layer", "keras_core.src.layers.layer"
 _KERAS_2 = ("tf_keras.src.engine.base_layer", "keras.src.engine.base_layer")
 
@@ -127,12 +128,11 @@ def find_foreign(model: Any, family: str | None) -> Iterator[tuple[Any, str]]:
             members = ((value, f"{path}[{key!r}]") for key, value in thing.items())
         else:
             members = ((value, f"{path}[{at}]") for at, value in enumerate(thing))
-        waiting += (each for each in islice(members, MOST_ITEMS) if _can_hold(each[0]))
-
-
-def _can_hold(value: Any) -> bool:
-    is_layer = not isinstance(value, type) and generation_of(type(value)) is not None
-    return is_layer or isinstance(value, (list, tuple, set, frozenset, dict))
+        waiting += (
+            (value, way)
+            for value, way in islice(members, MOST_ITEMS)
+            if isinstance(value, _CONTAINERS) or generation_of(type(value)) is not None
+        )
 
 
 def _count_trainable(layer: Any) -> int:

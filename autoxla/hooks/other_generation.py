@@ -105,6 +105,11 @@ def name_module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
+def last_line(error: BaseException) -> str:
+    """Return the source line that raised ``error``, empty where it is not known."""
+    return next((each.line or "" for each in extract_tb(error.__traceback__, -1)), "")
+
+
 # --- Attributes and names
 
 
@@ -164,8 +169,7 @@ def _find_missing(error: BaseException) -> tuple[str, str] | None:
     if module is None:
         return None
     # The message has the first part of a path that is missing, the line all of it.
-    line = next((each.line or "" for each in extract_tb(error.__traceback__, -1)), "")
-    whole = re.search(rf"{re.escape(module[1])}(?:\.\w+)*", line)
+    whole = re.search(rf"{re.escape(module[1])}(?:\.\w+)*", last_line(error))
     parent, _, name = (whole[0] if whole is not None else module[1]).rpartition(".")
     return parent, name
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import wraps
 from types import ModuleType
 from typing import Any
@@ -42,11 +41,6 @@ def _watch(owner: Any) -> None:
     if original is None:
         return
 
-    def tell_set(thing: Any, name: str, value: object) -> None:
-        from autoxla.hooks import undone
-
-        undone.tell_set(thing, name, value)
-
     @wraps(original)
     def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807 - the name shows in tracebacks
         try:
@@ -55,24 +49,20 @@ def _watch(owner: Any) -> None:
             attempt(_WHERE, leave_no_frame, error)
             raise
         if name in SET_IN_VAIN:
-            attempt(_WHERE, tell_set, self, name, value)
+            attempt(_WHERE, lambda: _load_undone().tell_set(self, name, value))
 
     owner.__setattr__ = __setattr__
     current().on_uninstall(lambda: setattr(owner, "__setattr__", original))
 
 
-def _tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
-    if "compile_metrics" in names:
-        from autoxla.hooks import undone
-
-        undone.tell_names()
-
-
-def _tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def _load_undone() -> ModuleType:
+    # Inside the boundary: autoxla may have been taken away since the program began.
     from autoxla.hooks import undone
 
-    undone.tell_loaded(loaded, args, kwargs)
+    return undone
 
 
-_look_at_names = behind(_WHERE, _tell_names)
-_look_at_loaded = behind(_WHERE, _tell_loaded)
+_look_at_names = behind(
+    _WHERE, lambda names, _, __: "compile_metrics" in names and _load_undone().tell_names()
+)
+_look_at_loaded = behind(_WHERE, lambda *call: _load_undone().tell_loaded(*call))
