@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import finder
 from autoxla.hooks.keras_internals import GENERATIONS, TARGETS, is_keras_3_variable, of_module
-from autoxla.hooks.wrapping import behind
+from autoxla.hooks.wrapping import Wrapper, behind
 from autoxla.model import Finding, Place
 from autoxla.running import calling_place
 from autoxla.runtime import Runtime, current
@@ -195,6 +195,12 @@ def _report(code: str, model: Any, other: str, messages: Sequence[str]) -> None:
     current().add_finding(Finding(code, "warning", f"{messages[0]}{more}", remedy, place))
 
 
-_SEARCH = "search for mixed generations"
-_LOOK_AT_COMPILED = behind(_SEARCH, lambda _, args, __: check_mixing(args[0], is_built=False))
-_LOOK_AT_BUILT = behind(_SEARCH, lambda _, args, __: check_mixing(args[0], is_built=True))
+def _look(*, is_built: bool) -> Wrapper:
+    def look(_: Any, args: Sequence[Any], __: Mapping[str, Any]) -> None:
+        for model in args[:1]:
+            check_mixing(model, is_built=is_built)
+
+    return behind("search for mixed generations", look)
+
+
+_LOOK_AT_COMPILED, _LOOK_AT_BUILT = _look(is_built=False), _look(is_built=True)
