@@ -86,11 +86,11 @@ class AutoxlaFinder:
         if spec is None:
             # A bare search is a question whether the module is there, which it is not.
             is_asked = len(self.watched.get(fullname, Watch()).missing) > 0
-            if is_asked and _attempt("search", _is_importing, fullname):
+            if is_asked and attempt("search", _is_importing, fullname):
                 spec = sys.modules["_frozen_importlib"].ModuleSpec(fullname, MissingLoader(self))
             return spec
         # Whatever the loader is made of, the import goes on.
-        _attempt(f"hook on {fullname}", self.attach, spec)
+        attempt(f"hook on {fullname}", self.attach, spec)
         return spec
 
     def watch(self, name: str) -> Watch:
@@ -196,11 +196,11 @@ class ExecShadow:
         # ``runpy`` gives the module another name.
         name = getattr(_spec_of(module), "name", None) or module.__name__
         try:
-            if not _attempt(f"hook on {name}", self.release, name):
+            if not attempt(f"hook on {name}", self.release, name):
                 self.original(module)
-            elif _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
+            elif attempt(f"start of {name}", self.finder.begin, name, module) is not False:
                 self.original(module)
-                _attempt(f"end of {name}", self.finder.end, name, module)
+                attempt(f"end of {name}", self.finder.end, name, module)
         except BaseException as error:
             _drop_own_frames(error)
             raise
@@ -256,15 +256,18 @@ class MissingLoader:
         except BaseException as error:
             _drop_own_frames(error)
             raise
-        _attempt(f"hook on {spec.name}", self.finder.attach, spec)
+        attempt(f"hook on {spec.name}", self.finder.attach, spec)
         return module
 
     def exec_module(self, module: "ModuleType") -> None:
         """Do nothing: the import system calls it on the loader of the answer."""
 
 
-def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
-    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None."""
+def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
+    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None.
+
+    As `autoxla.hooks.boundary.attempt`, for what runs where that may not be loaded yet.
+    """
     try:
         return function(*arguments)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
@@ -279,7 +282,7 @@ def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -
 
 def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
     """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
-    return _attempt(f"callback for {name}", callback, argument)
+    return attempt(f"callback for {name}", callback, argument)
 
 
 def _is_importing(name: str) -> bool:
