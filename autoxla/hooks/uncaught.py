@@ -1,6 +1,6 @@
 """What nobody caught: an exception gets a note on its way out of the program, and then there are last words.
 
-`register` chains ``sys.excepthook`` and ``threading.excepthook``, and in a notebook what shows the error of a
+`register` wraps ``sys.excepthook`` and ``threading.excepthook``, and in a notebook what shows the error of a
 cell. Type, arguments and traceback of the exception stay as they are. What there is to say of an error loads
 with the first one.
 """
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from types import TracebackType
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autoxla.hooks.boundary import attempt
@@ -22,51 +20,19 @@ if TYPE_CHECKING:
 
 
 def register(runtime: Runtime) -> None:
-    """Chain the hooks for what is uncaught, and IPython's, which shows by itself what a cell raises."""
-    hooks = ExceptionHooks()
-    hooks.install()
-    runtime.on_uninstall(hooks.remove)
+    """Stand before what shows an error that is uncaught: in the main thread, in another one, in a cell."""
     shell = getattr(sys.modules.get("IPython.core.interactiveshell"), "InteractiveShell", None)
-    runtime.wrap(shell, "showtraceback", _show)
+    for owner, name in ((sys, "excepthook"), (threading, "excepthook"), (shell, "showtraceback")):
+        runtime.wrap(owner, name, _show)
 
 
 def _show(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    with _explained(sys.exc_info()[1]):
-        return wrapped(*args, **kwargs)
-
-
-class ExceptionHooks:
-    """Lets uncaught exceptions have their hint, then go to the hooks that the program had before."""
-
-    def __init__(self) -> None:
-        self.main, self.thread = sys.excepthook, threading.excepthook
-
-    def install(self) -> None:
-        """Stand in front of the program's hooks."""
-        sys.excepthook, threading.excepthook = self._except, self._except_in_thread
-
-    def remove(self) -> None:
-        """Put the program's hooks back, where ours are still in place."""
-        if sys.excepthook == self._except:
-            sys.excepthook = self.main
-        if threading.excepthook == self._except_in_thread:
-            threading.excepthook = self.thread
-
-    def _except(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        with _explained(error):
-            self.main(kind, error, trace)
-
-    def _except_in_thread(self, args: Any) -> None:
-        with _explained(args.exc_value):
-            self.thread(args)
-
-
-@contextmanager
-def _explained(error: BaseException | None) -> Iterator[None]:
-    """Add the note before ``error`` is shown, and say and learn behind it what else there is."""
+    """Add the note before the error is shown, and say and learn behind it what else there is."""
+    # `sys` hands on the error itself, `threading` what has it, and IPython is handling it.
+    errors = (*args, *(getattr(each, "exc_value", None) for each in args), sys.exc_info()[1])
+    error = next((each for each in errors if isinstance(each, BaseException)), None)
     if not isinstance(error, Exception):
-        yield
-        return
+        return wrapped(*args, **kwargs)
 
     def add_note() -> Hint | None:
         from autoxla.hooks import error_hints
@@ -80,6 +46,6 @@ def _explained(error: BaseException | None) -> Iterator[None]:
 
     hint = attempt("hint on an error", add_note)
     try:
-        yield
+        return wrapped(*args, **kwargs)
     finally:
         attempt("last words", conclude)
