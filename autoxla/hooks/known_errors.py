@@ -70,18 +70,14 @@ def _make_sign(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read() -> tuple[tuple[KnownError, ...], dict[str, str]]:
-    table = load_toml(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    sources = table.pop("sources")
-    known = (
-        KnownError(
-            code=code,
-            **{**_make_sign(each), "more": tuple(Sign(**_make_sign(s)) for s in each.get("more", ()))},
-        )
-        for code, each in table.items()
+_TABLE = load_toml(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+#: The documents behind codes that begin so.
+SOURCES: dict[str, str] = _TABLE.pop("sources")
+#: The errors in the order in which they are looked for.
+KNOWN_ERRORS = tuple(
+    KnownError(
+        code=code,
+        **{**_make_sign(each), "more": tuple(Sign(**_make_sign(sign)) for sign in each.get("more", ()))},
     )
-    return tuple(known), sources
-
-
-#: The errors in the order in which they are looked for; the documents behind codes that begin so.
-KNOWN_ERRORS, SOURCES = _read()
+    for code, each in _TABLE.items()
+)

@@ -82,7 +82,11 @@ def check_mixing(model: Any, *, is_built: bool) -> None:
     if family in (_KERAS_3, _CORE) and step.startswith(("keras.src.", "keras_core.src.")):
         lost, other = [], ""
         for layer, path in find_foreign(model, family):
-            count, of = _count_trainable(layer), str(generation_of(type(layer)))
+            of = str(generation_of(type(layer)))
+            try:
+                count = len(layer.trainable_weights) if layer.trainable else 0
+            except ValueError:  # a Keras 2 model that is not built
+                count = 0
             if count:
                 other = other or of
                 lost.append(
@@ -133,14 +137,6 @@ def find_foreign(model: Any, family: str | None) -> Iterator[tuple[Any, str]]:
             for value, way in islice(members, MOST_ITEMS)
             if isinstance(value, _CONTAINERS) or generation_of(type(value)) is not None
         )
-
-
-def _count_trainable(layer: Any) -> int:
-    """Return how many weights of ``layer`` want training; 0 where they do not exist yet."""
-    try:
-        return len(layer.trainable_weights) if layer.trainable else 0
-    except ValueError:
-        return 0  # a Keras 2 model that is not built
 
 
 def find_loose_variables(model: Any) -> Iterator[str]:
