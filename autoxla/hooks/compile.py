@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
+from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting
 from autoxla.running import calling_place
@@ -46,16 +46,16 @@ def hook(module: ModuleType) -> None:
 def hook_elsewhere(package: ModuleType) -> None:
     """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
     # A stub in its place, as for building documentation, may have neither name nor model.
-    targets = list(of_package(getattr(package, "__name__", ""), "compile"))
-    is_known = not targets or any(target.module in sys.modules for target in targets)
-    if is_known or not isinstance(getattr(package, "Model", None), type):
+    name, model = getattr(package, "__name__", ""), getattr(package, "Model", None)
+    targets = [target for target in TARGETS if (target.package, target.role) == (name, "compile")]
+    if not targets or not isinstance(model, type) or any(each.module in sys.modules for each in targets):
         return
-    found = ((target.find_elsewhere(package), target) for target in targets)
-    owner, target = next((each for each in found if each[0] is not None), (None, targets[0]))
-    if owner is None:
-        stand_aside(("compile",))
-    else:
-        _wrap(owner, target)
+    for target in targets:
+        for base in model.__mro__:
+            if not target.lacking(base):
+                _wrap(base, target)
+                return
+    stand_aside(("compile",))
 
 
 def hook_again(_: ModuleType) -> None:

@@ -25,12 +25,11 @@ class Target:
     """Methods of one class of Keras that one of our hooks wraps.
 
     `methods` are pairs of a name and the parameters that it must have. `since` is the first release of
-    the top-level package of `module` that has them there, and `until` the first one that has not.
+    the top-level package of `module` that has them there.
     """
 
     role: Role
     since: tuple[int, int]
-    until: tuple[int, int] | None
     module: str
     owner: str
     methods: tuple[tuple[str, tuple[str, ...]], ...]
@@ -49,11 +48,6 @@ class Target:
         """Return the class in ``module`` with the methods as a hook needs them, None for none."""
         owner = getattr(module, self.owner, None)
         return None if owner is None or self.lacking(owner) else owner
-
-    def find_elsewhere(self, package: ModuleType) -> Any:
-        """Return the class that has the methods for the public ``Model`` of ``package``, None for none."""
-        bases = getattr(getattr(package, "Model", None), "__mro__", ())
-        return next((base for base in bases if not self.lacking(base)), None)
 
     def lacking(self, owner: Any) -> tuple[str, ...]:
         """Return the names of the methods that ``owner`` itself has not, or not with their parameters."""
@@ -78,13 +72,13 @@ _TRAINER_3 = ("keras.src.backend.tensorflow.trainer", "TensorFlowTrainer")
 #: In Keras 3 ``compile`` is the same for all backends, the rest is each backend's own. ``jit_compile`` is
 #: "auto" there and None in Keras 2 where a program leaves it open.
 TARGETS = (
-    Target("compile", (3, 0), None, "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
-    Target("predict", (3, 0), None, *_TRAINER_3, (("predict", ()),)),
-    Target("train", (3, 0), None, *_TRAINER_3, _TRAIN),
-    Target("compile", (2, 13), (3, 0), "keras.src.engine.training", "Model", _COMPILE_2),
-    Target("train", (2, 13), (3, 0), "keras.src.engine.training", "Model", _TRAIN),
-    Target("compile", (2, 15), None, "tf_keras.src.engine.training", "Model", _COMPILE_2),
-    Target("train", (2, 15), None, "tf_keras.src.engine.training", "Model", _TRAIN),
+    Target("compile", (3, 0), "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
+    Target("predict", (3, 0), *_TRAINER_3, (("predict", ()),)),
+    Target("train", (3, 0), *_TRAINER_3, _TRAIN),
+    Target("compile", (2, 13), "keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 13), "keras.src.engine.training", "Model", _TRAIN),
+    Target("compile", (2, 15), "tf_keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 15), "tf_keras.src.engine.training", "Model", _TRAIN),
 )
 #: The packages whose ``Model`` is looked at once they are imported.
 KERAS_PACKAGES = tuple(dict.fromkeys(target.package for target in TARGETS))
@@ -129,11 +123,6 @@ LISTING = "_list_all_concrete_functions"
 def is_keras_3_variable(cls: type) -> bool:
     """Return whether objects of ``cls`` are what a layer of Keras 3 has as weights."""
     return any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__)
-
-
-def of_package(package: str, role: Role) -> Iterator[Target]:
-    """Yield the targets of ``role`` in ``package``."""
-    return (target for target in TARGETS if (target.package, target.role) == (package, role))
 
 
 def of_module(module: ModuleType, *roles: Role) -> Iterator[Target]:
