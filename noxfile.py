@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE / "tests"))
 from contract.environments import ENVIRONMENTS, VARIABLE, Environment  # noqa: E402
 
 #: What runs the suite in an environment.
-RUNNER = ("importlib-metadata", "pytest>=8")
+RUNNER = ("pytest>=8",)
 #: The oneAPI runtime that ITEX's library for GPUs is linked with.
 ONEAPI = (
     "intel-cmplr-lib-rt==2025.0.4", "intel-cmplr-lib-ur==2025.0.4", "intel-cmplr-lic-rt==2025.0.4",

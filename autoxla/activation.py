@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from autoxla.hooks import boundary, finder, uncaught
-from autoxla.hooks.keras_internals import KERAS_PACKAGES, SIGNS, SILENT, TARGETS
+from autoxla.hooks.keras_internals import KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ, remembered
@@ -32,8 +32,9 @@ METHOD_HOOKS = (
     *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
-PROBE_HOOKS = tuple(
-    (target.module, "autoxla.paths.probe", "hook") for target in TARGETS if target.role == "train"
+PROBE_HOOKS = (
+    *((target.module, "autoxla.paths.probe", "hook") for target in TRAINERS),
+    (SEEDS, "autoxla.paths.probe", "hook_seeds"),
 )
 #: What counts its batches for ``python -m autoxla heal``.
 WATCH_HOOKS = tuple(

@@ -12,7 +12,6 @@ import json
 import os
 import stat
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +19,10 @@ from typing import TYPE_CHECKING
 from autoxla.model import NO_ANSWER, Reading
 
 if TYPE_CHECKING:
-    from autoxla.planning import Subject
+    from autoxla.running import Subject
 
 #: Seconds for which the file system of the cache may hold a process up, once and for all.
 PATIENCE = 2.0
-_FRESH = 1.0  # seconds for which the answer of a file system holds
 _LARGEST_SOURCE = 1 << 22  # bytes of a source file; what is beyond is not hashed
 
 
@@ -53,26 +51,19 @@ class Patience:
     thread stays where it is, in a call of the system, and ends with the process.
     """
 
-    def __init__(self) -> None:
-        self.is_over = False
-        self._answered: dict[Path, float] = {}
+    is_over = False
 
     def ask(self, folder: Path) -> bool:
         """Return whether the file system of ``folder`` answers, in at most `PATIENCE` for the whole process.
 
         To be asked before ``folder`` is touched: a call to a server that is away may never come back.
         """
-        if self.is_over:
-            return False
-        if time.monotonic() - self._answered.get(folder, -_FRESH) < _FRESH:
-            return True
-        try:
-            answers = self.wait_for(folder)
-        except RuntimeError:  # no thread can be had, as at the end of the interpreter
-            return folder in self._answered
-        self.is_over = not answers
-        self._answered[folder] = time.monotonic()
-        return answers
+        if not self.is_over:
+            try:
+                self.is_over = not self.wait_for(folder)
+            except RuntimeError:  # no thread can be had, as at the end of the interpreter
+                return True
+        return not self.is_over
 
     def wait_for(self, folder: Path) -> bool:
         """Open ``folder`` in a thread; return whether that came back in time, whatever it found."""
@@ -161,8 +152,7 @@ def key_of(subject: Subject) -> str | None:
     if program.kind == "code":
         return make_key("code", program.target)
     if program.kind == "module":
-        folder = "" if program.installed else os.path.realpath(subject.folder)
-        return make_key("module", program.target, folder)
+        return make_key("module", program.target, os.path.realpath(subject.folder))
     return make_key("file", os.path.realpath(program.target))
 
 

@@ -24,7 +24,7 @@ from autoxla.model import NO_ANSWER, Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.environment import APPLIED
 from autoxla.situation.hardware import identity
-from autoxla.store import DAY, READ_ONLY, check_size, has_ended, is_own, name_machine
+from autoxla.store import DAY, UntrustedError, check_size, has_ended, name_machine, read_own
 
 #: The variables that change the code and are part of no entry's name in TensorFlow's cache.
 VARIABLES = ("XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS")
@@ -71,7 +71,6 @@ def name_compiler(situation: Situation, path: Sequence[str]) -> str:
     machine = identity()
     facts = [str(machine[name]) for name in ("system", "architecture", "cpu", "cpu_features")]
     facts += [repr(situation.environment.get(name)) for name in VARIABLES]
-    facts.append(repr(situation.flag_files.get("XLA_FLAGS")))
     # What tells two installations of one release apart.
     package = locate("tensorflow", path)
     with suppress(OSError):
@@ -203,21 +202,10 @@ def _link(file: Path, target: Path, content: bytes) -> None:
 
 def _read(file: Path) -> bytes | None:
     """Return the content of a regular file of this user's own, None for anything else."""
-    try:
-        descriptor = os.open(file, READ_ONLY)
-    except OSError:
-        return None
-    try:
-        # Not its mode, which is TensorFlow's by the umask: the folder keeps others out.
-        status = os.fstat(descriptor)
-        if not is_own(status) or status.st_size > _LARGEST:
-            return None
-        with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(_LARGEST)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
+    # Not its mode, which is TensorFlow's by the umask: the folder keeps others out.
+    with suppress(OSError, UntrustedError):
+        return read_own(file, _LARGEST)[0]
+    return None
 
 
 def _remove_dead_runs(store: Path, now: float) -> None:

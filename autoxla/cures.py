@@ -24,12 +24,13 @@ from autoxla.situation.environment import ROOT, UNCURED
 from autoxla.store import DAY, Store
 
 if TYPE_CHECKING:
-    from autoxla.planning import Subject
+    from autoxla.running import Subject
 
 __all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 
 #: What a cure may set, and to what; it may take away each of them, and any of ITEX's.
 VARIABLES: Mapping[str, re.Pattern[str]] = {
+    "AUTOXLA_IMPORT_FIRST": re.compile("tensorflow"),
     "AUTOXLA_KERAS": re.compile("2|3|legacy"),
     "AUTOXLA_STEP": re.compile("graph|xla|autocluster-[12]"),
     "KERAS_BACKEND": re.compile("tensorflow|jax|torch|openvino"),

@@ -58,8 +58,9 @@ class Settings:
     `packages`: by top-level module, the Keras that a package needs: ``"2"``, ``"3"``, ``"tf_keras"``
     (imports it itself) or ``"either"``; goes before what autoxla knows of it.
     `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
-    `step`: how the training step is to be executed; None leaves it to Keras and the plan. `heal`: the
-    launcher heals a program that dies before its first training step.
+    `step`: how the training step is to be executed; None leaves it to Keras and the plan. `import_first`
+    is imported in front of keras. `heal`: the launcher heals a program that dies before its first training
+    step.
     `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
     what XLA compiled on disk.
     """
@@ -67,6 +68,7 @@ class Settings:
     mode: Mode = "auto"
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
+    import_first: Literal["tensorflow"] | None = None
     heal: bool = False
     trial: bool = True
     xla_cache: bool = False
@@ -272,8 +274,7 @@ class Situation:
     devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
     is imported already. `read_values` are the values that variables had when that was imported which reads
     them once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
-    tf-keras, of which nothing else is known. `flag_files` holds, by variable, the text of the file
-    that ``TF_XLA_FLAGS`` or ``XLA_FLAGS`` names instead of flags, None where it cannot be read.
+    tf-keras, of which nothing else is known.
     `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
     `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
     folder made for this process in which TensorFlow may keep what XLA compiles.
@@ -301,7 +302,6 @@ class Situation:
     read_values: Mapping[str, str | None] = field(default_factory=dict)
     requiring_keras_2: frozenset[str] = frozenset()
     saved: Mapping[str, Saved] = field(default_factory=dict)
-    flag_files: Mapping[str, str | None] = field(default_factory=dict)
     flag_names: Mapping[str, FlagNames] = field(default_factory=dict)
     cache_refused: str | None = None
     xla_cache: str | None = None
@@ -327,9 +327,8 @@ class Finding:
 
     `applied` tells whether its remedy is part of the plan. `late` are the variables that it says are set
     too late. `certain_with` names the module by whose import something that is only possible becomes
-    certain. `checked_again`: it is looked for again while the program runs. `said_by_all_workers`: of the
-    workers of a job not only the first says it. `bad_input`: the user gave a value that cannot be read.
-    `stops_keras`: ``import keras`` raises an error.
+    certain. `checked_again`: it is looked for again while the program runs. `bad_input`: the user gave a
+    value that cannot be read. `stops_keras`: ``import keras`` raises an error.
     """
 
     code: str
@@ -342,7 +341,6 @@ class Finding:
     late: tuple[str, ...] = ()
     certain_with: str | None = None
     checked_again: bool = False
-    said_by_all_workers: bool = False
     bad_input: bool = False
     stops_keras: bool = False
 

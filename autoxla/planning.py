@@ -7,8 +7,6 @@ here.
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,20 +15,18 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
-from autoxla.lookahead import Program, find_program, read_program
-from autoxla.lookahead.files import current_folder, find_module, is_in_site
-from autoxla.lookahead.program import read_command, search_path
+from autoxla.lookahead import read_program
 from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
 from autoxla.situation.cluster import is_of_many
 from autoxla.situation.distributions import find_requiring, look_up
-from autoxla.situation.env_parsing import intended
-from autoxla.situation.environment import APPLIED, UNCURED, is_watched, remembered, restore, select_watched
-from autoxla.situation.gathering import gather, read_flag_names, site_folders
+from autoxla.situation.environment import UNCURED, is_watched, restore
+from autoxla.situation.gathering import gather, read_flag_names
 
 if TYPE_CHECKING:
+    from autoxla.running import Subject
     from autoxla.store import Store
 
 #: The variable with which ``python -m autoxla tune`` tells a child what to time.
@@ -40,20 +36,6 @@ WATCH = "AUTOXLA_WATCH"
 #: The modules whose own requirements say nothing new.
 _BACKENDS = WATCHED | {"jax", "torch", "autoxla"}
 _GENERATIONS: Mapping[str, Literal[2, 3]] = {"tf_keras": 2, "keras": 3, "keras_core": 3}
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A program and its arguments. `folder` is where the search for ``pyproject.toml`` begins.
-
-    `program` None: none in particular, or one whose source is not known. `path` is ``sys.path`` of its
-    process.
-    """
-
-    program: Program | None
-    arguments: tuple[str, ...]
-    folder: Path
-    path: tuple[str, ...]
 
 
 class Start(NamedTuple):
@@ -72,56 +54,19 @@ class Planned:
     findings: tuple[Finding, ...]
 
 
-def subject_from(words: Sequence[str]) -> Subject:
-    """Return what ``python *words`` would run: a script, a folder, ``-m MODULE`` or ``-c CODE``.
+def declare(
+    subject: Subject,
+    environ: Mapping[str, str],
+    configured: Mapping[str, object] | None = None,
+    *,
+    is_part: bool = False,
+) -> tuple[Settings, Usage]:
+    """Return the settings for ``subject``, and what they say that it does.
 
-    No words: no program in particular.
+    ``configured`` are those of `configure`. Raises `autoxla.settings.BadSettingError`.
     """
-    _, target, arguments = read_command(["python", *words])
-    program = find_program(None, [target or "", *arguments], ["python", *words]) if words else None
-    # Nobody waits for it to be read.
-    program = None if program is None else replace(program, patience=None)
-    return subject_of(program, arguments)
-
-
-def name_command(program: Program | None) -> str:
-    """Return ``program`` as ``python -m autoxla explain`` takes it, quoted; empty where it has no name."""
-    if program is None or program.kind in ("code", "cells"):
-        return ""
-    return f"-m {program.target}" if program.kind == "module" else shlex.quote(shorten(program.target))
-
-
-def shorten(file: str) -> str:
-    """Return ``file`` as a user in the current folder would name it."""
-    if file.startswith("<"):
-        return file
-    try:
-        relative = os.path.relpath(file)
-    except OSError:  # the current folder is gone
-        return file
-    return file if relative.startswith("..") else relative
-
-
-def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
-    """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
-    path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
-    own: Path | None = None
-    # An installed program has no project's folder, and neither has ``-c``.
-    if program is None or program.installed or program.kind == "code":
-        own = None
-    elif program.kind == "cells":
-        own = program.folder
-    elif program.kind == "module":
-        found = find_module(program.target, path)
-        if found is not None and not is_in_site(found.base):
-            rest = program.target.split(".")[found.name.count(".") + 1 :]
-            whole = Path(found.base, *rest).resolve()
-            own = whole if whole.is_dir() else whole.parent
-    else:
-        target = Path(program.target).resolve()
-        own = target if program.kind == "directory" else target.parent
-    own = own or folder or Path(current_folder() or "/")
-    return Subject(program, tuple(arguments), own, path)
+    # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
+    return read_settings(subject.folder, environ if is_part else restore(environ)[0], configured)
 
 
 def assemble(
@@ -129,7 +74,6 @@ def assemble(
     environ: Mapping[str, str],
     *,
     declared: tuple[Settings, Usage] | None = None,
-    configured: Mapping[str, object] | None = None,
     start: Start | None = None,
     modules: Mapping[str, object] = sys.modules,
     restart: Literal["the kernel", "IPython"] | None = None,
@@ -139,7 +83,7 @@ def assemble(
 ) -> Planned:
     """Return the plan for ``subject`` in ``environ``.
 
-    ``declared`` stands for the settings, which are read otherwise; ``configured`` are those of `configure`.
+    ``declared`` are the settings, as `declare` returns them.
     ``start`` is given in the program's own process, where the variables that it assigns are set already.
     ``is_part``: the process runs parts of another one's program and keeps that one's plan. ``open_cache``
     makes the folder for compiled programs, or raises OSError; without it the folder is only named. Where the
@@ -148,26 +92,32 @@ def assemble(
 
     Raises `autoxla.settings.BadSettingError`.
     """
-    # What a parent set for its own program, such as AUTOXLA_KERAS, is no choice for this one.
-    view = dict(environ) if is_part else restore(environ)[0]
-    settings, usage = declared or read_settings(subject.folder, view, configured)
+    settings, usage = declared or declare(subject, environ, is_part=is_part)
     cache = cache_dir(environ)
     stores: list[Store] = []
-    reading = read_subject(subject, environ)
-    situation = survey(settings, usage, environ, path=subject.path, modules=modules, is_part=is_part)
+    reading = read_subject(subject)
+
+    def look(settings: Settings, environ: Mapping[str, str]) -> Situation:
+        found = gather(settings, usage, environ=environ, modules=modules, path=subject.path, is_part=is_part)
+        return with_reading(replace(found, restart=restart), reading, start, subject.path)
+
+    situation = look(settings, environ)
     # Workers of one job must not differ by what each machine remembers.
     is_alone = not (is_part or restart or is_of_many(environ))
-    is_early = situation.imported <= {start.name if start is not None else None}
-    may_cure = is_alone and is_early and settings.mode in ("fix", "auto")
+    may_cure = (
+        is_alone and not situation.imported and settings.mode in ("fix", "auto") and UNCURED not in environ
+    )
     if may_cure and (key := key_of(subject)) is not None and has_record(cache / "cures", key):
-        from autoxla.cures import open_cures
+        from autoxla import cures
 
-        kept = open_cures(environ)
+        kept = cures.open_cures(environ)
         stores.append(kept)
-        view |= {} if start is not None else list_assigned(reading)
-        situation = _cure(subject, situation, reading, view, kept)
-    situation = with_reading(situation, reading, start, subject.path)
-    situation = replace(situation, restart=restart)
+        view = restore(environ)[0] | ({} if start is not None else list_assigned(reading))
+        recalled = cures.recall(subject, situation, view, kept)
+        if recalled.cure is not None and not recalled.uncured:
+            situation = look(*cures.use(recalled.cure, settings, view))
+            situation = replace(situation, own=frozenset(recalled.cure.variables))
+        situation = replace(situation, cure=recalled.cure, uncured=recalled.uncured)
     if PROBE in environ or {WATCH, UNCURED} <= environ.keys():
         # A program that is being tuned or healed takes the path that it is given.
         situation = replace(situation, settings=replace(situation.settings, trial=False))
@@ -198,53 +148,7 @@ def assemble(
     ]
     # What a cure asks for is told with it.
     told = tuple(f for f in plan.findings if f.level != "info" or f.place != CURE)
-    plan = replace(plan, findings=told)
-    return Planned(situation, plan, (*told, *left_out))
-
-
-def _cure(
-    subject: Subject, situation: Situation, reading: Reading, environ: Mapping[str, str], kept: Store
-) -> Situation:
-    """Return ``situation`` as what cures the program makes it, where a cure is kept and may be used."""
-    # Few programs need one.
-    from autoxla import cures
-
-    if cures.UNCURED in environ:
-        return situation
-    recalled = cures.recall(subject, add_reading(situation, reading, subject.path), environ, kept)
-    situation, cure = replace(situation, cure=recalled.cure, uncured=recalled.uncured), recalled.cure
-    if cure is None or situation.uncured:
-        return situation
-    settings, changed = cures.use(cure, situation.settings, environ)
-    if cure.variables.keys().isdisjoint(("KERAS_HOME", "TF_XLA_FLAGS", "XLA_FLAGS")):
-        situation = replace(situation, settings=settings, environment=select_watched(changed))
-    else:
-        situation = survey(settings, situation.usage, changed, path=subject.path)
-    return replace(situation, own=frozenset(cure.variables), cure=cure)
-
-
-def survey(
-    settings: Settings,
-    usage: Usage,
-    environ: Mapping[str, str],
-    *,
-    path: Sequence[str],
-    modules: Mapping[str, object] = sys.modules,
-    is_part: bool = False,
-) -> Situation:
-    """Return the situation in which any program would start here, nothing known of it yet."""
-    # A worker of one program keeps that program's plan, which it inherited with the variables.
-    view = {name: value for name, value in environ.items() if name != APPLIED or not is_part}
-    situation = gather(settings, usage, environ=view, modules=modules, path=path, sites=site_folders())
-    if not is_part:
-        return situation
-    # Where only a spelling was put right, the choice is the user's as before.
-    respelt = {
-        name
-        for name, (old, new) in remembered(environ).items()
-        if old and new and intended(old) is not None and intended(old) == intended(new)
-    }
-    return replace(situation, own=(restore(environ)[1] & frozenset(view)) - respelt)
+    return Planned(situation, replace(plan, findings=told), (*told, *left_out))
 
 
 def with_reading(
@@ -264,7 +168,7 @@ def with_reading(
         assigned = list_assigned(reading)
         situation = replace(situation, environment={**situation.environment, **assigned})
         if not assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
-            names = read_flag_names(situation.environment, situation.flag_files, path)
+            names = read_flag_names(situation.environment, path)
             situation = replace(situation, flag_names=names)
     place = start.place
     # The source tells the column, too.
@@ -326,10 +230,6 @@ def list_assigned(reading: Reading) -> dict[str, str]:
     }
 
 
-def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+def read_subject(subject: Subject) -> Reading:
     """Return what the source of the program says."""
-    if subject.program is None:
-        return Reading()
-    if subject.program.kind == "cells":  # another program each time, cell by cell
-        return read_program(subject.program)
-    return read_program(subject.program, cache=cache_dir(environ) / "lookahead")
+    return Reading() if subject.program is None else read_program(subject.program)

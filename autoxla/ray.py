@@ -21,8 +21,8 @@ import autoxla
 from autoxla.commands.env import changes
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
-from autoxla.planning import assemble, name_command, subject_from
-from autoxla.running import name_program, running_subject
+from autoxla.planning import assemble, declare
+from autoxla.running import name_command, name_program, running_subject, subject_from
 from autoxla.runtime import current, say_plan
 from autoxla.settings import VARIABLES, BadSettingError
 from autoxla.situation.environment import ROOT, WATCHED_PREFIX, read_environ
@@ -52,7 +52,8 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
     environ, runtime = read_environ(), current()
     try:
         subject = running_subject() if script is None else subject_from([os.fspath(script)])
-        planned = assemble(subject, environ, configured=runtime.configured, modules={}, is_one_process=False)
+        declared = declare(subject, environ, runtime.configured)
+        planned = assemble(subject, environ, declared=declared, modules={}, is_one_process=False)
     except BadSettingError as error:
         say(f"{error}; the workers run without autoxla")
         return runtime_env

@@ -1,20 +1,89 @@
-"""Which program runs in this process, where its lines are, and which import statement is under way."""
+"""Which program is meant, which runs in this process, and where the line is that is under way."""
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.lookahead import Program, find_program
+from autoxla.lookahead.files import current_folder, find_top
+from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import Place
-from autoxla.planning import Subject, name_command, shorten, subject_of
 from autoxla.situation.cluster import runs_parts
 
 if TYPE_CHECKING:
     from autoxla.hooks.notebook import CellLog
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A program and its arguments. `folder` is where the search for ``pyproject.toml`` begins.
+
+    `program` None: none in particular, or one whose source is not known. `path` is ``sys.path`` of its
+    process.
+    """
+
+    program: Program | None
+    arguments: tuple[str, ...]
+    folder: Path
+    path: tuple[str, ...]
+
+
+def subject_from(words: Sequence[str]) -> Subject:
+    """Return what ``python *words`` would run: a script, a folder, ``-m MODULE`` or ``-c CODE``.
+
+    No words: no program in particular.
+    """
+    _, target, arguments = read_command(["python", *words])
+    program = find_program(None, [target or "", *arguments], ["python", *words]) if words else None
+    # Nobody waits for it to be read.
+    program = None if program is None else replace(program, patience=None)
+    return subject_of(program, arguments)
+
+
+def name_command(program: Program | None) -> str:
+    """Return ``program`` as ``python -m autoxla explain`` takes it, quoted; empty where it has no name."""
+    if program is None or program.kind in ("code", "cells"):
+        return ""
+    return f"-m {program.target}" if program.kind == "module" else shlex.quote(shorten(program.target))
+
+
+def shorten(file: str) -> str:
+    """Return ``file`` as a user in the current folder would name it."""
+    if file.startswith("<"):
+        return file
+    try:
+        relative = os.path.relpath(file)
+    except OSError:  # the current folder is gone
+        return file
+    return file if relative.startswith("..") else relative
+
+
+def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
+    """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
+    path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
+    own: Path | None = None
+    if program is None or program.kind == "code":
+        own = None
+    elif program.kind == "cells":
+        own = program.folder
+    elif program.kind == "module":
+        top, *rest = program.target.split(".")
+        base = find_top(top, path)
+        if base is not None:
+            whole = Path(base, *rest).resolve()
+            own = whole if whole.is_dir() else whole.parent
+    else:
+        target = Path(program.target).resolve()
+        own = target if program.kind == "directory" else target.parent
+    own = own or folder or Path(current_folder() or "/")
+    return Subject(program, tuple(arguments), own, path)
 
 
 def running_subject() -> Subject:
@@ -83,7 +152,15 @@ def name_program() -> str | None:
 
 def importing_place() -> Place:
     """Return the line of the program whose import statement is under way."""
-    return place_of(_importing_frame())
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
+        ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
+        if not ours and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            break
+        frame = frame.f_back
+    return place_of(frame)
 
 
 def place_of(frame: FrameType | None) -> Place:
@@ -116,16 +193,3 @@ def _find_in_ipython() -> Program | None:
 
 def _is_installed(file: str) -> bool:
     return Path(file).resolve().is_relative_to(Path(sys.prefix).resolve())
-
-
-def _importing_frame() -> FrameType | None:
-    """Return the frame of the import statement under way, none of ours or of the import system."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
-        ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
-        if not ours and not frame.f_code.co_filename.startswith("<frozen importlib"):
-            break
-        frame = frame.f_back
-    return frame

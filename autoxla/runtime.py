@@ -11,30 +11,31 @@ import json
 import os
 import sys
 from _thread import RLock
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from autoxla.hooks import boundary, wrapping
 from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
-from autoxla.planning import Planned, Start, add_reading, assemble, read_subject, survey
+from autoxla.planning import Planned, Start, add_reading, assemble, declare, read_subject
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation.cluster import is_of_many, name_follower, part_number
+from autoxla.situation.cluster import name_follower, part_number
 from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
+from autoxla.situation.gathering import gather
 
 if TYPE_CHECKING:
     from autoxla.compiled import Compiled
 
 #: How many compiles, or trials, of a process a report has: thousands of models may be made in one.
 _MOST = 1000
-#: How many findings with one code a report has, and how many are said.
-_MOST_ALIKE, _MOST_SAID = 100, 20
+#: How many findings with one code are said, and stand in a report.
+_MOST_ALIKE = 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
 State = TypeVar("State")
@@ -86,7 +87,6 @@ class Runtime:
         self._states: dict[type[Any], Any] = {}
         self._lock = RLock()
         self._made_at = perf_counter()
-        self._started_at = time()
         self._seconds_of_reports = 0.0
 
     # --- The plan
@@ -112,11 +112,11 @@ class Runtime:
         """Read the settings, make the plan and do what it says; or leave this process alone."""
         # Kept, since the main module's file is gone at exit.
         self.program = name_program()
-        subject = running_subject()
-        # A worker keeps what its parent set; for another program it is no choice.
-        view = read_environ() if is_worker() else restore(read_environ())[0]
+        subject, is_part = running_subject(), is_worker()
+        # What a parent process set for its own program is put back; a worker keeps it.
+        inherited = {} if is_part else remembered(read_environ())
         try:
-            declared = read_settings(subject.folder, view, self.configured)
+            declared = declare(subject, read_environ(), self.configured, is_part=is_part)
             self.is_off = declared[0].mode == "off"
         except BadSettingError as error:
             self.complaint = str(error)
@@ -126,7 +126,6 @@ class Runtime:
                 from autoxla.hooks import notebook
 
                 notebook.unfollow()
-            # What a parent process set was for its own program.
             view, _ = restore(read_environ())
             for variable in remembered(read_environ()):
                 put(variable, view.get(variable))
@@ -144,7 +143,7 @@ class Runtime:
             declared=declared,
             start=Start(name, importing_place()),
             restart=find_shell(),
-            is_part=is_worker(),
+            is_part=is_part,
             open_cache=open_cache,
         )
         self.situation = planned.situation
@@ -164,15 +163,11 @@ class Runtime:
                     from autoxla import cures
 
                     cures.drop(subject, planned.situation, read_environ(), for_good=False)
-            # What a parent process set for its own program is put back.
-            inherited = {} if is_worker() else remembered(read_environ())
-            wanted = {name: planned.situation.environment.get(name) for name in inherited}
-            wanted.update({setting.variable: setting.value for setting in self.plan.settings})
-            for variable, value in wanted.items():
-                put(variable, value)
-            if not is_worker():
+            for variable in inherited:
+                put(variable, planned.situation.environment.get(variable))
+            if not is_part:
                 put(APPLIED, None)
-            remember(self.plan.settings)
+            set_variables(self.plan.settings)
         except Exception:
             self.is_off = True
             self.plan, self.findings = Plan(), []
@@ -219,18 +214,12 @@ class Runtime:
         """Note what was found after the plan was made, and say it: of many alike the first ones."""
         if finding in self.findings:
             return
-        alike = sum(each.code == finding.code for each in self.findings)
-        if alike < _MOST_ALIKE:
-            self.findings.append(finding)
-        else:
+        if sum(each.code == finding.code for each in self.findings) >= _MOST_ALIKE:
             self.findings_left_out += 1
+            return
+        self.findings.append(finding)
         if self.situation is None or self.situation.settings.shows(finding.code):
-            if alike == _MOST_SAID:
-                message = f"{_MOST_SAID} findings with this code were said; the next ones are not"
-                remedy = f"set AUTOXLA_REPORT=FILE, which has the first {_MOST_ALIKE}"
-                finding = replace(finding, level="info", message=message, remedy=remedy, applied=False)
-            if alike <= _MOST_SAID:
-                say_findings([finding], self.program)
+            say_findings([finding], self.program)
         self.write_report()
 
     def confirm(self, finding: Finding, _: object = None) -> None:
@@ -239,8 +228,7 @@ class Runtime:
 
     def add_setting(self, setting: Setting) -> None:
         """Set a variable after the plan was made, and remember it for child processes."""
-        put(setting.variable, setting.value)
-        remember([setting])
+        set_variables([setting])
         self.plan = replace(self.plan, settings=(*self.plan.settings, setting))
 
     def add_compile(self, entry: dict[str, object]) -> None:
@@ -266,7 +254,7 @@ class Runtime:
 
     def _look_again(self, before: Situation) -> Situation:
         path = running_subject().path
-        now = survey(before.settings, before.usage, read_environ(), path=path, is_part=is_worker())
+        now = gather(before.settings, before.usage, environ=read_environ(), path=path, is_part=is_worker())
         # What the plan set is not put back in this view: it is what TensorFlow read.
         ours = {setting.variable for setting in self.plan.settings}
         set_values = {name: value for name, value in read_environ().items() if name in ours}
@@ -278,7 +266,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject, read_environ())
+        reading = read_subject(subject)
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
@@ -296,8 +284,7 @@ class Runtime:
         if not self.began:
             # What went past the finder may be all, and the settings were never read.
             try:
-                folder = running_subject().folder
-                is_off = read_settings(folder, read_environ(), self.configured)[0].mode == "off"
+                is_off = declare(running_subject(), read_environ(), self.configured)[0].mode == "off"
             except BadSettingError:
                 is_off = True
         for name in () if is_off else bypassed:
@@ -312,18 +299,6 @@ class Runtime:
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
-        boundary.attempt("reports of other workers", self._compare_workers)
-
-    def _compare_workers(self) -> None:
-        """Say in the first worker of a job which others planned differently, as their reports tell."""
-        target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
-        if not target or self.situation is None or name_follower(environ) or not is_of_many(environ):
-            return
-        from autoxla.report import find_differing
-
-        others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
-        if others:
-            self.add_finding(differing_workers(target, others))
 
     # --- Saying and reporting
 
@@ -363,8 +338,7 @@ class Runtime:
         ``last``, one is left out where those before it took too much of the program's time.
         """
         begin = perf_counter()
-        allowed = _FREE + _SHARE * (begin - self._made_at)
-        if last or self._seconds_of_reports < allowed:
+        if last or self._seconds_of_reports < _FREE + _SHARE * (begin - self._made_at):
             boundary.attempt("report", self._write_report)
             self._seconds_of_reports += perf_counter() - begin
 
@@ -372,31 +346,30 @@ class Runtime:
         target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
         if not target or self.situation is None:
             return
-        from autoxla.report import PAGES, write_report
+        from autoxla import report
 
         # Another worker or a child has a file beside it. The ending says what a report is written as.
         number = str(os.getpid())
         is_child = environ.get(ROOT, number) != number or is_worker()
         start, ending = os.path.splitext(target)  # noqa: PTH122
-        start, ending = (start, ending) if ending.lower() in PAGES else (target, "")
+        start, ending = (start, ending) if ending.lower() in report.PAGES else (target, "")
         parts = (start, name_follower(environ), number if is_child else "")
-        left_out = {
-            "findings": self.findings_left_out,
-            "compile": self.compiles.left_out,
-            "trials": self.trials.left_out,
-            "errors": boundary.FAULTS.left_out,
-        }
-        write_report(
-            Path(".".join(part for part in parts if part) + ending),
+        data = report.as_data(
             self.situation,
             self.plan,
             self.findings,
-            self.compiles,
-            boundary.FAULTS.kept,
-            self.trials,
-            left_out,
-            self.program,
+            compiles=self.compiles,
+            trials=self.trials,
+            faults=boundary.FAULTS.kept,
+            left_out={
+                "findings": self.findings_left_out,
+                "compile": self.compiles.left_out,
+                "trials": self.trials.left_out,
+                "errors": boundary.FAULTS.left_out,
+            },
         )
+        file = Path(".".join(part for part in parts if part) + ending)
+        report.write_report(file, self.situation, self.plan, data, self.program)
 
     def after_fork(self) -> None:
         """Be the runtime of a child made by fork."""
@@ -437,8 +410,9 @@ def plan() -> Plan:
 
 def plan_anew() -> Planned:
     """Return the plan of this process as it would be made now. Raises `autoxla.settings.BadSettingError`."""
-    configured = _RUNTIME.configured
-    return assemble(running_subject(), read_environ(), configured=configured, restart=find_shell())
+    subject, environ = running_subject(), read_environ()
+    declared = declare(subject, environ, _RUNTIME.configured)
+    return assemble(subject, environ, declared=declared, restart=find_shell())
 
 
 def put(name: str, value: str | None) -> None:
@@ -447,6 +421,16 @@ def put(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     elif os.environ.get(name) != value:
         os.environ[name] = value
+
+
+def set_variables(settings: Sequence[Setting]) -> None:
+    """Set variables, and leave for child processes what was set, so that none takes it for the user's."""
+    changes = {name: list(change) for name, change in remembered(read_environ()).items()}
+    for setting in settings:
+        put(setting.variable, setting.value)
+        changes[setting.variable] = [setting.previous, setting.value]
+    if changes:
+        put(APPLIED, json.dumps(changes))
 
 
 def say_plan(planned: Planned, program: str | None) -> None:
@@ -466,7 +450,7 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
         return
     shown = findings
     if is_follower():
-        shown = [f for f in findings if f.said_by_all_workers or (f.level == "error" and not f.applied)]
+        shown = [f for f in findings if f.level == "error" and not f.applied]
     if shown:
         from autoxla.notice import headline, notify
 
@@ -476,22 +460,3 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 def is_follower() -> bool:
     """Return whether another worker of the job or pool speaks for this one."""
     return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
-
-
-def remember(settings: Iterable[Setting]) -> None:
-    """Leave for child processes what was set here, so that none takes it for the user's choice."""
-    changes = {name: list(change) for name, change in remembered(read_environ()).items()}
-    changes.update({setting.variable: [setting.previous, setting.value] for setting in settings})
-    if changes:
-        put(APPLIED, json.dumps(changes))
-
-
-def differing_workers(target: str, others: Iterable[str]) -> Finding:
-    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
-    return Finding(
-        "AX601",
-        "warning",
-        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
-        "give all of them the same packages, variables and settings",
-        said_by_all_workers=True,
-    )

@@ -9,26 +9,38 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autoxla import BY_SITE
 from autoxla.model import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
 
-KERAS_CHOICES = ("2", "3", "legacy")
 #: Environment variable of each setting.
-VARIABLES = {"mode": "AUTOXLA", "keras": "AUTOXLA_KERAS", "step": "AUTOXLA_STEP"}
-CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "keras": KERAS_CHOICES, "step": STEPS}
-USAGE: Mapping[str, tuple[object, ...]] = {
-    "keras": (0, 2, 3),
-    "jit_compile": (True, False),
-    "ops_override": (True, False),
-    "enables_xla": (True, False),
+VARIABLES = {
+    "mode": "AUTOXLA",
+    "keras": "AUTOXLA_KERAS",
+    "step": "AUTOXLA_STEP",
+    "import_first": "AUTOXLA_IMPORT_FIRST",
 }
-#: What is only on or off; in ``pyproject.toml`` and `configure`, with no variable of its own.
-SWITCHES = ("heal", "trial", "xla_cache")
-NEEDS = ("2", "3", "tf_keras", "either")
+_SWITCH = (True, False)
+#: The values of what can be set in ``pyproject.toml`` and by `configure`.
+_CHOICES: Mapping[str, tuple[object, ...]] = {
+    "mode": MODES,
+    "keras": ("2", "3", "legacy"),
+    "step": STEPS,
+    "import_first": ("tensorflow",),
+    "heal": _SWITCH,
+    "trial": _SWITCH,
+    "xla_cache": _SWITCH,
+}
+_USAGE: Mapping[str, tuple[object, ...]] = {
+    "keras": (0, 2, 3),
+    "jit_compile": _SWITCH,
+    "ops_override": _SWITCH,
+    "enables_xla": _SWITCH,
+}
+_NEEDS = ("2", "3", "tf_keras", "either")
 #: What stands in ``pyproject.toml`` only.
 _TABLES = ("usage", "packages", "select", "ignore")
 _LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml
@@ -73,23 +85,16 @@ def read_settings(
     values: dict[str, Any] = {"mode": "auto" if is_asked_for else "fix"}
     places: dict[str, Place] = {}
     for name, value, place, text in asked:
-        if name not in CHOICES and name not in SWITCHES:
-            known = _listed((*CHOICES, *SWITCHES))
-            raise BadSettingError(place, f"{name!r} is no setting; there are {known}")
-        if name in SWITCHES and not isinstance(value, bool):
-            raise BadSettingError(place, f"{text}: use true or false")
-        if name in CHOICES and value not in CHOICES[name]:
-            raise BadSettingError(place, f"{text}: use one of {_listed(CHOICES[name])}")
+        if name not in _CHOICES:
+            raise BadSettingError(place, f"{name!r} is no setting; there are {', '.join(_CHOICES)}")
         # "keras" names a fact of the usage, too; findings tell the two apart by this name.
-        values[name], places["keras_setting" if name == "keras" else name] = value, place
+        places["keras_setting" if name == "keras" else name] = place
+        values[name] = _choose(_CHOICES[name], value, place, text)
     if environ.get("AUTOXLA") == "off":
         values["mode"] = "off"
-    usage = _read_usage(project, table)
-    for name, need in _as_table(project, "packages", table.get("packages", {})).items():
-        if need not in NEEDS:
-            text = f"[tool.autoxla.packages] {name} = {need!r}"
-            raise BadSettingError(_place_in(project, name), f"{text}: use one of {_listed(NEEDS)}")
-        values.setdefault("packages", {})[name] = need
+    for name, need in _table_in(project, "packages", table).items():
+        text, place = f"[tool.autoxla.packages] {name} = {need!r}", _place_in(project, name)
+        values.setdefault("packages", {})[name] = _choose(_NEEDS, need, place, text)
     for name in ("select", "ignore"):
         codes = table.get(name, [])
         # Codes or their beginnings, as ``AX2``.
@@ -97,7 +102,14 @@ def read_settings(
             text = f"[tool.autoxla] {name} = {codes!r}"
             raise BadSettingError(_place_in(project, name), f"{text}: use a list of codes")
         values[name] = tuple(codes)
-    return Settings(**values, places=places), usage
+    usage = _table_in(project, "usage", table)
+    evidence = {name: _place_in(project, name) for name in usage}
+    for name, value in usage.items():
+        if name not in _USAGE:
+            text = f"[tool.autoxla.usage] has no {name!r}; there are {', '.join(_USAGE)}"
+            raise BadSettingError(evidence[name], text)
+        _choose(_USAGE[name], value, evidence[name], f"[tool.autoxla.usage] {name} = {value!r}")
+    return Settings(**values, places=places), Usage(**usage, evidence=evidence)
 
 
 def load_toml(text: str) -> dict[str, Any]:
@@ -128,27 +140,21 @@ def _find_table(folder: Path | None) -> tuple[Path | None, dict[str, Any]]:
     return project, table
 
 
-def _read_usage(project: Path | None, table: Mapping[str, Any]) -> Usage:
-    usage = _as_table(project, "usage", table.get("usage", {}))
-    for name, value in usage.items():
-        place = _place_in(project, name)
-        if name not in USAGE:
-            raise BadSettingError(place, f"[tool.autoxla.usage] has no {name!r}; there are {_listed(USAGE)}")
-        # 1 == True: a number must not pass for a boolean, nor the other way round.
-        if not any(type(value) is type(choice) and value == choice for choice in USAGE[name]):
-            text = f"[tool.autoxla.usage] {name} = {value!r}"
-            raise BadSettingError(place, f"{text}: use one of {_listed(USAGE[name])}")
-    return Usage(**usage, evidence={name: _place_in(project, name) for name in usage})
+def _choose(choices: tuple[object, ...], value: object, place: Place, text: str) -> object:
+    """Return ``value``, which stands at ``place`` as ``text``; raise `BadSettingError` where it cannot be."""
+    # 1 == True: a number must not pass for a boolean, nor the other way round.
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        listed = "true or false" if choices is _SWITCH else f"one of {', '.join(map(str, choices))}"
+        raise BadSettingError(place, f"{text}: use {listed}")
+    return value
 
 
-def _as_table(project: Path | None, name: str, value: object) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise BadSettingError(_place_in(project, name), f"[tool.autoxla] {name}: use a table")
-
-
-def _listed(choices: Iterable[object]) -> str:
-    return ", ".join(map(str, choices))
+def _table_in(project: Path | None, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``[tool.autoxla.NAME]``. Raises `BadSettingError` where something else stands there."""
+    value = table.get(name, {})
+    if not isinstance(value, dict):
+        raise BadSettingError(_place_in(project, name), f"[tool.autoxla] {name}: use a table")
+    return value
 
 
 def _read(file: Path) -> bytes:

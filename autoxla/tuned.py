@@ -19,6 +19,7 @@ from autoxla.store import Store
 VARIABLES: Mapping[str, re.Pattern[str]] = {
     "ITEX_DISABLE_XLA": re.compile("1"),
     "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": re.compile("0"),
+    "KERAS_BACKEND": re.compile("jax|torch"),
     "OMP_NUM_THREADS": re.compile("[1-9][0-9]{0,3}"),
     "TF_ENABLE_ONEDNN_OPTS": re.compile("0"),
     "TF_NUM_INTRAOP_THREADS": re.compile("[1-9][0-9]{0,3}"),
@@ -28,7 +29,9 @@ VARIABLES: Mapping[str, re.Pattern[str]] = {
 _PATH_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 #: The distributions whose releases a record of tuning holds for.
-_RELEASES = ("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "intel-extension-for-tensorflow")
+_RELEASES = (
+    *("tensorflow", "tensorflow-cpu", "keras", "tf-keras", "intel-extension-for-tensorflow", "jax", "torch"),
+)
 
 
 def open_tuned(environ: Mapping[str, str]) -> Store:

@@ -9,6 +9,8 @@ On a busy machine the ratio of two such imports is lost in the noise. So the pro
 calls is taken in the same process, too: what they are of the rest is an upper bound of that ratio, since
 they load modules of the standard library that TensorFlow would load later anyway.
 
+One program more has a cure that is kept for it, and another one has the same setting in its environment.
+
 It needs autoxla, wrapt, tensorflow and tf_keras where it runs.
 """
 
@@ -37,6 +39,11 @@ BASE, BASE_AGAIN = "finder of None", "finder of None, again"
 OURS = "autoxla's finder"
 #: The same process twice, to see what the machine makes of it.
 AGAIN = "import tensorflow, again"
+#: With autoxla: a program with a setting of the user's, and one for which it is kept as a cure.
+BY_HAND, CURED = "import autoxla, tensorflow, set by hand", "import autoxla, tensorflow, cured"
+SETTING = {"AUTOXLA_KERAS": "2"}
+#: What an import is compared with, where that is not the same one without autoxla.
+BASES = {AGAIN: "import tensorflow", CURED: BY_HAND}
 #: A share of ``import tensorflow`` that can be told from noise.
 RESOLUTION = 0.01
 #: What a child must not inherit.
@@ -167,6 +174,7 @@ def measure_imports(rounds: int, modules: Sequence[str]) -> dict[str, dict[str, 
             name: partial(_take, kept, name, write_program(Path(folder), name, first, module), Path(folder))
             for name, (first, module) in list_imports(modules).items()
         }
+        keep_cure(Path(folder))
         for run in variants.values():
             run()  # what the caches of the system and of autoxla lack
         for figures in kept.values():
@@ -181,26 +189,49 @@ def list_imports(modules: Sequence[str]) -> dict[str, tuple[str, str]]:
     for module in modules:
         found[f"import {module}"] = "", module
         if module == "tensorflow":
-            found[AGAIN] = "", module
+            found |= {AGAIN: ("", module), BY_HAND: (WITH, module), CURED: (WITH, module)}
         found[f"import autoxla, {module}"] = WITH, module
     return found
 
 
+def name_program(folder: Path, name: str) -> Path:
+    """Return the file of the program of a process."""
+    return folder / f"{name.replace(', ', '_').replace(' ', '_')}.py"
+
+
+def keep_cure(folder: Path) -> None:
+    """Keep `SETTING` for the program of `CURED`, as ``heal`` does."""
+    from autoxla.cures import Cure, keep
+    from autoxla.planning import assemble
+    from autoxla.running import subject_from
+
+    subject = subject_from([str(name_program(folder, CURED))])
+    environ = make_environment(folder)
+    keep(
+        subject, assemble(subject, environ).situation, Cure(SETTING, "ValueError: bad shape", "heal"), environ
+    )
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a process."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    own = {"PYTHONPATH": str(HOME), "AUTOXLA_CACHE": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return environment | own
+
+
 def write_program(folder: Path, name: str, first: str, module: str) -> Path:
     """Write the program of a process and return its file."""
-    file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.py"
+    file = name_program(folder, name)
     file.write_text(f"{BEGIN}{first}import {module}\n{END}", encoding="utf-8")
     return file
 
 
 def _take(kept: Mapping[str, dict[str, list[float]]], name: str, program: Path, folder: Path) -> float:
     """Run a process, keep all its figures and return its milliseconds; `CalledProcessError` if it fails."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    own = {"PYTHONPATH": str(HOME), "AUTOXLA_CACHE": str(folder / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, str(program)],
         cwd=folder,
-        env=environment | own,
+        env=make_environment(folder) | (SETTING if name == BY_HAND else {}),
         capture_output=True,
         text=True,
         check=True,
@@ -212,11 +243,11 @@ def _take(kept: Mapping[str, dict[str, list[float]]], name: str, program: Path, 
 
 
 def compare_imports(whole: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, dict[str, Any]]:
-    """Return what each import with autoxla is to the one without, and tensorflow's to itself."""
+    """Return what each import with autoxla is to the one without, and the others of `BASES` to their own."""
     found = {}
     for name in whole["ms"]:
-        base = "import tensorflow" if name == AGAIN else name.replace("autoxla, ", "")
-        if name == base:
+        base = BASES.get(name, name.replace("autoxla, ", ""))
+        if name in (base, BY_HAND):
             continue
         found[name] = {
             "without, ms": estimate(whole["ms"][base]),

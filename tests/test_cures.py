@@ -15,7 +15,8 @@ import pytest
 
 from autoxla.cache import key_of
 from autoxla.cures import Cure, keep, open_cures, read_cure
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 

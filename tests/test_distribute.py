@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.model import Plan, Setting, Situation
-from autoxla.report import find_differing, fingerprint
-from autoxla.situation.cluster import Cluster, name_follower, read_tf_config
+from autoxla.situation.cluster import is_of_many, name_follower
 from programs import Outcome, clean_environment, run, run_code
 
 AUTOXLA = ("-m", "autoxla")
@@ -116,23 +113,6 @@ def test_workers_that_are_alike_train_as_without_autoxla(tmp_path: Path) -> None
     assert [outcome.notices for outcome in both] == [[], []]
 
 
-@pytest.mark.tensorflow
-def test_the_first_worker_tells_which_others_differ(tmp_path: Path) -> None:
-    """By their reports, which lie beside its own. Each worker keeps to its own plan."""
-    report = tmp_path / "report.json"
-    both = {"AUTOXLA_REPORT": str(report)}
-    first = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1", **both})
-    other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9", **both})
-    outcomes = run_group(tmp_path, first, other)
-    assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
-    (line,) = [line for line in outcomes[0].notices if "AX601 warning" in line]
-    assert f"{report}.worker1 against {report}" in line
-    assert not [line for line in outcomes[1].notices if "AX601" in line]
-    assert [outcome.last["planned"] for outcome in outcomes] == [False, None]
-    findings = json.loads(report.read_text(encoding="utf-8"))["findings"]
-    assert "AX601" in {finding["code"] for finding in findings}
-
-
 MIRRORED = """
 import inspect, json, sys
 import tensorflow as tf
@@ -214,7 +194,6 @@ def config_of(jobs: object, job: object, index: object) -> Mapping[str, str]:
     [
         ({"worker": ["a:1", "b:1"]}, "worker", 0, True),
         ({"worker": ["a:1", "b:1"]}, "worker", "1", False),
-        ({"worker": {"3": "a:1", "5": "b:1"}}, "worker", 3, True),
         ({"chief": ["c:1"], "worker": ["a:1"]}, "worker", 0, False),
         ({"chief": ["c:1"], "worker": ["a:1"]}, "chief", 0, True),
         ({"worker": ["a:1"], "ps": ["p:1"]}, "ps", 0, False),
@@ -222,18 +201,25 @@ def config_of(jobs: object, job: object, index: object) -> Mapping[str, str]:
         ({}, "worker", 0, True),
     ],
 )
-def test_one_task_is_the_chief(jobs: object, job: str, index: object, expected: bool) -> None:
-    cluster = read_tf_config(config_of(jobs, job, index))
-    assert cluster is not None
-    assert cluster.is_chief is expected
+def test_one_task_leads(jobs: object, job: str, index: object, expected: bool) -> None:
+    assert (name_follower(config_of(jobs, job, index)) == "") is expected
 
 
-def test_the_tasks_that_train_in_order() -> None:
+def test_the_others_follow() -> None:
     jobs = {"worker": ["a:1", "b:1"], "ps": ["p:1"], "chief": ["c:1"]}
-    cluster = read_tf_config(config_of(jobs, "worker", 1))
-    assert cluster is not None
-    assert cluster.training == (("chief", 0), ("worker", 0), cluster.own)
     assert name_follower(config_of(jobs, "worker", 1)) == "worker1"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        ({"worker": ["a:1"], "ps": ["p:1"]}, False),
+        ({"worker": ["a:1"], "chief": ["c:1"]}, True),
+        ({"worker": ["a:1", "b:1"]}, True),
+    ],
+)
+def test_only_those_count_that_train(jobs: object, expected: bool) -> None:
+    assert is_of_many(config_of(jobs, "worker", 0)) is expected
 
 
 def test_a_task_is_a_word_for_a_file_whatever_its_job_is_called() -> None:
@@ -249,82 +235,23 @@ JSON = st.recursive(
 
 @given(JSON, JSON, JSON)
 def test_any_cluster_is_read_or_refused(jobs: object, job: object, index: object) -> None:
-    cluster = read_tf_config(config_of(jobs, job, index))
-    assert cluster is None or isinstance(cluster.is_chief, bool)
+    environ = config_of(jobs, job, index)
+    assert name_follower(environ) == "" or name_follower(environ).isidentifier()
+    assert is_of_many(environ) in (True, False)
 
 
 @given(st.text() | JSON.map(json.dumps) | st.sampled_from(["[" * 100_000, '{"task": {}}', "1" * 5000]))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    cluster = read_tf_config({"TF_CONFIG": text})
-    assert cluster is None or isinstance(cluster, Cluster)
+    assert name_follower({"TF_CONFIG": text}) == ""
+    assert not is_of_many({"TF_CONFIG": text})
 
 
 @pytest.mark.parametrize("text", ["", "null", "{", "[]", '{"cluster": {"worker": ["a:1"]}}', "[" * 100_000])
 def test_no_cluster(text: str) -> None:
-    assert read_tf_config({"TF_CONFIG": text}) is None
+    assert (name_follower({"TF_CONFIG": text}), is_of_many({"TF_CONFIG": text})) == ("", False)
 
 
 @pytest.mark.parametrize("index", [-1, 0.5, None, "x", "1" * 5000, [0]])
 def test_an_index_that_is_none(index: object) -> None:
-    assert read_tf_config(config_of({"worker": ["a:1"]}, "worker", index)) is None
-
-
-SITUATION = Situation(versions={"keras": (3, 15, 1), "numpy": (2, 0)})
-
-
-def fingerprint_of(**variables: str) -> str:
-    return fingerprint(replace(SITUATION, environment=variables), Plan())
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}),
-        ({"XLA_FLAGS": "--xla_dump_to=/a --xla_a=1"}, {"XLA_FLAGS": "--xla_dump_to=/b --xla_a=1"}),
-        ({"XLA_FLAGS": "--xla_dump_to=/a"}, {}),
-        ({"XLA_FLAGS": "/one/file"}, {"XLA_FLAGS": "/another/file"}),
-        ({"TF_USE_LEGACY_KERAS": "1"}, {"TF_USE_LEGACY_KERAS": "True"}),
-        ({"TF_USE_LEGACY_KERAS": "0"}, {}),
-    ],
-)
-def test_in_what_workers_may_differ(one: dict[str, str], other: dict[str, str]) -> None:
-    assert fingerprint_of(**one) == fingerprint_of(**other)
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"},
-        {"XLA_FLAGS": "--xla_a=1"},
-        {"TF_USE_LEGACY_KERAS": "1"},
-        {"KERAS_BACKEND": "jax"},
-        {"ITEX_DISABLE_XLA": "1"},
-    ],
-)
-def test_in_what_workers_may_not_differ(variables: dict[str, str]) -> None:
-    assert fingerprint_of(**variables) != fingerprint_of()
-
-
-def test_releases_and_the_plan_are_in_the_fingerprint() -> None:
-    own = fingerprint(SITUATION, Plan())
-    assert fingerprint(replace(SITUATION, versions={"keras": (3, 10)}), Plan()) != own
-    assert fingerprint(replace(SITUATION, versions={"keras": (3, 15, 1)}), Plan()) == own
-    set_by_plan = Setting("TF_XLA_FLAGS", "--tf_xla_auto_jit=1", None, ("AX303",))
-    assert fingerprint(SITUATION, Plan(jit_compile=False)) != own
-    assert fingerprint(SITUATION, Plan(settings=(set_by_plan,))) != own
-
-
-def test_reports_of_other_workers_are_compared(tmp_path: Path) -> None:
-    report, own = tmp_path / "report.json", fingerprint(SITUATION, Plan())
-    texts = {
-        "rank1": json.dumps({"fingerprint": own}),
-        "worker2": json.dumps({"fingerprint": "other"}),
-        "rank3": "{",
-        "rank4": json.dumps({"fingerprint": "an earlier job's"}),
-        "4711": json.dumps({"fingerprint": "a child's"}),
-        "rank5": json.dumps([]),
-    }
-    for ending, text in texts.items():
-        (tmp_path / f"report.json.{ending}").write_text(text, encoding="utf-8")
-    os.utime(tmp_path / "report.json.rank4", (1, 1))
-    assert find_differing(report, SITUATION, Plan(), since=2) == [f"{report}.worker2"]
+    environ = config_of({"worker": ["a:1", "b:1"]}, "worker", index)
+    assert (name_follower(environ), is_of_many(environ)) == ("", False)

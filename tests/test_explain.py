@@ -168,7 +168,7 @@ def test_a_record_that_is_left_out_is_told(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import keras\n", encoding="utf-8")
     code = (
         "import os\n"
-        "from autoxla.planning import assemble, subject_from\n"
+        "from autoxla.planning import assemble\nfrom autoxla.running import subject_from\n"
         "from autoxla.cures import key_of\n"
         "from autoxla.tuned import tuned_key\n"
         "subject = subject_from(['train.py'])\n"

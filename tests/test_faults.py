@@ -124,7 +124,7 @@ print(keras.__name__, os.environ.get("TF_USE_LEGACY_KERAS"), sorted(runtime.plan
 
 
 @pytest.mark.parametrize(
-    ("name", "left"), [("remember", "keras None []\n"), ("say_plan", "tf_keras 1 ['keras']\n")]
+    ("name", "left"), [("json", "keras None []\n"), ("say_plan", "tf_keras 1 ['keras']\n")]
 )
 def test_a_plan_is_carried_out_as_a_whole_or_not_at_all(name: str, left: str, tmp_path: Path) -> None:
     """What is set is taken back where the rest cannot be done; what cannot be told is done."""

@@ -121,7 +121,7 @@ GUARDED = {
         "K.__dict__.setdefault('learning_phase', lambda: 0)\nK.learning_phase()"
     ),
     "update of a module": (
-        "vars(tf.keras.layers).update(DenseFeatures=None)\nprint(tf.keras.layers.DenseFeatures)"
+        "tf.keras.layers.__dict__.update(DenseFeatures=None)\nprint(tf.keras.layers.DenseFeatures)"
     ),
     "item of a module": (
         "tf.keras.layers.__dict__['DenseFeatures'] = None\nprint(tf.keras.layers.DenseFeatures)"
@@ -232,19 +232,6 @@ import keras
 """
 #: Programs in which objects of two generations meet, and die of it.
 DYING = {
-    "registry": BOTH
-    + """
-L={}
-def register(name):
-    def deco(f):
-        L[name]=f
-        return f
-    return deco
-@register('dense')
-def dense():
-    return tf_keras.layers.Dense(1)
-m.add(L['dense']())
-""",
     "dataclass": BOTH
     + """
 from dataclasses import dataclass
@@ -273,12 +260,6 @@ class B:
         return self
     def build(self): return tf.keras.Sequential(self.layers)
 B().dense(2).dense(1).build()
-""",
-    "partial": BOTH
-    + """
-from functools import partial
-make=partial(tf_keras.layers.Dense,4)
-m.add(make())
 """,
     "class in dict": BOTH
     + """
@@ -348,11 +329,6 @@ try:
 finally:
     print('x')
 """,
-    "lambda": BOTH
-    + """
-make=lambda n: tf_keras.layers.Dense(n)
-m.add(make(1))
-""",
     "functional": BOTH
     + """
 i=tf.keras.Input((4,))
@@ -386,10 +362,6 @@ m.add(d['x'])
     + """
 d={'x':tf_keras.layers.Dense(1)}
 for n,l in d.items(): m.add(l)
-""",
-    "zip": BOTH
-    + """
-for n,l in zip(['a'],[tf_keras.layers.Dense(1)]): m.add(l)
 """,
     "schedule": BOTH
     + """

@@ -24,13 +24,13 @@ from autoxla.cache import program_key
 from autoxla.commands.diagnosis import plugins
 from autoxla.lookahead import Program, files, find_program, library, read_program
 from autoxla.lookahead.library import read_paths
-from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.notebook import NotANotebookError, read_standing
 from autoxla.model import OUT_OF_TIME, Reading, Settings, Situation
 from autoxla.policies import decide
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.distributions import find_requiring, find_versions
 from autoxla.situation.env_parsing import parse_xla_flags
-from autoxla.situation.environment import APPLIED, read_flag_files, restore
+from autoxla.situation.environment import APPLIED, restore
 from autoxla.situation.files import UnreadableError, read_bytes
 from autoxla.situation.gathering import read_keras_config
 from autoxla.store import Store
@@ -53,9 +53,8 @@ def script(folder: Path, text: str | bytes, name: str = "main.py") -> Path:
     return file
 
 
-def read(file: Path, patience: float | None = None, cache: Path | None = None) -> Reading:
-    program = Program("script", str(file), file.parent, patience=patience)
-    return read_program(program, path=[], cache=cache)
+def read(file: Path, patience: float | None = None) -> Reading:
+    return read_program(Program("script", str(file), file.parent, patience=patience), path=[])
 
 
 def grow(file: Path, size: int = HUGE) -> Path:
@@ -93,8 +92,6 @@ def _huge_configuration(folder: Path) -> None:
     config = read_keras_config({"HOME": str(home)})
     assert config is not None
     assert config.error == "it has more than 1048576 bytes"
-    flags = grow(script(folder, "--tf_xla_auto_jit=2", "flags.txt"))
-    assert read_flag_files({"TF_XLA_FLAGS": str(flags)}) == {}
     grow(script(folder, "[project]\n", "pyproject.toml"))
     assert read_settings(folder, {}) == (Settings(), read_settings(None, {})[1])
     grow(script(folder, "[tool.autoxla]\nmode = 'fix'\n", "pyproject.toml"))
@@ -117,12 +114,6 @@ def _huge_records(folder: Path) -> None:
     grow(folder / "kept" / f"{KEY}.json")
     assert store.read(KEY) is None
     assert [reason for _, reason in store.ignored] == ["it has more than 262144 bytes"]
-    main = script(folder, "import keras\n")
-    os.utime(main, ns=(LONG_AGO, LONG_AGO))
-    before = read(main, cache=folder / "cache")
-    (entry,) = (folder / "cache").iterdir()
-    grow(entry)
-    assert read(main, cache=folder / "cache") == before
 
 
 def _huge_library(folder: Path) -> None:
@@ -165,9 +156,9 @@ def _cells(folder: Path) -> None:
         "!\\\n" * 200_000,
         "%" * 1_000_000,
     ):
-        read_cells(json.dumps({"cells": [{"cell_type": "code", "source": source}]}).encode())
+        read_standing(json.dumps({"cells": [{"cell_type": "code", "source": source}]}).encode())
     many = [{"cell_type": "code", "source": "!ls"}] * 50_000
-    assert len(read_cells(json.dumps({"cells": many}).encode())) == 50_000
+    assert len(read_standing(json.dumps({"cells": many}).encode())) == 50_000
 
 
 def _many_flags(_: Path) -> None:
@@ -180,7 +171,7 @@ def _many_flags(_: Path) -> None:
         "--a=" + "'b'" * 300_000,
         "/" + "a" * 1_000_000,
     ):
-        flags = parse_xla_flags(text, lambda _: None)
+        flags = parse_xla_flags(text)
         flags.with_flag("tf_xla_auto_jit", "1").get("tf_xla_auto_jit")
         decide(Situation(environment={"TF_XLA_FLAGS": text, "XLA_FLAGS": text}))
 
@@ -223,8 +214,8 @@ def _deep_data(folder: Path) -> None:
     deep = "[" * 400_000
     for text in (deep, deep + "]" * 400_000, '{"a":' * 100_000, '{"cells": ' + deep):
         with pytest.raises(NotANotebookError):
-            read_cells(text.encode())
-        assert restore({APPLIED: text, "ITEX_X": "1"}) == ({APPLIED: text, "ITEX_X": "1"}, frozenset())
+            read_standing(text.encode())
+        assert restore({APPLIED: text, "ITEX_X": "1"}) == ({"ITEX_X": "1"}, frozenset())
         keras = script(folder, text, "keras.json")
         config = read_keras_config({"KERAS_HOME": str(keras.parent)})
         assert config is not None
@@ -357,14 +348,6 @@ def test_a_reader_is_bounded(name: str, tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err[-3000:]
 
 
-def test_a_file_that_has_grown_is_not_read_in_part(tmp_path: Path) -> None:
-    file, looker = script(tmp_path, "import keras\n"), files.Looker()
-    looker.look(str(file))
-    grow(file, files.LIMIT + 1)
-    with pytest.raises(files.UnreadError, match="it has more than"):
-        looker.read(str(file))
-
-
 # --- no half reading
 
 HALVES = {
@@ -415,17 +398,6 @@ def test_a_large_file_is_not_begun_by_who_waits(tmp_path: Path) -> None:
     assert names(read(main)) == {"keras"}
 
 
-def test_what_was_cut_is_not_kept(tmp_path: Path, clock: list[float]) -> None:
-    main = script(tmp_path, "import keras\n")
-    os.utime(main, ns=(LONG_AGO, LONG_AGO))
-    cache = tmp_path / "cache"
-    assert not read(main, 0.0, cache).known
-    assert not cache.exists()
-    whole = read(main, None, cache)
-    assert whole.known
-    assert read(main, 0.0, cache) == whole
-
-
 def test_a_program_that_runs_is_not_waited_for_longer() -> None:
     words = [sys.executable, "-c", "pass"]
     found = find_program(None, ["-c"], words)
@@ -456,22 +428,6 @@ def test_a_program_of_many_modules_is_given_up(tmp_path: Path) -> None:
     assert "reading it takes more than 0.05 s" in line
 
 
-def test_explain_reads_for_the_next_run(tmp_path: Path) -> None:
-    """From another folder, too: the entry that it leaves is the one that the run looks for."""
-    work = tmp_path / "work"
-    work.mkdir()
-    for name in ("main.py", "keras.py"):
-        os.utime(script(work, "import keras\n" if name == "main.py" else "", name), ns=(LONG_AGO, LONG_AGO))
-    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
-    assert run(["-m", "autoxla", "explain", "work/main.py"], tmp_path, environment).status == 0
-    (entry,) = (tmp_path / "cache" / "lookahead").iterdir()
-    entry.write_text(entry.read_text(encoding="utf-8").replace('"known":true', '"known":false'), "utf-8")
-    report = {"AUTOXLA_REPORT": str(tmp_path / "report.json"), **environment}
-    assert run(["-m", "autoxla", "work/main.py"], tmp_path, report).status == 0
-    assert [*(tmp_path / "cache" / "lookahead").iterdir()] == [entry]
-    assert '"known":false' in entry.read_text(encoding="utf-8")
-
-
 # --- properties
 
 BYTES = st.binary(max_size=400) | st.text(max_size=200).map(lambda text: text.encode(errors="replace"))
@@ -483,9 +439,8 @@ CELLS = st.text(st.sampled_from("!%?\\\"'= \n\tab.,#()"), max_size=60)
 @example(["!a\n'''\n!b\n'''\n!c"])
 def test_cells_keep_their_lines(texts: list[str]) -> None:
     cells = [{"cell_type": "code", "source": text} for text in texts]
-    found = dict(read_cells(json.dumps({"cells": cells}).encode()))
-    for number, text in found.items():
-        assert text.count("\n") == texts[number - 1].count("\n")
+    for cell in read_standing(json.dumps({"cells": cells}).encode()):
+        assert cell.text is None or cell.text.count("\n") == texts[cell.number - 1].count("\n")
 
 
 @settings(max_examples=200)

@@ -11,7 +11,6 @@ import sys
 import textwrap
 import venv
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +21,7 @@ from hypothesis import strategies as st
 
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead import reading as reading_module
-from autoxla.lookahead.files import Finder, Looker
-from autoxla.lookahead.kept import MOST_ENTRIES
+from autoxla.lookahead.files import Finder
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.reading import read_plain
 from autoxla.model import Evidence, Reading, Situation
@@ -41,10 +39,10 @@ def lay(folder: Path, files: Mapping[str, str | bytes]) -> None:
         os.utime(file, ns=(before, before))
 
 
-def read(folder: Path, files: Mapping[str, str | bytes] | str, cache: Path | None = None) -> Reading:
+def read(folder: Path, files: Mapping[str, str | bytes] | str) -> Reading:
     """Read the program ``main.py`` among `files` in `folder`."""
     lay(folder, {"main.py": files} if isinstance(files, str) else files)
-    return read_program(Program("script", str(folder / "main.py"), folder), path=[], cache=cache)
+    return read_program(Program("script", str(folder / "main.py"), folder), path=[])
 
 
 def told(reading: Reading, *kinds: str) -> set[str]:
@@ -75,7 +73,6 @@ GRADES = {
     "if False, else": ("if False:\n    pass\nelse:\n    import keras", "certain"),
     "TYPE_CHECKING": ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras", None),
     "typing.TYPE_CHECKING": ("import typing as t\nif t.TYPE_CHECKING:\n    import keras", None),
-    "TYPE_CHECKING as": ("from typing import TYPE_CHECKING as TC\nif TC and x:\n    import keras", None),
     "TYPE_CHECKING or": ("if TYPE_CHECKING or x:\n    import keras", "possible"),
     "TYPE_CHECKING, else": ("if TYPE_CHECKING:\n    pass\nelse:\n    import keras", "certain"),
     "not TYPE_CHECKING": ("if not TYPE_CHECKING:\n    import keras", "certain"),
@@ -102,11 +99,7 @@ GRADES = {
     "parameter of that name": ("def f():\n    import keras\ndef g(f):\n    f()\ng(1)", "possible"),
     "generator": ("def f():\n    import keras\n    yield\nf()", "possible"),
     "coroutine": ("async def f():\n    import keras\nf()", "possible"),
-    "asyncio.run": ("import asyncio\nasync def f():\n    import keras\nasyncio.run(f())", "certain"),
-    "awaited": (
-        "import asyncio\nasync def g():\n    import keras\nasync def f():\n    await g()\nasyncio.run(f())",
-        "certain",
-    ),
+    "asyncio.run": ("import asyncio\nasync def f():\n    import keras\nasyncio.run(f())", "possible"),
     "absl": ("from absl import app\ndef main(argv):\n    import keras\napp.run(main)", "certain"),
     "method": ("class C:\n    def f(self):\n        import keras\nC().f()", "certain"),
     "method under if": ("class C:\n    def f(self):\n        import keras\nif x:\n    C().f()", "possible"),
@@ -170,7 +163,6 @@ SPELLINGS = [
     ("import tensorflow as tf\nif (K := tf.keras):\n    pass\nK.x", "attribute tensorflow.keras.x"),
     ("import tensorflow as tf\nK = (\n    tf\n    .keras\n)\nK.x", "attribute tensorflow.keras.x"),
     ("import tensorflow as tf\ngetattr(tf, 'keras').x", "attribute tensorflow.keras.x"),
-    ("import tensorflow as tf\nK = getattr(tf, 'keras', None)\nK.x", "attribute tensorflow.keras.x"),
     (
         "import importlib\nK = importlib.import_module('tensorflow.keras')\nK.x",
         "attribute tensorflow.keras.x",
@@ -182,7 +174,6 @@ SPELLINGS = [
     ),
     ("import tensorflow.compat.v1 as tf\ntf.keras.x()", "attribute tensorflow.compat.v1.keras.x"),
     ("try:\n    import keras as k\nexcept ImportError:\n    k = None\nk.x", "attribute keras.x"),
-    ("import tensorflow as tf\ndef f(x: tf.keras.Model): pass", "attribute tensorflow.keras.Model"),
     ("def f():\n    global tf\n    import tensorflow as tf\nf()\ntf.keras", "attribute tensorflow.keras"),
     ("import tensorflow as tf\nclass C(tf.keras.Model):\n    y = tf.x", "attribute tensorflow.x"),
     ("import tensorflow as tf\nf'{tf.keras.x}'", "attribute tensorflow.keras.x"),
@@ -196,10 +187,6 @@ SPELLINGS = [
     ("import tensorflow as tf\ng = tf.function(f, jit_compile=True)", "jit_compile function=True"),
     (
         "from tensorflow import function as jit\n@jit(jit_compile=True)\ndef f(): pass",
-        "jit_compile function=True",
-    ),
-    (
-        "import tensorflow as tf, functools as t\n@t.partial(tf.function, jit_compile=True)\ndef f(): pass",
         "jit_compile function=True",
     ),
     (
@@ -244,11 +231,10 @@ def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
         ("J = False\nif x:\n    J = True\nm.compile(jit_compile=J)", "jit_compile compile"),
         ("import os\nos.environ['A'] = x()", "variable A early"),
         ("import os\nos.environ.pop('A', None)", "variable A early"),
-        ("import os\nos.environ[x] = '1'", "variable * early"),
         ("import os\nos.environ['A'] += ' --b'", "variable A early"),
-        ("import os\nN = 'A'\nN += 'B'\nos.environ[N] = '1'", "variable * early"),
-        ("import os\nV = {'A': '1'}\nV[x] = '2'\nos.environ.update(V)", "variable * early"),
-        ("import os\nV = {'A': '1'}\nV.pop('A')\nos.environ.update(V)", "variable * early"),
+        ("import os\nV = {'A': '1'}\nV[x] = '2'\nos.environ.update(V)", "variable A early"),
+        ("import os\nV = {'A': '1'}\nV.update(x)\nos.environ.update(V)", "variable A early"),
+        ("import tensorflow as tf\nK = getattr(tf, 'keras', None)\nK.x", "attribute tensorflow.keras.x"),
         (
             "try:\n    import tf_keras as k\nexcept ImportError:\n    import keras as k\nk.x",
             "attribute keras.x",
@@ -258,7 +244,8 @@ def test_spelling(code: str, wanted: str, tmp_path: Path) -> None:
             "attribute tf_keras.x",
         ),
         ("if x:\n    import keras\nelse:\n    import tf_keras as keras\nkeras.x", "attribute keras.x"),
-        ("from tensorflow import *\nkeras.x", "attribute tensorflow.keras.x"),
+        ("import tensorflow as tf\ndef f(x: tf.keras.Model): pass", "attribute tensorflow.keras.Model"),
+        ("import tensorflow as tf\nx: tf.keras.Model = f()", "attribute tensorflow.keras.Model"),
     ],
 )
 def test_what_is_computed_is_possible(code: str, wanted: str, tmp_path: Path) -> None:
@@ -276,9 +263,10 @@ def test_what_is_computed_is_possible(code: str, wanted: str, tmp_path: Path) ->
         "import keras as k\nfor k in y:\n    pass\nk = 1\nk.x",
         "import keras\n'keras.x'  # keras.x",
         "import re\nre.compile('x', **y)\nre.compile('keras')",
-        "x.save('picture.png')",
         "import numpy as np\nnp.save('x', y)",
         "V = {'A': '1'}\nV.pop('A')\nN = 'A'\nN += 'B'",
+        "import os\nos.environ[x] = '1'\nN = 'A'\nN += 'B'\nos.environ[N] = '1'",
+        "import os\nif x:\n    N = 'A'\nos.environ[N + 'B'] = '1'",
     ],
 )
 def test_no_evidence(code: str, tmp_path: Path) -> None:
@@ -297,11 +285,8 @@ VARIABLES = [
     "import os\nos.putenv('A', '1')",
     "import os\nos.environ.update({'A': '1'})",
     "import os\nos.environ.update(A='1')",
-    "import os\nos.environ.update(dict(A='1'))",
     "import os\nV = {'A': '1'}\nos.environ.update(V)",
     "import os\nos.environ |= {'A': '1'}",
-    "get_ipython().run_line_magic('env', 'A=1')",
-    "get_ipython().magic('env A=1')",
 ]
 
 
@@ -431,7 +416,7 @@ PACKAGES: dict[str, tuple[dict[str, str], set[str]]] = {
         {
             "main.py": "from importlib import import_module\nimport_module('p.a')",
             "p/__init__.py": "",
-            "p/a.py": "from importlib import import_module\nimport_module('.b', __package__)",
+            "p/a.py": "from importlib import import_module\nimport_module('p.b')",
             "p/b.py": "import keras",
         },
         {"certain import keras"},
@@ -477,6 +462,7 @@ def test_installed_packages_are_not_entered(tmp_path: Path) -> None:
     [
         "import importlib\nimportlib.import_module(name)",
         "__import__('a' + b)",
+        "import importlib\nimportlib.import_module('.b', __package__)",
         "exec(x)",
         "y = eval(x)",
         "import runpy\nrunpy.run_path('x')",
@@ -487,7 +473,6 @@ def test_installed_packages_are_not_entered(tmp_path: Path) -> None:
         "from . import a",
         "import p.missing",
         "def f():\n    exec(x)",
-        "get_ipython().run_line_magic('run', 'x.py')",
     ],
 )
 def test_what_cannot_be_followed_is_incomplete(code: str, tmp_path: Path) -> None:
@@ -536,10 +521,10 @@ def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
 
 def test_a_compiled_module_is_noted(tmp_path: Path) -> None:
     reading = read(
-        tmp_path, {"main.py": "from p import fast", "p/__init__.py": "", "p/fast.abi3.so": b"\x7fELF"}
+        tmp_path, {"main.py": "from p import fast", "p/__init__.py": "", "p/fast.abi3.so": b"\x7fELF\0"}
     )
     if sys.platform == "linux":
-        assert [note for _, note in reading.unread] == ["it is compiled"]
+        assert [note for _, note in reading.unread] == ["it is a binary file, no Python source"]
 
 
 @pytest.mark.parametrize("coding", ["utf-8-sig", "latin-1", "cp1252", "utf-8"])
@@ -564,7 +549,7 @@ def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cells = [
         cell("import nothing", "markdown"),
-        cell("%env TF_USE_LEGACY_KERAS=1\n%load_ext x\n!pip install keras \\\n  tf_keras\nfiles = !ls"),
+        cell("%env TF_USE_LEGACY_KERAS=1\n%env A {x}\n%run x.py\n!pip install a \\\n  b\nfiles = !ls"),
         cell("%%bash\nimport torch"),
         cell("%%time\nimport tensorflow as tf\n?tf"),
         cell("def f(:"),
@@ -574,10 +559,11 @@ def test_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reading = read_program(Program("notebook", "n.ipynb", tmp_path), path=[])
     assert [(brief(e), str(e.place)) for e in reading.evidence] == [
         ("certain variable TF_USE_LEGACY_KERAS=1 early", "n.ipynb:cell 2:1:1"),
+        ("possible variable A early", "n.ipynb:cell 2:2:1"),
         ("certain import tensorflow", "n.ipynb:cell 4:2:1"),
         ("certain attribute tensorflow.keras", "n.ipynb:cell 6:5:1"),
     ]
-    assert [str(place) for place, _ in reading.unread] == ["n.ipynb:cell 5:1"]
+    assert [str(place) for place, _ in reading.unread] == ["n.ipynb:cell 5:1", "n.ipynb:cell 2:3:1"]
 
 
 @pytest.mark.parametrize(
@@ -590,7 +576,7 @@ def test_no_notebook(text: str, tmp_path: Path) -> None:
     assert len(reading.unread) == 1
 
 
-def test_module_directory_zip_and_code(tmp_path: Path) -> None:
+def test_module_directory_and_code(tmp_path: Path) -> None:
     lay(tmp_path, {"p/__init__.py": "import first", "p/__main__.py": "from .a import run\nrun()"})
     lay(tmp_path, {"p/a.py": "def run():\n    import keras"})
     wanted = {"certain import first", "certain import keras"}
@@ -600,10 +586,6 @@ def test_module_directory_zip_and_code(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "p", tmp_path / "app" / "p")
     folder = tmp_path / "app"
     assert told(read_program(Program("directory", str(folder), folder), path=[])) == wanted
-    archive = Path(shutil.make_archive(str(tmp_path / "app"), "zip", folder))
-    reading = read_program(Program("directory", str(archive), archive), path=[])
-    assert told(reading) == wanted
-    assert reading.evidence[0].place.file.endswith(os.path.join("app.zip", "p/__init__.py"))  # noqa: PTH118
     code = Program("code", "import p.a\np.a.run()", tmp_path)
     assert told(read_program(code, path=[])) == wanted
 
@@ -611,22 +593,17 @@ def test_module_directory_zip_and_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["script", "module", "directory", "notebook"])
 def test_a_program_that_is_not_there_is_unknown(kind: str, tmp_path: Path) -> None:
     program = Program(kind, str(tmp_path / "none"), tmp_path)  # type: ignore[arg-type]
-    reading = read_program(program, path=[], cache=tmp_path / "cache")
+    reading = read_program(program, path=[])
     assert (reading.known, reading.complete, reading.evidence) == (False, False, ())
     assert reading.unread
 
 
-def test_damaged_zip(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("__main__.py", "import broken\nimport keras\n")
-        archive.writestr("broken.py", "import torch\n" * 50)
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    at = data.index(b"import torch")
-    data[at : at + 6] = b"export"
-    lay(tmp_path, {"a.zip": bytes(data)})
-    reading = read_program(Program("directory", str(tmp_path / "a.zip"), tmp_path / "a.zip"), path=[])
-    assert told(reading) == {"certain import keras"}
-    assert len(reading.unread) == 1
+def test_a_zip_is_unknown(tmp_path: Path) -> None:
+    lay(tmp_path, {"app/__main__.py": "import keras"})
+    archive = Path(shutil.make_archive(str(tmp_path / "app"), "zip", tmp_path / "app"))
+    reading = read_program(Program("directory", str(archive), archive), path=[])
+    assert (reading.known, reading.evidence) == (False, ())
+    assert [reason for _, reason in reading.unread] == ["a program in a zip is not read"]
 
 
 FIND = [
@@ -736,101 +713,26 @@ def find_installed(
 
 
 CLI = "def main():\n    import keras\n"
-#: The module that the script calls, what is installed, and what is read then.
-INSTALLED: dict[str, tuple[str, dict[str, str], set[str]]] = {
-    "package": (
-        "mytool.cli",
-        {"mytool/__init__.py": "from . import a", "mytool/a.py": "import tf_keras", "mytool/cli.py": CLI},
-        {"certain import tf_keras", "certain import keras"},
-    ),
-    "module": ("mytool", {"mytool.py": CLI}, {"certain import keras"}),
-    "package beside it": (
-        "core.cli",
-        {"core/__init__.py": "", "core/cli.py": f"import extra\n{CLI}", "extra.py": "import tf_keras"},
-        {"certain import extra", "certain import keras"},
-    ),
-    "part of a namespace": (
-        "firm.tool.cli",
-        {"firm/tool/__init__.py": "", "firm/tool/cli.py": f"import firm.tool.b\n{CLI}", "firm/tool/b.py": ""},
-        {"certain import keras"},
-    ),
-    "module in a namespace": ("firm.cli", {"firm/cli.py": CLI}, {"certain import keras"}),
-    "another distribution": (
-        "mytool",
-        {"mytool.py": f"import lib\nimport lib2.sub\n{CLI}"},
-        {"certain import lib", "certain import lib2.sub", "certain import keras"},
-    ),
-    "no backend": ("mytool", {"mytool.py": "def main():\n    import lib, torch"}, set()),
-    "never a backend": (
-        "mytool",
-        {"mytool.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras"},
-        set(),
-    ),
-}
 
 
-@pytest.mark.parametrize("name", INSTALLED)
-def test_an_installed_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, files, wanted = INSTALLED[name]
-    script = lay_tool(tmp_path, module, files)
-    lay(
-        tmp_path / SITE,
-        {"lib.py": "import tf_keras", "lib2/__init__.py": "", "lib2/sub.py": "import tf_keras"},
-    )
-    path = [str(script.parent), str(tmp_path / SITE)]
-    program = find_installed(monkeypatch, script, tmp_path / SITE)
-    assert program is not None
-    assert (program.kind, program.target) == ("script", str(script))
-    for _ in range(2):
-        reading = read_program(program, path=path, cache=tmp_path / "cache")
-        assert (told(reading), reading.known) == (wanted, bool(wanted))
-        assert wanted or reading.unread
-
-
-def test_packages_of_others_are_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {"firm/tool/__init__.py": "import firm.other\ndef main():\n    import keras"}
-    script = lay_tool(tmp_path, "firm.tool", files)
-    lay(tmp_path / SITE, {"firm/other/__init__.py": "import tf_keras"})
-    program = find_installed(monkeypatch, script, tmp_path / SITE)
-    assert program is not None
-    reading = read_program(program, path=[str(tmp_path / SITE)])
-    assert "certain import tf_keras" not in told(reading)
-    assert "certain import keras" in told(reading)
-
-
-@pytest.mark.parametrize("words", [["-m", "mytool"], ["-m", "mytool.run"]])
-def test_an_installed_module(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = {
-        "mytool/__init__.py": "",
-        "mytool/__main__.py": "from . import run",
-        "mytool/run.py": "import keras",
-    }
-    script = lay_tool(tmp_path, "mytool.run", files)
-    program = find_installed(monkeypatch, script, tmp_path / SITE, words=words)
-    assert program is not None
-    assert (program.kind, program.target, program.installed) == ("module", words[1], True)
-    assert told(read_program(program, path=[])) == {"certain import keras"}
-    run = find_installed(monkeypatch, tmp_path / SITE / "mytool" / "run.py", tmp_path / SITE)
-    assert run is not None
-    assert told(read_program(run, path=[])) == {"certain import keras"}
-
-
-@pytest.mark.parametrize("folder", ["bin", "home/bin"])
-@pytest.mark.parametrize(
-    ("module", "known"), [("mytool", True), ("pytest", False), ("ray.worker", False), ("tensorflow.x", False)]
-)
-def test_tools_are_unknown_wherever_their_script_is(
-    module: str, folder: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("words", [["-m", "mytool"], ["-m", "mytool.run"], None])
+def test_an_installed_program_is_unknown(
+    words: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    top = module.partition(".")[0]
-    script = lay_tool(
-        tmp_path, module, {f"{top}/__init__.py": CLI, f"{top}/worker.py": CLI, f"{top}/x.py": CLI}
-    )
-    place = tmp_path / folder / "mytool"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    script = lay_tool(tmp_path, "mytool.run", {"mytool/__init__.py": "", "mytool/run.py": CLI})
+    assert find_installed(monkeypatch, script, tmp_path / SITE, words=words) is None
+    file = tmp_path / SITE / "mytool" / "run.py"
+    assert find_installed(monkeypatch, file, tmp_path / SITE) is None
+
+
+def test_an_installed_program_is_unknown_wherever_its_script_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = lay_tool(tmp_path, "mytool", {"mytool.py": CLI})
+    place = tmp_path / "home" / "bin" / "mytool"
+    place.parent.mkdir(parents=True)
     script.rename(place)
-    program = find_installed(monkeypatch, place, tmp_path / SITE)
-    assert (program is not None) is known
+    assert find_installed(monkeypatch, place, tmp_path / SITE) is None
 
 
 @pytest.mark.parametrize(
@@ -859,17 +761,16 @@ def test_an_editable_program_by_a_path_entry(tmp_path: Path, monkeypatch: pytest
     lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib\n{CLI}"})
     program = find_installed(monkeypatch, script, tmp_path / SITE, tmp_path / "src")
     assert program is not None
-    assert program.packages == ()
     reading = read_program(program, path=[str(tmp_path / SITE), str(tmp_path / "src")])
     assert told(reading) == {"certain import lib", "certain import keras"}
 
 
 def test_an_editable_program_by_a_mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = lay_tool(tmp_path, "mine.cli", {"lib.py": "import tf_keras"})
-    lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib, firm.a\n{CLI}"})
+    lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib, a\n{CLI}"})
     lay(tmp_path, {"src/a.py": "import keras_core", "plain/main.py": "import mine.cli\nmine.cli.main()"})
     module = ModuleType("__editable___mine_1_0_finder")
-    mapping = {"mine": str(tmp_path / "src" / "mine"), "firm.a": str(tmp_path / "src" / "a.py")}
+    mapping = {"mine": str(tmp_path / "src" / "mine"), "a": str(tmp_path / "src" / "a.py")}
     module.MAPPING = mapping  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     finder = type("_EditableFinder", (), {"__module__": module.__name__, "find_spec": lambda *_: None})
@@ -880,27 +781,22 @@ def test_an_editable_program_by_a_mapping(tmp_path: Path, monkeypatch: pytest.Mo
     assert plain is not None
     wanted = {"certain import lib", "certain import keras_core", "certain import keras"}
     for found in (program, plain):
-        assert told(read_program(found, cache=tmp_path / "cache")) == wanted
-    # What is kept is told apart by what is the program's own.
-    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:-1])
-    assert told(read_program(plain, cache=tmp_path / "cache")) == {"certain import mine.cli"}
+        assert told(read_program(found)) == wanted
 
 
 def test_an_installed_program_in_a_true_process(tmp_path: Path) -> None:
     import autoxla
 
     code = SEEN_FROM_INSIDE.format(home=str(Path(autoxla.__file__).parent.parent))
-    body = "".join(f"    {line}\n" for line in code.splitlines())
-    seen = f"def main():\n{body}    from autoxla.lookahead import read_program\n"
-    seen += "    print(read_program(found).evidence[-1].name)\n    return\n    import keras\n"
+    code = code.replace("found.kind, found.target", "found")
     venv.create(tmp_path, with_pip=False)
     site = next(tmp_path.glob("[Ll]ib/**/site-packages"))
     lay_tool(tmp_path, "mytool", {})
-    lay(site, {"mytool.py": seen})
+    lay(site, {"mytool.py": "def main():\n" + "".join(f"    {line}\n" for line in code.splitlines())})
     folder = tmp_path / ("Scripts" if sys.platform == "win32" else "bin")
     command = [folder / "python", folder / "mytool"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout.split() == ["script", str(folder / "mytool"), "keras"], done.stderr
+    assert done.stdout == "None\n", done.stderr
 
 
 def test_read_paths(tmp_path: Path) -> None:
@@ -924,79 +820,10 @@ def test_read_paths(tmp_path: Path) -> None:
     readings = read_paths([tmp_path, tmp_path / "a.py"])
     names = [file.relative_to(tmp_path).as_posix() for file in readings]
     assert names == ["a.py", "bad.py", "n.ipynb", "p/__init__.py", "p/b.py", "p/c.py"]
-    assert [e.place.line for e in readings[tmp_path / "a.py"].evidence] == [1, 2, 3, 5]
+    assert [e.place.line for e in readings[tmp_path / "a.py"].evidence] == [1, 2, 5]
     assert told(readings[tmp_path / "p/b.py"]) == {"certain import tf_keras"}
     assert not readings[tmp_path / "p/b.py"].complete
     assert readings[tmp_path / "a.py"].complete
-
-
-# The cache
-
-TREE = {
-    "main.py": "import p\nimport q\n",
-    "p/__init__.py": "import keras\nkeras.x",
-    "q.py": "import os\nexec(y)",
-}
-
-
-def changes(folder: Path) -> Mapping[str, str]:
-    return {file.name: file.read_text(encoding="utf-8") for file in (folder / "cache").iterdir()}
-
-
-def test_what_is_kept_equals_what_was_read(tmp_path: Path) -> None:
-    cold = read(tmp_path, TREE, tmp_path / "cache")
-    assert len(changes(tmp_path)) == 1
-    assert read(tmp_path, TREE, tmp_path / "cache") == cold == read(tmp_path, TREE)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("p/__init__.py", "import torch"),
-        ("q/__init__.py", "import torch"),
-        ("keras.py", "import torch"),
-        ("main.py", "import torch"),
-    ],
-)
-def test_a_change_is_seen(name: str, content: str, tmp_path: Path) -> None:
-    read(tmp_path, TREE, tmp_path / "cache")
-    reading = read(tmp_path, {**TREE, name: content}, tmp_path / "cache")
-    assert "certain import torch" in told(reading)
-    assert reading == read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[])
-
-
-def test_a_file_that_is_just_being_changed_is_not_kept(tmp_path: Path) -> None:
-    lay(tmp_path, TREE)
-    (tmp_path / "q.py").write_text("import keras", encoding="utf-8")
-    read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[], cache=tmp_path / "cache")
-    assert not (tmp_path / "cache").exists()
-
-
-@pytest.mark.parametrize(
-    "damage", ["", "{}", "[]", "null", '{"key": 1}', "\0", "cut", "types", "rows", "deep"]
-)
-def test_a_damaged_entry_is_not_believed(damage: str, tmp_path: Path) -> None:
-    cold = read(tmp_path, TREE, tmp_path / "cache")
-    entry = next((tmp_path / "cache").iterdir())
-    text = entry.read_text(encoding="utf-8")
-    data = json.loads(text)
-    if damage == "types":
-        data["reading"]["evidence"][0][4][1] = "1"
-    elif damage == "rows":
-        data["reading"]["evidence"][0][0] = "none"
-    changed = {"cut": text[:-9], "types": json.dumps(data), "rows": json.dumps(data), "deep": "[" * 99_999}
-    entry.write_text(changed.get(damage, damage), encoding="utf-8")
-    assert read(tmp_path, TREE, tmp_path / "cache") == cold
-    assert entry.read_text(encoding="utf-8") == text
-
-
-def test_the_cache_is_bounded_and_may_be_unwritable(tmp_path: Path) -> None:
-    for number in range(MOST_ENTRIES + 5):
-        program = Program("code", f"import a{number}", tmp_path)
-        read_program(program, path=[], cache=tmp_path / "cache")
-    assert len(changes(tmp_path)) == MOST_ENTRIES
-    lay(tmp_path, {"file": ""})
-    assert told(read(tmp_path, TREE, tmp_path / "file")) == told(read(tmp_path, TREE))
 
 
 # Programs in which there is nothing to follow
@@ -1053,8 +880,8 @@ BODIES = st.sampled_from(
 def read_both(folder: Path, code: str) -> tuple[Reading | None, Reading]:
     """Return the reading without following, None where there is something to follow, and the other one."""
     lay(folder, {"main.py": code, "a.py": "import keras\n"})
-    program, looker = Program("script", str(folder / "main.py"), folder), Looker()
-    plain = read_plain(program, Finder(looker, [str(folder)]), looker)
+    program = Program("script", str(folder / "main.py"), folder)
+    plain = read_plain(program, Finder([str(folder)], {}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading_module, "read_plain", lambda *_: None)
         return plain, read_program(program, path=[])
@@ -1194,19 +1021,25 @@ def test_several_modules(
     heads = st.lists(st.sampled_from(["import a", "from b import *", "from c import f, K", "import main"]))
     files = {f"{name}.py": "\n".join([*data.draw(heads), code]) for name, code in modules.items()}
     lone = {"main.py": "import a, b, c"}
-    cold = read(folder, lone | files, folder / "cache")
-    assert read(folder, lone | files, folder / "cache") == cold
+    cold = read(folder, lone | files)
+    assert read(folder, lone | files) == cold
     assert {e.grade for e in cold.evidence} <= {"certain", "possible"}
 
 
-def test_chains_of_any_length(tmp_path: Path) -> None:
-    files = {f"m{n}.py": f"import m{n + 1}\n" for n in range(1500)}
-    calls = "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(1500))
+@pytest.mark.parametrize(("length", "is_complete"), [(50, True), (1500, False)])
+def test_chains_of_imports_and_calls(length: int, is_complete: bool, tmp_path: Path) -> None:
+    files = {f"m{n}.py": f"import m{n + 1}\n" for n in range(length)}
+    calls = "\n".join(f"def f{n}():\n    f{n + 1}()" for n in range(length))
     files |= {
-        "main.py": f"import m0\n{calls}\ndef f1500():\n    import tf_keras\nf0()",
-        "m1500.py": "import keras",
+        "main.py": f"import m0\n{calls}\ndef f{length}():\n    import tf_keras\nf0()",
+        f"m{length}.py": "import keras",
     }
-    assert told(read(tmp_path, files)) == {"certain import keras", "certain import tf_keras"}
+    reading = read(tmp_path, files)
+    assert reading.complete is is_complete
+    if is_complete:
+        assert told(reading) == {"certain import keras", "certain import tf_keras"}
+    else:
+        assert "it is nested too deeply" in {reason for _, reason in reading.unread}
 
 
 def test_nothing_is_imported_executed_or_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -1235,7 +1068,7 @@ def test_nothing_is_imported_executed_or_said(tmp_path: Path, capfd: pytest.Capt
         ("except (ValueError, ModuleNotFoundError)", True),
         ("except AttributeError as error", True),
         ("except", True),
-        ("except ValueError", False),
+        ("except OSError", False),
         ("finally", False),
     ],
 )

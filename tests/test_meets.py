@@ -125,11 +125,18 @@ GUARDED = {
     "ternary": "m.add(tf_keras.layers.Dense(1) if len(sys.argv) > 1 else tf.keras.layers.Dense(1))",
     "unused function": "def unused():\n    m.add(tf_keras.layers.Dense(1))",
     "lookup": "m.add({'a': tf_keras.layers.Dense, 'b': tf.keras.layers.Dense}[sys.argv[0]](1))",
-    "isinstance": "if isinstance(m, tf_keras.Model):\n    m.add(tf_keras.layers.Dense(1))",
-    "held by a model": (
-        "class M(tf.keras.Model):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.d = tf_keras.layers.Dense(1)\nM()"
+    "set by a function that may run": (
+        "class C: pass\nc, d = C(), tf_keras.layers.Dense(1)\ndef put():\n    c.layer = d\n"
+        "if sys.argv:\n    put()\nm.add(c.layer)"
     ),
+    "set as a global by a function that may run": (
+        "d, layer = tf_keras.layers.Dense(1), None\ndef put():\n    global layer\n    layer = d\n"
+        "if sys.argv:\n    put()\nm.add(layer)"
+    ),
+    "loop that may be empty": (
+        "for layer in [tf_keras.layers.Dense(n) for n in sys.argv]:\n    m.add(layer)"
+    ),
+    "isinstance": "if isinstance(m, tf_keras.Model):\n    m.add(tf_keras.layers.Dense(1))",
     "layer without weights on a tensor": "tf.keras.layers.Dropout(0.5)(tf_keras.Input((3,)))",
     "own layer on a tensor": "class S(tf.keras.layers.Layer):\n    pass\nS()(tf_keras.Input((3,)))",
     "function of tf_keras on tensors": "tf_keras.layers.add([keras.Input((3,)), 1])",
@@ -140,7 +147,6 @@ GUARDED = {
         "class S(tf_keras.layers.Layer):\n    def call(self, x):\n        return x\nS()(keras.Input((3,)))"
     ),
     "function on tensors": "keras.layers.concatenate([tf_keras.Input((3,)), 1])",
-    "sum of tensors": "tf_keras.Input((3,)) + keras.Input((3,))",
     "early return": (
         "def main():\n    if sys.argv:\n        return\n    m.add(tf_keras.layers.Dense(1))\nmain()"
     ),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.situation.cluster import counts_many, is_of_many, rank, runs_parts
+from autoxla.situation.cluster import is_of_many, rank, runs_parts
 from programs import Outcome, clean_environment, run
 
 #: A worker with a keras that costs nothing; the plan is the same, since nothing of it is run.
@@ -209,4 +209,4 @@ def test_who_is_one_of_many(environ: dict[str, str], expected: bool) -> None:
 
 @given(st.dictionaries(st.sampled_from(["WORLD_SIZE", "SLURM_NTASKS", "PMI_SIZE"]), st.text()))
 def test_any_size_is_read(environ: dict[str, str]) -> None:
-    assert counts_many(environ) in (True, False)
+    assert is_of_many(environ) in (True, False)

@@ -506,5 +506,6 @@ def test_the_table_brings_no_colours() -> None:
 def test_an_explanation_is_a_text() -> None:
     import pickle
 
-    made = Explanation("a\n", "<b>")
+    made = Explanation("a\n")
+    made.html = "<b>"
     assert (made, made.upper(), pickle.loads(pickle.dumps(made))) == ("a\n", "A\n", "a\n")  # noqa: S301

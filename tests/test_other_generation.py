@@ -11,7 +11,8 @@ from autoxla.cures import Cure, keep
 from autoxla.hooks import other_generation
 from autoxla.hooks.keras_sources import Source
 from autoxla.hooks.other_generation import find_fitting_release, find_way
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from programs import clean_environment, run, run_code
 
 #: What dies under Keras 3 and lives under Keras 2, with the code and a part of the hint.

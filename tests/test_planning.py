@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autoxla.launch.launcher import PRIVATE
-from autoxla.planning import name_command, subject_from
+from autoxla.running import name_command, subject_from
 from programs import HOME, clean_environment, run
 
 STAND_IN = """
@@ -217,7 +217,8 @@ def test_the_same_with_the_real_packages(form: str, tmp_path: Path) -> None:
 
 KEEP = """
 import os, sys
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from autoxla.tuned import keep_tuned, open_tuned
 subject = subject_from(sys.argv[1:])
 facts = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 2.0, "date": "2026-01-01"}
@@ -242,7 +243,8 @@ def test_what_tuning_found_counts_for_the_same_arguments(tmp_path: Path) -> None
 CURE = """
 import os, sys
 from autoxla.cures import Cure, keep
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 subject = subject_from(sys.argv[1:])
 cure = Cure({"AUTOXLA_KERAS": "legacy", "TF_ENABLE_ONEDNN_OPTS": "0"}, "TypeError: no such argument", "heal")
 print(keep(subject, assemble(subject, os.environ).situation, cure, os.environ))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -130,7 +131,7 @@ def test_a_record_that_could_not_be_read_again_is_not_written(folder: Path) -> N
 
 
 def test_unfinished_files_leave_after_a_day(folder: Path) -> None:
-    old, new = (folder / f".{KEY}.0123abcd-{number}-0.tmp" for number in (1, 2))
+    old, new = (folder / f".{KEY}.json.0123abcd-{number}-0.tmp" for number in (1, 2))
     for file in (old, new):
         file.write_bytes(b"{")
     os.utime(old, (0, 0))
@@ -152,7 +153,6 @@ def test_unfinished_files_leave_after_a_day(folder: Path) -> None:
         ("[]", "it is no record of its name"),
         (record("f" * 16), "it is no record of its name"),
         (record(schema=2), "it has another schema"),
-        (record(schema=True), "it has another schema"),
         (record(x="x" * (1 << 18)), f"it has more than {1 << 18} bytes"),
     ],
 )
@@ -166,7 +166,7 @@ def test_malformed_records_are_left_out(content: str, reason: str, folder: Path)
 def test_a_symbolic_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(record(), encoding="utf-8")
     (folder / f"{KEY}.json").symlink_to(tmp_path / "secret")
-    assert reasons(folder) == ["it is a symbolic link"]
+    assert reasons(folder) == [os.strerror(errno.ELOOP)]
     assert not Store(folder).remove(KEY)
 
 
@@ -361,7 +361,6 @@ def test_what_a_machine_is_told_apart_by(tmp_path: Path) -> None:
     root = write_machine(
         tmp_path,
         proc__cpuinfo=CPUINFO,
-        proc__meminfo="MemTotal:       16300000 kB\n",
         **{
             "proc__driver__nvidia__gpus__0000:01:00.0__information": "Model: \t\t NVIDIA H200\nIRQ: 1\n",
             "sys__class__drm__card0__device__vendor": "0x8086\n",
@@ -369,41 +368,33 @@ def test_what_a_machine_is_told_apart_by(tmp_path: Path) -> None:
             "sys__class__drm__card1__device__vendor": "0x1a03\n",
         },
     )
-    found = identity({"CUDA_VISIBLE_DEVICES": "0,-1,2"}, root=root, platform="linux")
+    found = identity({"CUDA_VISIBLE_DEVICES": "0,2"}, root=root)
     assert found["cpu"] == "Intel(R) Xeon(R) Gold"
-    assert found["memory"] == 16
     assert found["accelerators"] == ["0x8086:0x56c0", "NVIDIA H200"]
-    assert found["masks"] == ["CUDA_VISIBLE_DEVICES: 1"]
+    assert found["masks"] == ["CUDA_VISIBLE_DEVICES=0,2"]
 
 
 def test_an_unknown_machine_is_one_too(tmp_path: Path) -> None:
-    found = identity({}, root=tmp_path, platform="linux")
-    assert (found["cpu"], found["memory"], found["accelerators"], found["masks"]) == ("", 0, [], [])
+    found = identity({}, root=tmp_path)
+    assert (found["cpu"], found["accelerators"], found["masks"]) == ("", [], [])
 
 
 @pytest.mark.parametrize(
-    ("files", "cores", "memory"),
+    ("files", "is_limited"),
     [
-        ({"proc__self__cgroup": "0::/a/b\n", "sys__fs__cgroup__a__cpu.max": "50000 100000\n"}, 1, 32),
-        ({"proc__self__cgroup": "0::/\n", "sys__fs__cgroup__memory.max": f"{4 << 30}\n"}, None, 4),
-        ({"proc__self__cgroup": "0::/../..\n", "sys__fs__cgroup__memory.max": "max\n"}, None, 32),
+        ({"proc__self__cgroup": "0::/a/b\n", "sys__fs__cgroup__a__cpu.max": "50000 100000\n"}, True),
+        ({"proc__self__cgroup": "0::/../..\n", "sys__fs__cgroup__cpu.max": "max 100000\n"}, False),
         (
             {
                 "proc__self__cgroup": "4:memory:/x\n3:cpu,cpuacct:/x\n",
-                "sys__fs__cgroup__memory__memory.limit_in_bytes": f"{2 << 30}\n",
                 "sys__fs__cgroup__cpu__x__cpu.cfs_quota_us": "100000\n",
                 "sys__fs__cgroup__cpu__x__cpu.cfs_period_us": "100000\n",
             },
-            1,
-            2,
+            True,
         ),
-        ({"proc__self__cgroup": "nonsense\n1:cpu\n"}, None, 32),
+        ({"proc__self__cgroup": "nonsense\n1:cpu\n"}, False),
     ],
 )
-def test_limits_of_control_groups_count(
-    files: dict[str, str], cores: int | None, memory: int, tmp_path: Path
-) -> None:
-    write_machine(tmp_path, proc__meminfo=f"MemTotal: {32 << 20} kB\n", **files)
-    found = identity({}, root=tmp_path, platform="linux")
-    assert found["memory"] == memory
-    assert found["cores"] == (cores or count_cores())
+def test_limits_of_control_groups_count(files: dict[str, str], is_limited: bool, tmp_path: Path) -> None:
+    unlimited = count_cores(tmp_path)
+    assert count_cores(write_machine(tmp_path, **files)) == (1 if is_limited else unlimited)

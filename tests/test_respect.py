@@ -144,7 +144,6 @@ def situations(draw: st.DrawFn) -> Situation:
     """Draw anything that could be known, also what hardly comes together."""
     environment = draw(st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=6))
     names = st.sampled_from(["keras", "keras_core", "tensorflow", "tf_keras"])
-    texts = st.sampled_from(["", "--tf_xla_auto_jit=2", "--xla_dump_to=/d", None])
     return Situation(
         settings=draw(ASKED),
         environment=environment,
@@ -162,7 +161,6 @@ def situations(draw: st.DrawFn) -> Situation:
         devices_ready=draw(st.booleans()),
         keras_backend=draw(st.none() | st.sampled_from(["tensorflow", "jax"])),
         read_values=draw(st.dictionaries(st.just(SWITCH), st.none() | SPELLINGS)),
-        flag_files=draw(st.dictionaries(st.sampled_from(FLAGS), texts)),
         xla_cache=draw(st.none() | st.just("/cache/xla/run-1")),
         tuned=draw(st.none() | TUNED),
     )

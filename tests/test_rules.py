@@ -253,10 +253,6 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(plugins=WHEEL, environment={"ITEX_REMAPPER": "on"}),
         make(plugins=WHEEL, environment={"ITEX_REMAPPER": "TRUE"}),
     ),
-    "AX214": (
-        make(plugins=MAIN, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
-        make(plugins=WHEEL, environment={"TF_XLA_FLAGS": "flags.txt"}, flag_files={"TF_XLA_FLAGS": "--a=1"}),
-    ),
     "AX216": (make(plugins=MAIN, versions=OLD), make(plugins=WHEEL, versions=OLD)),
     "AX217": (
         make(plugins=MAIN, environment={"ITEX_DISABLE_XLA": "yes"}),
@@ -674,7 +670,6 @@ def test_the_message_names_the_variable_that_is_misspelt() -> None:
         {"environment": STREAM, "usage": keras(3)},
         {"environment": STREAM, "usage": keras(0)},
         {"environment": env(STREAM, LEVEL_2), "usage": keras(0)},
-        {"environment": {"TF_XLA_FLAGS": "flags.txt"}, "flag_files": {"TF_XLA_FLAGS": "--a=1"}},
         {"environment": DISABLED, "usage": keras(3)},
         {"environment": {"ITEX_DISABLE_XLA": "yes"}},
     ],
@@ -682,7 +677,7 @@ def test_the_message_names_the_variable_that_is_misspelt() -> None:
 def test_the_build_for_cpus_has_no_device_that_could_end_the_process(known: dict[str, Any]) -> None:
     codes = {f.code for f in decide(make(plugins=MAIN_ON_CPU, hardware=NO_DEVICE, **known)).findings}
     device = {f.code for f in decide(make(plugins=MAIN, hardware=NO_DEVICE, **known)).findings}
-    of_the_device = {"AX201", "AX202", "AX204", "AX206", "AX207", "AX214", "AX217", "AX218", "AX220"}
+    of_the_device = {"AX201", "AX202", "AX204", "AX206", "AX207", "AX217", "AX218", "AX220"}
     assert device & of_the_device
     assert codes & of_the_device == set()
     assert decide(make(plugins=MAIN_ON_CPU, **known)).path.device == "stock"
@@ -734,6 +729,12 @@ def test_import_order_with_the_wheel_only_under_ops_override() -> None:
     override = replace(situation, environment={"ITEX_OPS_OVERRIDE": "1"})
     assert decide(situation).import_first == ()
     assert decide(override).import_first == ("tensorflow",)
+
+
+def test_tensorflow_comes_first_where_that_is_asked_for_and_it_is_there() -> None:
+    asked = Settings(import_first="tensorflow")
+    assert decide(Situation(asked, versions={"tensorflow": (2, 21, 0)})).import_first == ("tensorflow",)
+    assert decide(Situation(asked)).import_first == ()
 
 
 def test_what_comes_too_late_is_said_and_not_set() -> None:

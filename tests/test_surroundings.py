@@ -8,8 +8,6 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,16 +100,10 @@ def test_an_answer_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.Monkey
     assert waited == [tmp_path / "a"]
 
 
-def test_a_healthy_folder_is_asked_again_after_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_a_healthy_folder_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patience = Patience()
     assert patience.ask(tmp_path)
     monkeypatch.setattr(Patience, "wait_for", lambda _, folder: False)
-    assert patience.ask(tmp_path)
-    now[0] += 100.0
     assert not patience.ask(tmp_path)
 
 
@@ -121,17 +113,12 @@ def test_what_is_not_there_answers(tmp_path: Path) -> None:
         assert Patience().ask(path)
 
 
-def test_without_threads_the_last_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    patience = Patience()
-    assert patience.ask(tmp_path)
-    patience._answered[tmp_path] -= 100
-
+def test_without_threads_nobody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def start(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(_thread, "start_new_thread", start)
-    assert patience.ask(tmp_path)
-    assert not patience.ask(tmp_path / "other")
+    assert Patience().ask(tmp_path)
 
 
 # --- the state of the interpreter
@@ -156,9 +143,8 @@ def test_the_interpreter_is_changed(name: str, way: str, folder: Path) -> None:
 # --- killed writers
 
 
-@pytest.mark.parametrize("kill", [killing.kill_writers, killing.kill_readers_of_source])
-def test_killed_writers_leave_no_halves(kill: Callable[[Path, int], killing.Toll], folder: Path) -> None:
-    toll = kill(folder / "kept", 100)
+def test_killed_writers_leave_no_halves(folder: Path) -> None:
+    toll = killing.kill_writers(folder / "kept", 100)
     assert toll.records
     assert toll.damaged == 0
     assert toll.most_halves < toll.kills / 2
@@ -167,7 +153,7 @@ def test_killed_writers_leave_no_halves(kill: Callable[[Path, int], killing.Toll
 
 def test_a_half_of_another_machine_stays_for_a_day(folder: Path) -> None:
     make_folder(folder / "kept")
-    half = folder / "kept" / f".{killing.KEYS[0]}.00000000-1-0.tmp"
+    half = folder / "kept" / f".{killing.KEYS[0]}.json.00000000-1-0.tmp"
     half.write_bytes(b"")
     store = Store(folder / "kept")
     store.write(killing.KEYS[0], {})

@@ -41,7 +41,9 @@ def test_what_was_taken_back_comes_again_with_a_reload(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_plan_that_fails_wraps_nothing(fails: bool, tmp_path: Path) -> None:
     make_keras(tmp_path)
-    fault = "import autoxla.runtime as r\ndef fail(_):\n    raise ValueError('a fault')\nr.remember = fail\n"
+    fault = (
+        "import autoxla.runtime as r\ndef fail(_):\n    raise ValueError('a fault')\nr.set_variables = fail\n"
+    )
     code = (
         f"import autoxla\n{fault if fails else ''}import keras\n"
         "from keras.src.trainers.trainer import Trainer\nprint(type(vars(Trainer)['compile']).__name__)\n"

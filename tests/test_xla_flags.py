@@ -16,7 +16,7 @@ from autoxla.situation.xla_flags import find_libraries, judge_flags, propose
 from installations import Site, build_library
 from programs import clean_environment, run
 
-TF_NAMES = ("tf_xla_auto_jit", "tf_xla_min_cluster_size", "tf_xla_max_cluster_size")
+TF_NAMES = ("tf_xla_min_cluster_size", "tf_xla_auto_jit", "tf_xla_max_cluster_size")
 XLA_NAMES = ("xla_dump_to", "xla_gpu_cuda_data_dir", "xla_backend_optimization_level")
 FRAMEWORK, ALL = "libtensorflow_framework.so.2", "libtensorflow_cc.so.2"
 
@@ -35,7 +35,7 @@ def build(site: Site, *names: str, library: str = FRAMEWORK) -> Path:
 
 
 def judge(site: Site, **variables: str) -> dict[str, FlagNames]:
-    return judge_flags(variables, {}, [str(site.folder)])
+    return judge_flags(variables, [str(site.folder)])
 
 
 def test_a_name_that_the_build_has_not(site: Site) -> None:
@@ -77,12 +77,6 @@ def test_a_flag_of_the_other_variable(site: Site) -> None:
     assert judge(site, XLA_FLAGS="--tf_xla_auto_jit=1")["XLA_FLAGS"].misplaced == ("tf_xla_auto_jit",)
 
 
-def test_flags_in_a_file(site: Site) -> None:
-    build(site, *TF_NAMES)
-    flags = judge_flags({"TF_XLA_FLAGS": "flags"}, {"TF_XLA_FLAGS": "--tf_xla_autojit=1"}, [str(site.folder)])
-    assert set(flags["TF_XLA_FLAGS"].unknown) == {"tf_xla_autojit"}
-
-
 @pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 80, b"text"])
 def test_a_library_that_is_none(site: Site, content: bytes) -> None:
     (site.folder / "tensorflow" / FRAMEWORK).write_bytes(content)
@@ -104,7 +98,7 @@ def test_a_damaged_library_is_searched_or_not(
     for at, value in data.draw(st.lists(changes, max_size=20)):
         content[at] = value
     (folder / "tensorflow" / FRAMEWORK).write_bytes(content[: data.draw(st.integers(0, len(content)))])
-    flags = judge_flags({"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}, {}, [str(folder)])
+    flags = judge_flags({"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"}, [str(folder)])
     assert set(flags) == {"TF_XLA_FLAGS"}
 
 
@@ -263,7 +257,7 @@ def test_all_that_tensorflow_lists_is_found(variable: str, tmp_path: Path) -> No
 
     names = list_names_of_the_real_one(variable, tmp_path)
     assert len(names) > 30
-    flags = judge_flags({variable: " ".join(f"--{name}=1" for name in names)}, {}, sys.path)
+    flags = judge_flags({variable: " ".join(f"--{name}=1" for name in names)}, sys.path)
     assert (set(flags[variable].known), flags[variable].unknown) == (set(names), {})
     assert find_libraries(sys.path)
 

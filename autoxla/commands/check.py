@@ -12,14 +12,16 @@ from dataclasses import replace
 from autoxla.commands.terminal import as_line, is_left, print_text
 from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
-from autoxla.lookahead.notebook import NotANotebookError, read_cells
+from autoxla.lookahead.notebook import NotANotebookError, read_standing
 from autoxla.model import ENVIRONMENT, Finding, Place, Reading
-from autoxla.planning import assemble, subject_from, subject_of, survey, with_reading
+from autoxla.planning import assemble, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data
+from autoxla.running import subject_from, subject_of
 from autoxla.settings import read_settings
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.situation.gathering import gather
 
 _IGNORE = re.compile(r"#\s*autoxla:\s*ignore(?:\[(?P<codes>[\w\s,]*)\])?", re.IGNORECASE)
 _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
@@ -62,7 +64,7 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
         if planned.situation.reading.evidence:
             found.append((planned.situation.reading, planned.findings))
     else:
-        situation = survey(settings, usage, read_environ(), path=subject.path)
+        situation = gather(settings, usage, environ=read_environ(), path=subject.path)
         for reading in read_paths(options.paths).values():
             # A file that says nothing of Keras or TensorFlow is no program of ours.
             has_keras = bool(reading.evidence)
@@ -92,7 +94,7 @@ def line_of(place: Place) -> str:
     file, _, cell = place.file.partition(":cell ")
     try:
         content = read_bytes(file, LIMIT) or b""
-        cells = dict(read_cells(content)) if cell else {}
+        cells = {each.number: each.text or "" for each in read_standing(content)} if cell else {}
     except (UnreadableError, NotANotebookError):
         return ""
     text = cells.get(int(cell), "") if cell else content.decode("utf-8", "replace")

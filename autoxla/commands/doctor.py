@@ -15,7 +15,8 @@ from autoxla.commands.diagnosis.packages import Line, Scene, State, take_invento
 from autoxla.commands.terminal import find_width, fold, print_text
 from autoxla.model import Settings, Usage
 from autoxla.notice import printable
-from autoxla.planning import assemble, subject_from
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from autoxla.settings import BadSettingError, read_settings
 from autoxla.situation.environment import read_environ, restore
 

@@ -14,7 +14,8 @@ from autoxla.commands import CommandError
 from autoxla.commands.terminal import is_left
 from autoxla.model import Setting
 from autoxla.notice import headline, say
-from autoxla.planning import assemble, name_command, subject_from
+from autoxla.planning import assemble
+from autoxla.running import name_command, subject_from
 from autoxla.situation.environment import APPLIED, read_environ, restore
 
 #: Variables to set, by name; None takes one away.

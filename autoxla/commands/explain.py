@@ -13,7 +13,7 @@ from autoxla.commands.records import read_times
 from autoxla.commands.terminal import as_line, find_width, fold, is_left, print_text
 from autoxla.model import Finding, Situation
 from autoxla.notice import printable
-from autoxla.planning import assemble, name_command, subject_from
+from autoxla.planning import assemble
 from autoxla.report import NoTemplateEngineError, as_data, page_data, write_page
 from autoxla.report.story import (
     Explanation,
@@ -24,6 +24,7 @@ from autoxla.report.story import (
     situation_data,
     tell,
 )
+from autoxla.running import name_command, subject_from
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import digest, identity
 from autoxla.store import Store
@@ -84,7 +85,9 @@ def explain() -> str:
         said, *rest = finding_lines(each)
         lines = [f"{each.place}: {said.partition(f' {each.level} ')[2]}", *(line.strip() for line in rest)]
         rows.append((f"{each.code} {each.level}", "\n".join(lines)))
-    return Explanation(_render(situation, parts, findings), render_html(_title(situation), parts, rows))
+    told = Explanation(_render(situation, parts, findings))
+    told.html = render_html(_title(situation), parts, rows)
+    return told
 
 
 def _title(situation: Situation) -> str:

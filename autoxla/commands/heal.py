@@ -18,16 +18,20 @@ from autoxla import cures
 from autoxla.cache import cache_dir
 from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import make_console, print_table
+from autoxla.lookahead.notebook import NotANotebookError
 from autoxla.model import Cure, Situation
 from autoxla.notice import printable, say
+from autoxla.paths import cells
 from autoxla.paths.candidates import find_candidates
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import Paths
 from autoxla.paths.marks import Mark
 from autoxla.paths.search import Attempt, Search
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
 from autoxla.policies.cures import name_settings
+from autoxla.running import subject_from
+from autoxla.settings import VARIABLES
 from autoxla.situation.environment import read_environ
 
 _INTERRUPTED = 130
@@ -39,12 +43,13 @@ _QUESTION = (
     "registers is written, downloaded and registered each time. Go on? [y/N] "
 )
 #: Settings of ``pyproject.toml`` by variable.
-_SETTINGS = {"AUTOXLA_KERAS": "keras", "AUTOXLA_STEP": "step"}
+_SETTINGS = {variable: name for name, variable in VARIABLES.items()}
 #: What a cure is written for, as it is printed.
 _PLACES = {
     "shell": "in the shell:",
     "pyproject": "in pyproject.toml:",
     "program": "first in the program:",
+    "cell": "in a new first cell:",
 }
 _MOST_CHANGED = 5
 #: Is told of each run, before it and behind it.
@@ -55,13 +60,15 @@ Tell = Callable[[ExecutionPath, Attempt | None], None]
 class Outcome:
     """What healing came to: the search, the key of the record if a cure was kept, and else the runs' log.
 
-    `signal` is the number of the one that interrupted it, 0 for none.
+    `signal` is the number of the one that interrupted it, 0 for none. `left_out` are the lines of a notebook
+    that did not run.
     """
 
     search: Search
     kept: str | None
     log: Path | None
-    signal: int = 0
+    signal: int
+    left_out: list[str]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,14 +88,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
-    """Look for a cure of the program for ``budget`` seconds, and keep what is confirmed."""
+    """Look for a cure of the program for ``budget`` seconds, and keep what is confirmed.
+
+    Of a notebook nothing is kept: its next run may have other cells. Raises `BadArgumentsError` where it is
+    none.
+    """
     subject = subject_from(words)
+    is_notebook = subject.program is not None and subject.program.kind == "notebook"
     found: list[Situation] = []
+    left_out: list[str] = []
 
     def list_candidates(mark: Mark) -> Paths:
         # Only now, since a program that ends well needs none.
         found.append(assemble(subject, {**read_environ(), **_IN_CHILDREN}).situation)
-        cache, files = cache_dir(read_environ()).absolute(), [frame.file for frame in mark.stack]
+        cache = cache_dir(read_environ()).absolute()
+        # A notebook was read, and not the files that it became.
+        files = [frame.file for frame in mark.stack if not frame.file.startswith(folder)]
         return find_candidates(found[0], read_environ(), os.uname().machine, cache, files)
 
     kept = log = None
@@ -97,7 +112,15 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
         raising_interrupts(),
         tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder,
     ):
-        children = Children(words, Path(folder), variables=_IN_CHILDREN, probe=WATCH)
+        run = list(words)
+        if is_notebook:
+            below = Path(folder, "cells")
+            below.mkdir()
+            try:
+                run[0], left_out = cells.convert(Path(words[0]), below)
+            except (OSError, NotANotebookError) as error:
+                raise BadArgumentsError(f"{words[0]}: no notebook that can be read: {error}") from error
+        children = Children(run, Path(folder), variables=_IN_CHILDREN, probe=WATCH)
         search = Search(
             lambda path, limit, look: children.run(path, {}, limit, look),
             list_candidates,
@@ -110,14 +133,14 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
         except KeyboardInterrupt as interrupt:
             search.end, sent = "interrupted", next(iter(interrupt.args), signal.SIGINT)
         try:
-            if search.cure is not None and search.is_confirmed:
-                cure = Cure(search.cure.variables, str(search.first.mark), "heal")
-                kept = cures.keep(subject, found[0], cure, read_environ())
-            elif search.attempts and search.first.mark is not None and search.first.mark.is_loaded:
+            if search.confirmed is None and search.death is not None and search.death.is_loaded:
                 log = children.keep_log()
+            elif search.confirmed is not None and not is_notebook:
+                cure = Cure(search.confirmed.variables, str(search.death), "heal")
+                kept = cures.keep(subject, found[0], cure, read_environ())
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
-    return Outcome(search, kept, log, sent)
+    return Outcome(search, kept, log, sent, left_out)
 
 
 def _ask() -> bool:
@@ -132,13 +155,14 @@ def _ask() -> bool:
 @contextmanager
 def _show(*, quiet: bool) -> Iterator[Tell]:
     """Give what shows each run: a table that grows on a terminal with rich, else lines on stderr."""
-    rows: list[tuple[str, ...]] = []
+    attempts: list[Attempt] = []
     console = None if quiet else make_console()
     if console is None:
 
         def tell(_: ExecutionPath, attempt: Attempt | None) -> None:
             if attempt is not None and not quiet:
-                say(f"run {' '.join(_make_row(attempt)[:3])}")
+                attempts.append(attempt)
+                say(f"run {' '.join(_make_rows(attempts)[-1][:3])}")
 
         yield tell
         return
@@ -146,61 +170,71 @@ def _show(*, quiet: bool) -> Iterator[Tell]:
     from rich.table import Table
     from rich.text import Text
 
-    begun = [time.monotonic()]
+    #: What runs, and since when.
+    running: list[tuple[ExecutionPath, float]] = []
 
     def draw() -> Table:
         table = Table(box=None, pad_edge=False)
         for name in _HEAD:
             table.add_column(name, overflow="fold", justify="right" if name in ("run", "s") else "left")
-        for row in rows:
-            seconds = row[3] or f"{time.monotonic() - begun[0]:.0f}"
-            colour = {"lives": "green", "": "dim"}.get(row[2], "")
-            table.add_row(row[0], Text(row[1]), Text(row[2] or "runs …", colour), seconds)
+        for number, name, result, seconds in _make_rows(attempts):
+            table.add_row(number, Text(name), Text(result, "green" if result == "lives" else ""), seconds)
+        for path, begun in running:
+            so_far = f"{time.monotonic() - begun:.0f}"
+            table.add_row(str(len(attempts) + 1), Text(_name(path)), Text("runs …", "dim"), so_far)
         return table
 
     with Live(get_renderable=draw, console=console, refresh_per_second=4):
 
         def grow(path: ExecutionPath, attempt: Attempt | None) -> None:
-            if attempt is None:
-                begun[0] = time.monotonic()
-                rows.append((str(len(rows) + 1), _name(path), "", ""))
-            else:
-                rows[-1] = _make_row(attempt)
+            running[:] = [(path, time.monotonic())] if attempt is None else []
+            if attempt is not None:
+                attempts.append(attempt)
 
         yield grow
 
 
 def _name(path: ExecutionPath) -> str:
     """Return the variables of ``path`` as the table shows them."""
-    return printable(name_settings(path.variables) or "nothing: as it is")
+    return printable(name_settings(path.variables) or "as it is")
 
 
-def _make_row(attempt: Attempt) -> tuple[str, str, str, str]:
-    result = "lives" if attempt.mark is None else printable(str(attempt.mark))
-    return str(attempt.number), _name(attempt.path), result, f"{attempt.run.wall:.1f}"
+def _make_rows(attempts: Sequence[Attempt]) -> list[tuple[str, str, str, str]]:
+    """Return number, settings, result and seconds of each run; what ran before says so."""
+    rows, names = [], set[str]()
+    for attempt in attempts:
+        name = _name(attempt.path)
+        result = "lives" if attempt.mark is None else printable(str(attempt.mark))
+        shown = f"{name}, again" if name in names else name
+        rows.append((str(attempt.number), shown, result, f"{attempt.run.wall:.1f}"))
+        names.add(name)
+    return rows
 
 
 def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
     """Print the table where it was not shown as it grew, and what the runs came to."""
     search = outcome.search
     if make_console() is None and not quiet:
-        print_table(_HEAD, [_make_row(attempt) for attempt in search.attempts], with_head=True)
+        print_table(_HEAD, _make_rows(search.attempts), with_head=True)
     print(_conclude(search) if quiet else f"\n{_conclude(search)}")
-    if search.cure is not None and search.is_confirmed:
-        for where, lines in _write_cure(search.cure, words).items():
+    if search.confirmed is not None:
+        for where, lines in _write_cure(search.confirmed, words).items():
             for number, line in enumerate(lines):
                 print(f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}")
-    for before, after in search.find_changed_output()[:_MOST_CHANGED] if search.is_confirmed else ():
-        print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
-    mark = search.first.mark if search.attempts else None
+        for before, after in search.find_changed_output()[:_MOST_CHANGED]:
+            print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
     for name, reason in search.impossible.items():
         # What is not installed may be what the program died for want of.
-        is_missing = "pip install" in reason and "keras" in str(mark).lower()
-        is_open = search.end == "nothing helps" and mark is not None and mark.is_loaded
+        is_missing = "pip install" in reason and "keras" in str(search.death).lower()
+        is_open = search.end == "nothing helps" and search.death is not None and search.death.is_loaded
         if is_missing or (is_open and not quiet):
             print(f"  not tried: {name}: {reason}")
     if outcome.kept is not None:
         print("kept for its next runs")
+    if outcome.left_out and not quiet:
+        print("left out, since only a kernel runs it:")
+        for line in outcome.left_out:
+            print(f"  {printable(line)}")
     if outcome.log is not None:
         say(f"what the runs wrote: {outcome.log}")
 
@@ -222,11 +256,11 @@ def _conclude(search: Search) -> str:
     elif search.nearest is not None and search.cure is None:
         mark = printable(str(search.nearest.mark))
         said += f"; it came furthest under {_name(search.nearest.path)}: {mark}"
-    elif search.attempts and search.first.mark is not None and not search.first.mark.is_loaded:
-        died = printable(str(search.first.mark))
+    elif search.death is not None and not search.death.is_loaded:
+        died = printable(str(search.death))
         said += f": the program died before it had imported Keras or TensorFlow, of {died}"
     elif search.end == "out of budget":
-        said += f"; as it is the program dies of {printable(str(search.first.mark))}"
+        said += f"; as it is the program dies of {printable(str(search.death))}"
     return f"{said} ({count_runs(search)}, {search.elapsed:.0f} s)"
 
 
@@ -240,19 +274,23 @@ def _write_cure(path: ExecutionPath, words: Sequence[str]) -> dict[str, list[str
     """Return the lines that make ``path`` the program's own, by where they stand: keys of `_PLACES`."""
     settings = {_SETTINGS[name]: value for name, value in path.variables.items() if name in _SETTINGS}
     others = {name: value for name, value in path.variables.items() if name not in _SETTINGS}
-    lines = {"shell": [path.command(words)]}
-    if settings and not others:
-        lines["pyproject"] = ["[tool.autoxla]", *(f'{n} = "{v}"' for n, v in settings.items())]
     first = ["import os"] if others else []
     for name, value in others.items():
         first.append(
             f"os.environ.pop({name!r}, None)" if value is None else f"os.environ[{name!r}] = {value!r}"
         )
+    is_notebook = words[0].endswith(".ipynb")
+    if settings or is_notebook:
+        first.append("import autoxla")
     if settings:
         given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-        first += ["import autoxla", f"autoxla.configure({given})"]
-    lines["program"] = first
-    return lines
+        first.append(f"autoxla.configure({given})")
+    if is_notebook:
+        return {"cell": first}
+    lines = {"shell": [path.command(words)]}
+    if settings and not others:
+        lines["pyproject"] = ["[tool.autoxla]", *(f'{n} = "{v}"' for n, v in settings.items())]
+    return {**lines, "program": first}
 
 
 def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
@@ -269,13 +307,13 @@ def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
         }
         for attempt in search.attempts
     ]
-    cure = search.cure if search.is_confirmed else None
+    cure = search.confirmed
     return {
         "program": words[0],
         "arguments": list(words[1:]),
         "end": search.end,
         "cure": None if cure is None else {"variables": dict(cure.variables), **_write_cure(cure, words)},
-        "found_after": search.found_after,
+        "found_after": next((attempt.number for attempt in search.attempts if attempt.mark is None), 0),
         "runs": runs,
         "nearest": None if search.nearest is None else search.nearest.number,
         "impossible": search.impossible,
@@ -283,4 +321,5 @@ def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
         "record": outcome.kept,
         "seconds": round(search.elapsed, 1),
         "log": None if outcome.log is None else str(outcome.log),
+        "left_out": outcome.left_out,
     }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autoxla.commands import CommandError
 from autoxla.lookahead.library import find_files
 from autoxla.notice import printable, say
-from autoxla.report import write_whole
+from autoxla.store import write_whole
 
 if TYPE_CHECKING:
     from autoxla.commands.migration.codemod import Refusal

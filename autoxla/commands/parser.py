@@ -58,7 +58,7 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
                 parser.error(f"-m {target}: there is no such module")
     if name in _RUNNING and not words:
         parser.error(f"name the program to {name}")
-    if name in _RUNNING and words[0].endswith(".ipynb"):
+    if name == "tune" and words[0].endswith(".ipynb"):
         parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
     if name == "check":
         if bool(options.paths) == bool(words):
@@ -237,12 +237,13 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         help="find the setting under which a PROGRAM that dies runs",
         usage="%(prog)s [OPTIONS] PROGRAM [ARGUMENTS]",
         description="""\
-Runs PROGRAM (a script, -m MODULE or -c CODE) with its ARGUMENTS in a child
-process. If it dies (an uncaught exception, a signal, ITEX's silent end, a
+Runs PROGRAM (a script, -m MODULE, -c CODE or a notebook) with its ARGUMENTS in
+a child process. If it dies (an uncaught exception, a signal, ITEX's silent end, a
 hang), runs it again under each setting that may help: tf.keras or keras as
 Keras 2, another backend of Keras, no XLA, flags taken out, and so on. Keeps the
 smallest cure for the next run, once the program has died of the same again
-without it and lived again with it.
+without it and lived again with it. Of a notebook it runs the code cells, and
+prints what to put into a new first cell.
 
 The program really runs each time: files that it writes, data that it downloads,
 runs that it registers with a tracker. A run that is beyond the first death and

@@ -171,13 +171,13 @@ def _clear(stores: Mapping[str, Store], options: argparse.Namespace, top: Path) 
         raise BadArgumentsError("give keys or --all")
     chosen = {kept.record.key: kept for kept in (_find(stores, key) for key in options.keys)}
     removed = sum(kept.store.remove(key) for key, kept in chosen.items())
-    compiled = read = 0
+    compiled = 0
     if not options.keys:
         removed = sum(store.clear() for store in stores.values())
     if options.all:
-        compiled, read = clear_compiled(top / "xla"), Store(top / "lookahead").clear()
+        compiled = clear_compiled(top / "xla")
     if options.json:
-        print(json.dumps({"removed": removed, "compiled": compiled, "read": read}))
+        print(json.dumps({"removed": removed, "compiled": compiled}))
     elif not options.quiet:
-        rest = f", {compiled} compiled program(s), {read} reading(s) of sources" if options.all else ""
+        rest = f", {compiled} compiled program(s)" if options.all else ""
         print(f"{removed} record(s) removed{rest}")

@@ -19,9 +19,9 @@ from autoxla import __version__
 from autoxla.commands import CommandError
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import printable
-from autoxla.report import write_whole
 from autoxla.situation.environment import read_environ
 from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.store import write_whole
 
 COMMAND = "python -m autoxla site"
 MARKER = "autoxla.enabled"
@@ -102,7 +102,7 @@ def enable(folder: Path) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Half of it would be somebody else's file.
-        write_whole(marker, _MARKER_TEXT)
+        write_whole(marker, _MARKER_TEXT.encode())
     except OSError as error:
         raise RefusalError(f"{folder}: {error.strerror}; {_other_way(folder)}") from error
     is_off = read_environ().get("AUTOXLA") == "off"

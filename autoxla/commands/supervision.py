@@ -19,8 +19,9 @@ from autoxla.launch.launcher import read_options
 from autoxla.notice import say
 from autoxla.paths.children import Run
 from autoxla.paths.marks import Mark, read_mark
-from autoxla.planning import WATCH, assemble, subject_from
+from autoxla.planning import WATCH, assemble
 from autoxla.policies.cures import name_settings
+from autoxla.running import subject_from
 from autoxla.situation.environment import read_environ
 
 _BUDGET = 600.0
@@ -61,7 +62,8 @@ def supervise(words: Sequence[str], *, quiet: bool) -> int:
 def _may_be_healed(mark: Mark) -> bool:
     """Return whether the program died of Keras or TensorFlow, before it had trained."""
     is_sent = mark.kind == "signal" and mark.what in _SENT
-    return mark.is_loaded and mark.steps == 0 and mark.kind in ("exception", "signal") and not is_sent
+    is_death = mark.kind in ("exception", "signal", "quiet") and not is_sent
+    return mark.is_loaded and mark.steps == 0 and is_death
 
 
 def _read_kept(words: Sequence[str]) -> object:
@@ -82,7 +84,7 @@ def _find_cure(
     cure = None if situation.uncured else situation.cure
     if cure is not None and dict(cure.variables) != before:
         return {}
-    if cure is not None and mark.kind != "signal":
+    if cure is not None and mark.kind == "exception":
         return None  # it died under the cure, and of its own
     if cure is not None:
         # Nobody was left in the process to drop it.
@@ -94,7 +96,7 @@ def _find_cure(
         say(f"the program died before its first training step of {mark}; it is run again to find a cure")
     outcome = find_cure(words, budget=_BUDGET, tell=lambda _, __: None)
     search = outcome.search
-    variables = search.cure.variables if search.cure is not None and search.is_confirmed else None
+    variables = None if search.confirmed is None else search.confirmed.variables
     if not quiet and variables is not None:
         say(f"it lives under {name_settings(variables)}, and starts anew")
     elif not quiet:

@@ -22,8 +22,9 @@ from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Paths, find_paths
 from autoxla.paths.measuring import measure
 from autoxla.paths.race import Entry, Race, find_break_even
-from autoxla.planning import PROBE, assemble, subject_from
+from autoxla.planning import PROBE, assemble
 from autoxla.policies import decide
+from autoxla.running import subject_from
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.tuned import keep_tuned, open_tuned
@@ -238,6 +239,8 @@ def _make_row(race: Race, entry: Entry, *, is_winner: bool) -> tuple[str, ...]:
         note = f"rejected: {entry.reason}"
     elif entry.status == "running" and not is_default:
         note = "faster, too" if race.is_faster(entry) else "not clear of the noise"
+        if not race.is_compared(entry):
+            note = "its losses are not compared with enough seeds"
     if not entry.runs:
         return entry.path.name, "", "", "", "", "", note
     name = f"default ({'xla' if entry.runs[0].jit else 'graph'})" if is_default else entry.path.name

@@ -80,6 +80,14 @@ TARGETS = (
     Target("compile", (2, 15), "tf_keras.src.engine.training", "Model", _COMPILE_2),
     Target("train", (2, 15), "tf_keras.src.engine.training", "Model", _TRAIN),
 )
+#: What ``tune`` times: the trainers of all backends. The trial is TensorFlow's alone.
+TRAINERS = (
+    *(target for target in TARGETS if target.role == "train"),
+    Target("train", (3, 0), "keras.src.backend.jax.trainer", "JAXTrainer", _TRAIN),
+    Target("train", (3, 0), "keras.src.backend.torch.trainer", "TorchTrainer", _TRAIN),
+)
+#: Where Keras 3 has ``draw_seed``, through which all of its random numbers go, on each backend.
+SEEDS = "keras.src.random.seed_generator"
 #: The packages whose ``Model`` is looked at once they are imported.
 KERAS_PACKAGES = tuple(dict.fromkeys(target.package for target in TARGETS))
 

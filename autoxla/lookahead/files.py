@@ -1,6 +1,6 @@
-"""Finding and reading the program's own files, and noting what was looked at, for the cache."""
+"""Finding and reading the program's own files."""
 
-# ruff: noqa: PTH100, PTH109, PTH112, PTH113, PTH116, PTH118, PTH120, PTH123 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100, PTH109, PTH116, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
@@ -13,23 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from autoxla.lookahead.archive import Archive
+from autoxla.situation.files import UnreadableError, read_bytes
 
 #: The names of the folders that packages are installed in.
 SITE = frozenset({"site-packages", "dist-packages"})
 #: Bytes. What is longer is data that happens to be Python.
 LIMIT = 4 << 20
-#: What a look at a path found: kind, length in bytes and time of change in ns; None: nothing.
-Signature = tuple[str, int, int] | None
-
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
-
-
-class UnreadError(Exception):
-    """A file or module is passed over, for the reason given."""
 
 
 class OutOfTimeError(Exception):
@@ -37,77 +29,29 @@ class OutOfTimeError(Exception):
 
 
 class Location(NamedTuple):
-    """Where a module is. `kind` ``compiled``: there is no source; ``namespace``: a bare folder."""
+    """Where a module is: its `file`, None for a bare folder, and its `folder`, None where it has none."""
 
-    kind: str
-    path: str
-    archive: str | None = None
-
-
-class Package(NamedTuple):
-    """A package, or module, with its dotted name; `base` is its folder, or its file without suffix."""
-
-    name: str
-    base: str
+    file: str | None
+    folder: str | None = None
 
 
-class Looker:
-    """Looks at paths once each. `seen` holds what was there; a later look finds the same or not."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, Signature] = {}
-
-    def look(self, path: str) -> Signature:
-        """Return what is at `path`: a file (``f``), a folder (``d``), something else (``?``), None."""
-        if path not in self.seen:
-            self.seen[path] = look(path)
-        return self.seen[path]
-
-    def is_file(self, path: str) -> bool:
-        """Tell whether there is something that is no folder; it may be unreadable yet."""
-        found = self.look(path)
-        return found is not None and found[0] != "d"
-
-    def is_folder(self, path: str) -> bool:
-        """Tell whether there is a folder."""
-        found = self.look(path)
-        return found is not None and found[0] == "d"
-
-    def read(self, path: str) -> bytes:
-        """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadError`.
-
-        A pipe is not even opened: what is read from it would be missing for its true reader.
-        """
-        found = self.look(path)
-        if found is None:
-            raise UnreadError("it is not there")
-        if found[0] != "f":
-            raise UnreadError("it is not a regular file")
-        if found[1] > LIMIT:
-            raise UnreadError(f"it has more than {LIMIT} bytes")
-        try:
-            # Without buffering or text layers: there may be thousands of files.
-            descriptor = os.open(
-                path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-            )
-            with open(descriptor, "rb", buffering=0) as stream:
-                content = stream.read(LIMIT + 1) or b""
-        except OSError as error:
-            raise UnreadError(f"it cannot be read: {error.strerror}") from error
-        if len(content) > LIMIT:  # it has grown since
-            raise UnreadError(f"it has more than {LIMIT} bytes")
-        return content
-
-
-def look(path: str) -> Signature:
-    """Return the signature of what is at `path`; None where nothing is, or it cannot be looked at."""
+def look(path: str) -> str | None:
+    """Return what is at `path`: a regular file (``f``), a folder (``d``), something else (``?``), nothing."""
     try:
-        found = os.stat(path)
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return None
-    if stat.S_ISDIR(found.st_mode):
-        return ("d", 0, 0)
-    return ("f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns)
+    return "d" if stat.S_ISDIR(mode) else "f" if stat.S_ISREG(mode) else "?"
+
+
+def read(path: str) -> bytes:
+    """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadableError`."""
+    if look(path) is None:
+        raise UnreadableError("it is not there")
+    content = read_bytes(path, LIMIT)
+    if content is None:
+        raise UnreadableError("it cannot be read")
+    return content
 
 
 @contextmanager
@@ -153,63 +97,40 @@ def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(folders))
 
 
-def is_in_site(file: str) -> bool:
-    """Tell whether a path is one of installed packages, or below it."""
-    return not SITE.isdisjoint(Path(file).parts)
-
-
 def is_installed(file: str) -> bool:
     """Tell whether a path is one of this Python's own: a package, a script, the standard library."""
     path = Path(os.path.abspath(file))
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
-    folders |= {os.path.join(prefix, "Scripts") for prefix in (sys.prefix, sys.base_prefix)}
-    library = os.path.dirname(os.__file__)
-    return is_in_site(str(path)) or str(path.parent) in folders or path.is_relative_to(library)
+    in_library = path.is_relative_to(os.path.dirname(os.__file__))
+    return in_library or not SITE.isdisjoint(path.parts) or str(path.parent) in folders
 
 
-def find_module(module: str, path: Iterable[str]) -> Package | None:
-    """Return the first package, or module, on the way to `module` that is no bare folder."""
-    parts = module.split(".")
-    for entry in path:
-        base = os.path.abspath(entry)
-        for end, part in enumerate(parts, 1):
-            base = os.path.join(base, part)
-            if os.path.isfile(os.path.join(base, "__init__.py")) or os.path.isfile(f"{base}.py"):
-                return Package(".".join(parts[:end]), base)
-            if not os.path.isdir(base):
-                break
-    return None
+def find_top(name: str, path: Iterable[object]) -> str | None:
+    """Return where a top-level package or module is: its folder, or its file without suffix."""
+    bases = (os.path.join(os.path.abspath(entry), name) for entry in path if isinstance(entry, str))
+    files = ((base, (os.path.join(base, "__init__.py"), f"{base}.py")) for base in bases)
+    return next((base for base, names in files if any(map(os.path.isfile, names))), None)
 
 
-def find_editable(finders: Sequence[object]) -> tuple[Package, ...]:
-    """Return the packages that setuptools maps to folders outside the installed ones.
+def find_editable(finders: Sequence[object]) -> dict[str, str]:
+    """Return the top-level packages that setuptools maps to folders outside the installed ones.
 
     `finders` are those of ``sys.meta_path``; each distribution that is installed such has one.
     """
-    found: dict[str, str] = {}
-    for finder in finders:
-        module = getattr(finder, "__module__", None)
-        if isinstance(module, str) and module.startswith("__editable__"):
-            mapping = getattr(sys.modules.get(module), "MAPPING", None)
-            for name, base in mapping.items() if isinstance(mapping, Mapping) else ():
-                if isinstance(base, str):
-                    found[str(name)] = os.path.abspath(base).removesuffix(".py")
-    return tuple(Package(*item) for item in sorted(found.items()))
+    names = (getattr(finder, "__module__", None) for finder in finders)
+    modules = [sys.modules.get(n) for n in names if isinstance(n, str) and n.startswith("__editable__")]
+    items = (item for module in modules for item in getattr(module, "MAPPING", {}).items())
+    return {name: os.path.abspath(base).removesuffix(".py") for name, base in items}
 
 
 class Finder:
-    """Finds modules by their dotted names in folders, or in one zip that is the program.
+    """Finds modules by their dotted names in folders.
 
-    `packages` lie where the program's own modules do not, and are its own nevertheless.
+    `packages` lie where the program's own modules do not, and are its own nevertheless: `find_top` of each.
     """
 
-    def __init__(self, looker: Looker, folders: list[str], packages: Sequence[Package] = ()) -> None:
-        self._looker, self.folders = looker, folders
-        self.archive: Archive | None = None
-        self._bases = dict(packages)
-        # Bare folders above some of `packages`, which hold others, too.
-        parts = [name.split(".") for name in self._bases]
-        self._bare = {".".join(names[:end]) for names in parts for end in range(1, len(names))}
+    def __init__(self, folders: list[str], packages: Mapping[str, str]) -> None:
+        self.folders, self._packages = folders, packages
         self._found: dict[str, Location | None] = {}
 
     def add_folder(self, folder: str) -> None:
@@ -220,47 +141,36 @@ class Finder:
 
     def find(self, module: str) -> Location | None:
         """Return where one of the program's own modules is; None for all others."""
-        if module not in self._found:
-            self._found[module] = self._find(module)
-        return self._found[module]
-
-    def _find(self, module: str) -> Location | None:
+        if module in self._found:
+            return self._found[module]
+        found: Location | None = None
         package, _, name = module.rpartition(".")
-        if not name or os.sep in name:  # no module, and a path to where nothing is the program's
+        if not name or os.sep in module:  # no module, and a path to where nothing is the program's
             return None
-        if not package:
-            found = self.archive.find(name) if self.archive is not None else None
-            for folder in self.folders if found is None else ():
+        if package:
+            parent = self.find(package)
+            if parent is not None and parent.folder is not None:
+                found = self._find_in(parent.folder, name, _COMPILED)
+        else:
+            for folder in self.folders:
                 here = self._find_in(folder, name)
-                if here is not None and here.kind != "namespace":
-                    return here
                 found = found or here
-            if found is not None and found.kind != "namespace":
-                return found
-            return self._find_listed(name) or found
-        if module in self._bases or module in self._bare:
-            return self._find_listed(module)
-        parent = self.find(package)
-        if parent is None or parent.kind not in ("package", "namespace") or not parent.path:
-            return None
-        folder = parent.path if parent.kind == "namespace" else os.path.dirname(parent.path)
-        if parent.archive is not None:
-            return self.archive.find(f"{folder}/{name}") if self.archive else None
-        compiled = (os.path.join(folder, name + suffix) for suffix in _COMPILED)
-        found = self._find_in(folder, name)
-        return found or next((Location("compiled", f) for f in compiled if self._looker.is_file(f)), None)
+                if here is not None and here.file is not None:
+                    found = here
+                    break
+            else:
+                base = self._packages.get(name)
+                found = found if base is None else self._find_in(*os.path.split(base))
+        self._found[module] = found
+        return found
 
-    def _find_listed(self, module: str) -> Location | None:
-        """Return where one of `packages` is, or one of the bare folders above them."""
-        if module not in self._bases:
-            return Location("namespace", "") if module in self._bare else None
-        return self._find_in(*os.path.split(self._bases[module]))
-
-    def _find_in(self, folder: str, name: str) -> Location | None:
+    def _find_in(self, folder: str, name: str, suffixes: Sequence[str] = ()) -> Location | None:
         base = os.path.join(folder, name)
-        is_folder = self._looker.is_folder(base)
-        if is_folder and self._looker.is_file(package := os.path.join(base, "__init__.py")):
-            return Location("package", package)
-        if self._looker.is_file(file := f"{base}.py"):
-            return Location("module", file)
-        return Location("namespace", base) if is_folder else None
+        is_folder = look(base) == "d"
+        # A pipe is found, too, which is then not read.
+        if is_folder and look(package := os.path.join(base, "__init__.py")) not in (None, "d"):
+            return Location(package, base)
+        for suffix in (".py", *suffixes):
+            if look(base + suffix) not in (None, "d"):
+                return Location(base + suffix)
+        return Location(None, base) if is_folder else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
@@ -27,13 +27,11 @@ from autoxla.lookahead.values import (
     HANDLER,
     MOST_BINDINGS,
     POSSIBLE,
-    SURVIVES,
     Arguments,
     Binding,
     Bindings,
     Class,
     Const,
-    Coroutine,
     Frame,
     Function,
     Instance,
@@ -41,7 +39,6 @@ from autoxla.lookahead.values import (
     Method,
     Module,
     Outside,
-    Own,
     Part,
     Scope,
     Source,
@@ -65,44 +62,43 @@ if TYPE_CHECKING:
 
 # What a statement may do to the rest of the block that it stands in.
 _BREAK, _RAISE, _RETURN = 1, 2, 4
-_ANY_ERROR = frozenset({"Exception", "BaseException"})
-_MISSING = _ANY_ERROR | {"ImportError", "ModuleNotFoundError", "AttributeError"}
-_MISFIT = _ANY_ERROR | {"TypeError", "ValueError"}
+#: What is raised where something is missing, or where objects of Keras do not fit each other.
+_ERRORS = frozenset(
+    (
+        *("AttributeError", "BaseException", "Exception", "ImportError", "ModuleNotFoundError", "TypeError"),
+        "ValueError",
+    )
+)
 _TRIES = (ast.Try, getattr(ast, "TryStar", ast.Try))  # PYVERSION: ``except*`` came with 3.11
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 #: Parts of the names whose calls are evidence; of all others only the attribute is.
 _CALLS = frozenset({"distribute", "legacy", "set_jit"})
 _EXITS = frozenset({"builtins.exit", "builtins.quit", "os._exit", "os.abort", "sys.exit"})
 _DYNAMIC = frozenset({"builtins.eval", "builtins.exec", "runpy.run_module", "runpy.run_path"})
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 _CHANGES = ("os.environ", "os.putenv", "os.unsetenv", "site.addsitedir", "sys.path.")
-#: What runs the function that it is given first, and what runs the coroutines that it is given.
+#: What runs the function that it is given first.
 _RUNNERS = frozenset({"absl.app.run", "tensorflow.compat.v1.app.run"})
-_AWAITING = frozenset({"create_task", "gather", "run", "run_until_complete", "wait_for"})
 #: Decorators that leave a function what it is.
 _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
 #: Context managers within which a program goes on after an error, or wants one.
 _EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
-#: Calls and imports within each other; what lies deeper is followed later.
-_DEEPEST = 25
+#: What the program's own classes may be to Keras.
+_DERIVED = ("layer", "model", "optimizer", *PARTS)
 #: With how many sets of arguments a function is followed.
 _MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
 
 
 class Follower(Objects):
-    """Collects evidence; see `Notes` for `each` and `deep`."""
+    """Collects evidence; see `Notes` for `deep`."""
 
-    def __init__(self, library: ProgramReader, *, each: bool = False, deep: bool = False) -> None:
-        super().__init__(library, each=each, deep=deep)
+    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
+        super().__init__(library, deep=deep)
         self._functions: list[Function] = []
-        self._pending: list[Callable[[], object]] = []
         #: The level at which code was followed, and what functions return, by their arguments.
         self._sources: dict[Source, int] = {}
         self._runs: dict[ast.AST, dict[object, tuple[int, Bindings]]] = {}
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
-        self._lambdas: dict[ast.Lambda, ast.FunctionDef] = {}
-        self._depth = 0
 
     def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
         """Return the evidence of the program, in the order in which it would execute.
@@ -110,31 +106,25 @@ class Follower(Objects):
         `before` are the packages that are imported on the way to the main module.
         """
         for module in (*before, main):
-            for at, source in enumerate(module.sources):
-                self._run_source(module, source, at not in module.doubtful, 0)
-        self._run_pending()
+            for source in module.sources:
+                self._run_source(module, source, source.certain, 0)
         # What nothing has called may be called by others, with arguments that nobody knows.
         self.is_deferred = True
         for function in self._functions:  # grows while it is gone through
             if not self._runs.get(function.node):
                 self.frame = Frame(function.source, function.scope, function.module, certain=False)
-                self._run(function, self._unknown_arguments(function), sure=False, awaited=True)
-                self._run_pending()
+                owner, kinds = function.owner, {_name_of(each) for each in function.node.decorator_list}
+                # Only the object of a method is known, as one of its class.
+                given: list[Bindings] = []
+                if owner is not None and kinds.isdisjoint(("classmethod", "staticmethod")):
+                    given = [(Binding(self._instance_of(None, owner), certain=False),)]
+                self._run(function, Arguments(given), sure=False)
         return tuple(self.evidence.values())
 
     def forget(self) -> None:
-        """Let go of all scopes, which refer to each other and to the trees."""
+        """Let go of all names: scopes, functions and objects refer to each other."""
         for scope in self._scopes:
             scope.names.clear()
-        for known in (
-            self._functions,
-            self._runs,
-            self._sources,
-            self._instances,
-            self._scopes,
-            self._lambdas,
-        ):
-            known.clear()
 
     # Modules and functions
 
@@ -143,68 +133,41 @@ class Follower(Objects):
         self._scopes.append(scope)
         return scope
 
-    def _run_pending(self) -> None:
-        while self._pending:
-            self._pending.pop(0)()
-
     def _visit(self, frame: Frame, body: list[ast.stmt]) -> None:
         self.library.check_time()
         outer = getattr(self, "frame", frame)
         self.frame = frame
-        self._depth += 1
         try:
             self._block(body)
         except RecursionError:
-            self.unread.append((Place(frame.source.label), "it is nested too deeply"))
+            self.library.note(Place(frame.source.label), "it is nested too deeply")
         finally:
             self.frame = outer
-            self._depth -= 1
 
     def _run_source(self, module: Module, source: Source, certain: bool, outer: int) -> None:
         level = _level(certain, outer)
         if level <= self._sources.get(source, 0):
             return
-        if self._depth > _DEEPEST:
-            self._pending.append(lambda: self._run_source(module, source, certain, outer))
-            return
         self._sources[source] = level
+        self._scopes.append(module.scope)
         if source.place is not None:
             module.scope.names["__file__"] = make_constant(source.place)
         self._visit(Frame(source, module.scope, module, certain, outer), source.tree.body)
 
-    def _run(
-        self, function: Function, arguments: Arguments, *, sure: bool, awaited: bool = False
-    ) -> Bindings:
+    def _run(self, function: Function, arguments: Arguments, *, sure: bool) -> Bindings:
         """Return what a function returns, after following it where that has not been done."""
-        node = function.node
-        runs = self._runs.setdefault(node, {})
+        runs = self._runs.setdefault(function.node, {})
         if runs and self.is_deferred and not self.deep:
             # There is nothing in it that has not been found.
             return ()
-        if isinstance(node, ast.AsyncFunctionDef) and not awaited:
-            return (Binding(Coroutine(function, arguments)),)
-        if function.generates:
-            # It runs as far as somebody takes values from it.
-            sure, arguments = False, self._unknown_arguments(function)
         certain, outer = sure and function.plain and self.is_certain(), self.get_outer()
         bound = _bind_arguments(function, arguments)
         signature: object = tuple(bound.items())
         if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
             bound = dict.fromkeys(bound, ())
             signature = tuple(bound.items())
-        known = runs.get(signature)
-        if known is not None and known[0] >= _level(certain, outer):
-            return known[1]
-        if self._depth > _DEEPEST:
-            self._pending.append(lambda: self._run_body(function, bound, signature, certain, outer))
-            return ()
-        return self._run_body(function, bound, signature, certain, outer)
-
-    def _run_body(
-        self, function: Function, bound: dict[str, Bindings], signature: object, certain: bool, outer: int
-    ) -> Bindings:
-        runs = self._runs[function.node]
-        if runs.get(signature, (0,))[0] >= (level := _level(certain, outer)):
+        level = _level(certain, outer)
+        if signature in runs and runs[signature][0] >= level:
             return runs[signature][1]
         # One that calls itself finds this.
         runs[signature] = (level, ())
@@ -216,36 +179,22 @@ class Follower(Objects):
         runs[signature] = (level, value if function.plain else doubt(value))
         return runs[signature][1]
 
-    def _unknown_arguments(self, function: Function) -> Arguments:
-        """Return arguments of which only the object of a method is known, as one of its class."""
-        owner = function.owner
-        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
-        if owner is None or not kinds.isdisjoint(("classmethod", "staticmethod")):
-            return Arguments()
-        return Arguments(((Binding(self._instance_of(None, owner), certain=False),),))
-
     # Statements
 
-    def _block(self, body: Sequence[ast.stmt]) -> int:
+    def _block(self, body: Iterable[ast.stmt], flow: int = 0) -> int:
         """Follow statements in order; return what they may have done to the block around them.
 
         What follows one that may have ended the block is only possible.
         """
         frame = self.frame
-        flow, ended = frame.flow, 0
+        outer, ended = frame.flow, 0
+        frame.flow |= flow
         for statement in body:
             done = self._statement(statement)
             if done:
                 ended |= done
                 frame.flow |= POSSIBLE
-        frame.flow = flow
-        return ended
-
-    def _under(self, flow: int, body: Sequence[ast.stmt]) -> int:
-        outer = self.frame.flow
-        self.frame.flow |= flow
-        ended = self._block(body)
-        self.frame.flow = outer
+        frame.flow = outer
         return ended
 
     def _statement(self, node: ast.stmt) -> int:
@@ -262,12 +211,26 @@ class Follower(Objects):
                 frame.returned += doubt(value) if frame.flow & POSSIBLE else value
                 return _RETURN
             case ast.If():
-                return self._if(node)
+                self._evaluate(node.test)
+                truth = self._truth(node.test)
+                ended = 0
+                if truth is not False:
+                    # ``if hasattr(a, "b"):`` is how programs go on without it.
+                    asks = isinstance(node.test, ast.Call) and _name_of(node.test.func) == "hasattr"
+                    ended = self._block(node.body, 0 if truth else POSSIBLE | CAUGHT * asks)
+                if truth is not True:
+                    ended |= self._block(node.orelse, POSSIBLE if truth is None else 0)
+                return ended
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._define(node)
             case ast.Import():
                 for alias in node.names:
-                    self._import(node, alias)
+                    module, top = self._load(node, alias.name), alias.name.partition(".")[0]
+                    if alias.asname is not None:
+                        self._bind(alias.asname, (Binding(module or Outside(alias.name)),))
+                    else:
+                        module = module and self.library.load(top)
+                        self._bind(top, (Binding(module or Outside(top)),))
             case ast.ImportFrom():
                 self._import_from(node)
             case ast.ClassDef():
@@ -281,26 +244,19 @@ class Follower(Objects):
                     ended |= self._block(node.body)
                     frame.flow |= POSSIBLE if ended else 0
                 frame.flow = outer
-                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+                return (ended | self._block(node.orelse, POSSIBLE)) & ~_BREAK
             case ast.While():
                 self._evaluate(node.test)
-                truth = self._truth(node.test)
-                if truth is False:
-                    return self._block(node.orelse)
-                ended = self._under(0 if truth else POSSIBLE, node.body)
-                return (ended | self._under(POSSIBLE, node.orelse)) & ~_BREAK
+                ended = self._block(node.body, 0 if self._truth(node.test) else POSSIBLE)
+                return (ended | self._block(node.orelse, POSSIBLE)) & ~_BREAK
             case ast.With() | ast.AsyncWith():
                 flow = 0
                 for item in node.items:
                     value = self._evaluate(item.context_expr)
                     if item.optional_vars is not None:
                         self._assign(item.optional_vars, doubt(value))
-                    called = item.context_expr.func if isinstance(item.context_expr, ast.Call) else None
-                    name = called.attr if isinstance(called, ast.Attribute) else called and _name_of(called)
-                    makers = self._callee(called) if called is not None else ()
-                    own = any(self._may_suppress(b.target) for b in (*value, *makers))
-                    flow |= CAUGHT | SURVIVES if own or name in _EXPECTING else 0
-                return self._under(flow, node.body) & ~(_RAISE if flow else 0)
+                    flow |= CAUGHT if self._may_suppress(item.context_expr, value) else 0
+                return self._block(node.body, flow) & ~(_RAISE if flow else 0)
             case ast.Raise():
                 if node.exc is not None:
                     self._evaluate(node.exc)
@@ -310,83 +266,44 @@ class Follower(Objects):
                 return _RAISE
             case ast.Break() | ast.Continue():
                 return _BREAK
-            case ast.AugAssign():
-                value = self._evaluate(node.value)
-                if isinstance(node.target, (ast.Attribute, ast.Subscript)):
-                    self._store(node.target, value, adds=True)
-                else:
-                    lists = [b.target for b in frame.scope.get(node.target.id) if isinstance(b.target, Items)]
-                    for items in lists:
-                        items.values += [value]
-                    if not lists:
-                        self._bind(node.target.id, ())
+            case ast.AugAssign(target=ast.Name(id=name)):
+                self._evaluate(node.value)
+                for binding in frame.scope.get(name):
+                    if isinstance(binding.target, Items):
+                        binding.target.open = True
+                self._bind(name, ())
+            case ast.AugAssign(target=(ast.Attribute() | ast.Subscript()) as owner):
+                self._store(owner, self._evaluate(node.value), adds=True)
             case ast.AnnAssign():
                 if node.value is not None:
                     self._assign(node.target, self._evaluate(node.value))
-                # Annotations of local variables are never evaluated.
-                if frame.function is None and not frame.source.has_late_annotations:
-                    self._evaluate(node.annotation)
+                # Those of local variables are never evaluated, and others not always.
+                self._perhaps(node.annotation)
             case ast.Global():
                 frame.globals.update(node.names)
             case ast.Match():
-                return self._match(node)
+                self._evaluate(node.subject)
+                ended = 0
+                for case in node.cases:
+                    for part in ast.walk(case.pattern):
+                        for bound in (getattr(part, "name", None), getattr(part, "rest", None)):
+                            if bound is not None:
+                                self._bind(bound, ())
+                    ended |= self._block(case.body, POSSIBLE)
+                return ended
             case _ if isinstance(node, _TRIES):
-                return self._try(node)
+                ended = self._block(node.body, CAUGHT if any(map(_catches, node.handlers)) else 0)
+                if node.handlers:
+                    ended &= ~_RAISE
+                for handler in node.handlers:
+                    if handler.type is not None:
+                        self._evaluate(handler.type)
+                    self._block(handler.body, POSSIBLE | HANDLER)
+                ended |= self._block(node.orelse, POSSIBLE if ended else 0)
+                return ended | self._block(node.finalbody)
             case _:
                 self._children(node)
         return 0
-
-    def _if(self, node: ast.If) -> int:
-        frame = self.frame
-        outer, ended = frame.flow, 0
-        branch: Sequence[ast.stmt] = [node]
-        # A loop, since ``elif`` nests and there may be hundreds.
-        while len(branch) == 1 and isinstance(branch[0], ast.If):
-            node = branch[0]
-            self._evaluate(node.test)
-            truth = self._truth(node.test)
-            branch = node.orelse
-            if truth is not False:
-                # ``if hasattr(a, "b"):`` is how programs go on without it.
-                asks = isinstance(node.test, ast.Call) and _name_of(node.test.func) == "hasattr"
-                ended |= self._under(0 if truth else POSSIBLE | CAUGHT * asks, node.body)
-            if truth is True:
-                frame.flow = outer
-                return ended
-            frame.flow |= POSSIBLE if truth is None else 0
-        ended |= self._block(branch)
-        frame.flow = outer
-        return ended
-
-    def _try(self, node: ast.Try) -> int:
-        flow = CAUGHT if any(_catches(handler, _MISSING) for handler in node.handlers) else 0
-        flow |= SURVIVES if any(_catches(handler, _MISFIT) for handler in node.handlers) else 0
-        ended = self._under(flow, node.body)
-        if node.handlers:
-            ended &= ~_RAISE
-        for handler in node.handlers:
-            if handler.type is not None:
-                self._evaluate(handler.type)
-            self._under(POSSIBLE | HANDLER, handler.body)
-        ended |= self._under(POSSIBLE if ended else 0, node.orelse)
-        return ended | self._block(node.finalbody)
-
-    def _match(self, node: ast.Match) -> int:
-        self._evaluate(node.subject)
-        ended, outer = 0, self.frame.flow
-        self.frame.flow |= POSSIBLE
-        for case in node.cases:
-            for part in ast.walk(case.pattern):
-                name = getattr(part, "name", None) or getattr(part, "rest", None)
-                if isinstance(name, str):
-                    self._bind(name, ())
-                elif isinstance(part, ast.expr):
-                    self._evaluate(part)
-            if case.guard is not None:
-                self._evaluate(case.guard)
-            ended |= self._block(case.body)
-        self.frame.flow = outer
-        return ended
 
     def _iterate(self, node: ast.expr) -> tuple[list[Bindings], bool]:
         """Return what the elements of a loop's subject are, and whether there is one for sure.
@@ -398,10 +315,8 @@ class Follower(Objects):
             return [()], False
         found = [b for value in items.values for b in value]
         is_filled = bool(items.values) and subject[0].certain
-        are_followed = self.deep and not all(isinstance(b.target, Const) for b in found)
-        if len(items.values) == 1 or (
-            are_followed and 1 < len(items.values) <= _MOST_RUNS and not items.open
-        ):
+        is_followed = self.deep and not items.open and not all(isinstance(b.target, Const) for b in found)
+        if len(items.values) == 1 or (is_followed and 1 < len(items.values) <= _MOST_RUNS):
             return [*items.values], is_filled
         return [doubt(found)], is_filled
 
@@ -427,7 +342,7 @@ class Follower(Objects):
 
         `adds`: something is added to what is there, which makes something that is computed.
         """
-        owners = self._callee(target.value)
+        owners = self._evaluate(target.value)
         if isinstance(target, ast.Subscript):
             key = self._evaluate(target.slice)
             value = () if adds else value
@@ -440,54 +355,48 @@ class Follower(Objects):
                     self._patch(owner.name)
                 elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
                     owner.items.append((key, value))
-                elif isinstance(owner, Table):
-                    # A literal that is changed in place is no constant any more.
-                    owner.items[:] = [*((k, doubt(v)) for k, v in owner.items), ((), doubt(value))]
-                elif isinstance(owner, Items):
-                    owner.values[:], owner.open = [*map(doubt, owner.values), doubt(value)], True
+                elif isinstance(owner, (Items, Table)):
+                    owner.forget()
             return
         if target.attr == "jit_compile":
             self.add_jit(target, "attribute", value)
         self.freezes |= target.attr == "trainable"
         if target.attr in SET_IN_VAIN and not adds:
-            asked = target.value.func if isinstance(target.value, ast.Call) else target.value
-            classes = [
-                o for o, _ in owners if isinstance(o, Outside) or getattr(o, "name", "") == "__class__"
-            ]
-            if classes or _name_of(asked) == "type":
-                # A property of the class, which gives the attribute its effect.
-                self.patched += (f"{target.attr}.",)
-            elif f"{target.attr}." not in self.patched:
-                self.note_set(target, target.attr, target.value, owners)
+            self.note_set(target, target.attr, target.value, owners)
         for owner, certain in owners:
             name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
             if name:
                 self._patch(name)
             if name == "os.environ":
-                self.update_environ(target, [value], certain)
+                self.update_environ(target, value, certain)
             elif name == "sys.path":
                 self.add_folder(target, value)
             elif isinstance(owner, Instance) and not adds:
-                owner.attributes.set(target.attr, value, certain=certain and not self.frame.flow & POSSIBLE)
-                if owner.thing is not None:
-                    self.hold(target, owner.thing, value)
+                owner.attributes.set(target.attr, value, certain=certain and self.is_certain())
 
     def _patch(self, name: str) -> None:
         """Note that the program puts something of its own in the place of what Keras has, or lacks."""
         if find_family(name) is not None:
             self.patched += (f"{name.partition('.__dict__')[0]}.",)
 
-    def _may_suppress(self, target: Target) -> bool:
-        """Return whether an object of the program's, or what makes one, may end an error in a ``with``."""
-        if isinstance(target, Function) and target.generates:
-            tries = [part for part in ast.walk(target.node) if isinstance(part, _TRIES)]
-            return any(_catches(handler, _MISSING | _MISFIT) for part in tries for handler in part.handlers)
-        if not isinstance(target, Instance):
-            return False
-        exits = [b.target for b in self._member(target.owner, None, "__exit__")]
-        parts = [part for each in exits if isinstance(each, Function) for part in ast.walk(each.node)]
-        returned = [part.value for part in parts if isinstance(part, ast.Return) and part.value is not None]
-        return any(self._truth(value) is not False for value in returned)
+    def _may_suppress(self, node: ast.expr, value: Bindings) -> bool:
+        """Tell whether a context manager may end an error: one of the program's own, or one made for that."""
+        called = node.func if isinstance(node, ast.Call) else node
+        name = called.attr if isinstance(called, ast.Attribute) else _name_of(called)
+        makers = self._evaluate(called) if isinstance(called, (ast.Name, ast.Attribute)) else ()
+        # What may swallow an error in a class, or in a generator under ``contextmanager``.
+        bodies: list[ast.AST] = []
+        for target, _ in (*value, *makers):
+            if isinstance(target, Instance):
+                exits = self._member(target.owner, None, "__exit__")
+                bodies += [b.target.node for b in exits if isinstance(b.target, Function)]
+            elif isinstance(target, Function) and not target.plain:
+                bodies.append(target.node)
+        parts = (part for body in bodies for part in ast.walk(body))
+        return name in _EXPECTING or any(
+            isinstance(part, ast.ExceptHandler) or (isinstance(part, ast.Return) and part.value is not None)
+            for part in parts
+        )
 
     # Expressions return what they may stand for.
 
@@ -502,46 +411,36 @@ class Follower(Objects):
                 return ()
             case ast.Attribute():
                 return self._refer(node)
+            case ast.Call(func=ast.Name(id="getattr"), args=[owner, ast.Constant(value=str(name)), *others]):
+                # As good as the attribute; with a default, the program goes on without it.
+                attribute = ast.copy_location(ast.Attribute(owner, name, ast.Load()), node)
+                for other in others:
+                    self._evaluate(other)
+                return doubt(self._perhaps(attribute, CAUGHT)) if others else self._refer(attribute)
             case ast.Call():
-                if _find_getattr(node) is None:
-                    return self._call(node)
-                found = [*self._refer(node)]
-                return doubt((*found, *self._evaluate(node.args[2]))) if _has_default(node) else tuple(found)
+                return self._call(node)
             case ast.Subscript():
-                owner, key = self._evaluate(node.value), self._evaluate(node.slice)
-                if (at := get_constant(key)) is not None and at.value != 0:
-                    self.note_names(node.value, owner)
-                return self._item(owner, key)
+                return self._item(self._evaluate(node.value), self._evaluate(node.slice))
             case ast.List() | ast.Tuple() | ast.Set():
-                values: list[Bindings] = []
-                for part in node.elts:
-                    values += self._spread(part) if isinstance(part, ast.Starred) else [self._evaluate(part)]
-                return (Binding(Items(values, any(isinstance(part, ast.Starred) for part in node.elts))),)
+                return (Binding(Items(*self._list(node.elts))),)
             case ast.BinOp():
                 left = self._evaluate(node.left)
                 return self._combine(node, left, self._evaluate(node.right))
             case ast.Dict():
                 keys = [() if key is None else self._evaluate(key) for key in node.keys]
                 return (Binding(Table([*zip(keys, map(self._evaluate, node.values), strict=True)])),)
-            case ast.UnaryOp():
-                constant = get_constant(self._evaluate(node.operand))
-                if isinstance(node.operand, ast.Constant) and constant is not None:
-                    if isinstance(node.op, ast.USub) and isinstance(constant.value, (int, float)):
-                        return make_constant(-constant.value)
-                    if isinstance(node.op, ast.Not):
-                        return make_constant(not constant.value)
-                return ()
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node)
             case ast.Lambda():
                 for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)):
                     self._evaluate(default)
-                return (Binding(self._lambda(node)),)
+                outer, self.frame.scope = self.frame.scope, Scope(self.frame.scope)
+                self.frame.scope.names.update((each.arg, ()) for each in _list_parameters(node.args))
+                self._perhaps(node.body)
+                self.frame.scope = outer
+                return ()
             case ast.IfExp():
                 self._evaluate(node.test)
-                truth = self._truth(node.test)
-                if truth is not None:
-                    return self._evaluate(node.body if truth else node.orelse)
                 return doubt(b for part in (node.body, node.orelse) for b in self._perhaps(part))
             case ast.BoolOp():
                 found = [*self._evaluate(node.values[0])]
@@ -552,8 +451,6 @@ class Follower(Objects):
                 found_value = self._evaluate(node.value)
                 self._bind(node.target.id, found_value)
                 return found_value
-            case ast.Await():
-                return self._wait(self._evaluate(node.value))
             case _:
                 self._children(node)
                 return ()
@@ -563,50 +460,47 @@ class Follower(Objects):
             if isinstance(part, ast.expr):
                 self._evaluate(part)
 
-    def _perhaps(self, node: ast.expr) -> Bindings:
+    def _perhaps(self, node: ast.expr, flow: int = 0) -> Bindings:
         outer = self.frame.flow
-        self.frame.flow |= POSSIBLE
+        self.frame.flow |= POSSIBLE | flow
         value = self._evaluate(node)
         self.frame.flow = outer
         return value
 
-    def _spread(self, node: ast.Starred) -> list[Bindings]:
-        value = self._evaluate(node.value)
-        items = value[0].target if len(value) == 1 else None
-        return items.values if isinstance(items, Items) else [()]
+    def _list(self, nodes: Iterable[ast.expr]) -> tuple[list[Bindings], bool]:
+        """Return what elements or arguments are, and whether there is a ``*`` among them."""
+        values: list[Bindings] = []
+        is_open = False
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                is_open, given = True, self._evaluate(node.value)
+                items = given[0].target if len(given) == 1 else None
+                values += items.values if isinstance(items, Items) else [()]
+            else:
+                values.append(self._evaluate(node))
+        return values, is_open
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Bindings:
-        first, *others = node.generators
-        each, is_filled = self._iterate(first.iter)
-        elements = each[0] if len(each) == 1 else doubt(b for value in each for b in value)
-        inner = [test for generator in node.generators for test in generator.ifs]
-        flow = 0 if is_filled and not others and not inner else POSSIBLE
-        targets = [part for generator in node.generators for part in ast.walk(generator.target)]
-        names: dict[str, Bindings] = {part.id: () for part in targets if isinstance(part, ast.Name)}
-        if isinstance(first.target, ast.Name):
-            names[first.target.id] = elements
-        inner += [generator.iter for generator in others]
-        inner += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        value = self._inside(names, inner, flow)
-        if not value:
-            return ()
+        frame = self.frame
+        scope, flow = frame.scope, frame.flow
+        frame.scope = Scope(scope)
+        for generator in node.generators:
+            each, is_filled = self._iterate(generator.iter)
+            self._assign(generator.target, each[0] if len(each) == 1 else doubt(b for v in each for b in v))
+            frame.flow |= POSSIBLE if generator.ifs or not is_filled else 0
+            for test in generator.ifs:
+                self._evaluate(test)
+        if isinstance(node, ast.DictComp):
+            self._evaluate(node.key)
+        value = self._evaluate(node.value if isinstance(node, ast.DictComp) else node.elt)
+        sure = frame.flow == flow
+        frame.scope, frame.flow = scope, flow
         if isinstance(node, ast.DictComp):
             return (Binding(Table([((), doubt(value))])),)
-        return (Binding(Items([doubt(value) if flow else value], open=True)),)
-
-    def _inside(self, names: dict[str, Bindings], nodes: Iterable[ast.expr], flow: int) -> Bindings:
-        """Return what the last of some expressions is where `names` hide others of the same spelling."""
-        frame = self.frame
-        outer = (frame.scope, frame.flow)
-        frame.scope, frame.flow = Scope(frame.scope), frame.flow | flow
-        frame.scope.names.update(names)
-        value: Bindings = ()
-        for node in nodes:
-            value = self._evaluate(node)
-        frame.scope, frame.flow = outer
-        return value
+        return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
     def _item(self, owner: Bindings, key: Bindings) -> Bindings:
+        """Return what an index or key gives."""
         found: list[Binding] = []
         for target, certain in owner:
             inner = get_item(target, get_constant(key))
@@ -615,9 +509,7 @@ class Follower(Objects):
 
     def _combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
         """Return the path, list or symbolic tensor that an operator makes of two values."""
-        if not left and not right:
-            return ()
-        if len(left) == len(right) == 1:
+        if len(left) == len(right) == 1 and left[0].certain and right[0].certain:
             match left[0].target, right[0].target:
                 case ((Const(value=str(text)) as path), (Const(value=str(more)) as end)):
                     if isinstance(node.op, ast.Div):
@@ -625,31 +517,19 @@ class Follower(Objects):
                     return make_constant(text + more) if isinstance(node.op, ast.Add) else ()
                 case ((Items() as some), (Items() as others)) if isinstance(node.op, ast.Add):
                     return (Binding(Items([*some.values, *others.values], some.open or others.open)),)
-        tensors = [b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor"]
-        if tensors and isinstance(first := tensors[0].target, Thing):
-            self.meet(node, first, [tuple(tensors[1:])], sure=False)
-        return tuple(tensors[:1])
+        tensors = (b for b in (*left, *right) if isinstance(b.target, Thing) and b.target.role == "tensor")
+        return tuple(tensors)[:1]
 
     def _truth(self, test: ast.expr) -> bool | None:
         """Return what a condition is in every run, None where that may differ."""
         match test:
             case ast.Constant():
                 return bool(test.value)
-            case ast.Name():
-                targets = [b.target for b in self.frame.scope.get(test.id)]
-                is_typing = any(isinstance(t, Outside) and t.name.endswith(".TYPE_CHECKING") for t in targets)
-                return False if is_typing or test.id == "TYPE_CHECKING" else None
-            case ast.Attribute():
-                return False if test.attr == "TYPE_CHECKING" else None
+            case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+                return False
             case ast.UnaryOp(op=ast.Not()):
                 truth = self._truth(test.operand)
                 return None if truth is None else not truth
-            case ast.BoolOp():
-                deciding = isinstance(test.op, ast.Or)
-                truths = [self._truth(value) for value in test.values]
-                if deciding in truths:
-                    return deciding
-                return None if None in truths else not deciding
             case ast.Compare(left=left, ops=[(ast.Eq() | ast.NotEq()) as operator], comparators=[right]):
                 sides = {getattr(p, "id", None) or getattr(p, "value", None) for p in (left, right)}
                 if sides == {"__name__", "__main__"}:
@@ -661,69 +541,50 @@ class Follower(Objects):
     def _bind(self, name: str, value: Bindings) -> None:
         """Let a name stand for a value."""
         frame = self.frame
-        scope = frame.module.scope if name in frame.globals else frame.scope
+        is_global = name in frame.globals
+        scope = frame.module.scope if is_global else frame.scope
         if frame.flow & HANDLER and all(b.target == Const(None) for b in value):
             # ``except ImportError: tf = None``: whatever is used of the name later is the module's.
             before = scope.names.get(name)
-            if before and all(isinstance(b.target, (Outside, Own, Function)) for b in before):
+            if before and all(isinstance(b.target, (Outside, Module, Function)) for b in before):
                 return
-        scope.set(name, value, certain=not frame.flow & POSSIBLE)
+        scope.set(name, value, certain=self.is_certain() if is_global else not frame.flow & POSSIBLE)
 
-    def _refer(self, node: ast.expr) -> Bindings:
+    def _refer(self, node: ast.Attribute) -> Bindings:
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
-        found, is_guarded = self._resolve(node)
+        names: list[str] = []
+        root: ast.expr = node
+        while isinstance(root, ast.Attribute):
+            names.append(root.attr)
+            root = root.value
+        found = self.frame.scope.get(root.id) if isinstance(root, ast.Name) else self._evaluate(root)
+        if len(found) == 1 and type(found[0].target) is Outside:
+            # By far the most frequent case.
+            dotted = ".".join((found[0].target.name, *reversed(names)))
+            found = (Binding(Outside(dotted), found[0].certain),)
+        else:
+            for name in reversed(names):
+                found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
-                self.add(node, "attribute", target.name, certain=certain, caught=is_guarded)
-        if isinstance(node, ast.Attribute) and node.attr == METRICS_NAMES and (self.deep or not found):
+                self.add(node, "attribute", target.name, certain=certain)
+        if node.attr == METRICS_NAMES and (self.deep or not found):
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
                 self.add(node, "old", METRICS_NAMES, family, certain=False)
         return found
 
-    def _callee(self, node: ast.expr) -> Bindings:
-        """Return the same without noting it."""
-        return self._resolve(node)[0] if isinstance(node, (ast.Name, ast.Attribute)) else self._evaluate(node)
-
-    def _resolve(self, node: ast.expr) -> tuple[Bindings, bool]:
-        """Return what a chain of attributes is, and whether it is one that may be missing."""
-        names: list[str] = []
-        is_guarded = is_replaced = False
-        while True:
-            if isinstance(node, ast.Attribute):
-                names.append(node.attr)
-                node = node.value
-            elif isinstance(node, ast.Call) and (given := _find_getattr(node)) is not None:
-                names.append(given)
-                is_guarded |= len(node.args) > 2
-                is_replaced |= _has_default(node)
-                node = node.args[0]
-            else:
-                break
-        found = self.frame.scope.get(node.id) if isinstance(node, ast.Name) else self._evaluate(node)
-        if not names or not found:
-            return found, is_guarded
-        names.reverse()
-        if len(found) == 1 and type(found[0].target) is Outside:
-            # By far the most frequent case.
-            certain = found[0].certain and not is_replaced
-            return (Binding(Outside(".".join((found[0].target.name, *names))), certain),), is_guarded
-        for name in names:
-            found = tuple(b for binding in found for b in self._attribute(binding, name))[:MOST_BINDINGS]
-        return doubt(found) if is_replaced else found, is_guarded
-
     def _attribute(self, binding: Binding, name: str) -> Bindings:
         found: Bindings = ()
         match target := binding.target:
             case Outside():
                 found = (Binding(Outside(f"{target.name}.{name}")),)
-            case Own():
-                found = target.module.scope.names.get(name, ())
-                submodule = self.library.loaded(f"{target.module.name}.{name}") if not found else None
-                found = found if submodule is None else (Binding(Own(submodule)),)
+            case Module():
+                found = target.scope.names.get(name, ())
             case Instance():
-                found = target.attributes.names.get(name) or self._member(target.owner, target, name)
+                names = target.attributes.names
+                found = names[name] if name in names else self._member(target.owner, target, name)
             case Super():
                 found = self._inherited(target.owner, target.instance, name)
             case Class():
@@ -755,45 +616,28 @@ class Follower(Objects):
                 if found:
                     return found
         if isinstance(instance, Instance) and instance.thing is not None:
-            # Which metrics it has, a class of the program's own may decide itself.
-            return (Binding(Part(instance.thing, name), certain=name != METRICS_NAMES),)
+            return (Binding(Part(instance.thing, name)),)
         return ()
 
     # Imports
 
-    def _import(self, node: ast.Import, alias: ast.alias) -> None:
-        """Bind the name of ``import a.b as c``, after following a module of the program's own."""
-        module = self._load(node, alias.name)
-        top = alias.name.partition(".")[0]
-        target: Target
-        if module is None:
-            self._add_import(node, alias.name)
-            target = Outside(alias.name if alias.asname else top)
-        else:
-            target = Own(module if alias.asname else self.library.load(top) or module)
-        self._bind(alias.asname or top, (Binding(target),))
-
     def _import_from(self, node: ast.ImportFrom) -> None:
-        """Bind the names of ``from … import``, likewise."""
-        frame, name = self.frame, self._absolute(node)
-        if name == "__future__":
-            frame.source.has_late_annotations |= any(alias.name == "annotations" for alias in node.names)
-            return
+        """Bind the names of ``from … import``, after following a module of the program's own."""
+        name = self._absolute(node)
         if name is None:
             self.note(node, "a relative import outside of any package")
             for alias in node.names:
                 self._bind(alias.asname or alias.name, ())
             return
         module = self._load(node, name)
-        if module is None:
-            self._add_import(node, name)
         for alias in node.names:
-            if module is None and alias.name == "*":
-                frame.scope.stars += [name] if is_tracked(name) else []
-            elif module is None:
+            bound = alias.asname or alias.name
+            if module is None and alias.name != "*":
                 if is_tracked(name):
                     self.add(node, "attribute", f"{name}.{alias.name}")
-                self._bind(alias.asname or alias.name, (Binding(Outside(f"{name}.{alias.name}")),))
+                self._bind(bound, (Binding(Outside(f"{name}.{alias.name}")),))
+            elif module is None:
+                continue  # anything may come of it
             elif alias.name == "*":
                 listed = module.scope.names.get("__all__", ())
                 names = listed[0].target if len(listed) == 1 else None
@@ -801,15 +645,11 @@ class Follower(Objects):
                 for each, bindings in [*module.scope.names.items()]:
                     if (not each.startswith("_")) if public is None else each in public:
                         self._bind(each, bindings)
-                frame.scope.stars += [s for s in module.scope.stars if s not in frame.scope.stars]
             else:
-                found = module.scope.names.get(alias.name)
-                if found is None and module.name != "__main__":
-                    submodule = self.library.load(f"{module.name}.{alias.name}")
-                    if submodule is not None:
-                        self._load(node, submodule.name)
-                        found = (Binding(Own(submodule)),)
-                self._bind(alias.asname or alias.name, found or ())
+                inner = f"{module.name}.{alias.name}"
+                if alias.name not in module.scope.names and self.library.load(inner) is not None:
+                    self._load(node, inner)
+                self._bind(bound, module.scope.names.get(alias.name, ()))
 
     def _absolute(self, node: ast.ImportFrom) -> str | None:
         if not node.level:
@@ -821,100 +661,60 @@ class Follower(Objects):
         return ".".join([*kept, node.module] if node.module else kept)
 
     def _load(self, node: ast.AST, name: str) -> Module | None:
-        """Return a module of the program's after what importing it runs, None for all others."""
+        """Return a module of the program's after what importing it runs; None for all others, with a note."""
         parts = name.split(".")
         module = None
         for end in range(1, len(parts) + 1):
             inner = self.library.load(".".join(parts[:end]))
+            if inner is None and module is None:
+                if parts[0] not in ("", "__main__") and parts[0] not in sys.stdlib_module_names:
+                    self.add(node, "import", name)
+                    self.backend_seen |= brings_backend(name)
+                return None
             if inner is None:
-                if module is None:
-                    return None
                 self.note(node, f"module {'.'.join(parts[:end])} is not there")
                 return Module(name, None, ())
+            if module is not None:
+                module.scope.names.setdefault(parts[end - 1], (Binding(inner),))
             module = inner
             for source in module.sources:
                 self._run_source(module, source, self.is_certain(), self.get_outer())
         return module
-
-    def _add_import(self, node: ast.AST, module: str) -> None:
-        top = module.partition(".")[0]
-        if top and top != "__main__" and top not in sys.stdlib_module_names:
-            self.add(node, "import", module)
-            self.backend_seen |= brings_backend(module)
-
-    def _import_called(self, node: ast.Call, importer: str, arguments: Arguments) -> Bindings:
-        """Follow ``importlib.import_module`` or ``__import__``."""
-        name = get_text(arguments.get(0, "name"))
-        if name is None:
-            self.note(node, "the name of an imported module is computed")
-            return ()
-        if name.startswith("."):
-            level = len(name) - len(name.lstrip("."))
-            name = self._absolute(ast.ImportFrom(name.lstrip("."), [], level))
-            if name is None:
-                self.note(node, "a relative import outside of any package")
-                return ()
-        module = self._load(node, name)
-        if module is None:
-            self._add_import(node, name)
-        if importer == "builtins.__import__":
-            name = name.partition(".")[0]
-            module = module and self.library.load(name)
-        return (Binding(Outside(name) if module is None else Own(module)),)
 
     # Definitions
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
-        is_plain = True
-        own: list[tuple[ast.expr, Function]] = []
-        for decorator in node.decorator_list:
-            targets = [b.target for b in self._evaluate(decorator)]
-            own += [(decorator, target) for target in targets if isinstance(target, Function)]
-            names = [target.name for target in targets if isinstance(target, Outside)]
-            is_function = bool(names) and all(map(is_tf_function, names))
-            is_plain &= is_function or _name_of(decorator) in _PLAIN
-        for default in (*given.defaults, *filter(None, given.kw_defaults)):
-            self._evaluate(default)
-        if not frame.source.has_late_annotations:
-            for annotation in (*(a.annotation for a in _list_parameters(given)), node.returns):
-                if annotation is not None:
-                    self._evaluate(annotation)
-        # The names of a class are none of its methods'.
-        is_method = frame.in_class is not None and frame.scope.parent is not None
-        scope = frame.scope.parent if is_method and frame.scope.parent is not None else frame.scope
         has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.source.yields)
-        generates = has_yield and _is_generator(node)
-        function = Function(node, scope, frame.module, frame.source, is_plain, generates, frame.in_class)
+        is_plain = isinstance(node, ast.FunctionDef) and not (has_yield and _is_generator(node))
+        for decorator in node.decorator_list:
+            names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
+            is_plain &= any(map(is_tf_function, names)) or _name_of(decorator) in _PLAIN
+        for part in (*given.defaults, *given.kw_defaults):
+            if part is not None:
+                self._evaluate(part)
+        # Annotations are not evaluated in all releases, nor by all programs.
+        for part in (*(a.annotation for a in _list_parameters(given)), node.returns):
+            if part is not None:
+                self._perhaps(part)
+        # The names of a class are none of its methods'.
+        scope = frame.scope if frame.in_class is None else frame.scope.parent or frame.scope
+        function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
-        value: Bindings = (Binding(function),)
-        if own and len(own) == len(node.decorator_list):
-            value = (Binding(function._replace(plain=True)),)
-            for decorator, target in reversed(own):
-                call = ast.copy_location(ast.Call(decorator, [], []), decorator)
-                value = self._apply(call, target, Arguments([value]), sure=True) or (Binding(function),)
-        self._bind(node.name, value)
-
-    def _lambda(self, node: ast.Lambda) -> Function:
-        """Return the function that a ``lambda`` is."""
-        if node not in self._lambdas:
-            body: list[ast.stmt] = [ast.copy_location(ast.Return(node.body), node)]
-            made = ast.copy_location(ast.FunctionDef("<lambda>", node.args, body, []), node)
-            self._lambdas[node] = made
-        frame = self.frame
-        function = Function(self._lambdas[node], frame.scope, frame.module, frame.source, True, False, None)
-        if not self._runs.get(function.node):
-            self._functions.append(function)
-        return function
+        self._bind(node.name, (Binding(function),))
 
     def _define_class(self, node: ast.ClassDef) -> None:
         frame = self.frame
         for part in (*node.decorator_list, *(keyword.value for keyword in node.keywords)):
             self._evaluate(part)
         bases = tuple(b for base in node.bases for b in self._evaluate(base)[:1])
-        owner = Class(node, bases, self._scope(frame.scope))
+        owner = Class(node, bases, self._scope(frame.scope), "")
+        for target, _ in bases:
+            name = target.keras if isinstance(target, Class) else getattr(target, "name", "")
+            if not owner.keras and find_role(name) in _DERIVED:
+                owner.keras = name
         inner = Frame(frame.source, owner.scope, frame.module, self.is_certain(), self.get_outer())
         inner.in_class = owner
         self._visit(inner, node.body)
@@ -924,37 +724,19 @@ class Follower(Objects):
         """Return the object that a call makes, or the one that stands for all of a class."""
         found = self._instances.get((node, owner))
         if found is None:
-            thing = self._thing_of_class(node or owner.node, owner) if self.deep else None
+            thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
+            if self.deep and family is not None and role is not None:
+                place = self.spot(node or owner.node)
+                thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
         return found
-
-    def _thing_of_class(self, node: ast.AST, owner: Class, depth: int = 8) -> Thing | None:
-        """Return what an object of a class is to Keras, by the nearest base that is Keras' own."""
-        for base in owner.bases:
-            target = base.target
-            if isinstance(target, Class) and depth:
-                thing = self._thing_of_class(node, target, depth - 1)
-                if thing is not None:
-                    return thing
-            if isinstance(target, Outside):
-                family, role = self.find_family(target.name), find_role(target.name)
-                if family is not None and role in ("layer", "model", "optimizer", *PARTS):
-                    return Thing(family, target.name, role, self.spot(node), self.is_certain())
-        return None
 
     # Calls
 
     def _call(self, node: ast.Call) -> Bindings:
         """Note what a call says, follow what it runs, and return what it gives."""
-        found = self._callee(node.func)
-        positional: list[Bindings] = []
-        is_open = False
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                is_open = True
-                positional += self._spread(argument)
-            else:
-                positional.append(self._evaluate(argument))
+        found = self._evaluate(node.func)
+        positional, is_open = self._list(node.args)
         keywords = [(keyword.arg, self._evaluate(keyword.value)) for keyword in node.keywords]
         arguments = Arguments(positional, keywords, is_open)
         name = node.func.attr if isinstance(node.func, ast.Attribute) else _name_of(node.func) or ""
@@ -962,14 +744,9 @@ class Follower(Objects):
             self.note_jit(node, name, found, arguments)
         if name in FILES:
             self.note_file(node, name, found, arguments)
-        if name in _AWAITING:
-            for given in positional:
-                self._wait(given)
         if len(found) == 1:
             return self._apply(node, found[0].target, arguments, sure=found[0].certain)
-        if not found:
-            return ()
-        return doubt([b for target, _ in found for b in self._apply(node, target, arguments, sure=False)])
+        return doubt(b for target, _ in found for b in self._apply(node, target, arguments, sure=False))
 
     def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
         match target:
@@ -982,9 +759,7 @@ class Follower(Objects):
                 return self._run(target.function, given, sure=sure)
             case Class():
                 instance = self._instance_of(node, target)
-                for base in target.bases:
-                    if isinstance(base.target, Outside):
-                        self._add_call(node, base.target.name, arguments, sure)
+                self._add_call(node, target.keras, arguments, sure)
                 starts = self._member(target, instance, "__init__")[:1]
                 for start, certain in starts:
                     self._apply(node, start, arguments, sure=sure and certain)
@@ -992,7 +767,7 @@ class Follower(Objects):
                     # A dataclass, or a named tuple.
                     annotated = [each.target for each in target.node.body if isinstance(each, ast.AnnAssign)]
                     fields = [each.id for each in annotated if isinstance(each, ast.Name)]
-                    named = {name: given for name, given in arguments.keywords if name in fields}
+                    named = {name: value for name, value in arguments.keywords if name in fields}
                     instance.attributes.names.update(zip(fields, arguments.positional, strict=False))
                     instance.attributes.names.update(named)
                 return (Binding(instance),)
@@ -1001,11 +776,9 @@ class Follower(Objects):
             case Thing():
                 return self.call_thing(node, target, arguments, sure)
             case Instance():
-                value: Bindings = ()
                 members = [self._member(target.owner, target, name) for name in ("__call__", "call")]
                 method = next((m[0].target for m in members if m and isinstance(m[0].target, Method)), None)
-                if method is not None:
-                    value = self._apply(node, method, arguments, sure=sure)
+                value = self._apply(node, method, arguments, sure=sure) if method is not None else ()
                 if target.thing is None:
                     return value
                 # What a method of the program's own does with objects shows in its own lines.
@@ -1018,9 +791,8 @@ class Follower(Objects):
         if given and name in _RUNNERS:
             for target, certain in given[0]:
                 if isinstance(target, Function):
-                    self._run(target, Arguments(), sure=sure and certain, awaited=True)
+                    self._run(target, Arguments(), sure=sure and certain)
         if is_tracked(name):
-            self.add(node, "attribute", name, certain=sure)
             self._add_call(node, name, arguments, sure)
             if ".__dict__." in name:
                 self._patch(name)
@@ -1028,10 +800,16 @@ class Follower(Objects):
             if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
             return self.make(node, name, arguments, sure) if self.deep else ()
-        if name == "functools.partial" and given:
-            return tuple(b for b in given[0] if isinstance(b.target, Outside))
         if name in _IMPORTERS:
-            return self._import_called(node, name, arguments)
+            text = get_text(arguments.get(0, "name"))
+            if text is None or text.startswith("."):
+                self.note(node, "the name of an imported module is computed")
+                return ()
+            module = self._load(node, text)
+            if name == "builtins.__import__":
+                text = text.partition(".")[0]
+                module = module and self.library.load(text)
+            return (Binding(module or Outside(text)),)
         if name in _EXITS:
             # What ends the program after an error is left out of account.
             self.has_ended |= not self.get_outer() & HANDLER
@@ -1055,42 +833,25 @@ class Follower(Objects):
         first = arguments.positional[0] if arguments.positional else ()
         if name == "str" and (constant := get_constant(first)) is not None:
             return make_constant(str(constant.value))
-        if name == "dict" and not arguments.positional:
-            keys = [() if key is None else make_constant(key) for key, _ in arguments.keywords]
-            return (Binding(Table([*zip(keys, (value for _, value in arguments.keywords), strict=True)])),)
         if name in ("list", "tuple"):
             return first
-        if name == "zip":
-            for argument, value in zip(node.args, arguments.positional, strict=False):
-                self.note_names(argument, value)
-            columns = [v[0].target for v in arguments.positional if len(v) == 1]
-            if len(columns) == len(node.args) and all(isinstance(c, Items) and not c.open for c in columns):
-                rows = zip(*(c.values for c in columns if isinstance(c, Items)), strict=False)
-                return (Binding(Items([(Binding(Items([*row])),) for row in rows])),)
-        if name == "vars":
-            return tuple(
-                Binding(Outside(f"{b.target.name}.__dict__")) for b in first if isinstance(b.target, Outside)
-            )
         if name == "setattr" and len(node.args) > 2:
-            # Under a name that is computed, it may be any.
-            attribute = get_text(arguments.get(1)) or "__dict__"
-            target = ast.Attribute(node.args[0], attribute, ast.Store())
-            self._store(ast.copy_location(target, node), arguments.positional[2])
+            attribute = get_text(arguments.get(1))
+            if attribute is not None:
+                target = ast.Attribute(node.args[0], attribute, ast.Store())
+                self._store(ast.copy_location(target, node), arguments.positional[2])
+            for owner, _ in first if attribute is None else ():
+                # It may be any.
+                if isinstance(owner, Outside):
+                    self._patch(owner.name)
         if name == "range":
             constant = get_constant(first) if len(arguments.positional) == 1 else None
             return (Binding(Items([()])),) if constant is not None and constant.value else ()
-        if name == "enumerate" and len(first) == 1 and isinstance(items := first[0].target, Items):
-            pairs: list[Bindings] = [(Binding(Items([(), value])),) for value in items.values]
-            return (Binding(Items(pairs)),)
         function = self.frame.function
         if name == "super" and function is not None and function.owner is not None:
             parameters = _list_parameters(function.node.args)
             own = self.frame.scope.get(parameters[0].arg) if parameters else ()
             return tuple(Binding(Super(function.owner, b.target), b.certain) for b in own[:1])
-        if name == "get_ipython":
-            return (Binding(Outside("builtins.get_ipython")),)
-        if name.endswith("magic"):
-            self.note_magic(node, arguments)
         return ()
 
     def _call_part(self, node: ast.Call, target: Part, arguments: Arguments, sure: bool) -> Bindings:
@@ -1107,34 +868,23 @@ class Follower(Objects):
                 elif name == "extend" and added:
                     owner.values.append(tuple(flatten(added[0])))
                 else:
-                    owner.values[:], owner.open = [doubt(b for value in owner.values for b in value)], True
-            case Table() if name in ("get", "pop"):
-                found = self._item((Binding(owner),), arguments.get(0))
-                owner.items += [((), ())] if name == "pop" else []
-                return found
+                    owner.forget()
+            case Table() if name == "get":
+                return self._item((Binding(owner),), arguments.get(0))
             case Table() if name == "items":
                 return (Binding(Items([(Binding(Items([*pair])),) for pair in owner.items])),)
             case Table() if name == "values":
                 return (Binding(Items([value for _, value in owner.items])),)
-            case Table() if name in ("update", "clear", "setdefault"):
-                owner.items.append(((), ()))
+            case Table() if name not in ("copy", "keys"):
+                owner.forget()
             case Thing():
                 return self.call_method(node, owner, name, arguments, sure)
         return ()
 
-    def _wait(self, value: Bindings) -> Bindings:
-        """Follow the coroutines that are awaited; return what they give."""
-        found: list[Binding] = []
-        for target, certain in value:
-            if isinstance(target, Coroutine):
-                sure = certain and len(value) == 1
-                found += self._run(target.function, target.arguments, sure=sure, awaited=True)
-        return tuple(found)
-
 
 def _level(certain: bool, outer: int) -> int:
     """Return how much it says that code is followed: as possible or certain, in a ``try`` or not."""
-    return 1 + 2 * certain + (not outer & (CAUGHT | SURVIVES))
+    return 1 + 2 * certain + (not outer & CAUGHT)
 
 
 def _bind_arguments(function: Function, arguments: Arguments) -> dict[str, Bindings]:
@@ -1163,37 +913,22 @@ def _name_of(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _find_getattr(node: ast.Call) -> str | None:
-    """Return the attribute that ``getattr`` with a constant name takes, None for any other call."""
-    if not isinstance(node.func, ast.Name) or node.func.id != "getattr" or len(node.args) < 2:
-        return None
-    name = node.args[1]
-    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
-
-
-def _has_default(node: ast.Call) -> bool:
-    """Tell whether ``getattr`` has a default that is of use: None is none that anything is taken from."""
-    default = node.args[2] if len(node.args) > 2 else None
-    return default is not None and not (isinstance(default, ast.Constant) and default.value is None)
-
-
 def _is_generator(node: ast.stmt) -> bool:
-    """Tell whether a function is a generator."""
     left: list[ast.AST] = [node]
     while left:
         for inner in ast.iter_child_nodes(left.pop()):
             if isinstance(inner, (ast.Yield, ast.YieldFrom)):
                 return True
-            if not isinstance(inner, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
+            if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
                 left.append(inner)
     return False
 
 
-def _catches(handler: ast.ExceptHandler, errors: frozenset[str]) -> bool:
-    """Tell whether a handler goes on after one of `errors`."""
+def _catches(handler: ast.ExceptHandler) -> bool:
+    """Tell whether the program goes on after one of `_ERRORS`."""
     if any(isinstance(statement, ast.Raise) and statement.exc is None for statement in handler.body):
         return False
     if handler.type is None:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(_name_of(kind) in errors for kind in kinds)
+    return any(_name_of(kind) in _ERRORS for kind in kinds)

@@ -1,6 +1,6 @@
 """The modules of one program: found, parsed once, and handed to the follower."""
 
-# ruff: noqa: PTH100, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
+# ruff: noqa: PTH100, PTH118 - strings, since pathlib costs more than all that is done with the paths
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import cast
@@ -17,23 +17,23 @@ from autoxla.lookahead.files import (
     SITE,
     Finder,
     Location,
-    Looker,
     OutOfTimeError,
-    Package,
-    Signature,
-    UnreadError,
     current_folder,
+    find_top,
     look,
     own_folders,
+    read,
     shorten,
     undisturbed,
 )
 from autoxla.lookahead.follower import Follower
+from autoxla.lookahead.notebook import Cell, NotANotebookError, read_standing
 from autoxla.lookahead.notes import is_tracked
 from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Source
 from autoxla.model import OUT_OF_TIME, Place, Reading
+from autoxla.situation.files import UnreadableError
 
 #: Folders that hold no source of the user's.
 SKIPPED_FOLDERS = frozenset(
@@ -48,60 +48,40 @@ _SYNTAX_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, Overflow
 
 
 class ProgramReader:
-    """Reads one program. `alone`: its imports are not followed.
+    """Reads one program. `path` is all of ``sys.path``. `alone`: its imports are not followed."""
 
-    `folders` are those with its own modules, `packages` its own ones elsewhere, `path` is all of
-    ``sys.path``. `seen` tells afterwards what was looked at on disk, `is_cut` that there was no time for all.
-    """
-
-    def __init__(
-        self,
-        program: Program,
-        folders: list[str],
-        path: Sequence[str],
-        *,
-        cwd: str,
-        packages: Sequence[Package] = (),
-        alone: bool = False,
-    ) -> None:
-        self._program, self._alone, self._cwd = program, alone, cwd
-        self._looker = Looker()
-        self.seen: dict[str, Signature] = self._looker.seen
-        self._installed = [entry for entry in path if os.path.abspath(entry) not in folders]
-        self._finder = Finder(self._looker, folders, packages)
+    def __init__(self, program: Program, finder: Finder, path: Sequence[str], *, alone: bool = False) -> None:
+        self._program, self._finder, self._alone = program, finder, alone
+        self._cwd = current_folder()
+        self._installed = [entry for entry in path if os.path.abspath(entry) not in finder.folders]
         self._modules: dict[str, Module | None] = {}
         self._files: list[str] = []
         self._unread: list[tuple[Place, str]] = []
         self._end = None if program.patience is None else monotonic() + program.patience
-        self._follower = Follower(self, each=alone)
-        self.is_cut = False
 
     def read(self) -> Reading:
         """Return the reading; one that is not `known` where there is no such program, or no time for it.
 
         Half a reading would be worse than none: the other half may demand the opposite.
         """
+        follower = Follower(self)
         try:
             main, before = self._main()
-            evidence = self._follower.follow(main, before)
+            evidence = follower.follow(main, before)
             families = {find_family(e.name) for e in evidence if e.kind in ("import", "attribute")} - {None}
             if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
                 # Where objects of two packages could meet, or what an object is matters, each is followed.
-                self._follower.forget()
-                for module in (main, *self._modules.values()):
-                    if module is not None:
-                        module.scope.names.clear()
-                        module.scope.stars.clear()
-                self._follower = Follower(self, each=self._alone, deep=True)
-                evidence = self._follower.follow(main, before)
-            main.scope.names.clear()
-            unread = (*self._unread, *self._follower.unread)
-            return Reading(evidence, not unread, True, tuple(self._files), unread)
-        except UnreadError as error:
+                follower.forget()
+                follower = Follower(self, deep=True)
+                evidence = follower.follow(main, before)
+            return Reading(evidence, not self._unread, True, tuple(self._files), tuple(self._unread))
+        except UnreadableError as error:
             reason = str(error)
         except OutOfTimeError:
-            self.is_cut = True
             reason = f"{OUT_OF_TIME} {self._program.patience:g} s"
+        finally:
+            # Before the collector is back: it would visit all that was read.
+            follower.forget()
         return Reading(unread=((Place(self._label(self._program.target)), reason),))
 
     def check_time(self, size: int = 0) -> None:
@@ -111,14 +91,6 @@ class ProgramReader:
         """
         if self._end is not None and monotonic() + size / _SPEED > self._end:
             raise OutOfTimeError
-
-    def forget(self) -> None:
-        """Let go of all modules, whose scopes refer to each other."""
-        for module in self._modules.values():
-            if module is not None:
-                module.scope.names.clear()
-        self._modules.clear()
-        self._follower.forget()
 
     # The main module
 
@@ -131,49 +103,32 @@ class ProgramReader:
             case "code":
                 return Module("__main__", None, self._parse(program.target, "<string>", True, None)), []
             case "cells":
-                return self._main_of_cells(), []
+                if program.target:
+                    self._files.append(self._label(program.target))
+                else:
+                    self.note(Place("notebook"), "the cells that are still to come are not known")
+                place = program.target or os.path.join(str(program.folder), "notebook")
+                return Module("__main__", None, self._parse_cells(program.cells, place)), []
             case "module":
                 name = program.target
                 location = self._finder.find(name)
-                if location is not None and location.kind in ("package", "namespace"):
+                if location is not None and location.folder is not None:
                     name = f"{name}.__main__"
                     location = self._finder.find(name)
-                if location is None or location.kind == "compiled":
-                    raise UnreadError("no module of that name has source here")
+                if location is None:
+                    raise UnreadableError("no module of that name has source here")
                 package = name.rpartition(".")[0]
                 parts = package.split(".")
                 before = [self.load(".".join(parts[:end])) for end in range(1, len(parts) + 1)]
             case "directory":
                 path, package = os.path.abspath(program.target), ""
-                if self._looker.is_folder(path):
-                    location = Location("module", os.path.join(path, "__main__.py"))
-                else:
-                    from autoxla.lookahead.archive import Archive
-
-                    self._finder.archive = Archive(self._looker, path)
-                    location = self._finder.archive.find("__main__")
-                    if location is None:
-                        raise UnreadError("there is no __main__.py in it")
+                if look(path) == "f":
+                    raise UnreadableError("a program in a zip is not read")
+                location = Location(os.path.join(path, "__main__.py"))
             case _:
-                location = Location("module", os.path.abspath(program.target))
-                if self._alone:
-                    # The package that the file is in, by the folders above it.
-                    folder = os.path.relpath(os.path.dirname(location.path), program.folder)
-                    package = "" if folder == "." else folder.replace(os.sep, ".")
+                location = Location(os.path.abspath(program.target))
         main = Module("__main__", package, self._sources(location, main=True))
         return main, [module for module in before if module is not None]
-
-    def _main_of_cells(self) -> Module:
-        program = self._program
-        if program.target:
-            self._files.append(self._label(program.target))
-        else:
-            self._note("notebook", "the cells that are still to come are not known")
-        place = program.target or os.path.join(str(program.folder), "notebook")
-        parsed = [(self._parse(cell.text, cell.label, True, place), cell.certain) for cell in program.cells]
-        sources = [(source, certain) for found, certain in parsed for source in found]
-        doubtful = frozenset(at for at, (_, certain) in enumerate(sources) if not certain)
-        return Module("__main__", None, tuple(source for source, _ in sources), doubtful=doubtful)
 
     # The library that the follower asks
 
@@ -182,24 +137,27 @@ class ProgramReader:
         if module in self._modules:
             return self._modules[module]
         self.check_time()
+        top = module.partition(".")[0]
+        is_theirs = top in sys.builtin_module_names or top in ("autoxla", "__main__", "")
+        location = None if is_theirs else self._finder.find(top)
+        if location is not None and location.file is None:
+            # Any installed package goes before a folder that is none.
+            is_theirs = top in sys.stdlib_module_names or is_tracked(top)
+            location = None if is_theirs or find_top(top, self._installed) else location
+        location = location and self._finder.find(module)
         found = None
-        location = self._finder.find(module) if self._is_own(module) else None
         if location is not None:
-            is_folder = location.kind in ("package", "namespace")
-            found = Module(module, module if is_folder else module.rpartition(".")[0], ())
+            package = module.rpartition(".")[0] if location.folder is None else module
+            found = Module(module, package, ())
             if self._alone:
-                self._note(self._label(self._program.target), f"module {module} is read by itself only")
+                self.note(Place(self._label(self._program.target)), f"module {module} is read by itself only")
             else:
                 try:
                     found.sources = self._sources(location, main=False)
-                except UnreadError as error:
-                    self._note(self._label(location.path), str(error))
+                except UnreadableError as error:
+                    self.note(Place(self._label(location.file or module)), str(error))
         self._modules[module] = found
         return found
-
-    def loaded(self, module: str) -> Module | None:
-        """Return one of the program's own modules if something imports it."""
-        return self._modules.get(module)
 
     def add_folder(self, folder: str) -> None:
         """Search `folder` for modules, too; a relative one is below the working directory.
@@ -210,70 +168,54 @@ class ProgramReader:
             self._finder.add_folder(os.path.normpath(os.path.join(self._cwd, folder)))
             self._modules = {name: module for name, module in self._modules.items() if module is not None}
 
-    def _is_own(self, module: str) -> bool:
-        top = module.partition(".")[0]
-        if top in sys.builtin_module_names or top in ("autoxla", "__main__", ""):
-            return False
-        location = self._finder.find(top)
-        if location is None or location.kind != "namespace":
-            return location is not None
-        # Any installed package goes before a folder that is none.
-        if top in sys.stdlib_module_names or is_tracked(top):
-            return False
-        bases = [os.path.join(folder, top) for folder in self._installed]
-        files = [file for base in bases for file in (os.path.join(base, "__init__.py"), f"{base}.py")]
-        return not any(map(self._looker.is_file, files))
-
     # Files
 
     def _sources(self, location: Location, *, main: bool) -> tuple[Source, ...]:
-        """Return the source of a module's file; raises `UnreadError`, syntax errors are noted."""
-        if location.kind == "namespace":
+        """Return the source of a module's file; raises `UnreadableError`, syntax errors are noted."""
+        path = location.file
+        if path is None:
             return ()
-        if location.kind == "compiled":
-            raise UnreadError("it is compiled")
-        path = location.path
-        if location.archive is not None and self._finder.archive is not None:
-            data = self._finder.archive.read(path)
-            path = os.path.join(location.archive, path)
-        else:
-            data = self._looker.read(path)
+        data = read(path)
         label = self._label(path)
         self._files.append(label)
         if not main or self._program.kind != "notebook":
             return self._parse(data, label, main, path)
-        from autoxla.lookahead.notebook import NotANotebookError, read_cells
-
         try:
-            cells = read_cells(data)
+            cells = read_standing(data)
         except NotANotebookError as error:
-            self._note(label, f"it is no notebook: {error}")
+            self.note(Place(label), f"it is no notebook: {error}")
             return ()
-        parsed = [self._parse(text, f"{label}:cell {number}", True, path) for number, text in cells]
+        return self._parse_cells([Cell(f"{label}:cell {c.number}", c.text or "") for c in cells], path)
+
+    def _parse_cells(self, cells: Iterable[Cell], place: str) -> tuple[Source, ...]:
+        parsed = (self._parse(cell.text, cell.label, True, place, cell.certain) for cell in cells)
         return tuple(source for sources in parsed for source in sources)
 
-    def _parse(self, data: bytes | str, label: str, main: bool, place: str | None) -> tuple[Source, ...]:
+    def _parse(
+        self, data: bytes | str, label: str, main: bool, place: str | None, certain: bool = True
+    ) -> tuple[Source, ...]:
         self.check_time(len(data))
         try:
             tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
         except _SYNTAX_ERRORS as error:
             if isinstance(data, bytes) and _CONTROL.search(data):
-                self._note(label, "it is a binary file, no Python source")
+                self.note(Place(label), "it is a binary file, no Python source")
                 return ()
             line, text = (error.lineno, error.msg) if isinstance(error, SyntaxError) else (None, str(error))
-            self._unread.append((Place(label, line), f"it cannot be parsed: {text or type(error).__name__}"))
+            self.note(Place(label, line), f"it cannot be parsed: {text or type(error).__name__}")
             return ()
         source = data.encode(errors="surrogatepass") if isinstance(data, str) else data
         lines = enumerate(source.splitlines(), 1) if b"yield" in source else ()
         yields = [number for number, line in lines if b"yield" in line]
-        return (Source(label, place, tree, yields, main),)
+        return (Source(label, place, tree, yields, main, certain),)
 
     def _label(self, path: str) -> str:
         return shorten(path, self._cwd)
 
-    def _note(self, label: str, reason: str) -> None:
-        if (note := (Place(label), reason)) not in self._unread:
-            self._unread.append(note)
+    def note(self, place: Place, reason: str) -> None:
+        """Note what is passed over, or cannot be followed."""
+        if (place, reason) not in self._unread:
+            self._unread.append((place, reason))
 
 
 def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
@@ -281,7 +223,6 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
 
     Each file is read as if it were the program; its imports are not followed. Hidden folders,
     virtual environments, ``__pycache__`` and build folders are skipped, unless named in `paths`.
-    Every place is evidence.
     """
     found: dict[Path, Reading] = {}
     with undisturbed():
@@ -291,9 +232,8 @@ def read_paths(paths: Sequence[Path]) -> dict[Path, Reading]:
             while (folder / "__init__.py").exists() and folder != folder.parent:
                 folder = folder.parent
             program = Program("notebook" if file.suffix == ".ipynb" else "script", str(file), folder)
-            reader = ProgramReader(program, own_folders(folder, ()), (), cwd=current_folder(), alone=True)
-            found[file] = reader.read()
-            reader.forget()
+            finder = Finder(own_folders(folder, ()), {})
+            found[file] = ProgramReader(program, finder, (), alone=True).read()
     return found
 
 

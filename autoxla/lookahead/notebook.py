@@ -21,11 +21,15 @@ class NotANotebookError(ValueError):
 
 
 class Standing(NamedTuple):
-    """A code cell in a file, with its number among all cells from 1; `text` None: not Python."""
+    """A code cell in a file, with its number among all cells from 1.
+
+    `text` is plain Python of as many lines as were `typed`, None for a cell in another language.
+    """
 
     number: int
     id: str | None
     text: str | None
+    typed: str = ""
 
 
 class Run(NamedTuple):
@@ -48,25 +52,16 @@ class Cell(NamedTuple):
     certain: bool = True
 
 
-def read_cells(data: bytes) -> list[tuple[int, str]]:
-    """Return the code cells that run Python, with their numbers among all cells from 1.
-
-    Raises `NotANotebookError`.
-    """
-    return [(cell.number, cell.text) for cell in read_standing(data) if cell.text is not None]
-
-
 def read_standing(data: bytes) -> tuple[Standing, ...]:
     """Return all code cells of a notebook's file. Raises `NotANotebookError`."""
     found: list[Standing] = []
     try:
-        content = json.loads(data)
-        cells = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]
-        for number, cell in enumerate(cells, 1):
+        for number, cell in enumerate(json.loads(data)["cells"], 1):
             if cell["cell_type"] == "code":
-                source, name = cell["source"] if "source" in cell else cell["input"], cell.get("id")
+                source, name = cell["source"], cell.get("id")
                 text = "".join(source) if isinstance(source, list) else str(source)
-                found.append(Standing(number, name if isinstance(name, str) else None, _without_magics(text)))
+                own = name if isinstance(name, str) else None
+                found.append(Standing(number, own, _without_magics(text), text))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise NotANotebookError(str(error)) from error
     return tuple(found)
@@ -102,8 +97,7 @@ def arrange(ran: Sequence[Run], standing: Sequence[Standing], file: str) -> tupl
     found: dict[str, Cell] = {}
     for each in cells:
         known = found.setdefault(each.text.strip(), each)
-        if each.certain and not known.certain:
-            found[each.text.strip()] = known._replace(certain=True)
+        found[each.text.strip()] = known._replace(certain=known.certain or each.certain)
     return tuple(cell for text, cell in found.items() if text)
 
 
@@ -135,26 +129,24 @@ def _without_magics(text: str) -> str | None:
     if not re.search(r"[%!?]", text):
         return "\n".join(lines)
     plain: list[str] = []
-    quotes = {'"""': 0, "'''": 0}
     continued = False
     for line in lines:
-        # Within a triple-quoted string, as near as counting tells, nothing is a magic.
-        is_inside = any(number % 2 for number in quotes.values())
-        found = None if is_inside else _LINE.match(line)
+        found = _LINE.match(line)
         if continued:
             plain.append("")
         elif found is not None:
             indent, sign, rest = found.groups()
             env = _ENV.fullmatch(rest.strip()) if sign == "%" else None
             if env is not None:
-                plain.append(f"{indent}get_ipython().run_line_magic('env', {env[1]!r})")
+                name, _, value = env[1].partition("=" if "=" in env[1] else " ")
+                # IPython takes ``$name`` and ``{name}`` from the program.
+                text = "None" if not value or re.search("[${]", value) else repr(value.strip())
+                plain.append(f"{indent}__import__('os').environ[{name.strip()!r}] = {text}")
             elif sign == "%" and rest.split()[:1] == ["run"]:
-                plain.append(f"{indent}get_ipython().run_line_magic('run', {rest!r})")
+                plain.append(f"{indent}__import__('runpy').run_path({rest[3:].strip()!r})")
             else:
                 plain.append(f"{indent}pass")
         else:
             plain.append(_ASSIGNED.sub(r"\1None", line))
-        for sign in quotes:
-            quotes[sign] += plain[-1].count(sign)
         continued = (found is not None or continued) and line.endswith("\\")
     return "\n".join(plain)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.lookahead.values import (
     CAUGHT,
     HANDLER,
     POSSIBLE,
-    SURVIVES,
     Arguments,
     Bindings,
     Frame,
@@ -34,7 +32,6 @@ _BRINGERS = frozenset({"autokeras", "deepface", "ktrain", "larq", "scikeras", "s
 #: Importing a name that begins so makes ``tf.keras`` tf_keras, unless it has been used before.
 _SWITCHING = "transformers.TF"
 _JIT_KEYWORDS = ("jit_compile", "experimental_compile")
-_MODEL_SUFFIXES = ("", ".h5", ".hdf5", ".keras", ".tf")
 #: The position of the path in the calls that read and write files.
 FILES = {"load_model": 0, "load_weights": 0, "save": 0, "save_model": 1, "save_weights": 0}
 
@@ -50,24 +47,22 @@ def brings_backend(module: str) -> bool:
 
 
 class Notes:
-    """Evidence and gaps of one program. `each`: every place of an attribute, not only the first in a file.
+    """Evidence and gaps of one program, as certain as the code of `frame`.
 
-    `deep`: objects of Keras are followed. What is noted is as certain as the code of `frame`.
+    `deep`: objects of Keras are followed.
     """
 
-    def __init__(self, library: ProgramReader, *, each: bool, deep: bool) -> None:
+    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
         self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
-        #: What could not be followed, and why.
-        self.unread: list[tuple[Place, str]] = []
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
         self.has_ended = self.is_deferred = self.backend_seen = False
         #: What the program has put in place itself: dotted names, each with a dot at its end.
         self.patched: tuple[str, ...] = ()
         #: ``tf.keras`` has been made tf_keras by a package.
         self.is_switched = False
-        self._is_resolved, self._each = False, each
+        self._is_resolved = False
 
     def is_certain(self) -> bool:
         """Tell whether the statement that is followed runs for sure."""
@@ -75,7 +70,7 @@ class Notes:
 
     def get_outer(self) -> int:
         """Return which ``try`` and ``except`` what is followed stands in."""
-        return (self.frame.outer | self.frame.flow) & (HANDLER | CAUGHT | SURVIVES)
+        return (self.frame.outer | self.frame.flow) & (HANDLER | CAUGHT)
 
     def spot(self, node: ast.AST) -> tuple[str, int, int]:
         """Return the place of a node: file, line, column."""
@@ -83,9 +78,7 @@ class Notes:
 
     def note(self, node: ast.AST, reason: str) -> None:
         """Note what cannot be followed."""
-        note = (Place(*self.spot(node)), reason)
-        if note not in self.unread:
-            self.unread.append(note)
+        self.library.note(Place(*self.spot(node)), reason)
 
     def add(
         self,
@@ -104,7 +97,7 @@ class Notes:
         caught = caught or bool(self.get_outer() & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
-        if self._each or kind not in ("attribute", "call"):
+        if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
         if self.deep and certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.
@@ -126,25 +119,16 @@ class Notes:
 
     def add_variable(self, node: ast.AST, key: Bindings, value: Bindings, certain: bool) -> None:
         """Note that an environment variable is set, to something computed where `value` is no constant."""
-        name, text = get_constant(key), None if get_constant(key) is None else get_text(value)
-        self.add(
-            node,
-            "variable",
-            "*" if name is None else str(name.value),
-            text,
-            certain=certain and text is not None,
-            early=not self.backend_seen and not self.is_deferred,
-        )
+        name, text = get_text(key), get_text(value)
+        if name is not None:
+            is_early = not self.backend_seen and not self.is_deferred
+            self.add(node, "variable", name, text, certain=certain and text is not None, early=is_early)
 
-    def update_environ(self, node: ast.AST, values: Iterable[Bindings], certain: bool) -> None:
-        """Note that all of some dictionaries become environment variables."""
-        for value in values:
-            table = value[0] if len(value) == 1 else None
-            if table is None or not isinstance(table.target, Table):
-                self.add_variable(node, (), (), certain)
-                continue
-            for key, item in table.target.items:
-                self.add_variable(node, key, item, certain and table.certain)
+    def update_environ(self, node: ast.AST, value: Bindings, certain: bool) -> None:
+        """Note that all of a dictionary becomes environment variables."""
+        for target, sure in value:
+            for key, item in target.items if isinstance(target, Table) else ():
+                self.add_variable(node, key, item, certain and sure)
 
     def add_folder(self, node: ast.AST, value: Bindings) -> None:
         """Search the folder, or list of folders, that is added to ``sys.path``."""
@@ -161,60 +145,37 @@ class Notes:
         verb, given = name.rpartition(".")[2], arguments.positional
         if name.startswith("sys.path.") or name == "site.addsitedir":
             self.add_folder(node, given[-1] if given else ())
-        elif verb in ("setdefault", "putenv", "__setitem__") and len(given) > 1:
+        elif verb in ("setdefault", "putenv") and len(given) > 1:
             self.add_variable(node, given[0], given[1], certain)
         elif verb in ("pop", "unsetenv") and given:
             self.add_variable(node, given[0], (), certain)
         elif verb == "update":
-            self.update_environ(node, given, certain)
+            self.update_environ(node, given[0] if given else (), certain)
             for key, value in arguments.keywords:
-                self.add_variable(node, () if key is None else make_constant(key), value, certain)
-
-    def note_magic(self, node: ast.AST, arguments: Arguments) -> None:
-        """Note ``%env`` and ``%run`` of IPython, whose words are the arguments."""
-        texts = [text for given in arguments.positional if (text := get_text(given)) is not None]
-        words = " ".join(texts).lstrip("%").split(None, 1)
-        if words[:1] == ["run"]:
-            self.note(node, "%run runs code that is not read")
-        if len(words) < 2 or words[0] not in ("env", "set_env"):
-            return
-        name, _, value = words[1].partition("=" if "=" in words[1] else " ")
-        # IPython takes ``$name`` and ``{name}`` from the program.
-        computed = not value or any(sign in value for sign in "${")
-        given = () if computed else make_constant(value.strip())
-        self.add_variable(node, make_constant(name.strip()), given, True)
+                self.add_variable(node, make_constant(key), value, certain)
 
     # What calls say by their arguments
 
     def note_jit(self, node: ast.Call, name: str, found: Bindings, arguments: Arguments) -> None:
         """Note ``jit_compile=`` where `name` is ``compile``, or `found` is ``tf.function``."""
         given = [keyword for keyword in node.keywords if keyword.arg in _JIT_KEYWORDS]
-        if name == "compile":
-            if given:
-                self.add_jit(given[0].value, "compile", arguments.get(-1, "jit_compile"))
-            elif isinstance(node.func, ast.Attribute) and any(k.arg is None for k in node.keywords):
-                self.add_jit(node, "compile", ())
-        if given:
-            # ``functools.partial(tf.function, jit_compile=True)`` is one, too.
-            targets = [b.target for b in (*found, *(b for a in arguments.positional[:1] for b in a))]
-            names = [target.name for target in targets if isinstance(target, Outside)]
-            if any(is_tf_function(each) for each in names):
-                self.add_jit(node, "function", arguments.get(-1, *_JIT_KEYWORDS))
+        is_method = isinstance(node.func, ast.Attribute)
+        if name == "compile" and given:
+            self.add_jit(given[0].value, "compile", arguments.get(-1, "jit_compile"))
+        elif name == "compile" and is_method and any(keyword.arg is None for keyword in node.keywords):
+            self.add_jit(node, "compile", ())
+        elif given and any(isinstance(t, Outside) and is_tf_function(t.name) for t, _ in found):
+            self.add_jit(node, "function", arguments.get(-1, *_JIT_KEYWORDS))
 
     def add_jit(self, node: ast.AST, way: str, given: Bindings) -> None:
         """Note one value of ``jit_compile``."""
         constant = get_constant(given)
-        if constant is None:
-            self.add(node, "jit_compile", way, certain=False)
-            return
-        value = constant.value
-        # None is what Keras 2 takes for "not given" and Keras 3 for off.
-        self.add(
-            node,
-            "jit_compile",
-            way,
-            value if isinstance(value, str) else "None" if value is None else bool(value),
-        )
+        value: str | bool | None = None
+        if constant is not None:
+            # None is what Keras 2 takes for "not given" and Keras 3 for off.
+            known = "None" if constant.value is None else constant.value
+            value = known if isinstance(known, str) else bool(known)
+        self.add(node, "jit_compile", way, value, certain=constant is not None)
 
     def note_file(self, node: ast.AST, name: str, found: Bindings, arguments: Arguments) -> None:
         """Note a path that a model is read from or written to, unless other packages do it."""
@@ -222,12 +183,7 @@ class Notes:
         outside = [b.target.name for b in found if isinstance(b.target, Outside)]
         if path is None or (outside and not any(map(is_tracked, outside))):
             return
-        last = path.replace("\\", "/").rpartition("/")[2]
-        suffix = "." + last.rpartition(".")[2] if "." in last else ""
-        if name.startswith("load"):
-            self.add(node, "loads", name, path)
-        elif suffix in _MODEL_SUFFIXES or name == "save_weights":
-            self.add(node, "saves", name, path)
+        self.add(node, "loads" if name.startswith("load") else "saves", name, path)
 
 
 def is_tf_function(name: str) -> bool:

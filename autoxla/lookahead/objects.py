@@ -9,15 +9,13 @@ from typing import Literal, TypeAlias
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
 from autoxla.lookahead.values import (
-    SURVIVES,
+    CAUGHT,
     Arguments,
     Binding,
     Bindings,
-    Const,
     Instance,
     Items,
     Part,
-    Target,
     Thing,
     flatten,
 )
@@ -26,6 +24,8 @@ from autoxla.model import Place
 Role: TypeAlias = Literal[
     "layer", "model", "optimizer", "tensor", "operation", "callback", "metric", "schedule", "sequence"
 ]
+
+How: TypeAlias = Literal["holds", "called", "runs"]
 
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
 _FAMILIES = (
@@ -37,13 +37,21 @@ _FAMILIES = (
     ("tf_keras.", "tf_keras"),
 )
 #: What other packages make with tf_keras, whatever ``tf.keras`` is.
-_BROUGHT: tuple[tuple[str, Role], ...] = (
-    ("transformers.TF", "model"),
-    ("tensorflow_hub.KerasLayer", "layer"),
-    ("tensorflow_probability.layers.", "layer"),
-)
-_BRINGING = tuple(start for start, _ in _BROUGHT)
-_STARTS = tuple(start.rstrip(".") for start, _ in _FAMILIES)
+_BROUGHT: dict[str, Role] = {
+    "transformers.TF": "model",
+    "tensorflow_hub.KerasLayer": "layer",
+    "tensorflow_probability.layers.": "layer",
+}
+#: What classes make, by the module that they are in.
+_ROLES: dict[str, Role] = {
+    "applications": "model",
+    "callbacks": "callback",
+    "layers": "layer",
+    "metrics": "metric",
+    "optimizers": "optimizer",
+    "Adam": "optimizer",
+    "SGD": "optimizer",
+}
 #: Functions that make a model of what they are given, be it of another generation.
 _MAKERS = frozenset({"clone_model", "load_model", "model_from_config", "model_from_json", "model_from_yaml"})
 #: What refuses to be made of objects of another generation. Other layers may take them for functions.
@@ -57,34 +65,24 @@ PARTS = frozenset({"callback", "metric", "schedule", "sequence"})
 _TAKEN = frozenset({"callback", "metric"})
 _RUNNING = frozenset({"evaluate", "fit", "fit_generator", "predict"})
 _TRAINING = frozenset({"fit", "fit_generator", "train_on_batch"})
-#: Layers without weights work in models of another generation, as functions do.
-_WEIGHTLESS = frozenset(
-    (
-        *("Activation", "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D"),
-        *("AveragePooling2D", "AveragePooling3D", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D"),
-        *("Dot", "Dropout", "ELU", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D"),
-        *("GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
-        *("GlobalMaxPooling3D", "Lambda", "Layer", "LeakyReLU", "Masking", "MaxPooling1D", "MaxPooling2D"),
-        *("MaxPooling3D", "Maximum", "Minimum", "Multiply", "Normalization", "Permute", "RandomCrop"),
-        *("RandomFlip", "RandomRotation", "RandomZoom", "ReLU", "RepeatVector", "Rescaling", "Reshape"),
-        *("Resizing", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "Subtract", "ThresholdedReLU"),
-        *("UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D"),
-    )
+#: How the names begin of layers that certainly have weights to train.
+_WEIGHTED = (
+    *("BatchNormalization", "Conv1D", "Conv2D", "Conv3D", "ConvLSTM", "Dense", "DepthwiseConv", "Embedding"),
+    *("EinsumDense", "GRU", "GroupNormalization", "LSTM", "LayerNormalization", "LocallyConnected", "PReLU"),
+    *("MultiHeadAttention", "SeparableConv", "SimpleRNN"),
 )
 
 
 def find_family(name: str) -> str | None:
     """Return the package whose objects a dotted name makes, None for no package of Keras."""
-    if name.startswith(_BRINGING):
+    if name.startswith(tuple(_BROUGHT)):
         return "tf_keras"
-    if not name.startswith(_STARTS):
-        return None
     return next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
 
 
 def find_role(name: str) -> Role | None:
     """Return what calling a dotted name gives, None where it does not matter to models."""
-    brought = next((role for start, role in _BROUGHT if name.startswith(start)), None)
+    brought = next((role for start, role in _BROUGHT.items() if name.startswith(start)), None)
     if brought is not None:
         # ``TFBertModel(…)`` and ``TFBertModel.from_pretrained(…)``, but no function of the class.
         return brought if name.rpartition(".")[2] == "from_pretrained" or name.count(".") < 3 else None
@@ -92,40 +90,16 @@ def find_role(name: str) -> Role | None:
     if start is None:
         return None
     top, *_ = parts = name.removeprefix(start).split(".")
-    is_class = parts[-1][:1].isupper()
-    if parts[-1] == "Input":
+    last = parts[-1]
+    if last == "Input":
         return "tensor"
-    if parts[-1] in ("Model", "Sequential") or parts[-1] in _MAKERS:
+    if last in ("Model", "Sequential") or last in _MAKERS:
         return "model"
-    if top == "applications":
-        return "model" if is_class else None
-    if top == "layers":
-        return "layer" if is_class else "operation"
-    if not is_class:
-        return None
-    if top == "callbacks":
-        return "callback"
-    if top == "metrics":
-        return "metric"
-    if parts[-1] in ("PyDataset", "Sequence"):
+    if not last[:1].isupper():
+        return "operation" if top == "layers" else None
+    if last in ("PyDataset", "Sequence"):
         return "sequence"
-    if top in ("optimizers", "Adam", "SGD"):
-        return "schedule" if "schedules" in parts else "optimizer"
-    return None
-
-
-def has_weights(name: str) -> bool:
-    """Tell whether a layer certainly has something to train, which is unknown of the program's own."""
-    return name.rpartition(".")[2] not in _WEIGHTLESS
-
-
-def _is_some(target: Target) -> bool:
-    return target.values != [] if isinstance(target, Items) else target != Const(None)
-
-
-def _is_part(target: Target) -> bool:
-    thing = target.thing if isinstance(target, Instance) else target
-    return isinstance(thing, Thing) and thing.role in PARTS
+    return "schedule" if "schedules" in parts else _ROLES.get(top)
 
 
 def get_thing_attribute(thing: Thing, name: str) -> Bindings:
@@ -150,8 +124,6 @@ class Objects(Notes):
 
     #: Something may have been told not to be trained.
     freezes = False
-    #: Where the models were made that certainly have metrics.
-    _measured: frozenset[tuple[str, int, int]] = frozenset()
 
     def find_family(self, name: str) -> str | None:
         """Return the package of what a dotted name makes, as ``tf.keras`` is by now."""
@@ -179,7 +151,7 @@ class Objects(Notes):
         if thing.role not in ("layer", "model"):
             return ()
         sure = sure and thing.name.rpartition(".")[2] not in _OPEN
-        symbolic = self.meet(node, thing, arguments.all(), sure, calls=True)
+        symbolic = self.meet(node, thing, arguments.all(), sure, "called")
         return () if symbolic is None else (Binding(symbolic),)
 
     def call_method(
@@ -187,13 +159,9 @@ class Objects(Notes):
     ) -> Bindings:
         """Return what a method of an object gives."""
         if name in _RUNNING and thing.role == "model":
-            given = [b for value in arguments.all() for b in flatten(value) if _is_part(b.target)]
-            self.meet(node, thing, [tuple(given)], sure)
-        if (name == "compile" and thing.role == "model") or (name == "add" and thing.role == "model"):
+            self.meet(node, thing, arguments.all(), sure, "runs")
+        if name in ("add", "compile") and thing.role == "model":
             self.meet(node, thing, arguments.all(), sure)
-            measures = [b.target for b in arguments.get(3, "metrics")]
-            if name == "compile" and sure and self.is_certain() and measures and all(map(_is_some, measures)):
-                self._measured |= {thing.place}
         elif name == "__init__":
             self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
         elif name in _TRAINING and thing.lost is not None:
@@ -206,9 +174,9 @@ class Objects(Notes):
         return ()
 
     def meet(
-        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, *, calls: bool = False
+        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, how: How = "holds"
     ) -> Thing | None:
-        """Note objects that come to one of another package; `calls`: as what it is called with.
+        """Note objects that come to one of another package: it holds them, is called or run with them.
 
         Return the symbolic tensor that is made of those among them, None without any.
         """
@@ -218,15 +186,16 @@ class Objects(Notes):
             return None
         for target, certain in (b for value in values for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing):
+            if not isinstance(thing, Thing) or (how == "runs" and thing.role not in PARTS):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)
             if thing.family != into.family and (thing.family != "tf_keras" or thing.role not in _TAKEN):
                 is_certain = sure and certain and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
-                works = calls and thing.role == "tensor" and thing.family == "tf_keras"
-                if works and is_certain and self.is_certain() and has_weights(into.name):
+                works = how == "called" and thing.role == "tensor" and thing.family == "tf_keras"
+                is_weighted = into.name.rpartition(".")[2].startswith(_WEIGHTED)
+                if works and is_certain and self.is_certain() and is_weighted:
                     lost = into._replace(place=self.spot(node))
                 self._add_meeting(node, thing, into, certain=is_certain and not works)
         if not tensors:
@@ -235,18 +204,6 @@ class Objects(Notes):
         family = "tf_keras" if any(tensor.family == "tf_keras" for tensor in tensors) else into.family
         lost = next((tensor.lost for tensor in tensors if tensor.lost is not None), lost)
         return into._replace(role="tensor", family=family, place=self.spot(node), lost=lost)
-
-    def hold(self, node: ast.AST, into: Thing, value: Bindings) -> None:
-        """Note layers and models that become attributes of a model of another package.
-
-        That is no error, and right for what is frozen or trained by the program itself: only possible.
-        """
-        for target, _ in flatten(value):
-            thing = target.thing if isinstance(target, Instance) else target
-            if not isinstance(thing, Thing) or thing.family == into.family:
-                continue
-            if {thing.role, into.role} <= {"layer", "model"} and has_weights(thing.name):
-                self._add_meeting(node, thing, into, certain=False)
 
     def note_set(self, node: ast.AST, name: str, of: ast.expr, owners: Bindings) -> None:
         """Note that an attribute of Keras 2 is set; an unknown object counts if its name tells its role."""
@@ -264,14 +221,6 @@ class Objects(Notes):
         if not owners and (is_called_so or not self.deep):
             self.add(node, "old", name, certain=False)
 
-    def note_names(self, node: ast.AST, value: Bindings) -> None:
-        """Note that the names of a model's metrics are taken for those of other values."""
-        for target, certain in value:
-            if isinstance(target, Part) and target.name == METRICS_NAMES and isinstance(target.owner, Thing):
-                # Without metrics, the one name is that of the one value.
-                is_sure = certain and target.owner.certain and target.owner.place in self._measured
-                self.add(node, "old", target.name, target.owner.family, certain=is_sure)
-
     def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
-        caught, origin = bool(self.get_outer() & SURVIVES), Place(*thing.place)
+        caught, origin = bool(self.get_outer() & CAUGHT), Place(*thing.place)
         self.add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)

@@ -8,26 +8,21 @@ import ast
 import os
 import re
 import sys
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import cast
 
-from autoxla.cache import has_record, make_key
 from autoxla.lookahead.files import (
     Finder,
-    Looker,
-    Package,
-    Signature,
-    UnreadError,
     current_folder,
     find_editable,
     own_folders,
+    read,
     shorten,
     undisturbed,
 )
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, Place, Reading
+from autoxla.situation.files import UnreadableError
 
 #: What a program may say that somebody asks for, beyond the names of its imports.
 _TELLING = re.compile(
@@ -38,95 +33,51 @@ _TELLING = re.compile(
 _IMPORT = re.compile(rb"\bimport\b")
 _LONGEST_PLAIN = 1 << 16  # bytes
 
-#: Changes with the meaning of what is stored, or of what is read.
-_FORMAT = 7
-# A file may change again without a new time within this many ns.
-_RACE = 2_000_000_000
 
-
-def read_program(
-    program: Program, *, path: Sequence[str] | None = None, cache: Path | None = None
-) -> Reading:
+def read_program(program: Program, *, path: Sequence[str] | None = None) -> Reading:
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
     `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
-    and where `path` is None those that are installed as editable in this process. An entry point that
-    names no backend is not known: it may be a tool that runs other programs. Nor is one that could not be
-    read within `Program.patience`. In `cache` readings are kept for the next time, those that were cut
-    short excepted. In each file an attribute or call is evidence at the first place only, and none is where
-    nobody asks for any of them. Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing
-    of its own.
+    and where `path` is None those that are installed as editable in this process. A program that could not
+    be read within `Program.patience` is not known. In each file an attribute or call is evidence at the
+    first place only, and none is where nobody asks for any of them. Columns begin with 1; those of text
+    beyond ASCII count bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
-    packages = [*program.packages, *(find_editable(sys.meta_path) if path is None else ())]
-    if cache is None:
-        return _read(program, folders, packages, entries)[0]
-    own = [program.installed, [list(package) for package in packages]]
-    version = list(sys.version_info[:3])
-    key = make_key(_FORMAT, program.kind, program.target, current_folder(), folders, own, entries, version)
-    if has_record(cache, key):
-        from autoxla.lookahead.kept import recall
-
-        known = recall(cache, key)
-        if known is not None:
-            return known
-    reading, seen = _read(program, folders, packages, entries)
-    # Not where a file is so new that its next change could go unseen.
-    newest = max((found[2] for found in seen.values() if found is not None), default=0)
-    if seen and time.time_ns() - newest >= _RACE:
-        from autoxla.lookahead.kept import keep
-
-        keep(cache, key, reading, seen)
-    return reading
-
-
-def _read(
-    program: Program, folders: list[str], packages: Sequence[Package], path: Sequence[str]
-) -> tuple[Reading, Mapping[str, Signature]]:
-    """Return the reading, and what was looked at for it: nothing where it ended before its time."""
-    looker = Looker()
+    finder = Finder(folders, find_editable(sys.meta_path) if path is None else {})
     with undisturbed():
-        plain = read_plain(program, Finder(looker, folders, packages), looker)
+        plain = read_plain(program, finder)
         if plain is not None:
-            return plain, looker.seen
+            return plain
         from autoxla.lookahead.library import ProgramReader
-        from autoxla.lookahead.notes import brings_backend
 
-        reader = ProgramReader(program, folders, path, cwd=current_folder(), packages=packages)
-        reading, seen = reader.read(), reader.seen
-        named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
-        if program.installed and reading.known and not any(map(brings_backend, named)):
-            reason = "it is installed and names no backend: it may be a tool that runs other programs"
-            reading = Reading(unread=((Place(program.target), reason),))
-        # Before the collector is back: it would visit all that was read.
-        reader.forget()
-        return reading, {} if reader.is_cut else seen
+        return ProgramReader(program, finder, entries).read()
 
 
-def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | None:
+def read_plain(program: Program, finder: Finder) -> Reading | None:
     """Return the reading of a program in which there is nothing to follow, None for all others.
 
     That is a short one of a single file, whose imports stand at its start, and which says nothing else that
     anybody asks for: it names no Keras, sets no variable, imports nothing by a computed name. Its imports are
     the evidence.
     """
-    if program.kind != "script" or program.installed:
+    if program.kind != "script":
         return None
     place = os.path.abspath(program.target)
     label = shorten(place, current_folder())
     try:
-        data = looker.read(place)
+        data = read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
         tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
-    except (UnreadError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+    except (UnreadableError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return None
     evidence: list[Evidence] = []
     tops: set[str] = set()
-    rest: list[ast.stmt] = [*tree.body]
-    while rest and isinstance(node := rest[0], (ast.Import, ast.ImportFrom, ast.Expr)):
+    left = b""
+    for node in tree.body:
         match node:
             case ast.Import():
                 names = [alias.name for alias in node.names]
@@ -135,6 +86,7 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
             case ast.Expr(value=ast.Constant()):  # the documentation
                 names = []
             case _:
+                left = b"\n".join(data.splitlines()[node.lineno - 1 :])
                 break
         for name in dict.fromkeys(names):
             top = name.partition(".")[0]
@@ -142,14 +94,12 @@ def read_plain(program: Program, finder: Finder, looker: Looker) -> Reading | No
             if top not in sys.stdlib_module_names and top != "__main__":
                 at = Place(label, node.lineno, node.col_offset + 1)
                 evidence.append(Evidence("import", name, None, "certain", at))
-        del rest[0]
-    left = b"\n".join(data.splitlines()[rest[0].lineno - 1 :]) if rest else b""
     # ``getattr`` with the text of a name is as good as the name.
-    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)) if b"getattr" in left else ()
+    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
     is_followed = (
         _IMPORT.search(left) is not None
         or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
-        or any(isinstance(text, str) and _TELLING.search(text.encode()) for text in texts)
+        or any(_TELLING.search(text.encode(errors="ignore")) for text in texts)
         or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
     )
     return None if is_followed else Reading(tuple(evidence), True, True, (label,))

@@ -13,16 +13,12 @@ from typing import NamedTuple, TypeAlias
 # Flow: how a statement stands to the code around it.
 POSSIBLE = 1  # under a condition, or after something that may have ended its function
 HANDLER = 2  # in an ``except``: runs only after an error, which grades leave out of account
-CAUGHT = 4  # in a ``try`` that goes on where an import or an attribute is missing
-SURVIVES = 8  # in a ``try`` that goes on where objects do not fit each other
+CAUGHT = 4  # in a ``try`` that goes on where something is missing, or objects do not fit each other
 
 #: How many things one name may be at a time.
 MOST_BINDINGS = 8
 _BUILTINS = frozenset(
-    (
-        *("__import__", "dict", "enumerate", "eval", "exec", "exit", "get_ipython", "getattr", "list"),
-        *("quit", "range", "setattr", "str", "super", "tuple", "vars", "zip"),
-    )
+    ("__import__", "eval", "exec", "exit", "list", "quit", "range", "setattr", "str", "super", "tuple")
 )
 #: Functions and methods that leave a path what it is, or make it absolute.
 _PATHS = frozenset(
@@ -42,16 +38,11 @@ class Outside(NamedTuple):
     name: str
 
 
-class Own(NamedTuple):
-    """One of the program's own modules."""
-
-    module: Module
-
-
 class Function(NamedTuple):
-    """A function of the program's. `plain`: calling its name runs its body. `owner`: of a method.
+    """A function of the program's; `owner` is the class of a method.
 
-    `generates`: its body runs as far as somebody takes values from it.
+    `plain`: calling its name runs its body, and gives what that returns. Under an unknown decorator it may
+    not, and in generators and coroutines it runs as far as somebody takes values from them.
     """
 
     node: ast.FunctionDef | ast.AsyncFunctionDef
@@ -59,7 +50,6 @@ class Function(NamedTuple):
     module: Module
     source: Source
     plain: bool
-    generates: bool
     owner: Class | None
 
 
@@ -100,20 +90,13 @@ class Super(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Coroutine:
-    """What calling an ``async def`` gives: it runs once it is awaited."""
-
-    function: Function
-    arguments: Arguments
-
-
-@dataclass(slots=True, eq=False)
 class Class:
-    """A class of the program's own."""
+    """A class of the program's own. `keras`: the nearest base that is Keras' own, empty for none."""
 
     node: ast.ClassDef
     bases: Bindings
     scope: Scope
+    keras: str
 
 
 @dataclass(slots=True, eq=False)
@@ -132,6 +115,10 @@ class Items:
     values: list[Bindings]
     open: bool = False
 
+    def forget(self) -> None:
+        """Take all that is in it for merely possible, after a change that is not followed."""
+        self.values, self.open = [doubt(b for value in self.values for b in value)], True
+
 
 @dataclass(slots=True, eq=False)
 class Table:
@@ -139,21 +126,13 @@ class Table:
 
     items: list[tuple[Bindings, Bindings]]
 
+    def forget(self) -> None:
+        """Take all that is in it for merely possible, after a change that is not followed."""
+        self.items = [*((key, doubt(value)) for key, value in self.items), ((), ())]
+
 
 Target: TypeAlias = (
-    Const
-    | Outside
-    | Own
-    | Function
-    | Thing
-    | Part
-    | Method
-    | Super
-    | Coroutine
-    | Class
-    | Instance
-    | Items
-    | Table
+    "Const | Outside | Module | Function | Thing | Part | Method | Super | Class | Instance | Items | Table"
 )
 
 
@@ -190,26 +169,20 @@ class Arguments(NamedTuple):
 class Scope:
     """Names at one place; those that are bound but unknown have no binding."""
 
-    __slots__ = ("names", "parent", "stars")
+    __slots__ = ("names", "parent")
 
     def __init__(self, parent: Scope | None = None) -> None:
         self.parent = parent
         self.names: dict[str, Bindings] = {}
-        self.stars: list[str] = []
 
     def get(self, name: str) -> Bindings:
         """Return what a name may be here; nothing for one that is unknown."""
         scope: Scope | None = self
-        stars: list[str] = []
         while scope is not None:
             if name in scope.names:
                 return scope.names[name]
-            stars += scope.stars
             scope = scope.parent
-        if name in _BUILTINS:
-            return (Binding(Outside(f"builtins.{name}")),)
-        # A star import may bring anything.
-        return tuple(Binding(Outside(f"{module}.{name}"), certain=False) for module in stars)
+        return (Binding(Outside(f"builtins.{name}")),) if name in _BUILTINS else ()
 
     def set(self, name: str, bindings: Bindings, *, certain: bool) -> None:
         """Bind a name; under a condition, what it was before remains possible."""
@@ -222,7 +195,8 @@ class Scope:
 class Source:
     """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
 
-    `yields` are the lines with the word. `main`: it is the program's.
+    `yields` are the lines with the word. `main`: it is the program's main module, or a part of it. `certain`:
+    it runs where its module does.
     """
 
     label: str
@@ -230,7 +204,7 @@ class Source:
     tree: ast.Module
     yields: list[int]
     main: bool
-    has_late_annotations: bool = False
+    certain: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -238,14 +212,12 @@ class Module:
     """One of the program's own modules while it is followed.
 
     `sources`: one, or one a cell of a notebook. `package`: for relative imports, None where they fail.
-    `doubtful`: which of the sources, counted from 0, may not run.
     """
 
     name: str
     package: str | None
     sources: tuple[Source, ...]
     scope: Scope = field(default_factory=Scope)
-    doubtful: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True, eq=False)
@@ -272,16 +244,13 @@ def doubt(bindings: Iterable[Binding]) -> Bindings:
 def flatten(bindings: Iterable[Binding], depth: int = 4) -> list[Binding]:
     """Return values with those in lists, tuples and dictionaries in the place of these."""
     found: list[Binding] = []
-    for binding in bindings:
-        target = binding.target
-        if isinstance(target, Items) and depth:
-            inner = [b for value in target.values for b in flatten(value, depth - 1)]
-        elif isinstance(target, Table) and depth:
-            inner = [b for _, value in target.items for b in flatten(value, depth - 1)]
+    for target, certain in bindings:
+        if depth and isinstance(target, (Items, Table)):
+            values = target.values if isinstance(target, Items) else [value for _, value in target.items]
+            inner = [b for value in values for b in flatten(value, depth - 1)]
+            found += inner if certain else [Binding(b.target, certain=False) for b in inner]
         else:
-            found.append(binding)
-            continue
-        found += inner if binding.certain else [Binding(b.target, certain=False) for b in inner]
+            found.append(Binding(target, certain))
     return found
 
 
@@ -320,14 +289,13 @@ def get_path_attribute(path: Const, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
     if not isinstance(path.value, str):
         return ()
-    if name not in ("parent", "parents"):
-        return (Binding(Part(path, name)),)
     folders = [os.path.dirname(os.path.normpath(path.value))]
     while name == "parents" and len(folders) < 32:
         folders.append(os.path.dirname(folders[-1]))
-    return (
-        make_constant(folders[0]) if name == "parent" else (Binding(Items([*map(make_constant, folders)])),)
-    )
+    parents = [make_constant(folder) for folder in folders]
+    if name == "parents":
+        return (Binding(Items(parents)),)
+    return parents[0] if name == "parent" else (Binding(Part(path, name)),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:

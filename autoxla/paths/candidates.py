@@ -14,11 +14,13 @@ from pathlib import Path as File
 from autoxla.model import Plan, Situation
 from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
 from autoxla.policies import decide
+from autoxla.policies.cures import name_settings
 from autoxla.policies.rule import AUTO_JIT
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
 KERAS, SWITCH, BACKEND = "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND"
+_FIRST = "AUTOXLA_IMPORT_FIRST"
 #: The backends on which Keras trains.
 _TRAINING = ("tensorflow", "jax", "torch")
 #: What ``keras.json`` holds where nobody changed it.
@@ -43,6 +45,8 @@ def find_candidates(
 ) -> Paths:
     """Return the candidates in the order in which they are tried where nothing speaks for one of them.
 
+    Those that are impossible have the names of their settings.
+
     ``machine`` is the processor's kind as ``uname -m`` has it; below ``cache`` a folder may be made.
     ``died_in`` are files of the program's own code: where one was not read, what was read is not all.
     """
@@ -64,7 +68,7 @@ def find_candidates(
         obstacle = obstacle or _find_idleness(path, (there, plan), (situation, usual))
         obstacle = obstacle or find_new_errors(plan, usual) or ""
         if obstacle:
-            impossible[path.name] = obstacle
+            impossible[name_settings(path.variables)] = obstacle
         else:
             possible.append(path)
     return Paths(tuple(possible), impossible)
@@ -97,6 +101,9 @@ def _list_candidates(
     if any(plugin.kind == "itex" for plugin in situation.plugins):
         for name, variables in _ITEX.items():
             yield Path(name, variables=variables, signs=tuple(variables)), ""
+    if "tensorflow" in situation.versions:
+        said = ("partially initialized module", "circular import")
+        yield Path("tensorflow-first", variables={_FIRST: "tensorflow"}, signs=said), ""
     yield Path("graph", "graph", {"AUTOXLA_STEP": "graph"}, signs=("jit_compile",), is_below=True), ""
     if machine in X86 and situation.hardware.accelerator != "present":
         yield Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, is_below=True), ""
@@ -134,10 +141,10 @@ def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Itera
 
 def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     """Yield a variable of XLA's flags without what nobody knows, without clusters, and not at all."""
-    text, files = situation.environment.get(name), situation.flag_files
+    text = situation.environment.get(name)
     if not text:
         return
-    flags = parse_xla_flags(text, (lambda _: files[name]) if name in files else None)
+    flags = parse_xla_flags(text)
     strange = {error.token for error in flags.errors}
     if (names := situation.flag_names.get(name)) is not None:
         strange |= {f"--{each}" for each in (*names.unknown, *names.misplaced, *names.unchecked)}
@@ -164,6 +171,13 @@ def _find_idleness(path: Path, there: tuple[Situation, Plan], usual: tuple[Situa
             return "the plan keeps another step"
         if plan.path.step is None and situation.hardware.accelerator == "none":
             return "Keras does that by itself where there is no accelerator"
+    if _FIRST in path.variables:
+        if plan.import_first:
+            return "it is so already"
+        if not situation.plugins and plan.path.backend == "tensorflow":
+            return "no plug-in comes with TensorFlow, so the order changes nothing"
+        if situation.reading.complete and situation.importing not in (None, "keras"):
+            return "the program imports no keras before tensorflow"
     if BACKEND in path.variables and there[1].path.backend == plan.path.backend:
         return "Keras runs on it already"
     if KERAS in path.variables:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Any
 
 from autoxla.model import Plan, Situation, Step
+from autoxla.paths.backends import find_tie
 from autoxla.policies import decide
+from autoxla.settings import VARIABLES
 from autoxla.situation.environment import is_watched
 
 _STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
 X86 = ("x86_64", "amd64", "AMD64", "i686")
 _STEP, _KERAS, _SWITCH = "AUTOXLA_STEP", "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS"
+BACKEND = "KERAS_BACKEND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Path:
 
     `settings` is what a record of tuning keeps of them. `signs` are words by which an error, or a hint on it,
     names this path. `is_below`: it changes how operations run, which no error of Python's depends on.
+    `draws`: with the same seed it draws other random numbers than the default.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Path:
     settings: Mapping[str, str] = field(default_factory=dict)
     signs: tuple[str, ...] = ()
     is_below: bool = False
+    draws: bool = False
 
     def command(self, words: Sequence[str]) -> str:
         """Return the line for a shell that runs the program on this path."""
@@ -74,6 +79,9 @@ def find_paths(situation: Situation, environ: Mapping[str, str], machine: str, c
         by_variables[f"threads-{half}"] = {"TF_NUM_INTRAOP_THREADS": half, "OMP_NUM_THREADS": half}
     paths += [Path(name, None, variables, variables) for name, variables in by_variables.items()]
     usual = decide(situation)
+    if usual.path.keras == 3:
+        for backend in ("jax", "torch"):
+            paths.append(Path(backend, None, {BACKEND: backend}, {BACKEND: backend}, draws=True))
     obstacles = [
         (path, _find_choice(path, situation, environ) or _find_obstacle(path, situation, usual))
         for path in paths
@@ -100,6 +108,11 @@ def _find_choice(path: Path, situation: Situation, environ: Mapping[str, str]) -
 
 def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
     """Return why the rules do not let the program run on ``path``."""
+    if BACKEND in path.variables:
+        if tie := find_tie(situation):
+            return f"not possible: {tie}"
+        if path.variables[BACKEND] not in situation.backends:
+            return f"not installed, and it may pay: pip install {path.name}"
     plan = decide(move(situation, path))
     if reason := find_new_errors(plan, usual):
         return reason
@@ -113,15 +126,12 @@ def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
 
 def move(situation: Situation, path: Path) -> Situation:
     """Return ``situation`` as it is on ``path``."""
-    keras = path.variables.get(_KERAS, situation.settings.keras)
-    settings = replace(
-        situation.settings,
-        step=path.step or situation.settings.step,
-        keras=cast("Literal['2', '3', 'legacy'] | None", keras),
-    )
-    changed = {**situation.environment, **{n: v for n, v in path.variables.items() if is_watched(n)}}
+    variables = path.variables
+    asked: dict[str, Any] = {name: variables[of] for name, of in VARIABLES.items() if of in variables}
+    settings = replace(situation.settings, **asked)
+    changed = {**situation.environment, **{n: v for n, v in variables.items() if is_watched(n)}}
     environment = {name: value for name, value in changed.items() if value is not None}
-    flag_names = {n: flags for n, flags in situation.flag_names.items() if n not in path.variables}
+    flag_names = {n: flags for n, flags in situation.flag_names.items() if n not in variables}
     return replace(situation, settings=settings, environment=environment, flag_names=flag_names)
 
 

@@ -3,22 +3,28 @@
 The default runs as it is in the first round and, in the second, with each weight moved by one unit in
 its last place. Where these two begin with the same loss, the program repeats itself, and another path
 must follow it: at step i its loss may be off by ten times the largest difference that the moved weights
-made up to i, and by the rounding of its own arithmetic. Where they do not, each run draws other numbers,
-and a loss must lie within the range of the default's runs, widened three times by its greatest width.
+made up to i, and by the rounding of its own arithmetic.
+
+Where they do not, or where the path draws other random numbers with the same seed, single runs cannot be
+compared. Then runs of the default under several seeds are held against those of the path: at the steps 1,
+2, 4 … their means may be apart by what Student's t allows at a probability of one in a thousand, and by what
+rounding explains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, isnan
+from math import hypot, isfinite, isnan, sqrt
 
 Losses = Sequence[float | None]
 
 #: What rounding alone may do to one step, as a share of the loss, by the type that it computes in.
 _ROUNDING = {"float16": 2e-3, "bfloat16": 1.6e-2}
 _FLOAT32 = 1e-5
-#: By how much another path may exceed what moved weights do, and a drawn loss the known range.
-_GROWTH, _SPREAD = 10.0, 3.0
+#: By how much another path may exceed what moved weights do.
+_GROWTH = 10.0
+#: Student's t at a two-sided probability of 0.001, by degrees of freedom from 1 to 14 and more.
+_STUDENT = (636.6, 31.60, 12.92, 8.610, 6.869, 5.959, 5.408, 5.041, 4.781, 4.587, 4.437, 4.318, 4.221, 4.140)
 
 
 def repeats(first: Losses, moved: Losses, dtype: str) -> bool:
@@ -29,45 +35,61 @@ def repeats(first: Losses, moved: Losses, dtype: str) -> bool:
     return abs(first[0] - moved[0]) <= share * abs(first[0]) or _are_same(first[0], moved[0])
 
 
-def find_difference(references: Sequence[Losses], losses: Losses, dtype: str) -> str | None:
-    """Return where ``losses`` leave those of the default, None where they do not or nothing is known.
+def find_difference(first: Losses, moved: Losses, losses: Losses, dtype: str) -> str | None:
+    """Return where ``losses`` leave those of the default, None where they follow.
 
-    ``references`` are the default's runs; the second is the one with moved weights.
+    ``first`` are the default's own, ``moved`` those of its run with moved weights.
     """
-    if len(references) < 2:
-        return None
-    if not repeats(references[0], references[1], dtype):
-        return _leave_range(references, losses)
-    grown = largest = 0.0
-    for step, (here, moved, loss) in enumerate(zip(references[0], references[1], losses, strict=False), 1):
-        if here is None or moved is None or loss is None or _are_same(here, loss):
+    allowed = explain(first, moved, dtype)
+    for step, (here, loss, room) in enumerate(zip(first, losses, allowed, strict=False), 1):
+        if here is None or loss is None or _are_same(here, loss):
             continue
         if not isfinite(here):
             return None  # the default itself diverged
         if not isfinite(loss):
             return f"its loss is {loss} at step {step}, the default's {here:.6g}"
-        grown = max(grown, abs(here - moved)) if isfinite(moved) else grown
-        largest = max(largest, abs(here))
-        allowed = _GROWTH * grown + _ROUNDING.get(dtype, _FLOAT32) * largest
-        if abs(loss - here) > allowed:
+        if abs(loss - here) > room:
             there = f"its loss is {loss:.6g} at step {step}, the default's {here:.6g}"
-            return f"{there}; rounding explains {allowed:.1g}"
+            return f"{there}; rounding explains {room:.1g}"
     return None
 
 
-def _leave_range(references: Sequence[Losses], losses: Losses) -> str | None:
-    ranges = []
-    for drawn in zip(*references, strict=False):
-        known = [loss for loss in drawn if loss is not None and isfinite(loss)]
-        ranges.append((min(known), max(known)) if known else None)
-    room = _SPREAD * max((found[1] - found[0] for found in ranges if found), default=0.0)
-    for step, (found, loss) in enumerate(zip(ranges, losses, strict=False), 1):
-        if found is None or loss is None:
+def find_departure(drawn: Sequence[Losses], runs: Sequence[Losses], allowed: Sequence[float]) -> str | None:
+    """Return where ``runs`` of a path leave the spread of the default's, ``drawn`` under several seeds.
+
+    ``allowed`` is what rounding explains at each step. None: nowhere, or too little is known.
+    """
+    for step in (2**power for power in range(max(map(len, drawn), default=0).bit_length())):
+        here, there = (
+            [loss for curve in curves for loss in curve[step - 1 : step] if loss is not None]
+            for curves in (drawn, runs)
+        )
+        if len(here) < 2 or not there or not all(map(isfinite, here)):
             continue
-        low, high = found[0] - room, found[1] + room
-        if not low <= loss <= high:
-            return f"its loss is {loss:.6g} at step {step}, the default's runs lie in {low:.6g} to {high:.6g}"
+        # Losses that grow without bounds are infinite in sums, and no error.
+        usual, mean = sum(here) / len(here), sum(there) / len(there)
+        said = f"the default's {usual:.6g} over {len(here)} seeds"
+        if strange := [loss for loss in there if not isfinite(loss)]:
+            return f"its loss is {strange[0]} at step {step}, {said}"
+        freedom = len(here) + len(there) - 2
+        spread = hypot(*(loss - usual for loss in here), *(loss - mean for loss in there))
+        spread *= sqrt((1 / len(here) + 1 / len(there)) / freedom)
+        room = _STUDENT[min(freedom, len(_STUDENT)) - 1] * spread
+        room += allowed[min(step, len(allowed)) - 1] if allowed else 0.0
+        if abs(mean - usual) > room:
+            return f"its loss is {mean:.6g} at step {step}, {said}; they explain {room:.1g}"
     return None
+
+
+def explain(first: Losses, moved: Losses, dtype: str) -> list[float]:
+    """Return how far rounding may take a loss from that of ``first``, by step."""
+    allowed, grown, largest = [], 0.0, 0.0
+    for here, there in zip(first, moved, strict=False):
+        if here is not None and there is not None and isfinite(here):
+            grown = max(grown, abs(here - there)) if isfinite(there) else grown
+            largest = max(largest, abs(here))
+        allowed.append(_GROWTH * grown + _ROUNDING.get(dtype, _FLOAT32) * largest)
+    return allowed
 
 
 def _are_same(one: float, other: float) -> bool:

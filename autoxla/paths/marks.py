@@ -13,22 +13,17 @@ from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from autoxla.notice import printable
 from autoxla.paths.children import Run
 from autoxla.paths.watch import BETWEEN, WITHIN, is_own
 from autoxla.policies.cures import shape_of
 
-#: What ITEX prints before it ends the process with status 0.
-_QUIET_ENDS = (
-    "please import ITEX or tensorflow berfore keras",
-    "This keras model does not support jit compile",
-    "This keras model is not jit compiled",
-)
-#: What Keras and autograph put in front of an error, colours, and lines of a log that are no errors.
+#: What Keras, autograph and graphs put in front of an error, colours, and lines of a log that are no errors.
 _WRAPPING = re.compile(
-    r"^( *)(?:in user code:|(?:\w+: )?Exception encountered when calling .*"
+    r"^( *)(?:in user code:|Graph execution error:|Detected at node .*"
+    r"|(?:\w+: )?Exception encountered when calling .*"
     r'|File ".*", line \d+, in .*(?:\n\1 +\S.*)?)$|\x1b\[[\d;]*m',
     re.MULTILINE,
 )
@@ -113,26 +108,29 @@ def read_progress(name: Path, process: int) -> Progress:
 def read_mark(run: Run) -> Mark | None:
     """Return how ``run`` died, None where it ended well or was ended while it lived."""
     progress, has_loaded = read_progress(run.name, run.process), Path(f"{run.name}.loaded").exists()
+    facts = _read_death(run)
     if run.status == 0:
-        said = next((line for line in _QUIET_ENDS if line in run.out + run.err), None)
-        return None if said is None else Mark("quiet", "end with status 0", said, steps=progress.steps)
+        if "quit" not in facts:
+            return None
+        # The line in front of it says why, where the run's output is known.
+        said, stack = _last_line(run.out), _as_stack(facts["quit"])
+        return Mark("quiet", "end with status 0", said or "a library called quit()", stack, progress.steps)
     if run.status is None:
         is_hang = run.ended == HANG
         return Mark("hang", HANG, "", progress.stack, progress.steps, has_loaded) if is_hang else None
     if run.status < 0:
         what = signal.Signals(-run.status).name
         return Mark("signal", what, _last_line(run.err), _read_fatal(run), progress.steps, has_loaded)
-    facts = _read_death(run)
-    kinds, stack = facts.get("types"), facts.get("stack")
+    kinds = facts.get("types")
     is_loaded = bool(facts.get("loaded")) or has_loaded
-    if not isinstance(kinds, list) or not isinstance(stack, list):
+    if not isinstance(kinds, list):
         said = _last_line(run.err or run.out)
         return Mark("status", f"status {run.status}", said, (), progress.steps, is_loaded)
     return Mark(
         "exception",
         str(kinds[0]),
         str(facts.get("message", "")),
-        tuple(Frame(*frame) for frame in stack),
+        _as_stack(facts["stack"]),
         progress.steps,
         is_loaded,
         is_python=_OF_OPERATIONS.isdisjoint(kinds),
@@ -153,12 +151,16 @@ def is_later(one: Sequence[Frame], other: Sequence[Frame]) -> bool:
     return len(one) > len(other) > 0
 
 
-def _read_death(run: Run) -> Mapping[str, object]:
-    """Return what the process left at its exit; where it had no exception, what a process below it left."""
+def _as_stack(frames: Any) -> Stack:
+    return tuple(Frame(*frame) for frame in frames)
+
+
+def _read_death(run: Run) -> Mapping[str, Any]:
+    """Return what the process left at its exit; where nothing ended it, what a process below it left."""
     own = Path(f"{run.name}.{run.process}.death")
     others = sorted(run.name.parent.glob(f"{run.name.name}.*.death"), key=lambda file: file.stat().st_mtime)
     left = [literal_eval(file.read_text("ascii")) for file in (own, *reversed(others)) if file.exists()]
-    return next((facts for facts in left if "types" in facts), left[0] if left else {})
+    return next((facts for facts in left if {"types", "quit"} & facts.keys()), left[0] if left else {})
 
 
 def _count_ticks(process: int) -> int:

@@ -17,13 +17,15 @@ _FACTS = frozenset({"times", "losses", "memory", "jit", "dtype"})
 class Request:
     """What one run is to measure: `steps` and `least` seconds of them, but no more than `most` seconds.
 
-    `perturb`: each weight is moved by one unit in its last place before the first step.
+    `perturb`: each weight is moved by one unit in its last place before the first step. `redraw`: where it
+    is not 0, Keras draws the random numbers of other seeds, for each number others.
     """
 
     steps: int
     least: float
     most: float
     perturb: bool = False
+    redraw: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The training steps of a program, seen from inside: timed for ``tune``, counted for ``heal``.
 
 A child of ``python -m autoxla tune`` finds in ``AUTOXLA_PROBE`` the name of a file with what is asked for: so
-many training steps and seconds of them at least, and so many seconds at most. Each call of the
-``train_function`` of the first model that trains is timed until its result is there. Then the process
-ends at once, with status 0: nothing behind these steps runs, no evaluation and no saving. For ``heal`` the
-batches of ``fit`` are only counted, in a file that outlives any death. Without its variable this module is
-not even loaded.
+many training steps and seconds of them at least, and so many seconds at most. Each step of the first model
+that trains is timed, from the result of the one before until its own is there: backends differ in what they
+do within ``train_function`` and what around it. Then the process ends at once, with status 0: nothing behind
+these steps runs, no evaluation and no saving. For ``heal`` the batches of ``fit`` are only counted, in a file
+that outlives any death. Without its variable this module is not even loaded.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks import boundary
-from autoxla.hooks.keras_internals import of_module, steps_per_call
+from autoxla.hooks.keras_internals import TRAINERS, steps_per_call
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import current, put
 from autoxla.situation.environment import read_environ
 
 #: So many losses are kept: what rounding does to later ones says little.
 LOSSES = 64
+#: By how much seeds are apart that give other random numbers: layers may have neighbouring ones.
+_APART = 1_000_003
 #: Steps that are timed at least, however long they take.
 _FEWEST = 3
 
@@ -37,19 +39,22 @@ _FEWEST = 3
 class Watch:
     """What one process has measured: seconds of each step of its first model, and its losses."""
 
-    def __init__(self, file: Path, *, steps: int, least: float, most: float, perturb: bool) -> None:
+    def __init__(
+        self, file: Path, *, steps: int, least: float, most: float, perturb: bool, redraw: int
+    ) -> None:
         self._file = file
         self._steps = steps
         self._least = least
         self._most = most
         self._perturb = perturb
+        self.redraw = redraw
         self._model: weakref.ref[Any] | None = None
         self._facts: dict[str, object] = {}
-        self._began = 0.0
+        self._began = self._last = 0.0
         self._times: list[float] = []
         self._losses: list[float | None] = []
 
-    def run(self, model: Any, stock: Callable[[Any], Any], iterator: Any) -> Any:
+    def run(self, model: Any, stock: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """Run one step and time it, if it is one of the model that is watched."""
         if self._model is None:
             self._model = weakref.ref(model)
@@ -60,14 +65,16 @@ class Watch:
             # For a program that trains for fewer steps than are asked for.
             atexit.register(self.write)
         if self._model() is not model:
-            return stock(iterator)
+            return stock(*arguments)
         if self._perturb:
             self._perturb = not perturb(model)
-        begin = perf_counter()
-        logs = stock(iterator)
-        loss = read_loss(logs)
-        self._note(perf_counter() - begin, loss, max(1, steps_per_call(model) or 1))
-        return logs
+        begin = self._last or perf_counter()
+        result = stock(*arguments)
+        # On JAX the state goes through each step.
+        loss = read_loss(result[0] if isinstance(result, tuple) else result)
+        self._last = perf_counter()
+        self._note(self._last - begin, loss, max(1, steps_per_call(model) or 1))
+        return result
 
     def write(self) -> None:
         """Leave what was measured beside the request, whole or not at all."""
@@ -102,30 +109,63 @@ class Watch:
 class Probe:
     """A model's ``train_function``, watched."""
 
-    def __init__(self, model: Any, stock: Callable[[Any], Any], watch: Watch) -> None:
+    def __init__(self, model: Any, stock: Callable[..., Any], watch: Watch) -> None:
         self._model = weakref.ref(model)
         self._stock = stock
         self._watch = watch
 
-    def __call__(self, iterator: Any) -> Any:
-        """Run one step on the next batch of ``iterator``; return its logs."""
-        return self._watch.run(self._model(), self._stock, iterator)
+    def __call__(self, *arguments: Any) -> Any:
+        """Run one step; what it is given, and gives, is each backend's own."""
+        return self._watch.run(self._model(), self._stock, arguments)
 
 
 def hook(module: ModuleType) -> None:
     """Wrap ``make_train_function`` of a model in ``module``."""
-    # Taken away, since what this program starts is not what is measured.
-    name = read_environ().get(PROBE)
-    put(PROBE, None)
-    watches = current().of(Watches)
-    if name is not None:
-        watches.append(read_request(Path(name)))
-    for target in of_module(module, "train") if watches else ():
-        current().wrap(target.find(module), "make_train_function", _make_train_function)
+    watch = _find_watch()
+    for target in TRAINERS if watch is not None else ():
+        if target.module == module.__name__:
+            current().wrap(target.find(module), "make_train_function", _make_train_function)
+            if watch is not None and watch.redraw:
+                current().wrap(target.find(module), "fit", _shuffle_otherwise)
+
+
+def hook_seeds(module: ModuleType) -> None:
+    """Let all that Keras draws in this process be of other seeds, if that is asked for."""
+    watch = _find_watch()
+    if watch is None or not watch.redraw:
+        return
+    apart = watch.redraw * _APART
+
+    def draw_seed(
+        wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        return wrapped(*args, **kwargs) + apart
+
+    current().wrap(module, "draw_seed", draw_seed)
+
+
+def _shuffle_otherwise(
+    wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Seed what shuffles: NumPy on some backends, TensorFlow on others."""
+    watch = current().of(Watches)[0]
+    if watch.redraw:
+        sys.modules["keras"].utils.set_random_seed(watch.redraw)
+        watch.redraw = 0
+    return wrapped(*args, **kwargs)
 
 
 class Watches(list[Watch]):
     """The watch of this process, none where nothing is asked for."""
+
+
+def _find_watch() -> Watch | None:
+    watches, name = current().of(Watches), read_environ().get(PROBE)
+    if name is not None:
+        # Taken away, since what this program starts is not what is measured.
+        put(PROBE, None)
+        watches.append(read_request(Path(name)))
+    return next(iter(watches), None)
 
 
 def hook_batches(module: ModuleType) -> None:
@@ -155,6 +195,7 @@ def read_request(file: Path) -> Watch:
         least=float(asked["least"]),
         most=float(asked["most"]),
         perturb=bool(asked["perturb"]),
+        redraw=int(asked["redraw"]),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from autoxla.paths.judging import Judgement, judge
 from autoxla.paths.listing import DEFAULT, Path
-from autoxla.paths.losses import find_difference, repeats
+from autoxla.paths.losses import Losses, explain, find_departure, find_difference, repeats
 from autoxla.paths.measuring import Failure, Measurement, Request
 
 Status = Literal["running", "failed", "rejected", "same", "left"]
@@ -29,6 +29,8 @@ _LEAST = 0.5
 _SHARE, _MOST = 0.03, 3.0
 #: A path may take so many times the default's whole run, and so many seconds at least.
 _PATIENCE, _SHORTEST = 8.0, 60.0
+#: Seeds of the default that the losses of a path with other random numbers are held against at least.
+_SEEDS = 4
 #: So many paths stay at least when the slower half leaves.
 _FEW = 2
 
@@ -112,7 +114,11 @@ class Race:
     def is_faster(self, entry: Entry) -> bool:
         """Return whether a path is clear of the noise, its losses having been looked at."""
         judgement = entry.against(self.default)
-        return len(self.default.runs) > 1 and judgement is not None and judgement.verdict == "faster"
+        return self.is_compared(entry) and judgement is not None and judgement.verdict == "faster"
+
+    def is_compared(self, entry: Entry) -> bool:
+        """Return whether enough is known of the default's losses to hold those of a path against them."""
+        return len(self._drawn()) >= _SEEDS if entry.path.draws else len(self.default.runs) > 1
 
     def winner(self) -> Entry | None:
         """Return the fastest of the paths that are clear of the noise; None where the race is open.
@@ -157,7 +163,12 @@ class Race:
         is_moved = entry is self.default and self.rounds == 1
         steps = self._steps * min(2**self.rounds, _LONGEST)
         most = max(_MOST, _SHARE * self._budget)
-        request = Request(steps, min(_LEAST * 2**self.rounds, most / 2), most, is_moved)
+        # Two runs of the default tell whether it repeats itself, those behind them what its seeds do.
+        is_drawn = entry.path.draws
+        if entry is self.default and self.rounds > 1:
+            is_drawn = any(each.path.draws for each in self._running())
+        least = min(_LEAST * 2**self.rounds, most / 2)
+        request = Request(steps, least, most, is_moved, self.rounds if is_drawn else 0)
         limit = max(1.0, self._budget - self.elapsed)
         if self.default.runs:
             longest = max(run.wall for run in self.default.runs)
@@ -183,24 +194,41 @@ class Race:
 
     def _drop(self) -> None:
         """Take out of the race what has lost it after a round."""
-        references, dtype = [run.losses for run in self.default.runs], self.default.runs[0].dtype
         for entry in self._running():
-            differences = [find_difference(references, run.losses, dtype) for run in entry.runs]
             judgement = entry.against(self.default)
-            if difference := next(filter(None, differences), None):
+            if difference := self._find_difference(entry):
                 entry.leave("rejected", difference)
             elif judgement is not None and judgement.verdict in ("slower", "no gain"):
                 entry.leave("left", "slower" if judgement.verdict == "slower" else "no gain worth the name")
-        best = min(self._running(), key=self._ratio, default=None)
+        # What may still be rejected takes no other one out of the race.
+        compared = [entry for entry in self._running() if self.is_compared(entry)]
+        best = min(compared, key=self._ratio, default=None)
         for entry in self._running():
-            compared = None if best is None or entry is best else entry.against(best)
-            if best is not None and compared is not None and compared.verdict == "slower":
+            to_best = None if best is None or entry is best else entry.against(best)
+            if best is not None and to_best is not None and to_best.verdict == "slower":
                 entry.leave("left", f"slower than {best.path.name}")
         if self.rounds > 1:
             # By the fastest steps: after few rounds, the medians are those of the load.
-            ordered = sorted(self._running(), key=lambda entry: entry.least_s)
+            alike = [entry for entry in self._running() if not entry.path.draws]
+            ordered = sorted(alike, key=lambda entry: entry.least_s)
             for entry in ordered[max(_FEW, (len(ordered) + 1) // 2) :]:
                 entry.leave("left", "in the slower half")
+
+    def _find_difference(self, entry: Entry) -> str | None:
+        """Return where the losses of a path are not the default's, None where they are or are not known."""
+        if len(self.default.runs) < 2:
+            return None
+        first, moved = (run.losses for run in self.default.runs[:2])
+        dtype, losses = self.default.runs[0].dtype, [run.losses for run in entry.runs]
+        if self.is_repeatable and not entry.path.draws:
+            return next(filter(None, (find_difference(first, moved, each, dtype) for each in losses)), None)
+        allowed = explain(first, moved if self.is_repeatable else first, dtype)
+        return find_departure(self._drawn(), losses, allowed)
+
+    def _drawn(self) -> list[Losses]:
+        """Return the default's losses under each seed that it had."""
+        runs = self.default.runs
+        return [run.losses for run in (runs[:1] + runs[2:] if self.is_repeatable else runs)]
 
     def _running(self) -> list[Entry]:
         return [entry for entry in self.others if entry.status == "running"]

@@ -16,6 +16,7 @@ from typing import Literal
 from autoxla.paths.children import Run
 from autoxla.paths.listing import DEFAULT, Path, Paths
 from autoxla.paths.marks import BEYOND, HANG, Mark, Progress, is_later, read_mark, read_progress
+from autoxla.policies.cures import name_settings
 
 #: How a search ends, empty while it goes on.
 End = Literal[
@@ -104,10 +105,8 @@ class Search:
         self.attempts: list[Attempt] = []
         self.impossible: dict[str, str] = {}
         self.end: End = ""
-        #: The smallest cure that passed, after how many runs it was found, and whether it was confirmed.
+        #: The smallest cure that passed.
         self.cure: Path | None = None
-        self.found_after = 0
-        self.is_confirmed = False
         #: The attempt that came furthest and died all the same.
         self.nearest: Attempt | None = None
         self._run, self._list_candidates = run, list_candidates
@@ -120,9 +119,14 @@ class Search:
         return self._clock() - self._began
 
     @property
-    def first(self) -> Attempt:
-        """The run of the program as it is."""
-        return self.attempts[0]
+    def confirmed(self) -> Path | None:
+        """The cure, once chance does not explain it."""
+        return self.cure if self.end == "cured" else None
+
+    @property
+    def death(self) -> Mark | None:
+        """How the program dies as it is, None while that is not known."""
+        return self.attempts[0].mark if self.attempts else None
 
     def search(self) -> None:
         """Run the program until a cure is found and confirmed, or nothing is left; a signal may end it."""
@@ -137,28 +141,27 @@ class Search:
             if found is None:
                 self.end = "nothing helps"
                 return
-            self.cure, self.found_after = found.path, found.number
+            self.cure = found.path
             self.cure = self._reduce(found.path, {path.name: path for path in paths.possible})
-            self.is_confirmed = self._confirm(self.cure)
-            self.end = "cured" if self.is_confirmed else "at random"
+            self.end = "cured" if self._confirm(self.cure) else "at random"
         except _OutOfBudgetError:
             self.end = "out of budget" if self.attempts else "it still runs"
 
     def _leave_out(self, paths: Sequence[Path]) -> list[Path]:
         """Return those of ``paths`` that the first death leaves open."""
-        mark = self.first.mark
+        first, mark = self.attempts[0], self.death
         if mark is None or not mark.is_loaded:
             reason = "the program died before it had imported Keras or TensorFlow"
-            self.impossible |= {path.name: reason for path in paths}
+            self.impossible |= {name_settings(path.variables): reason for path in paths}
             return []
-        beside = [path for path in paths if path.is_below and mark.is_python and not self.first.says(path)]
+        beside = [path for path in paths if path.is_below and mark.is_python and not first.says(path)]
         reason = "it changes how operations run, and none of them failed"
-        self.impossible |= {path.name: reason for path in beside}
+        self.impossible |= {name_settings(path.variables): reason for path in beside}
         return [path for path in paths if path not in beside]
 
     def _find(self, paths: Sequence[Path]) -> Attempt | None:
         """Return the first attempt that passes: under one of ``paths``, or on top of what helped a little."""
-        base = self.first
+        base = self.attempts[0]
         for _ in range(_DEEPEST):
             best = base
             # Those come first that the death names.
@@ -205,11 +208,11 @@ class Search:
 
     def _confirm(self, cure: Path) -> bool:
         """Return whether the program dies of the same again as it is, and lives again under ``cure``."""
-        mark, deaths, lives, number = self.first.mark, 0, 0, 2
+        mark, deaths, lives, number = self.death, 0, 0, 2
         if mark is None:
             return False
         # What names the cure comes of what the cure changes, and the text of a quiet end is ITEX's own.
-        comes_again = mark.kind == "quiet" or self.first.says(cure)
+        comes_again = mark.kind == "quiet" or self.attempts[0].says(cure)
         # Each candidate was one more chance to live.
         allowed = _CHANCE / (len(self.attempts) - 1)
         # Without the first death there would be no search, so it is no evidence.

@@ -4,8 +4,9 @@ A child finds in ``AUTOXLA_WATCH`` how the names of such files begin. This modul
 its interpreter, before the program, so it imports what costs nothing. It leaves ``.PID.stacks`` with the
 stack of the main thread, a line whenever that is another one; ``.PID.fatal``, in which `faulthandler` writes
 on a fatal signal, unless the user has that enabled; ``.loaded``, empty, once Keras or TensorFlow is imported;
-and ``.PID.death``, written at the exit, with the exception that ended the program. Without the variable it is
-not even loaded.
+and ``.PID.death``, written at the exit, with the exception that ended the program, or the stack on which a
+library called ``quit()``: that is how ITEX ends a process, with status 0. Without the variable it is not even
+loaded.
 """
 
 import _thread
@@ -17,14 +18,18 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
     from typing import TextIO
+
+    Lines = list[tuple[str, int, str]]
 
 #: Seconds from one look at the stack to the next.
 EVERY = 0.5
 #: What stands between the frames of a line, and between file, line and function.
 BETWEEN, WITHIN = "\x1e", "\x1f"
-#: Characters of a message that are kept.
-_LONGEST = 4000
+#: Characters of a message that are kept. TensorFlow's begins with a traceback; the cause comes behind it.
+_LONGEST = 20_000
 _LIBRARIES = (
     *("site-packages", "dist-packages", os.path.dirname(os.__file__)),  # noqa: PTH120
     os.path.dirname(os.path.dirname(__file__)),  # noqa: PTH120 - autoxla itself, out of a checkout
@@ -57,20 +62,43 @@ def begin(name: str) -> None:
         faulthandler.enable(open(f"{start}.fatal", "wb"), all_threads=False)  # noqa: PTH123, SIM115
     # No thread of `threading`, which the program could see.
     _thread.start_new_thread(_look, (stacks, _thread.get_ident()))
-    atexit.register(leave, name)
+    quits: list[Lines] = []
+    _note_quits(quits)
+    atexit.register(leave, name, quits)
+
+
+def _note_quits(quits: "list[Lines]") -> None:
+    """Append the program's own lines to ``quits`` whenever a library calls ``quit()`` or ``exit()``."""
+    # `site` makes `quit` of it only later.
+    from _sitebuiltins import Quitter
+
+    stock = Quitter.__call__
+
+    def call(self: Quitter, code: "sys._ExitCode | None" = None) -> None:
+        frames = [*_walk(sys._getframe(1))]
+        # ITEX has C code run text, within an import of TensorFlow.
+        while frames[1:] and frames[0][0] == "<string>":
+            del frames[0]
+        if not is_own(frames[0][0]):
+            quits.append([frame for frame in reversed(frames) if is_own(frame[0])])
+        stock(self, code)
+
+    Quitter.__call__ = call  # type: ignore[method-assign, assignment]
+
+
+def _walk(frame: "FrameType | None") -> "Iterator[tuple[str, int, str]]":
+    """Yield file, line and function of ``frame`` and those that called it."""
+    while frame is not None:
+        yield frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name
+        frame = frame.f_back
 
 
 def _look(stream: "TextIO", thread: int) -> None:
     """Write the stack of ``thread`` again and again. While an extension holds the GIL, nothing moves here."""
     last = ""
     while True:
-        frames, frame = [], sys._current_frames().get(thread)
-        while frame is not None:
-            code = frame.f_code
-            if is_own(code.co_filename):
-                frames.append(WITHIN.join((code.co_filename, str(frame.f_lineno), code.co_name)))
-            frame = frame.f_back
-        line = BETWEEN.join(reversed(frames))
+        stack = [frame for frame in _walk(sys._current_frames().get(thread)) if is_own(frame[0])]
+        line = BETWEEN.join(WITHIN.join(map(str, frame)) for frame in reversed(stack))
         if line != last:
             stream.write(f"{line}\n")
             stream.flush()
@@ -78,7 +106,7 @@ def _look(stream: "TextIO", thread: int) -> None:
         time.sleep(EVERY)
 
 
-def leave(name: str) -> None:
+def leave(name: str, quits: "list[Lines]") -> None:
     """Write what ended the process. Python itself keeps an uncaught exception, whoever prints it.
 
     It is written as a literal: an import here would run code, after which Python forgets that Ctrl-C ended
@@ -86,10 +114,10 @@ def leave(name: str) -> None:
     """
     try:
         loaded = any(module.partition(".")[0] in _BACKENDS for module in tuple(sys.modules))
-        facts: dict[str, object] = {"loaded": loaded}
+        facts: dict[str, object] = {"loaded": loaded, **({"quit": quits[0]} if quits else {})}
         error: BaseException | None = getattr(sys, "last_value", None)
         if error is not None:
-            frames = []
+            frames: Lines = []
             trace = getattr(sys, "last_traceback", None) or error.__traceback__
             while trace is not None:
                 code = trace.tb_frame.f_code

@@ -131,6 +131,9 @@ def decide(situation: Situation) -> Plan:
         findings = tuple(replace(finding, applied=False) for finding in draft.findings)
         path = _path(Draft(situation))
         return Plan(findings=findings, path=path, no_xla_because=draft.no_xla_because)
+    asked = situation.settings.import_first
+    if asked is not None and asked in situation.versions:
+        draft.import_first = (asked,)
     is_guarded = False
     if draft.itex is not None:
         from autoxla.policies.itex import guard_on

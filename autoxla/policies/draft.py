@@ -138,13 +138,8 @@ class Draft:
         return (config.backend if config else None) or "tensorflow"
 
     def parse(self, variable: str) -> XlaFlags:
-        """Return the flags in ``variable``, looking into the file that it may name."""
-        text = self.environment.get(variable)
-        flags = parse_xla_flags(text)
-        files = self.situation.flag_files
-        if flags.file is None or variable not in files:
-            return flags
-        return parse_xla_flags(text, lambda _: files[variable])
+        """Return the flags in ``variable``."""
+        return parse_xla_flags(self.environment.get(variable))
 
     def has(self, distribution: str, at_least: tuple[int, ...] = ()) -> bool:
         """Return whether ``distribution`` is installed, in release ``at_least`` or later."""

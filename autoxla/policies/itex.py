@@ -191,30 +191,6 @@ RULES = (
         fatal=True,
     ),
     Rule(
-        code="AX214",
-        level="error",
-        title="TF_XLA_FLAGS names a file, and ITEX appends to it",
-        applies=lambda d: _loading_device(d) and d.flags.file is not None,
-        message=lambda d: (
-            f"TF_XLA_FLAGS={d.value(FLAGS)} is a file name, to which ITEX appends a flag of its own; "
-            "TensorFlow then finds no such file and ends the process"
-        ),
-        remedy="put the file's flags into TF_XLA_FLAGS",
-        why="""TensorFlow takes a value that does not begin with `--` for the name of a file with flags. ITEX
-        appends a flag to the text of the variable, which makes it the name of a file that does not exist, and
-        TensorFlow ends the process. With the flags themselves in the variable both work.""",
-        example=Example(
-            TF_KERAS,
-            {FLAGS: "flags.txt"},
-            "ITEX",
-            known={"flag_files": {FLAGS: "--tf_xla_auto_jit=1"}},
-            told="flags.txt holds --tf_xla_auto_jit=1",
-        ),
-        source=MACHINE,
-        act=lambda d: not d.flags.opaque and not d.flags.errors and d.set(FLAGS, str(d.flags.inlined())),
-        fatal=True,
-    ),
-    Rule(
         code="AX206",
         level="error",
         title="Auto-clustering without the next pluggable device",

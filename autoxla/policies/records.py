@@ -65,13 +65,11 @@ RULES = (
         message=lambda d: (
             f"the program's source counts as unknown: {'; '.join(r for _, r in d.situation.reading.unread)}"
         ),
-        remedy="let explain read all of it once, which is kept for the next runs, or say in "
-        "[tool.autoxla.usage] what the program does",
+        remedy="say in [tool.autoxla.usage] what the program does; explain reads all of it",
         why="""A program that runs waits at most two seconds for its source to be read. For thousands of
         modules that may be too little. Half of the source would mislead, since the other half may need the
         opposite. So autoxla decides nothing that only the source tells, and cures only the hazards that the
-        environment shows. Once the whole source was read, the reading is kept until a file of it changes, and
-        no run waits.""",
+        environment shows. `explain` reads the whole source, however long that takes.""",
         example=Example(
             KERAS,
             known={"reading": Reading(unread=((Place(FILE), f"{OUT_OF_TIME} 2 s"),))},

@@ -6,6 +6,7 @@ from autoxla.model import Place, Step, Tuned
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Cure, Draft, Rule
 
+BACKEND = "KERAS_BACKEND"
 SEVERAL = ("MirroredStrategy", "ParameterServerStrategy", "CentralStorageStrategy")
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
@@ -89,12 +90,16 @@ def _tuned_variables(draft: Draft) -> dict[str, str]:
     tuned = _tuned(draft)
     wanted = {} if tuned is None else tuned.settings
     is_generation_chosen = draft.situation.settings.keras is not None
+    config = draft.situation.keras_config
+    # Keras itself writes "tensorflow" into the file, so that is no choice.
+    is_backend_chosen = config is not None and config.backend not in (None, "tensorflow")
     return {
         name: value
         for name, value in wanted.items()
         if draft.environment.get(name) != value
         and not draft.is_explicit(name)
         and not (name == SWITCH and is_generation_chosen)
+        and not (name == BACKEND and is_backend_chosen)
     }
 
 
@@ -113,7 +118,9 @@ def _describe(tuned: Tuned | None) -> str:
     if tuned is None:
         return ""
     if tuned.speedup > 1:
-        return f"{tuned.path} {tuned.speedup:.3g} times faster on {tuned.date}"
+        variables = " ".join(f"{name}={value}" for name, value in tuned.settings.items())
+        path = f"{tuned.path} ({variables})" if variables else tuned.path
+        return f"{path} {tuned.speedup:.3g} times faster on {tuned.date}"
     return f"nothing faster than {tuned.path} on {tuned.date}"
 
 
@@ -149,7 +156,8 @@ def _can_cache(draft: Draft) -> bool:
     changes_flags = any(
         e.kind == "variable" and e.name == XLA_FLAGS and not e.early for e in draft.situation.reading.evidence
     )
-    return is_known and not draft.flags.errors and draft.flags.file is None and not changes_flags
+    names_file = draft.flags.file is not None or draft.parse(XLA_FLAGS).file is not None
+    return is_known and not draft.flags.errors and not names_file and not changes_flags
 
 
 def _keep_compiled(draft: Draft) -> bool:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
-from typing import Protocol
+from typing import Any
 
 from autoxla.model import MODES, Finding, Plan, Situation
 from autoxla.policies import decide, list_rules
@@ -175,26 +175,15 @@ def _changes(situation: Situation, plan: Plan) -> list[str]:
 # --- In a notebook
 
 
-class _Printer(Protocol):
-    def text(self, text: str) -> None: ...
-
-
 class Explanation(str):
-    """A text that Jupyter shows as tables, and IPython at a terminal as it would be printed."""
+    """A text that Jupyter shows as tables, those of ``html``, and IPython at a terminal as it is printed."""
 
-    __slots__ = ("_html",)
-    _html: str
-
-    def __new__(cls, text: str, html: str = "") -> Explanation:
-        """Return ``text``; ``html`` says the same."""
-        made = super().__new__(cls, text)
-        made._html = html
-        return made
+    html = ""
 
     def _repr_html_(self) -> str:
-        return self._html
+        return self.html
 
-    def _repr_pretty_(self, printer: _Printer, cycle: bool) -> None:  # noqa: ARG002 - IPython's protocol
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's protocol
         printer.text(self.rstrip("\n"))
 
 

@@ -9,22 +9,14 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 #: The jobs whose tasks train together; the first that there is leads.
-TRAINING = ("chief", "worker")
-#: The variables in which launchers tell a process its number, each with those that must stand beside
-#: it: ``RANK`` alone is anybody's. The innermost launcher comes first, since a process keeps what an
-#: outer one set: srun starts one torchrun a node, and mpirun in a batch script is below Slurm.
-_RANKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("RANK", ("LOCAL_RANK", "WORLD_SIZE")),
-    ("HOROVOD_RANK", ()),
-    ("OMPI_COMM_WORLD_RANK", ()),
-    ("PMIX_RANK", ()),
-    ("PMI_RANK", ()),
-    ("SLURM_PROCID", ()),
-)
+_TRAINING = ("chief", "worker")
+#: The variables in which launchers tell a process its number. The innermost launcher comes first, since a
+#: process keeps what an outer one set: srun starts one torchrun a node, and mpirun in a batch script is below
+#: Slurm.
+_RANKS = ("RANK", "HOROVOD_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 #: The variables in which they tell how many workers there are.
 _SIZES = ("WORLD_SIZE", "HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 #: What the command lines of multiprocessing's processes begin with, after ``-c``.
@@ -32,47 +24,14 @@ _PARTS = tuple(f"from multiprocessing.{name} import" for name in ("spawn", "fork
 _RAY_WORKER = "ray/_private/workers/default_worker.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A job of many processes, each of which has a job's name and an index.
-
-    `own` is this process, `training` are those that train together, the leading one first; parameter
-    servers and evaluators do not.
-    """
-
-    own: tuple[str, int]
-    training: tuple[tuple[str, int], ...]
-
-    @property
-    def is_chief(self) -> bool:
-        """Whether this process leads: it is the chief, or where the cluster has none, the first worker."""
-        return not self.training or self.own == self.training[0]
-
-
-def read_tf_config(environ: Mapping[str, str]) -> Cluster | None:
-    """Return the cluster in ``TF_CONFIG``; None where there is none, or nothing that makes sense."""
-    try:
-        config = json.loads(environ.get("TF_CONFIG") or "null")
-        task, jobs = config["task"], config.get("cluster")
-        job, index = task["type"], _as_index(task["index"])
-    except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
-        return None
-    if not isinstance(jobs, dict) or not isinstance(job, str) or index is None:
-        return None
-    training: list[tuple[str, int]] = []
-    for name in TRAINING:
-        # The addresses of a job's tasks are a list, or by index.
-        addresses = jobs.get(name)
-        keys = range(len(addresses)) if isinstance(addresses, list) else addresses
-        numbers = map(_as_index, keys) if isinstance(keys, range | dict) else ()
-        training += sorted((name, number) for number in numbers if number is not None)
-    return Cluster((job, index), tuple(training))
+#: The job of a task, and its index in it.
+_Task = tuple[str, int]
 
 
 def is_of_many(environ: Mapping[str, str]) -> bool:
     """Return whether a process is one of several workers of a job, which have to do the same."""
-    cluster = read_tf_config(environ)
-    return counts_many(environ) or (cluster is not None and len(cluster.training) > 1)
+    counts = [_as_index(environ.get(name)) or 0 for name in _SIZES]
+    return max(counts) > 1 or len(_read_tf_config(environ)[1]) > 1
 
 
 def name_follower(environ: Mapping[str, str]) -> str:
@@ -82,10 +41,11 @@ def name_follower(environ: Mapping[str, str]) -> str:
     """
     if number := rank(environ):
         return f"rank{number}"
-    cluster = read_tf_config(environ)
-    if cluster is None or cluster.is_chief:
+    own, training = _read_tf_config(environ)
+    # Without a chief or workers every task stands for itself.
+    if own is None or own in (training or [own])[:1]:
         return ""
-    job, index = cluster.own
+    job, index = own
     return f"{job if job.isidentifier() else 'task'}{index}"
 
 
@@ -95,14 +55,25 @@ def rank(environ: Mapping[str, str]) -> int | None:
     As torchrun, horovodrun, mpirun (Open MPI, MPICH, Intel MPI) and srun give it. What is no number
     counts as not there.
     """
-    set_fully = (name for name, beside in _RANKS if all(other in environ for other in beside))
-    numbers = (_as_index(environ.get(name)) for name in set_fully)
+    # Alone it is anybody's.
+    is_torchrun = {"LOCAL_RANK", "WORLD_SIZE"} <= environ.keys()
+    numbers = (_as_index(environ.get(name)) for name in _RANKS if name != "RANK" or is_torchrun)
     return next((number for number in numbers if number is not None), None)
 
 
-def counts_many(environ: Mapping[str, str]) -> bool:
-    """Return whether a launcher started more than one worker of this process' job."""
-    return any((_as_index(environ.get(name)) or 0) > 1 for name in _SIZES)
+def _read_tf_config(environ: Mapping[str, str]) -> tuple[_Task | None, list[_Task]]:
+    """Return this process' task by ``TF_CONFIG``, and those that train together, the leading one first.
+
+    Parameter servers and evaluators do not train. None, and nothing, where the text makes no sense.
+    """
+    try:
+        config = json.loads(environ.get("TF_CONFIG") or "null")
+        task, jobs = config["task"], config["cluster"]
+        job, index = task["type"], _as_index(task["index"])
+        trained = [(name, number) for name in _TRAINING for number in range(len(jobs.get(name, ())))]
+    except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
+        return None, []
+    return ((job, index), trained) if isinstance(job, str) and index is not None else (None, [])
 
 
 def _as_index(value: object) -> int | None:

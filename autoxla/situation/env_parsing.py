@@ -12,7 +12,7 @@ behaves in TensorFlow 2.15 and 2.21. Where they differ, the later one is meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -37,47 +37,6 @@ _PLAIN_VALUE = re.compile(r"[^ \t\r\n'\"][^ \t\r\n]*|")
 # The number parser of the readers skips C's isspace, which is more than the separators.
 _INTEGER = re.compile(r"[ \t\r\n\v\f]*([+-]?[0-9]{1,64})[ \t\r\n\v\f]*")
 _RELEASE = re.compile(r"\s*v?((?:[0-9]{1,18}\.)*[0-9]{1,18})(?![0-9])")
-
-_BOOLEANS = frozenset(
-    (
-        *("tf_dump_graphs_in_tfg", "tf_mlir_enable_convert_control_to_data_outputs_pass"),
-        *("tf_mlir_enable_merge_control_flow_pass", "tf_mlir_enable_mlir_bridge"),
-        *("tf_mlir_enable_strict_clusters", "tf_mlir_enable_tpu_variable_runtime_reformatting_pass"),
-        *("tf_xla_always_defer_compilation", "tf_xla_async_compilation"),
-        *("tf_xla_check_cluster_input_numerics", "tf_xla_check_cluster_output_numerics"),
-        *("tf_xla_clustering_debug", "tf_xla_compile_on_demand", "tf_xla_cpu_global_jit"),
-        *("tf_xla_deterministic_cluster_names", "tf_xla_disable_constant_folding"),
-        "tf_xla_disable_deadness_safety_checks_for_debugging",
-        "tf_xla_disable_full_embedding_pipelining",
-        "tf_xla_disable_resource_variable_safety_checks_for_debugging",
-        *("tf_xla_disable_strict_signature_checks", "tf_xla_enable_device_api_for_gpu"),
-        *("tf_xla_enable_lazy_compilation", "tf_xla_enable_xla_devices"),
-        *("tf_xla_persistent_cache_read_only", "tf_xla_print_cluster_outputs"),
-        *("tf_xla_sparse_core_disable_table_stacking", "tf_xla_use_device_api"),
-        *("tf_xla_use_device_api_for_auto_jit", "tf_xla_use_device_api_for_compile_on_demand"),
-        "tf_xla_use_device_api_for_xla_launch",
-    )
-)
-# With their width in bits.
-_INTEGERS = {
-    "tf_xla_clustering_fuel": 64,
-    "tf_xla_embedding_parallel_iterations": 32,
-    "tf_xla_max_cluster_size": 32,
-    "tf_xla_min_cluster_size": 32,
-    "tf_xla_sparse_core_minibatch_max_division_level": 32,
-    "tf_xla_sparse_core_stacking_mem_limit_bytes": 64,
-    "tf_xla_sparse_core_stacking_table_shard_limit_bytes": 64,
-}
-_STRINGS = frozenset(
-    (
-        *("tf_xla_auto_jit", "tf_xla_call_module_disabled_checks", "tf_xla_cluster_exclude_ops"),
-        *("tf_xla_ops_to_cluster", "tf_xla_persistent_cache_device_types"),
-        *("tf_xla_persistent_cache_directory", "tf_xla_persistent_cache_prefix"),
-    )
-)
-
-#: Names that TensorFlow 2.15 to 2.21 all take in ``TF_XLA_FLAGS``: the only ones that may be added.
-KNOWN_TF_XLA_FLAGS: frozenset[str] = _BOOLEANS | _STRINGS | frozenset(_INTEGERS)
 
 
 def tensorflow_bool(value: str | None) -> bool:
@@ -132,17 +91,15 @@ class XlaFlags:
     """The flags of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``.
 
     `tokens` are the flags as the user wrote them, in order. `file` is the name of a file that the
-    variable names instead; `tokens` are then the file's, or empty where `opaque` tells that its
-    content is not known. `ignored` is text after the first word that is no flag: TensorFlow stops
-    there without a word. `errors` hold what ends the process, as far as the text alone tells:
-    whether a name is known depends on the release and is not judged.
+    variable names instead, into which nobody looks. `ignored` is text after the first word that is no flag:
+    TensorFlow stops there without a word. `errors` hold what ends the process, as far as the text alone
+    tells: what names and values there are depends on the release and is not judged, but for auto-clustering.
     """
 
     tokens: tuple[str, ...]
     file: str | None = None
     errors: tuple[FlagError, ...] = ()
     ignored: str = ""
-    opaque: bool = False
 
     def get(self, name: str) -> str | None:
         """Return the effective value of a flag, without quotes: the last wins; ``true`` for a bare flag."""
@@ -151,13 +108,6 @@ class XlaFlags:
             if found == name:
                 return "true" if value is None else value
         return None
-
-    def inlined(self) -> XlaFlags:
-        """Return these flags written out in the variable itself, if its file's content is known.
-
-        What XLA does not read in the file, such as a comment at its end, stays there.
-        """
-        return self if self.opaque or self.file is None else replace(self, file=None, ignored="")
 
     @property
     def auto_jit(self) -> int:
@@ -176,17 +126,16 @@ class XlaFlags:
     def with_flag(self, name: str, value: str) -> XlaFlags:
         """Return these flags with one set in the place of its last occurrence, or appended.
 
-        Flags that come from a file are then written out in the variable itself. Where its content
-        is not known (`opaque`) nothing changes, since the file's flags would be lost.
+        Where the variable names a file nothing changes, since the file's flags would be lost.
         """
-        if self.opaque:
+        if self.file is not None:
             return self
         token = _join(name, value)
         places = {i for i, old in enumerate(self.tokens) if _split(old)[0] == name}
         last = max(places, default=len(self.tokens))
         before = [old for i, old in enumerate(self.tokens[:last]) if i not in places]
         tokens = (*before, token, *self.tokens[last + 1 :])
-        return replace(self.inlined(), tokens=tokens, errors=_find_errors(tokens))
+        return replace(self, tokens=tokens, errors=_find_errors(tokens))
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -194,30 +143,16 @@ class XlaFlags:
         return " ".join([*self.tokens, *([self.ignored] if self.ignored else [])])
 
 
-def parse_xla_flags(text: str | None, read_file: Callable[[str], str | None] | None = None) -> XlaFlags:
-    """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does.
-
-    `read_file` returns the text of a file, None where it cannot be opened; without it, a value that
-    names a file is not looked into (`XlaFlags.opaque`). It raises nothing of its own.
-    """
-    if not text:
-        return XlaFlags(())
-    if text.lstrip(_SPACE).startswith("-"):
-        return _scan(text)
-    # Any other text, space alone included, is handed to fopen as it is.
-    if read_file is None:
-        return XlaFlags((), file=text, opaque=True)
-    content = read_file(text)
-    if content is None:
-        error = FlagError(text, "it does not begin with '--', and no file of that name can be opened")
-        return XlaFlags((), file=text, errors=(error,))
-    return replace(_scan(content), file=text)
-
-
 @lru_cache(maxsize=16)
-def _scan(text: str) -> XlaFlags:
+def parse_xla_flags(text: str | None) -> XlaFlags:
+    """Parse the value of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``, None where it is unset, as XLA does."""
+    rest = (text or "").lstrip(_SPACE)
+    if text and not rest.startswith("-"):
+        # Any other text, space alone included, is handed to fopen as it is.
+        is_meant = "=" not in text and rest
+        errors = () if is_meant else (FlagError(text, "a flag begins with --"),)
+        return XlaFlags((), file=text, errors=errors)
     tokens: list[str] = []
-    rest = text.lstrip(_SPACE)
     while rest.startswith("-") and (found := _TOKEN.match(rest)):
         is_open = found[1] is not None and not (found[3] or found[5])
         # A quote left open is closed.
@@ -256,33 +191,19 @@ def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
     errors = []
     for token in tokens:
         name, value = _split(token)
-        wanted, is_right = "", value is not None or name not in _STRINGS
-        if name == "tf_xla_auto_jit":
-            wanted = "a number, fusible or single-gpu(number)"
-            is_right = _auto_jit_level(value or "") is not None
-        elif name in _INTEGERS:
-            wanted, is_right = "a number", _integer(value or "", _INTEGERS[name]) is not None
-        elif name in _BOOLEANS:
-            wanted, is_right = "true or false", value is None or value.lower() in _TRUE | _FALSE
         if name is None:
             errors.append(FlagError(token, "a flag is written --name=value"))
         elif name == "help" or not _FLAG_NAME.fullmatch(name):
             errors.append(FlagError(token, "there is no flag of this name"))
-        elif not is_right and value is None:
-            errors.append(FlagError(token, f"it needs a value: {wanted}".removesuffix(": ")))
-        elif not is_right:
-            errors.append(FlagError(token, f"its value is to be {wanted}"))
+        elif name == "tf_xla_auto_jit" and _auto_jit_level(value or "") is None:
+            errors.append(FlagError(token, "its value is to be a number, fusible or single-gpu(number)"))
     return tuple(errors)
-
-
-def _integer(text: str, bits: int = 32) -> int | None:
-    found = _INTEGER.fullmatch(text)
-    number = int(found[1]) if found else 1 << bits
-    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else None
 
 
 def _auto_jit_level(value: str) -> int | None:
     """Return the level of auto-clustering that a value stands for, None for a wrong one."""
-    if value.startswith("single-gpu(") and value.endswith(")"):
-        return _integer(value[len("single-gpu(") : -1])
-    return 1 if value == "fusible" else _integer(value)
+    if value == "fusible":
+        return 1
+    is_for_one = value.startswith("single-gpu(") and value.endswith(")")
+    found = _INTEGER.fullmatch(value[len("single-gpu(") : -1] if is_for_one else value)
+    return int(found[1]) if found and -(1 << 31) <= int(found[1]) < 1 << 31 else None

@@ -9,11 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 
 from autoxla.policies import VARIABLES
-from autoxla.situation.env_parsing import parse_xla_flags
-from autoxla.situation.files import UnreadableError, is_folder, read_bytes
 
 #: The variable in which a process leaves what it set for its children.
 APPLIED = "AUTOXLA_APPLIED"
@@ -24,6 +21,7 @@ ROOT = "AUTOXLA_ROOT"
 
 #: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
+    "AUTOXLA_IMPORT_FIRST",
     "AUTOXLA_KERAS",
     "AUTOXLA_STEP",
     "CUDA_VISIBLE_DEVICES",
@@ -83,7 +81,7 @@ def restore(environ: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]
 
     A name that no longer has the value that autoxla gave it was changed by the user since, and stays.
     """
-    view = dict(environ)
+    view = {name: value for name, value in environ.items() if name != APPLIED}
     changes = remembered(environ)
     own = frozenset(name for name, (_, value) in changes.items() if environ.get(name) == value)
     for name in own:
@@ -93,24 +91,3 @@ def restore(environ: Mapping[str, str]) -> tuple[dict[str, str], frozenset[str]]
         else:
             view[name] = previous
     return view, own
-
-
-def read_flag_files(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the text of the files that `TF_XLA_FLAGS` and `XLA_FLAGS` name, by variable.
-
-    None stands for a file that cannot be opened. A variable is left out where it names none, or one
-    that cannot be looked into without harm: a pipe, a device, a very long file.
-    """
-    texts: dict[str, str | None] = {}
-    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
-        file = parse_xla_flags(environ.get(name)).file
-        if file is None:
-            continue
-        # fopen opens a folder, and XLA then reads nothing from it.
-        if is_folder(file):
-            texts[name] = ""
-            continue
-        with suppress(UnreadableError):
-            content = read_bytes(file)
-            texts[name] = None if content is None else content.decode("utf-8", "surrogateescape")
-    return texts

@@ -25,7 +25,8 @@ from autoxla.model import (
     Version,
 )
 from autoxla.situation.distributions import find_backends, find_versions
-from autoxla.situation.environment import read_flag_files, restore, select_watched
+from autoxla.situation.env_parsing import intended
+from autoxla.situation.environment import restore, select_watched
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 from autoxla.situation.hardware import find_hardware
 
@@ -48,27 +49,39 @@ def gather(
     environ: Mapping[str, str],
     modules: Mapping[str, object] = sys.modules,
     path: Sequence[str] = (),
-    sites: Sequence[str] = (),
+    sites: Sequence[str] | None = None,
     root: Path = Path("/"),
+    is_part: bool = False,
 ) -> Situation:
-    """Return the situation of this process; no backend is imported, and bad content raises nothing.
+    """Return the situation in which any program would start here, nothing known of it yet.
 
-    What an earlier plan left in `environ` is taken back first, so that this process plans anew. `path` stands
-    for ``sys.path``, `sites` are the folders besides in which TensorFlow looks for plug-ins, and `root` is
-    where ``dev``, ``sys``, ``opt`` and ``usr`` are.
+    No backend is imported, and bad content raises nothing. What an earlier plan left in `environ` is taken
+    back first, so that this process plans anew; a worker of one program (`is_part`) keeps that program's
+    plan, which it inherited with the variables. `path` stands for ``sys.path``, `sites` for the folders
+    besides in which TensorFlow looks for plug-ins, and `root` is where ``dev``, ``sys``, ``opt`` and ``usr``
+    are.
     """
     folders = [entry for entry in path if isinstance(entry, str)]
     view, own = restore(environ)
+    if is_part:
+        # Where only a spelling was put right, the choice is the user's as before.
+        values = {
+            name: (intended(view[name]), intended(environ[name]))
+            for name in own & view.keys() & environ.keys()
+        }
+        respelt = {name for name, (old, new) in values.items() if old is not None and old == new}
+        view, own = dict(environ), (own & environ.keys()) - respelt
+    else:
+        # A name that has its user's value again is no longer ours.
+        own = own.difference(view)
     versions = find_versions(folders)
-    plugins = find_plugins([*folders, *sites], view, versions)
+    plugins = find_plugins([*folders, *(site_folders() if sites is None else sites)], view, versions)
     hardware = find_hardware(view, plugins, root=root)
-    flag_files = read_flag_files(view)
     toolchain = Toolchain()
     if hardware.kinds & {"cuda", "rocm"}:
         from autoxla.situation.toolchain import find_toolchain
 
-        flag_file = flag_files.get("XLA_FLAGS")
-        toolchain = find_toolchain(hardware, view, folders, versions, flag_file=flag_file, root=root)
+        toolchain = find_toolchain(hardware, view, folders, versions, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
@@ -77,8 +90,7 @@ def gather(
     return Situation(
         settings=settings,
         environment=select_watched(view),
-        # A name that has its user's value again is no longer ours.
-        own=own.difference(view),
+        own=own,
         versions=versions,
         plugins=plugins,
         hardware=hardware,
@@ -91,21 +103,18 @@ def gather(
         ),
         devices_ready=any(sign is not None and sign is not False for sign in signs),
         keras_backend=backend if isinstance(backend, str) else None,
-        flag_files=flag_files,
-        flag_names=read_flag_names(view, flag_files, folders),
+        flag_names=read_flag_names(view, folders),
         cache_refused=find_refusal(cache_dir(environ)),
     )
 
 
-def read_flag_names(
-    environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
-) -> dict[str, FlagNames]:
+def read_flag_names(environ: Mapping[str, str], path: Sequence[str]) -> dict[str, FlagNames]:
     """Return what the TensorFlow on `path` makes of the flags of XLA, by variable, where one is set."""
     if not (environ.get("TF_XLA_FLAGS") or environ.get("XLA_FLAGS")):
         return {}
     from autoxla.situation.xla_flags import judge_flags
 
-    return judge_flags(environ, flag_files, path)
+    return judge_flags(environ, path)
 
 
 def _look(owner: object, name: str) -> object:

@@ -15,7 +15,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import filter as select
 from pathlib import Path
 
@@ -37,7 +37,6 @@ _INTEL_MASKS = ("ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR")
 
 Identity = dict[str, str | int | list[str]]
 
-_GIB = 1 << 30
 #: Bytes of ``/proc/cpuinfo`` that hold its first processor; all of it costs milliseconds on large machines.
 _FIRST_CPU = 16_384
 _MODEL_FIELDS = ("model name", "cpu model", "uarch", "cpu", "CPU implementer", "CPU part", "CPU variant")
@@ -87,34 +86,18 @@ def find_hardware(
     return Hardware(accelerator, frozenset(certain | doubtful) - {""})
 
 
-def identity(
-    environ: Mapping[str, str] | None = None, *, root: Path = Path("/"), platform: str = sys.platform
-) -> Identity:
+def identity(environ: Mapping[str, str] | None = None, *, root: Path = Path("/")) -> Identity:
     """Return what tells this machine, as far as this process may use it, from others.
 
-    ``cpu`` the model, ``cpu_features`` a digest of its instruction sets, ``cores`` and ``memory``
-    (GiB) what this process may use by its affinity and its control group, ``accelerators`` the names
-    of the devices, ``masks`` how many of them variables leave visible. `root` is where ``proc`` and
-    ``sys`` are.
+    ``cpu`` the model, ``cpu_features`` a digest of its instruction sets, ``cores`` what this process may use
+    by its affinity and its control group, ``accelerators`` the names of the devices, ``masks`` the variables
+    that hide some of them. `root` is where ``proc`` and ``sys`` are.
     """
     environ = read_environ() if environ is None else environ
-    if platform == "darwin":
-        # The model tells the instruction sets, too.
-        cpu, features = _ask_darwin("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace"), ""
-        memory = int.from_bytes(_ask_darwin("hw.memsize"), "little")
-    else:
-        first = _read(root / "proc/cpuinfo", _FIRST_CPU).split("\n\n")[0]
-        pairs = (line.partition(":")[::2] for line in first.splitlines())
-        fields = {name.strip(): " ".join(value.split()) for name, value in pairs}
-        cpu = " ".join(fields[name] for name in _MODEL_FIELDS if fields.get(name))
-        listed = " ".join(fields[name] for name in _FEATURE_FIELDS if name in fields)
-        features = " ".join(sorted(listed.split()))
-        memory = _read_number(_read(root / "proc/meminfo").partition("MemTotal:")[2]) * 1024
-    limits = [
-        _read_number(_read(group / name))
-        for group in _list_groups(root, "memory")
-        for name in ("memory.max", "memory.limit_in_bytes")
-    ]
+    first = _read(root / "proc/cpuinfo", _FIRST_CPU).split("\n\n")[0]
+    pairs = (line.partition(":")[::2] for line in first.splitlines())
+    fields = {name.strip(): " ".join(value.split()) for name, value in pairs}
+    features = sorted(" ".join(fields.get(name, "") for name in _FEATURE_FIELDS).split())
     slots, cards = root / "proc/driver/nvidia/gpus", root / "sys/class/drm"
     named = [_read(slots / slot / "information").partition("Model:")[2] for slot in list_names(slots)]
     accelerators = [text.partition("\n")[0].strip() or "NVIDIA" for text in named]
@@ -122,22 +105,14 @@ def identity(
         vendor, device = (_read(cards / card / "device" / name).strip() for name in ("vendor", "device"))
         if "-" not in card and vendor in _GPU_VENDORS:
             accelerators.append(f"{vendor}:{device}")
-    masks = []
-    for name in _MASKS:
-        if name in environ:
-            indices = [index.strip() for index in environ[name].split(",")]
-            # An index that is none ends the list.
-            ends = (at for at, index in enumerate(indices) if index in ("", "-1"))
-            masks.append(f"{name}: {next(ends, len(indices))}")
     return {
-        "system": platform,
+        "system": sys.platform,
         "architecture": os.uname().machine,
-        "cpu": cpu,
-        "cpu_features": hashlib.sha256(features.encode()).hexdigest()[:16],
+        "cpu": " ".join(fields[name] for name in _MODEL_FIELDS if fields.get(name)),
+        "cpu_features": hashlib.sha256(" ".join(features).encode()).hexdigest()[:16],
         "cores": count_cores(root),
-        "memory": round(min((size for size in (memory, *limits) if size > 0), default=0) / _GIB),
         "accelerators": sorted(accelerators),
-        "masks": masks,
+        "masks": [f"{name}={environ[name]}" for name in _MASKS if name in environ],
     }
 
 
@@ -150,44 +125,19 @@ def count_cores(root: Path = Path("/")) -> int:
     """Return how many processors this process may keep busy, by its affinity and its control groups."""
     has_affinity = hasattr(os, "sched_getaffinity")  # macOS has none
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    for group in _list_groups(root, "cpu"):
-        period = _read(group / "cpu.cfs_period_us")
-        for words in (_read(group / "cpu.max"), f"{_read(group / 'cpu.cfs_quota_us')} {period}"):
-            numbers = [int(word) for word in words.split() if word.isdecimal()]
-            if len(numbers) == 2 and all(numbers):
-                cores = min(cores, math.ceil(numbers[0] / numbers[1]))
-    return max(1, cores)
-
-
-def _ask_darwin(name: str) -> bytes:
-    """Return the raw value of a name of ``sysctl``, empty where there is none."""
-    import ctypes
-
-    size = ctypes.c_size_t(1024)
-    value = ctypes.create_string_buffer(size.value)
-    try:
-        status = ctypes.CDLL(None).sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0)
-    except (OSError, AttributeError):
-        return b""
-    return value.raw[: size.value] if status == 0 else b""
-
-
-def _list_groups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of the control groups that may limit this process: its own and those above it."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers and controller not in controllers.split(","):
+        if controllers and "cpu" not in controllers.split(","):
             continue
-        top = root / "sys/fs/cgroup" / (controller if controllers else "")
+        top, below = root / "sys/fs/cgroup" / ("cpu" if controllers else ""), Path(path.lstrip("/"))
         # In a container the path may be the host's, and the container's own group is at the top.
-        below = Path(path.lstrip("/"))
-        yield from (top / group for group in dict.fromkeys((below, *below.parents)))
-
-
-def _read_number(text: str) -> int:
-    """Return the number with which ``text`` begins, 0 for none."""
-    words = text.split(maxsplit=1)
-    return int(words[0]) if words and words[0].isdecimal() else 0
+        for group in (top / each for each in (below, *below.parents)):
+            period = _read(group / "cpu.cfs_period_us")
+            for words in (_read(group / "cpu.max"), f"{_read(group / 'cpu.cfs_quota_us')} {period}"):
+                numbers = [int(word) for word in words.split() if word.isdecimal()]
+                if len(numbers) == 2 and all(numbers):
+                    cores = min(cores, math.ceil(numbers[0] / numbers[1]))
+    return max(1, cores)
 
 
 def _read(file: Path, most: int = 4096) -> str:

@@ -28,17 +28,13 @@ def find_toolchain(
     path: Sequence[str],
     versions: Mapping[str, Version],
     *,
-    flag_file: str | None = None,
     root: Path = Path("/"),
 ) -> Toolchain:
-    """Return where the helper files are, for the kinds of GPU that are there; `root` is ``/``.
-
-    `flag_file` is the text of the file that ``XLA_FLAGS`` names, if it does.
-    """
+    """Return where the helper files are, for the kinds of GPU that are there; `root` is ``/``."""
     cuda_seen = rocm_seen = False
     cuda_found = rocm_found = None
     if "cuda" in hardware.kinds:
-        data_dir = parse_xla_flags(environ.get("XLA_FLAGS"), lambda _: flag_file).get("xla_gpu_cuda_data_dir")
+        data_dir = parse_xla_flags(environ.get("XLA_FLAGS")).get("xla_gpu_cuda_data_dir")
         longer = versions.get("tensorflow", ()) >= _LONGER_LIST
         searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
         searched += [root / "opt/cuda"] if longer else []

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from autoxla.model import FlagNames
 from autoxla.situation.distributions import locate
-from autoxla.situation.env_parsing import KNOWN_TF_XLA_FLAGS, parse_xla_flags
+from autoxla.situation.env_parsing import parse_xla_flags
 from autoxla.situation.files import list_names
 
 #: By variable: how the names of its flags begin.
@@ -32,7 +32,7 @@ _ALWAYS = {
 _LIBRARIES = ("libtensorflow_framework", "libtensorflow_cc", "libtensorflow.", "_pywrap_tensorflow_internal")
 _ELF_64 = b"\x7fELF\x02\x01"
 #: A string that may be a flag of XLA.
-_NAME = re.compile(rb"\0(xla_[a-z0-9_]{3,80})(?=\0)")
+_NAME = re.compile(rb"\0((?:tf_)?xla_[a-z0-9_]{3,80})(?=\0)")
 #: Words that turn the meaning of a flag around.
 _TURNING = re.compile(
     r"enable|disable|(?<![a-z])(?:no|not|non|without|skip|allow|forbid|only|never|always)(?![a-z])"
@@ -53,14 +53,11 @@ class _Constants(NamedTuple):
         return is_first or self.content.find(b"\0" + text, self.start, self.end) >= 0
 
 
-def judge_flags(
-    environ: Mapping[str, str], flag_files: Mapping[str, str | None], path: Sequence[str]
-) -> dict[str, FlagNames]:
+def judge_flags(environ: Mapping[str, str], path: Sequence[str]) -> dict[str, FlagNames]:
     """Return, by variable that is set, what the TensorFlow on ``path`` makes of the names in it."""
     judged = {}
     for variable in PREFIXES:
-        read = (lambda _, text=flag_files[variable]: text) if variable in flag_files else None
-        flags = parse_xla_flags(environ.get(variable), read)
+        flags = parse_xla_flags(environ.get(variable))
         names = dict.fromkeys(t[2:].partition("=")[0] for t in flags.tokens if t.startswith("--"))
         if names:
             judged[variable] = _judge(variable, list(names), find_libraries(path))
@@ -95,10 +92,8 @@ def _judge(variable: str, names: Sequence[str], libraries: Sequence[Path]) -> Fl
             if len(known) == len(own):
                 return FlagNames(known, misplaced=misplaced)
             if all(map(constants.has, _ALWAYS[variable])):
-                if variable == "XLA_FLAGS":
-                    candidates = {found[1].decode() for found in _NAME.finditer(*constants)}
-                else:
-                    candidates = set(filter(constants.has, KNOWN_TF_XLA_FLAGS))
+                names_there = (found[1].decode() for found in _NAME.finditer(*constants))
+                candidates = {name for name in names_there if name.startswith(PREFIXES[variable])}
                 unknown = {name: propose(name, candidates) for name in own if name not in known}
                 return FlagNames(known, unknown, misplaced)
     return FlagNames(misplaced=misplaced, unchecked=own)

@@ -127,6 +127,7 @@ _PLUGGABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
 _DEVICES = "when TensorFlow lists its devices: at the first operation, with a plug-in in import tensorflow"
 #: Who reads a variable, and when: until then a program can still set it. The rest is ITEX's.
 READERS = {
+    "AUTOXLA_IMPORT_FIRST": "autoxla, when the first of tensorflow and keras is imported",
     "AUTOXLA_KERAS": "autoxla, when the first of tensorflow and keras is imported",
     "AUTOXLA_STEP": "autoxla, when the first of tensorflow and keras is imported",
     "CUDA_VISIBLE_DEVICES": f"the CUDA and ROCm runtimes, {_DEVICES}",

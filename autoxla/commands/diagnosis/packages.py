@@ -1,7 +1,6 @@
 """What is installed: the releases, whether each package is whole, and whether the releases fit each other.
 
-Of the installed distributions all those count that lie on disk, also damaged ones and several of one name:
-`importlib.metadata` answers for a name with the first that can be read, and here the others are looked for.
+Of the installed distributions all those count that lie on disk, also damaged ones and several of one name.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from autoxla.model import Situation, Version
 from autoxla.policies.rule import KERAS_3, SWITCHABLE
 from autoxla.policies.usage import is_below
-from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS
+from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS, normalise
 from autoxla.situation.env_parsing import parse_version, tensorflow_bool
 from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
 
@@ -169,11 +168,6 @@ def take_inventory(path: Sequence[str]) -> Inventory:
             )
             found.append(one)
     return Inventory(tuple(found), tuple(remains))
-
-
-def normalise(name: str) -> str:
-    """Return a distribution's name as PEP 503 spells it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_versions(scene: Scene) -> Iterator[Line]:
