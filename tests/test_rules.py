@@ -258,6 +258,7 @@ CASES: dict[str, tuple[Situation, Situation]] = {
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
         ),
     ),
+    "AX317": (make(settings=Settings(steps_per_execution="16")), make(settings=Settings(step="xla"))),
     "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
     "AX705": (make(tuned=TUNED), make(tuned=TUNED, usage=keras(3, jit_compile=False))),
     "AX911": (make(cure=CURE), make(cure=CURE, uncured="AUTOXLA_KERAS='3' is set")),

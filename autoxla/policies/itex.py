@@ -147,13 +147,6 @@ def _spell_strictly(draft: Draft) -> bool:
     return True
 
 
-def _misread(draft: Draft) -> str | None:
-    """Return the variable that means on and that ITEX takes for off, if there is one."""
-    values = {name: draft.environment.get(name, "") for name in LENIENT}
-    meant = (name for name, value in values.items() if intended(value))
-    return next((name for name in meant if not itex_lenient(values[name], default=False)), None)
-
-
 def _imports_keras_again(draft: Draft) -> bool:
     """Return whether ITEX, as it loads, imports a Keras whose own import is still under way."""
     # Release 2.15 does so for its ops override alone, and knows the modules of Keras 2 alone.
@@ -340,7 +333,16 @@ RULES = (
         code="AX217",
         level="warning",
         title="ITEX reads this spelling of its variable as off",
-        applies=lambda d: d.itex_main and d.itex_device and _misread(d),
+        # The name of a variable that means on.
+        applies=lambda d: next(
+            (
+                name
+                for name in (LENIENT if d.itex_main and d.itex_device else ())
+                if intended(d.environment.get(name, ""))
+                and not itex_lenient(d.environment.get(name), default=True)
+            ),
+            None,
+        ),
         message=lambda d: (
             f"{d.found}={d.value(d.found)}: ITEX takes only 1 and true for on, so that it reads as off"
         ),
