@@ -17,7 +17,10 @@ from benchmarks.targets import TARGETS, Figure, Target, judge
 
 CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
-DOCUMENTS = tuple(CHECKOUT / name for name in ("docs/startup.md", "docs/performance.md", "qa/performance.md"))
+DOCUMENTS = tuple(
+    CHECKOUT / name
+    for name in ("qa/startup.md", "docs/performance.md", "qa/performance.md", "docs/startup.md")
+)
 #: What a column of the results is called, and how many decimal places it has.
 COLUMNS = {
     "min": ("min, ms", 1),
@@ -64,6 +67,16 @@ def format_summary(summary: Mapping[str, Mapping[str, float | None]]) -> str:
     names = [name for name in COLUMNS if any(name in row for row in summary.values())]
     rows = ([title, *(_format_cell(row, name) for name in names)] for title, row in summary.items())
     return format_table(["", *(COLUMNS[name][0] for name in names)], rows)
+
+
+def format_briefly(data: Mapping[str, Any]) -> str:
+    """Return what each variant adds to a start, in processor time, and its instructions over a bare one's."""
+    head = ["", "adds, ms", "instructions, over the first"]
+    rows = (
+        [title, f"{round(row['processor added median'], 1) + 0.0:.1f}", f"{row['ratio Minstr']:.2f} times"]
+        for title, row in data.get("summary", {}).items()
+    )
+    return format_table(head, rows) if data else NOTHING
 
 
 def format_origin(data: Mapping[str, Any]) -> str:
@@ -211,6 +224,8 @@ def _format_cell(row: Mapping[str, float | None], name: str) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "startup": lambda: format_starts(load("startup")),
     "launchers": lambda: format_starts(load("launchers")),
+    "starts": lambda: format_briefly(load("startup")),
+    "launched": lambda: format_briefly(load("launchers")),
     "targets": format_targets,
     "noise": format_noise,
     "imports": lambda: format_imports(load("imports")),

@@ -174,7 +174,7 @@ RULES = (
         title="The settings choose steps_per_execution",
         applies=lambda d: d.situation.settings.steps_per_execution is not None,
         message=lambda d: f"steps_per_execution = {d.situation.settings.steps_per_execution} in the settings",
-        remedy="steps_per_execution accordingly where the program gives none",
+        remedy="set steps_per_execution where the program passes none",
         why="""Keras then runs so many steps in one call, which saves the time between them. Callbacks hear of
         the last one only, and with `steps_per_epoch` an epoch may get some steps more. A number that
         the program passes to `compile` stands.""",
