@@ -1,7 +1,7 @@
 """The contract suite in every environment that autoxla supports, each built from the public index.
 
 ``nox -l`` lists the sessions; ``nox -r -s tf216`` keeps the environment for the next time. With
-``CONTRACT_RESULTS=tests/contract/results`` a session leaves its results for `docs/compatibility.md`, which
+``CONTRACT_RESULTS=tests/contract/results`` a session leaves its results for `qa/compatibility.md`, which
 ``nox -s compatibility`` makes.
 """
 
@@ -100,7 +100,7 @@ def bare(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def compatibility(session: nox.Session) -> None:
-    """Write the table of `docs/compatibility.md` from the results."""
+    """Write the table of `qa/compatibility.md` from the results."""
     session.run("python3", "-m", "contract.table", env={"PYTHONPATH": "tests"}, external=True)
 
 

@@ -15,7 +15,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import FrameType, ModuleType
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from autoxla.commands.explain import explain
     from autoxla.runtime import configure, plan
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["__version__", "configure", "explain", "hooks", "plan", "uninstall"]
 
 #: The top-level modules whose import starts the work.
@@ -55,12 +54,7 @@ def activate() -> None:
     finder.install()
     atexit.unregister(_finish)
     atexit.register(_finish)
-    if "AUTOXLA_WATCH" in os.environ:
-        _attempt("probe", _watch)
-    if "IPython" in sys.modules:
-        _attempt("cells", _follow_cells)
-    if not WATCHED.isdisjoint(sys.modules):
-        _attempt("late start", _begin_late)
+    finder.attempt("start", _catch_up)
 
 
 def uninstall() -> None:
@@ -74,38 +68,29 @@ def uninstall() -> None:
         sys.modules["autoxla.runtime"].current().uninstall()
 
 
-def _attempt(where: str, function: "Callable[[], object]") -> None:
-    try:
-        from autoxla.hooks.boundary import attempt
-    except Exception:  # noqa: BLE001 - autoxla was taken away while the program runs
-        return
-    attempt(where, function)
+def _catch_up() -> None:
+    """Begin what is due already: heal watches, IPython has cells, a backend is loaded."""
+    if "AUTOXLA_WATCH" in os.environ:
+        from autoxla.paths import watch
 
+        watch.begin(os.environ["AUTOXLA_WATCH"])
+    if "IPython" in sys.modules:
+        from autoxla.hooks import notebook
 
-def _watch() -> None:
-    from autoxla.paths import watch
+        notebook.follow()
+    if not WATCHED.isdisjoint(sys.modules):
+        from autoxla.hooks import finder
 
-    watch.begin(os.environ["AUTOXLA_WATCH"])
+        if finder.mark_loaded(WATCHED):
+            from autoxla import activation
 
-
-def _follow_cells() -> None:
-    from autoxla.hooks import notebook
-
-    notebook.follow()
+            activation.begin(None, None)
 
 
 def _begin(module: "ModuleType") -> None:
     from autoxla import activation
 
     activation.begin(module.__name__, module)
-
-
-def _begin_late() -> None:
-    from autoxla import activation
-    from autoxla.hooks import finder
-
-    if finder.mark_loaded(WATCHED):
-        activation.begin(None, None)
 
 
 def _find_missing(name: str) -> "ModuleSpec | None":
@@ -117,7 +102,9 @@ def _find_missing(name: str) -> "ModuleSpec | None":
 def _finish() -> None:
     # A process that never met a watched module has nothing to report and loads nothing now.
     if not WATCHED.isdisjoint(sys.modules) or "autoxla.runtime" in sys.modules:
-        _attempt("exit", _conclude)
+        from autoxla.hooks import finder
+
+        finder.attempt("exit", _conclude)
 
 
 def _conclude() -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from autoxla.hooks import boundary, error_hints, finder
+from autoxla.hooks import boundary, finder, uncaught
 from autoxla.hooks.keras_internals import KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
@@ -83,9 +83,9 @@ def find_missing(name: str) -> ModuleSpec | None:
     runtime.begin(name, install)
     if name not in runtime.plan.alias:
         return None
-    from autoxla.hooks.alias import alias_spec
+    from autoxla.hooks.alias import AliasFinder
 
-    return alias_spec(name, runtime.plan.alias[name])
+    return AliasFinder(name, runtime.plan.alias[name]).find_spec(name)
 
 
 def finish(bypassed: Iterable[str]) -> None:
@@ -103,7 +103,7 @@ def install(runtime: Runtime) -> None:
     situation = runtime.situation
     if situation is not None and situation.settings.mode != "observe":
         # Hints come in front of the import, since that itself may be what fails.
-        boundary.attempt("hooks", error_hints.register, runtime)
+        boundary.attempt("hooks", uncaught.register, runtime)
         boundary.attempt("hooks", hook_keras, runtime)
     boundary.attempt("hooks", look_later, runtime)
 

@@ -171,15 +171,15 @@ def read_cure(store: Store, key: str, record: Mapping[str, object]) -> Cure | No
     """Return what ``record`` says; None, noted in ``store``, where any part is not what a cure has."""
     variables, origin = record.get("variables"), record.get("origin")
     mark, code = record.get("mark"), record.get("code")
-    if (
-        isinstance(variables, dict)
-        and variables
-        and all(_may_set(name, value) for name, value in variables.items())
-        and origin in ("heal", "learned")
-        and isinstance(mark, str)
-        and isinstance(code, str)
-    ):
-        return Cure(variables, mark, "heal" if origin == "heal" else "learned", code)
+    texts = isinstance(mark, str) and isinstance(code, str)
+    if texts and isinstance(variables, dict) and variables and origin in ("heal", "learned"):
+        switch = re.compile("[01]")
+        patterns = [switch if _ITEX.fullmatch(name) else VARIABLES.get(name) for name in variables]
+        if all(
+            pattern is not None and (value is None or (isinstance(value, str) and pattern.fullmatch(value)))
+            for pattern, value in zip(patterns, variables.values(), strict=True)
+        ):
+            return Cure(variables, str(mark), "heal" if origin == "heal" else "learned", str(code))
     store.ignored.append((store.folder / f"{key}.json", "it is no cure"))
     return None
 
@@ -193,12 +193,6 @@ def is_first(environ: Mapping[str, str], what: str) -> bool:
         store.write(key, {"at": now})
     # The number of a process is given anew one day.
     return not (isinstance(said, float) and abs(now - said) < DAY)
-
-
-def _may_set(name: str, value: object) -> bool:
-    pattern = re.compile("[01]") if _ITEX.fullmatch(name) else VARIABLES.get(name)
-    is_text = isinstance(value, str) and pattern is not None and pattern.fullmatch(value) is not None
-    return pattern is not None and (value is None or is_text)
 
 
 def name_subject(subject: Subject) -> str:

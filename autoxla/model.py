@@ -60,7 +60,7 @@ class Settings:
     `select`, `ignore`: codes of findings, or their beginnings, that are shown or left out.
     `step`: how the training step is to be executed; None leaves it to Keras and the plan. `import_first`
     is imported in front of keras. `heal`: the launcher heals a program that dies before its first training
-    step.
+    step. `steps_per_execution`: how many steps Keras is to run in one call.
     `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
     what XLA compiled on disk.
     """
@@ -68,6 +68,7 @@ class Settings:
     mode: Mode = "auto"
     keras: Literal["2", "3", "legacy"] | None = None
     step: Step | None = None
+    steps_per_execution: str | None = None
     import_first: Literal["tensorflow"] | None = None
     heal: bool = False
     trial: bool = True
@@ -359,7 +360,8 @@ class Plan:
     """What is decided.
 
     `jit_compile`: what ``Model.compile`` is to use where the program gives nothing explicit; None
-    leaves it to Keras. `jit_because` says why. `import_first` are modules to import before keras.
+    leaves it to Keras. `jit_because` says why. `steps_per_execution` is the same for the parameter of that
+    name. `import_first` are modules to import before keras.
     `alias` maps a top-level package to the one that answers for it. `guard` tells that ITEX ends
     the process in ``compile`` or ``predict`` when ``jit_compile`` is off and XLA is not disabled.
     `no_xla_because` is the reason why nothing may be compiled by XLA in this process, which that would end;
@@ -371,6 +373,7 @@ class Plan:
     path: Path = Path()
     jit_compile: bool | None = None
     jit_because: tuple[str, ...] = ()
+    steps_per_execution: int | None = None
     import_first: tuple[str, ...] = ()
     alias: Mapping[str, str] = field(default_factory=dict)
     guard: bool = False

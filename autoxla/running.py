@@ -126,7 +126,7 @@ def find_shell() -> Literal["the kernel", "IPython"] | None:
     log = find_log()
     if log is None or find_cells() is None:
         return None
-    return "the kernel" if log.has_kernel else "IPython"
+    return "the kernel" if hasattr(log.shell, "kernel") else "IPython"
 
 
 def find_log() -> CellLog | None:

@@ -21,6 +21,7 @@ VARIABLES = {
     "mode": "AUTOXLA",
     "keras": "AUTOXLA_KERAS",
     "step": "AUTOXLA_STEP",
+    "steps_per_execution": "AUTOXLA_STEPS_PER_EXECUTION",
     "import_first": "AUTOXLA_IMPORT_FIRST",
 }
 _SWITCH = (True, False)
@@ -29,6 +30,7 @@ _CHOICES: Mapping[str, tuple[object, ...]] = {
     "mode": MODES,
     "keras": ("2", "3", "legacy"),
     "step": STEPS,
+    "steps_per_execution": ("1", "2", "4", "8", "16", "32", "64"),
     "import_first": ("tensorflow",),
     "heal": _SWITCH,
     "trial": _SWITCH,

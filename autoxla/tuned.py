@@ -17,6 +17,7 @@ from autoxla.store import Store
 
 #: What a record of tuning may set, and to what: the variables that tuning varies, and no others.
 VARIABLES: Mapping[str, re.Pattern[str]] = {
+    "AUTOXLA_STEPS_PER_EXECUTION": re.compile("16"),
     "ITEX_DISABLE_XLA": re.compile("1"),
     "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": re.compile("0"),
     "KERAS_BACKEND": re.compile("jax|torch"),

@@ -1,9 +1,8 @@
 """What a guard in front of XLA costs, beside the step that it guards.
 
 ``python -m benchmarks guards`` trains two classifiers of texts, with steps of about 1 ms and 10 ms on two
-cores. Then, in the same process, it makes blocks of calls in turn: of the step as XLA runs it, of its guard
-as it is asked before each step, and of the guard's graph, which is asked where a batch is not within the
-bounds that are enough.
+cores. Then, in the same process, it makes blocks of calls in turn: of the step as XLA runs it, and of its
+guard as it is asked before each step.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from autoxla.trial.executables import Executable
-from autoxla.trial.guards import Guards, examine
+from autoxla.trial.guards import examine
 from autoxla.trial.steps import find_step
 from autoxla.trial.traces import for_xla
 from benchmarks import conclude, interleave, read_arguments, show, summarise
 
 BLOCK = 50
-STEP, AGAIN, GUARD, GRAPH = "step", "step, again", "guard", "guard's graph"
+STEP, AGAIN, GUARD = "step", "step, again", "guard"
 #: Rows a batch, tokens a row, words in the vocabulary, and how wide the network is.
 SIZES = {"small": (256, 128, 10_000, 128), "large": (512, 256, 100_000, 128)}
 #: What the benchmark wants to tell: differences of this share of a step.
@@ -74,14 +73,13 @@ def make_calls(size: str) -> dict[str, Callable[[], Any]]:
     model.compile("adam", loss, jit_compile=False)
     model.fit(data, verbose=0)
     found = find_step(model.train_function, data.element_spec)
-    guards = "no step" if found is None else examine(found, found.graph.as_graph_def())
-    if not isinstance(guards, Guards):
-        raise SystemExit(str(guards))
+    if found is None:
+        raise SystemExit("the training step is not found")
+    guard = examine(found, found.graph.as_graph_def())
     batch = tf.nest.flatten(next(iter(data)))
     compiled = for_xla(found, batch)
     step = Executable(compiled, compiled.captured_inputs)
-    guard = guards.prepare(batch)
-    calls: dict[str, Callable[..., Any]] = {STEP: step, AGAIN: step, GUARD: guard, GRAPH: guard.check}
+    calls: dict[str, Callable[..., Any]] = {STEP: step, AGAIN: step, GUARD: guard}
     return {name: partial(call, batch) for name, call in calls.items()}
 
 

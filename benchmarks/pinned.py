@@ -23,6 +23,7 @@ from autoxla.runtime import Runtime
 from autoxla.trial.comparison import interval
 from autoxla.trial.driver import Challenger, Driver, Fit, Switched
 from autoxla.trial.executables import Executable, sign
+from autoxla.trial.guards import Guard
 from autoxla.trial.steps import find_step
 from benchmarks import conclude, interleave, read_arguments, show, summarise
 
@@ -94,7 +95,7 @@ def make_pinned(model: Any, batches: Any, iterator: Any) -> Callable[[], Any]:
     driver.structure = batches.element_spec
     run = Executable(step, step.captured_inputs)
     signature = sign(tf.nest.flatten(next(iterator)))
-    driver.state = Switched(driver, ANYTHING, Challenger(run, run, None, signature))
+    driver.state = Switched(driver, ANYTHING, Challenger(run, run, Guard([], {}), signature))
     return partial(driver, iterator)
 
 

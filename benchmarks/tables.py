@@ -1,4 +1,4 @@
-"""The tables of docs/startup.md, docs/performance.md and docs/paths.md, made from ``benchmarks/results``.
+"""The tables of the pages on start-up, performance and paths, made from ``benchmarks/results``.
 
 ``python -m benchmarks tables`` writes them between their marks, so that the pages show what was measured and
 nothing else.
@@ -17,7 +17,10 @@ from benchmarks.targets import TARGETS, Figure, Target, judge
 
 CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
-DOCUMENTS = tuple(CHECKOUT / "docs" / name for name in ("startup.md", "performance.md"))
+DOCUMENTS = tuple(
+    CHECKOUT / name
+    for name in ("qa/startup.md", "docs/performance.md", "qa/performance.md", "docs/startup.md")
+)
 #: What a column of the results is called, and how many decimal places it has.
 COLUMNS = {
     "min": ("min, ms", 1),
@@ -40,8 +43,7 @@ def main() -> None:
     """Renew the tables in the documents."""
     for document in DOCUMENTS:
         document.write_text(renew(document.read_text(encoding="utf-8")), encoding="utf-8")
-    text = paths.DOCUMENT.read_text(encoding="utf-8")
-    paths.DOCUMENT.write_text(paths.fill(text, paths.make_sections(load("paths"))), encoding="utf-8")
+    paths.write(load("paths"))
 
 
 def renew(text: str) -> str:
@@ -65,6 +67,16 @@ def format_summary(summary: Mapping[str, Mapping[str, float | None]]) -> str:
     names = [name for name in COLUMNS if any(name in row for row in summary.values())]
     rows = ([title, *(_format_cell(row, name) for name in names)] for title, row in summary.items())
     return format_table(["", *(COLUMNS[name][0] for name in names)], rows)
+
+
+def format_briefly(data: Mapping[str, Any]) -> str:
+    """Return what each variant adds to a start, in processor time, and its instructions over a bare one's."""
+    head = ["", "adds, ms", "instructions, over the first"]
+    rows = (
+        [title, f"{round(row['processor added median'], 1) + 0.0:.1f}", f"{row['ratio Minstr']:.2f} times"]
+        for title, row in data.get("summary", {}).items()
+    )
+    return format_table(head, rows) if data else NOTHING
 
 
 def format_origin(data: Mapping[str, Any]) -> str:
@@ -212,6 +224,8 @@ def _format_cell(row: Mapping[str, float | None], name: str) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "startup": lambda: format_starts(load("startup")),
     "launchers": lambda: format_starts(load("launchers")),
+    "starts": lambda: format_briefly(load("startup")),
+    "launched": lambda: format_briefly(load("launchers")),
     "targets": format_targets,
     "noise": format_noise,
     "imports": lambda: format_imports(load("imports")),

@@ -1,6 +1,7 @@
 """What Keras' own layers, losses, metrics and optimizers need: ``guarded_models.py keras|tf_keras``.
 
-Trains one step of each model and prints as JSON why XLA must not run it, or how many guards it has.
+Trains one step of each model and prints as JSON why XLA must not run it, or how many tensors of
+a batch are guarded.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from autoxla.trial.dataflow import Refused
 from autoxla.trial.guards import examine
 from autoxla.trial.steps import find_step
 
@@ -141,20 +143,18 @@ def models() -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def look(model: Any, x: Any, y: Any) -> str | int:
-    """Return why XLA must not run a step of ``model``, or how many guards it has."""
+    """Return why XLA must not run a step of ``model``, or how many tensors of a batch are guarded."""
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
     model.fit(data, verbose=0)
     step = find_step(model.train_function, data.element_spec)
     if step is None:
         return "no step"
-    guards = examine(step, step.graph.as_graph_def())
-    if isinstance(guards, str):
-        return guards
-    batch = tf.nest.flatten(next(iter(data)))
-    guard = guards.prepare(batch)
-    if guard.ranges and guard.quick is None:
-        return "bounds do not tell, each batch is computed"
-    return len(guard.ranges) if guard(batch) else "its own batch does not pass"
+    try:
+        guard = examine(step, step.graph.as_graph_def())
+    except Refused as reason:
+        return str(reason)
+    passes = guard(tf.nest.flatten(next(iter(data))))
+    return len(guard.bounds) if passes else "its own batch does not pass"
 
 
 if __name__ == "__main__":

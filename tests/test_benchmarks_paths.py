@@ -268,10 +268,10 @@ def test_only_intervals_apart_are_a_change(now: list[float], word: str) -> None:
     assert command.change_line(entry, {**entry, "share": now}).endswith(f"  {word}")
 
 
-def test_the_tables_of_the_document_are_those_of_the_results() -> None:
+@pytest.mark.parametrize("document", table.DOCUMENTS, ids=str)
+def test_the_tables_of_a_document_are_those_of_the_results(document: Path) -> None:
     data = json.loads(table.RESULTS.read_text(encoding="utf-8")) if table.RESULTS.exists() else {}
-    text = table.DOCUMENT.read_text(encoding="utf-8")
-    assert table.fill(text, table.make_sections(data)) == text
+    assert table.render(document, data) == document.read_text(encoding="utf-8")
 
 
 def test_every_ledger_is_in_the_tables() -> None:

@@ -117,7 +117,8 @@ def test_module_shows_the_same_of_itself(folder: Path, name: str) -> None:
     )
     write_zip(folder, dict.fromkeys(["zipped/__init__.py", "zipped/sub.py"], SHOWS_ITSELF))
     code = f"sys.path.append('lib.zip')\nimport probe, {name}\nprobe.show(sys.modules['{name}'])"
-    assert compare(folder, code, [name]) == both(name)
+    # The loaders of built-in and frozen modules are classes, and left alone.
+    assert compare(folder, code, [name]) == ([""] if name.startswith("_") else both(name))
 
 
 def test_c_extension_shows_the_same_of_itself(folder: Path) -> None:
@@ -317,11 +318,6 @@ del sys.modules["pack.sub"], sys.modules["pack"]
 import pack.sub"""
     events = compare(folder, code, ["pack", "pack.sub"])
     assert events == both("pack", "pack.sub", "pack.sub", "pack", "pack.sub")
-
-
-def test_reload_without_a_loader_instance(folder: Path) -> None:
-    code = "import importlib, probe, _symtable\nprobe.show(importlib.reload(_symtable))"
-    assert compare(folder, code, ["_symtable"]) == both("_symtable", "_symtable")
 
 
 def test_namespace_package_is_left_alone(folder: Path) -> None:
@@ -809,7 +805,9 @@ sys.meta_path.insert("Autoxla" in str(sys.meta_path[0]), other)
 import probe, single, second
 probe.show(single)
 probe.show(second)"""
-    assert compare(folder, code, ["single", "second"]) == both("single", "second")
+    left_alone = ("slots", "frozen", "class-loader")
+    called = [""] if other in left_alone else both("single", "second")
+    assert compare(folder, code, ["single", "second"]) == called
 
 
 def test_finder_in_front_that_finds_nothing_does_no_harm(folder: Path) -> None:
@@ -824,7 +822,7 @@ probe.show(single)"""
 
 
 @pytest.mark.parametrize("first", ["wrapt", "autoxla"])
-@pytest.mark.parametrize("name", ["single", "_symtable", "zipped"])
+@pytest.mark.parametrize("name", ["single", "zipped"])
 def test_wrapt_beside_ours(folder: Path, first: str, name: str) -> None:
     """Each calls back once, and nothing of ours is left in the module, whichever is in front."""
     pytest.importorskip("wrapt")
@@ -845,8 +843,6 @@ print(type({name}.__spec__.loader).__name__, {name}.__loader__ is {name}.__spec_
     outcome = run_code(code, folder)
     called, last = outcome.out.splitlines()[:-1], outcome.out.splitlines()[-1]
     assert sorted(called) == ["autoxla", "wrapt"]
-    # wrapt 1 leaves its own loader in the module.
-    assert last.split()[0] != "ChainedLoader"
     assert (outcome.err, last.split()[1]) == ("", "True")
 
 

@@ -19,7 +19,11 @@ PARITY = (
     "Div", "FloorDiv", "FloorMod", "TruncateMod", "Pow", "CheckNumerics", "Assert", "MatrixInverse",
     "TensorListGetItem", "StridedSlice", "Where",
 )  # fmt: skip
-REASONS = ("CheckNumerics", "Assert", "MatrixInverse", "TensorListGetItem", "StridedSlice", "Where")
+REASONS = (
+    "GatherNd", "ScatterNd", "TensorScatterAdd", "ResourceScatterNdUpdate", "ReverseSequence",
+    "DenseBincount", "Div", "FloorDiv", "FloorMod", "TruncateMod", "Pow", "CheckNumerics", "Assert",
+    "MatrixInverse", "TensorListGetItem", "StridedSlice", "Where",
+)  # fmt: skip
 #: What is looked at each time; the rest by ``nox -s guards``.
 SELECTED = () if os.environ.get("GUARDS") == "all" else (
     "GatherV2", "GatherNd", "ResourceScatterAdd", "UnsortedSegmentSum", "FloorDiv", "DenseBincount",
@@ -44,8 +48,8 @@ def ask(folder: Path, program: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
-def test_a_guard_says_what_the_kernel_does(tmp_path: Path) -> None:
-    """For numbers about the bounds, far off, and none at all."""
+def test_a_guard_lets_nothing_pass_that_the_kernel_refuses(tmp_path: Path) -> None:
+    """Of numbers about the bounds, far off, and none at all."""
     differences = ask(tmp_path, "checked_operations.py", "compare", *SELECTED)
     assert {name: each[:3] for name, each in differences.items() if each} == {}
 
@@ -68,10 +72,15 @@ def test_xla_drops_the_check(tmp_path: Path) -> None:
 #: Steps without a guard, and the reason.
 REFUSED = {
     "argmax of more": "GatherV2",
-    "drawn of more": "RandomUniformInt",
-    "index in a loop": "a loop",
+    "nested": "GatherV2",
+    "added up": "GatherV2",
+    "open dimension": "GatherV2",
+    "drawn": "GatherV2",
+    "divisor": "FloorDiv",
+    "index in a loop": "a loop's counter",
     "loop by data": "StridedSlice",
-    "variable": "a variable",
+    "counted loop": "a loop's counter",
+    "variable": "Cast",
     "unknown": "not known",
     "rows by a counter": "a loop's counter",
     "rows by data": "Where",
@@ -79,14 +88,15 @@ REFUSED = {
 
 
 def test_what_an_operand_hangs_on(tmp_path: Path) -> None:
-    """Shapes, functions, branches, counted loops, and values that are in bounds by how they are computed."""
+    """Shapes, functions, branches, and values that are in bounds by how they are computed."""
     found = ask(tmp_path, "guarded_graphs.py")
     reasons = {name: each for name, each in found.items() if isinstance(each, str)}
     assert reasons.keys() == REFUSED.keys()
     for name, reason in reasons.items():
         assert REFUSED[name] in reason
     for name in found.keys() - reasons.keys():
-        assert all(guard == tensorflow for guard, tensorflow in found[name]), name
+        assert found[name][0] == [True, True], name
+        assert all(tensorflow for passes, tensorflow in found[name] if passes), name
 
 
 #: Models that XLA does not get. Optimizers look for the rows of a sparse gradient that differ from zero, or
@@ -138,5 +148,5 @@ def test_numbers_that_xla_takes_otherwise_train_as_ever(tmp_path: Path, generati
         assert trial["steps"] == plain["steps"] >= 60, name
         for ours, theirs in zip(trial["weights"], plain["weights"], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5, nan_ok=True), name
-        given_up = "3 batches in a row that TensorFlow has to check"
+        given_up = "too many batches are of another shape, or TensorFlow has to check them"
         assert trial["outcome"] == ("switched to xla" if name == "cast" else given_up), name

@@ -773,7 +773,7 @@ def test_nobody_is_asked_without_a_terminal(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("open('ran', 'w')\n", encoding="utf-8")
     done = run(["-m", "autoxla", "heal", "train.py"], tmp_path)
     assert done.status == 2
-    assert "say --yes" in done.err
+    assert "pass --yes" in done.err
     assert not (tmp_path / "ran").exists()
 
 
@@ -1190,6 +1190,14 @@ def test_the_page_has_what_was_measured_and_nothing_was_claimed_falsely() -> Non
     assert all(row["is right"] for row in results["cases"].values())
     assert sum(sum(ends.values()) for ends in results["bugs"].values()) == 50
     assert all("cured" not in ends for ends in results["bugs"].values())
+    ends = [row["end"] for row in results["cases"].values()]
+    figures = (
+        f"{len(ends)} programs",
+        f"cured {ends.count('cured')}",
+        f"{ends.count('it ends well')} run under",
+    )
+    told = (PAGE.parents[1] / "docs" / "heal.md").read_text(encoding="utf-8")
+    assert [figure for figure in figures if figure not in told] == []
 
 
 @pytest.fixture(scope="session")

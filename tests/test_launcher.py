@@ -1195,9 +1195,7 @@ def test_where_the_shim_cannot_be_loaded(
     launched = ways[kind].run([*LAUNCH, option, "script.py"], programs)
     assert launched.stdout == plain.stdout
     assert launched.status == plain.status == 0
-    assert launched.stderr.startswith(
-        b"autoxla: the program runs without the shim: python " + option.encode()
-    )
+    assert launched.stderr.startswith(b"autoxla: the program runs without autoxla: python " + option.encode())
     assert launched.stderr.count(b"\n") == 1
 
 

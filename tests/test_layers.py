@@ -47,6 +47,8 @@ LAYERS = (
         "autoxla.hooks.other_generation",
         "autoxla.hooks.saved_files",
         "autoxla.hooks.silent",
+        "autoxla.hooks.uncaught",
+        "autoxla.hooks.undone",
     ),
     ("autoxla.trial",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),

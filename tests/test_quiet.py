@@ -84,10 +84,10 @@ def test_the_log_of_a_program_is_quiet_too(project: Path) -> None:
 
 
 KNOWN = """
-import sys
-from autoxla.hooks import error_hints
+from autoxla import runtime
+from autoxla.hooks import error_hints, uncaught
 error_hints.HAS_NOTES = False  # as up to Python 3.10
-error_hints.ExceptionHooks().install()
+uncaught.register(runtime.current())
 raise ValueError("Could not interpret optimizer identifier: <keras.src.optimizers.adam.Adam object>")
 """
 

@@ -1,4 +1,4 @@
-"""The tables of docs/startup.md and docs/performance.md show the figures that are kept, and nothing else."""
+"""The tables of the pages on start-up and performance show the figures that are kept, and nothing else."""
 
 from __future__ import annotations
 

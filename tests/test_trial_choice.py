@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoxla.trial import economics
-from autoxla.trial.background import Background, free_memory
-from autoxla.trial.comparison import FEW, MOST, interval, judge
+from autoxla.trial.background import begin_beside, free_memory
+from autoxla.trial.comparison import MOST, interval, judge
 from autoxla.trial.economics import (
     Prior,
     compile_seconds,
@@ -42,7 +41,7 @@ def test_no_challenger_wins_that_is_not_faster(measured: list[tuple[float, float
     verdict = judge(measured)
     if verdict.winner == "challenger":
         assert verdict.ratio < 0.9
-        assert len(measured) >= FEW
+        assert len(measured) >= 8
 
 
 @given(pairs, st.randoms(use_true_random=False))
@@ -53,8 +52,8 @@ def test_the_order_of_pairs_does_not_matter(measured: list[tuple[float, float]],
 
 
 def test_clear_cases_need_few_pairs() -> None:
-    assert judge([(1.0, 0.5)] * (FEW - 1)).winner is None
-    assert judge([(1.0, 0.5)] * FEW).winner == "challenger"
+    assert judge([(1.0, 0.5)] * 7).winner is None
+    assert judge([(1.0, 0.5)] * 8).winner == "challenger"
     assert judge([(1.0, 5.0)] * 2).winner == "incumbent"
 
 
@@ -92,13 +91,6 @@ def test_what_is_expected_of_operations(operations: dict[str, int], wins: bool) 
 def test_short_trainings_are_left_alone(step: float, left: int, seconds: float) -> None:
     if step * left < economics.SHORTEST:
         assert not pays(step, left, seconds, Prior(1.0, 0.1), 2)
-        assert not pays(step, left, seconds, Prior(1.0, 0.1, measured=True), 2)
-
-
-@given(step=st.floats(1e-4, 1), left=st.integers(0, 10**6), seconds=st.floats(0.1, 60))
-def test_what_was_measured_is_trusted_sooner(step: float, left: int, seconds: float) -> None:
-    if pays(step, left, seconds, Prior(0.75, 0.75), 2):
-        assert pays(step, left, seconds, Prior(0.75, 0.75, measured=True), 2)
 
 
 @given(step=st.floats(1e-3, 1), left=st.integers(10**3, 10**6), seconds=st.floats(0.1, 60))
@@ -194,10 +186,5 @@ def test_work_beside_keeps_its_error() -> None:
     def work() -> int:
         return 1 // 0
 
-    job = Background(work)
-    deadline = time.monotonic() + 10
-    while not job.done and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert job.done
-    assert isinstance(job.error, ZeroDivisionError)
-    assert job.result is None
+    with pytest.raises(ZeroDivisionError):
+        begin_beside(work).result(timeout=10)

@@ -433,6 +433,21 @@ def test_the_winner_is_no_slower_than_the_default(times: list[float]) -> None:
     assert found is None or found is race.default or found.step_s <= 0.9 * race.default.step_s
 
 
+def test_a_run_that_the_budget_cuts_short_is_no_failure_of_its_path() -> None:
+    machine = Machine({"default": 0.010, "xla": 0.004})
+    race = Race([XLA], machine.run, steps=20, budget=10.0, clock=machine.clock, tell=lambda line: None)
+
+    def run(path: ExecutionPath, request: Request, limit: float) -> Measurement | Failure:
+        if path is not XLA:
+            return machine.run(path, request, limit)
+        machine.now += limit
+        return Failure(f"no result within {limit:.0f} s")
+
+    race._measure = run
+    race.run()
+    assert (status(race)["xla"], race.end) == ("running", "the budget is used up")
+
+
 def test_break_even_is_the_compile_over_what_a_step_saves() -> None:
     race = Machine({"default": 0.010, "xla": 0.004}).race(XLA)
     default, xla = race.default, race.others[0]
@@ -504,14 +519,14 @@ def test_backends_where_the_program_is_keras_alone(source: str, tmp_path: Path) 
     ("source", "said"),
     [
         (KERAS_ONLY.replace("ops.sigmoid", "tf.sigmoid") + "import tensorflow as tf\n", "tensorflow.sigmoid"),
-        (KERAS_ONLY + "import torch\n", "torch may need"),
-        (KERAS_ONLY + "import somebodys_layers\n", "somebodys_layers may need"),
-        (KERAS_ONLY + "print(model(1).numpy())\n", ".numpy() is a method of TensorFlow's tensors"),
+        (KERAS_ONLY + "import torch\n", "what torch does"),
+        (KERAS_ONLY + "import somebodys_layers\n", "what somebodys_layers does"),
+        (KERAS_ONLY + "print(model(1).numpy())\n", "numpy is a method of TensorFlow's tensors"),
         (
             KERAS_ONLY.replace("def call(self, x)", "def train_step(self, x)"),
-            "train_step() is written for one",
+            "train_step is written for one",
         ),
-        (KERAS_ONLY + "model.export('served')\n", ".export() writes"),
+        (KERAS_ONLY + "model.export('served')\n", "export writes"),
         (KERAS_ONLY + "keras.layers.TFSMLayer('served')\n", "keras.layers.TFSMLayer"),
         (KERAS_ONLY + "import tensorflow as tf\ntf.random.set_seed(1)\n", "tensorflow.random.set_seed"),
         (KERAS_ONLY + "exec(input())\n", "runs code that is not read"),
@@ -542,6 +557,32 @@ def test_programs_of_keras_2_have_no_other_backend() -> None:
     assert not {"jax", "torch"} & set(
         find_paths(replace(CPU, usage=Usage(keras=2)), {}, "x86_64", 2).impossible
     )
+
+
+def test_several_steps_in_one_call_where_nothing_looks_at_batches(tmp_path: Path) -> None:
+    assert "steps-16" in names(read(tmp_path, KERAS_ONLY))
+    assert "steps-16" in names(read(tmp_path, KERAS_ONLY + "import tensorflow as tf\nprint(tf.abs(1))\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "class Mine(keras.callbacks.Callback):\n    def on_train_batch_end(self, batch, logs): ...",
+            "looks at",
+        ),
+        ("keras.callbacks.LambdaCallback(on_train_batch_end=print)", "looks at batches"),
+        ("keras.callbacks.ModelCheckpoint('x.keras', save_freq=100)", "save_freq looks at batches"),
+        ("model.train_on_batch(1, 2)", "train_on_batch runs one batch"),
+        ("model.fit(1, 2, steps_per_epoch=7)", "steps_per_epoch counts batches"),
+        ("model.compile('adam', 'mse', steps_per_execution=4)", "is the program's own choice"),
+        ("import somebodys_callbacks", "what somebodys_callbacks does"),
+    ],
+)
+def test_what_looks_at_batches_is_named(line: str, said: str, tmp_path: Path) -> None:
+    reason = find_paths(read(tmp_path, f"{KERAS_ONLY}{line}\n"), {}, "x86_64", 2).impossible["steps-16"]
+    assert said in reason
+    assert "train.py:" in reason
 
 
 def test_an_explicit_jit_compile_stands_and_is_said() -> None:
@@ -721,6 +762,16 @@ def test_what_the_user_chose_of_the_step_stands(chosen: dict[str, Any]) -> None:
 def test_a_variable_that_the_user_set_stands() -> None:
     situation = replace(tuned(None, OMP_NUM_THREADS="4"), environment={"OMP_NUM_THREADS": "2"})
     assert settings_of(situation) == {}
+
+
+def test_tuned_steps_per_execution_are_planned_and_said() -> None:
+    kept = tuned(None, AUTOXLA_STEPS_PER_EXECUTION="16")
+    plan = decide(kept)
+    assert (plan.steps_per_execution, plan.settings) == (16, ())
+    assert any("AUTOXLA_STEPS_PER_EXECUTION=16" in finding.message for finding in plan.findings)
+    own = replace(kept, settings=Settings(steps_per_execution="2"))
+    assert decide(own).steps_per_execution == 2
+    assert decide(CPU).steps_per_execution is None
 
 
 def test_a_tuned_backend_is_set_and_said() -> None:
@@ -1036,6 +1087,25 @@ def test_a_winner_is_recorded_and_applied_in_the_next_run(tmp_path: Path) -> Non
     again = run(["-m", "autoxla", "train.py", "30"], tmp_path, environment)
     assert "jit True" in again.out
     assert [line.split()[1] for line in again.notices] == ["AX705"]
+
+
+@pytest.mark.tensorflow
+def test_steps_per_execution_is_applied_in_compile_where_none_is_given(tmp_path: Path) -> None:
+    code = """
+import keras, numpy
+layer = keras.layers.Dense(1)
+seen = []
+for given in ({}, {"steps_per_execution": 2}, {"run_eagerly": True}):
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.compile("sgd", "mse", **given)
+    model.fit(numpy.ones((40, 3)), numpy.ones(40), batch_size=4, verbose=0)
+    seen.append(model.steps_per_execution)
+    print(seen[-1], int(model.optimizer.iterations))
+"""
+    (tmp_path / "train.py").write_text(code, encoding="utf-8")
+    done = run(["-m", "autoxla", "train.py"], tmp_path, clean_environment(AUTOXLA_STEPS_PER_EXECUTION="16"))
+    assert done.out.splitlines() == ["16 10", "2 10", "1 10"]
+    assert [line.split()[1] for line in done.notices] == ["AX317"]
 
 
 #: A program of Keras alone, with a layer that may do otherwise on JAX.

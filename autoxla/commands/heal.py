@@ -39,8 +39,8 @@ _INTERRUPTED = 130
 _IN_CHILDREN = {"AUTOXLA": "auto", cures.UNCURED: "1"}
 _HEAD = ("run", "under", "result", "s")
 _QUESTION = (
-    "heal runs the program again and again, and each run is a real one: what it writes, downloads and "
-    "registers is written, downloaded and registered each time. Go on? [y/N] "
+    "heal runs the program several times. Each run is real: it writes files, downloads data and registers "
+    "runs as usual. Go on? [y/N] "
 )
 #: Settings of ``pyproject.toml`` by variable.
 _SETTINGS = {variable: name for name, variable in VARIABLES.items()}
@@ -146,7 +146,7 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
 def _ask() -> bool:
     """Return whether the user lets the program run. Raises `BadArgumentsError` where nobody can answer."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        raise BadArgumentsError("heal runs the program several times; without a terminal, say --yes to that")
+        raise BadArgumentsError("heal runs the program several times; without a terminal, pass --yes")
     sys.stderr.write(_QUESTION)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -232,7 +232,7 @@ def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
     if outcome.kept is not None:
         print("kept for its next runs")
     if outcome.left_out and not quiet:
-        print("left out, since only a kernel runs it:")
+        print("left out, because only a kernel can run it:")
         for line in outcome.left_out:
             print(f"  {printable(line)}")
     if outcome.log is not None:
@@ -244,7 +244,7 @@ def _conclude(search: Search) -> str:
     cure = "" if search.cure is None else _name(search.cure)
     said = {
         "it ends well": "the program ends well under autoxla as it is",
-        "it still runs": "the program still runs where the budget ends; give it more with --budget",
+        "it still runs": "the program still ran at the end of the budget; give it more with --budget",
         "cured": f"the program lives under {cure}",
         "at random": f"no cure: it lived under {cure} once, and dies at random",
         "nothing helps": "no setting helps",

@@ -139,7 +139,7 @@ environment:
   AUTOXLA=observe      only report
   AUTOXLA=fix          cure hazards
   AUTOXLA=auto         also choose the fastest path; the default
-  AUTOXLA_QUIET=1      what --quiet is for a program
+  AUTOXLA_QUIET=1      the same as --quiet, for a program
   AUTOXLA_REPORT=FILE  write what was done to FILE: a page if it ends in .html,
                        else JSON
   AUTOXLA_DEBUG=1      show the traceback of a fault in autoxla
@@ -147,16 +147,14 @@ environment:
 example: python -m autoxla train.py --epochs 5""",
     )
     root.add_argument("--version", action="store_true", help="show the version of autoxla")
-    quiet = "tell only errors that are left, in child processes, too; of a command only errors and results"
+    quiet = "print only errors that nothing cured, in child processes, too; for a command, errors and results"
     root.add_argument("--quiet", action="store_true", help=quiet)
     commands = root.add_subparsers(title="commands", metavar="COMMAND", prog=PROG)
 
     def add(name: str, **texts: Any) -> Parser:
         parser: Parser = commands.add_parser(name, **texts)
         options = parser if name != "doctor" else parser.add_mutually_exclusive_group()
-        options.add_argument(
-            "-q", "--quiet", action="store_true", help="only errors that are left, and results"
-        )
+        options.add_argument("-q", "--quiet", action="store_true", help="print only errors and results")
         if name == "doctor":
             options.add_argument("--verbose", action="store_true", help="show what is ok, too")
         return parser
@@ -166,7 +164,7 @@ example: python -m autoxla train.py --epochs 5""",
         help="find hazards in programs without running them",
         usage="%(prog)s [OPTIONS] PATH... | [--] PROGRAM [ARGUMENTS]",
         description="""\
-Reads files, folders and notebooks, each file as a program of its own, and tells
+Reads files, folders and notebooks, each file as a program of its own, and shows
 what would go wrong with them in this environment. -m MODULE, -c CODE,
 -- PROGRAM ARGUMENTS, and a file with an option behind it that is none of
 check's own (check train.py --epochs 5) look at one program with its modules.
@@ -244,9 +242,8 @@ Exit status: 0, or 2 where a setting, a flag variable or an argument is bad.""",
         description="""\
 Runs PROGRAM (a script, -m MODULE, -c CODE or a notebook) in a child process. If
 it dies, runs it again under each setting that may help, and keeps the smallest
-cure for the next run. Of a notebook it runs the code cells. The program really
-runs each time: files that it writes, data that it downloads, runs that it
-registers with a tracker.
+cure for the next run. In a notebook it runs the code cells. Each run is real:
+the program writes files, downloads data and registers runs as usual.
 
 Exit status: 0 if the program runs, as it is or under the cure; 1 if nothing
 helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
@@ -263,9 +260,9 @@ helps; 2 on bad usage; 130 after Ctrl-C, SIGTERM or SIGHUP.""",
         description="""\
 --to legacy makes import keras, from tensorflow import keras, tf.keras.X ... use
 tf_keras, --to keras3 makes all of them, and tf_keras, use Keras 3. Shows the
-changes as a diff. A file with anything in it that cannot be moved safely is
-left as it is, and each reason is told; a line with # autoxla: ignore is left
-out. Runs and imports nothing of what it reads.
+changes as a diff. If any line of a file cannot be moved safely, the whole file
+stays as it is, and migrate prints each such line. It skips lines with
+# autoxla: ignore. It neither runs nor imports what it reads.
 
 Exit status: 0 nothing (left) to do, 1 there are changes to make or something
 was refused, 2 a file could not be read or written, or the arguments are not
@@ -319,8 +316,8 @@ disable  takes that file away, if enable wrote it
 status   shows whether interpreters of this environment start with autoxla, and
          why
 
-Interpreters that run already stay as they are. AUTOXLA=off switches autoxla off
-wherever it was enabled.
+Running interpreters stay as they are. AUTOXLA=off switches autoxla off wherever
+it was enabled.
 
 Exit status: 0; 1 where the environment refuses; 2 where an argument is bad.""",
         epilog="example: python -m autoxla site enable --prefix",
@@ -343,9 +340,8 @@ execution path that its usage, your settings and the rules leave open, until one
 is clear of the noise or the budget is used up. The fastest one is kept for the
 next run with the same arguments, in mode auto.
 
-Each child ends after the training steps that are timed. All that the program
-does before and during these steps does happen, once in each child: files that
-it writes, data that it downloads, runs that it registers with a tracker.
+Each child ends after the timed training steps. Each run is real up to there:
+the program writes files, downloads data and registers runs as usual.
 
 Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
 130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",

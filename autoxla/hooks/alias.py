@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -31,12 +32,12 @@ class AliasLoader:
         sys.modules[module.__name__] = importlib.import_module(self.target)
 
 
+@dataclass(frozen=True)
 class AliasFinder:
     """Finds ``alias`` and all below it as ``target`` and all below that."""
 
-    def __init__(self, alias: str, target: str) -> None:
-        self.alias = alias
-        self.target = target
+    alias: str
+    target: str
 
     def find_spec(
         self,
@@ -46,32 +47,22 @@ class AliasFinder:
     ) -> ModuleSpec | None:
         """Return a spec that leads to the target's module, None for other names and missing targets."""
         top, dot, rest = fullname.partition(".")
-        if top != self.alias:
-            return None
         real = f"{self.target}{dot}{rest}"
-        return alias_spec(fullname, real)
+        found = importlib.util.find_spec(real) if top == self.alias else None
+        if found is None:
+            return None
+        is_package = found.submodule_search_locations is not None
+        loader: object = AliasLoader(real)
+        return ModuleSpec(fullname, loader, origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
 
-    def invalidate_caches(self) -> None:
-        """Do nothing: there is no cache."""
 
-
-def alias_spec(name: str, target: str) -> ModuleSpec | None:
-    """Return a spec under ``name`` that gives the module ``target``, None where that does not exist."""
-    found = importlib.util.find_spec(target)
-    if found is None:
-        return None
-    is_package = found.submodule_search_locations is not None
-    return ModuleSpec(name, AliasLoader(target), origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
+def install_alias(alias: str, target: str) -> None:
+    """Put an `AliasFinder` first on ``sys.meta_path``, unless it is there."""
+    finder = AliasFinder(alias, target)
+    if finder not in sys.meta_path:
+        sys.meta_path.insert(0, finder)
 
 
 def remove_aliases() -> None:
     """Take every `AliasFinder` off ``sys.meta_path``; modules that were imported stay."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, AliasFinder)]
-
-
-def install_alias(alias: str, target: str) -> None:
-    """Put an `AliasFinder` first on ``sys.meta_path``, unless it is there."""
-    for finder in sys.meta_path:
-        if isinstance(finder, AliasFinder) and (finder.alias, finder.target) == (alias, target):
-            return
-    sys.meta_path.insert(0, AliasFinder(alias, target))

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module, of_package
+from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting
 from autoxla.running import calling_place
@@ -34,27 +34,27 @@ DISABLE = "ITEX_DISABLE_XLA"
 def hook(module: ModuleType) -> None:
     """Wrap what a release of Keras has in ``module``; ``predict`` only where ITEX guards it."""
     for target in of_module(module, "compile", "predict"):
-        if target.role == "compile" or current().plan.guard:
-            owner = target.find(module)
-            if owner is None:
-                stand_aside(target.lacking(getattr(module, target.owner, object)))
-            else:
-                _wrap(owner, target)
+        owner = target.find(module)
+        if target.role == "predict" and not current().plan.guard:
+            continue
+        if owner is None:
+            stand_aside(target.lacking(getattr(module, target.owner, object)))
+        else:
+            _wrap(owner, target)
 
 
 def hook_elsewhere(package: ModuleType) -> None:
     """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
     # A stub in its place, as for building documentation, may have neither name nor model.
-    targets = list(of_package(getattr(package, "__name__", ""), "compile"))
-    if not isinstance(getattr(package, "Model", None), type):
-        return
-    if not targets or any(target.module in sys.modules for target in targets):
+    name, model = getattr(package, "__name__", ""), getattr(package, "Model", None)
+    targets = [target for target in TARGETS if (target.package, target.role) == (name, "compile")]
+    if not targets or not isinstance(model, type) or any(each.module in sys.modules for each in targets):
         return
     for target in targets:
-        owner = target.find_elsewhere(package)
-        if owner is not None:
-            _wrap(owner, target)
-            return
+        for base in model.__mro__:
+            if not target.lacking(base):
+                _wrap(base, target)
+                return
     stand_aside(("compile",))
 
 
@@ -66,27 +66,19 @@ def hook_again(_: ModuleType) -> None:
 
 
 def _wrap(owner: type, target: Target) -> None:
-    runtime = current()
-    calls = runtime.of(Calls)
+    calls = current().of(Calls)
     for name in target.names:
-        runtime.wrap(owner, name, getattr(calls, name))
+        current().wrap(owner, name, getattr(calls, name))
 
 
 def stand_aside(names: Sequence[str]) -> None:
     """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
-    runtime = current()
-    if any(finding.code == "AX904" for finding in runtime.findings):
-        return
-    methods = ", ".join(f"{name}()" for name in names)
-    runtime.add_finding(
-        Finding(
-            "AX904",
-            "warning",
-            f"this release of Keras has no {methods} where autoxla knows it; the program runs without that "
-            "hook",
-            "report the release of Keras",
+    if all(finding.code != "AX904" for finding in current().findings):
+        methods = ", ".join(f"{name}()" for name in names)
+        message = (
+            f"this release of Keras has no {methods} where autoxla knows it; the program runs without them"
         )
-    )
+        current().add_finding(Finding("AX904", "warning", message, "report the release of Keras"))
 
 
 class Calls:
@@ -200,6 +192,22 @@ def _follow_plan(wrapped: Callable[..., Any], args: Sequence[Any], kwargs: Mappi
     except TypeError:  # wrapped by somebody whose signature is not the one that is shown
         passed = dict(kwargs)
     _reconcile(args[0], passed.get("jit_compile"))
+    steps = current().plan.steps_per_execution
+    # Keras 2 has a method and a variable for it, and in eager mode nothing is run in one call.
+    is_settable = isinstance(getattr(args[0], "steps_per_execution", None), int) and not args[0].run_eagerly
+    if steps is not None and "steps_per_execution" not in passed and is_settable:
+        args[0].steps_per_execution = steps
+        _announce(("AX317", "AX705"))
+
+
+def _announce(because: Sequence[str]) -> None:
+    """Say, once, why a model does not run with what Keras chose for it."""
+    runtime = current()
+    reason = next((f for f in runtime.plan.findings if f.code in because), None)
+    announced = runtime.of(Calls).announced
+    if reason is not None and reason.code not in announced:
+        announced.add(reason.code)
+        runtime.say_once_a_tree(reason)
 
 
 def _follow_plan_loaded(model: Any) -> None:
@@ -229,12 +237,7 @@ def _reconcile(model: Any, requested: object) -> None:
     if not explicit and planned is not None and bool(used) != planned and not is_eager:
         model.jit_compile = planned
         used, because = model.jit_compile, plan.jit_because
-        # Once, why a model does not run with the jit_compile that Keras chose for it.
-        reason = next((f for f in plan.findings if f.code in because), None)
-        announced = runtime.of(Calls).announced
-        if reason is not None and reason.code not in announced:
-            announced.add(reason.code)
-            runtime.say_once_a_tree(reason)
+        _announce(because)
     runtime.left_open.pop(model, None)
     if not explicit:
         runtime.left_open[model] = used

@@ -3,17 +3,16 @@
 `AutoxlaFinder` stands first on ``sys.meta_path``. It finds nothing by itself: for a watched name it asks
 the finders behind it and hands on the very spec that they found. To learn when the module executes it
 shadows ``exec_module`` on the loader *instance* until that method is called, so no foreign loader is ever
-in ``__spec__`` or ``__loader__``. Where that cannot be, a `ChainedLoader` stands before the real loader
-until the module executes. A module that nobody has, and that has callbacks for this, is found with a
+in ``__spec__`` or ``__loader__``. A module that nobody has, and that has callbacks for this, is found with a
 `MissingLoader`, which asks them.
 
 CPython holds its import lock during a search. So a search imports nothing: a module that another thread
 is just importing, and that needs the lock for its own imports, would never be finished. All that a search
 needs is in this file, which loads at interpreter start and imports only what is built in.
 
-Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module`` is
-left alone, and so is code that runs a module without its loader's ``exec_module`` (``runpy``). A deep copy
-of a spec that was found but not executed has no callbacks.
+Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module``, or
+that takes no attributes, is left alone, and so is code that runs a module without its loader's
+``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
 """
 
 import os
@@ -85,13 +84,14 @@ class AutoxlaFinder:
         finally:
             self._searching.discard(search)
         if spec is None:
-            return _attempt(f"search for {fullname}", self._stand_in, fullname)
+            # A bare search is a question whether the module is there, which it is not.
+            is_asked = len(self.watched.get(fullname, Watch()).missing) > 0
+            if is_asked and attempt("search", _is_importing, fullname):
+                spec = sys.modules["_frozen_importlib"].ModuleSpec(fullname, MissingLoader(self))
+            return spec
         # Whatever the loader is made of, the import goes on.
-        _attempt(f"hook on {fullname}", self.attach, spec)
+        attempt(f"hook on {fullname}", self.attach, spec)
         return spec
-
-    def invalidate_caches(self) -> None:
-        """Do nothing: there is no cache. ``importlib.invalidate_caches`` calls it."""
 
     def watch(self, name: str) -> Watch:
         """Return the callbacks of ``name``, watching it from now on."""
@@ -104,22 +104,18 @@ class AutoxlaFinder:
         util = sys.modules.get("importlib.util")
         if util is not None and isinstance(loader, util.LazyLoader):
             loader = loader.loader
-        if loader is None or not hasattr(loader, "exec_module"):
+        if loader is None or isinstance(loader, type):
             return
-        if hasattr(loader, "__dict__") and not isinstance(loader, type):
-            shadow = vars(loader).get("exec_module")
-            if not isinstance(shadow, ExecShadow):
-                shadow = ExecShadow(self, loader)
-            shadow.pending.add(spec.name)
-            try:
-                loader.exec_module = shadow  # type: ignore[method-assign]
-            except (AttributeError, TypeError):
-                pass
-            else:
-                return
-        # Seen by others as long as the module does not execute, so only where it is about to.
-        if loader is spec.loader and _is_importing(spec.name):
-            spec.loader = ChainedLoader(self, loader)  # type: ignore[assignment]
+        if not hasattr(loader, "exec_module") or not hasattr(loader, "__dict__"):
+            return
+        shadow = vars(loader).get("exec_module")
+        if not isinstance(shadow, ExecShadow):
+            shadow = ExecShadow(self, loader)
+        shadow.pending.add(spec.name)
+        try:
+            loader.exec_module = shadow  # type: ignore[method-assign]
+        except (AttributeError, TypeError):
+            return
 
     def begin(self, name: str, module: "ModuleType") -> bool:
         """Run the callbacks due before ``module`` executes; return whether it still has to.
@@ -179,13 +175,6 @@ class AutoxlaFinder:
             self.watched.clear()
         self.executing.clear()
 
-    def _stand_in(self, name: str) -> "ModuleSpec | None":
-        # A bare search is a question whether the module is there, which it is not.
-        if not self.watched.get(name, Watch()).missing or not _is_importing(name):
-            return None
-        spec: ModuleSpec = sys.modules["_frozen_importlib"].ModuleSpec(name, MissingLoader(self))
-        return spec
-
 
 class ExecShadow:
     """Stands in for ``exec_module`` on a loader instance until a pending module executes.
@@ -204,13 +193,14 @@ class ExecShadow:
 
     def __call__(self, module: "ModuleType") -> None:
         """Execute ``module``, between the callbacks if it is pending."""
-        name = _find_name(module)
+        # ``runpy`` gives the module another name.
+        name = getattr(_spec_of(module), "name", None) or module.__name__
         try:
-            if not _attempt(f"hook on {name}", self.release, name):
+            if not attempt(f"hook on {name}", self.release, name):
                 self.original(module)
-            elif _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
+            elif attempt(f"start of {name}", self.finder.begin, name, module) is not False:
                 self.original(module)
-                _attempt(f"end of {name}", self.finder.end, name, module)
+                attempt(f"end of {name}", self.finder.end, name, module)
         except BaseException as error:
             _drop_own_frames(error)
             raise
@@ -243,45 +233,6 @@ class ExecShadow:
         return True
 
 
-class ChainedLoader:
-    """Stands before a loader that cannot be shadowed: a class, or an instance that takes no attributes.
-
-    The module gets its real loader back before its body runs.
-    """
-
-    def __init__(self, finder: AutoxlaFinder, loader: "Loader") -> None:
-        self.finder = finder
-        self.loader = loader
-
-    def __getattr__(self, name: str) -> "object":
-        return getattr(self.loader, name)
-
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        """Let the real loader create the module."""
-        try:
-            create = getattr(self.loader, "create_module", None)
-            return None if create is None else create(spec)
-        except BaseException as error:
-            _drop_own_frames(error)
-            raise
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Give ``module`` its real loader back, then execute it between the callbacks."""
-        name = _find_name(module)
-        try:
-            module.__loader__ = self.loader
-            if module.__spec__ is not None:
-                module.__spec__.loader = self.loader
-            if _attempt(f"start of {name}", self.finder.begin, name, module) is not False:
-                self.loader.exec_module(module)
-                _attempt(f"end of {name}", self.finder.end, name, module)
-        except BaseException as error:
-            _drop_own_frames(error)
-            raise
-        finally:
-            self.finder.executing.pop(name, None)
-
-
 class MissingLoader:
     """Stands for a module that no finder has, until the callbacks for that were asked.
 
@@ -305,15 +256,18 @@ class MissingLoader:
         except BaseException as error:
             _drop_own_frames(error)
             raise
-        _attempt(f"hook on {spec.name}", self.finder.attach, spec)
+        attempt(f"hook on {spec.name}", self.finder.attach, spec)
         return module
 
     def exec_module(self, module: "ModuleType") -> None:
         """Do nothing: the import system calls it on the loader of the answer."""
 
 
-def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
-    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None."""
+def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
+    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None.
+
+    As `autoxla.hooks.boundary.attempt`, for what runs where that may not be loaded yet.
+    """
     try:
         return function(*arguments)
     except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
@@ -328,7 +282,7 @@ def _attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -
 
 def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
     """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
-    return _attempt(f"callback for {name}", callback, argument)
+    return attempt(f"callback for {name}", callback, argument)
 
 
 def _is_importing(name: str) -> bool:
@@ -343,11 +297,6 @@ def _is_importing(name: str) -> bool:
             return bool(frame.f_locals.get("name") == name)
         frame = frame.f_back
     return False
-
-
-def _find_name(module: "ModuleType") -> str:
-    """Return the name under which ``module`` is imported; ``runpy`` gives it another one."""
-    return getattr(_spec_of(module), "name", None) or module.__name__
 
 
 def _spec_of(module: object) -> "ModuleSpec | None":
@@ -394,8 +343,6 @@ def _drop_own_frames(error: BaseException) -> None:
 _OWN_CODE = {
     AutoxlaFinder.find_spec.__code__,
     ExecShadow.__call__.__code__,
-    ChainedLoader.create_module.__code__,
-    ChainedLoader.exec_module.__code__,
     MissingLoader.create_module.__code__,
 }
 

@@ -25,12 +25,11 @@ class Target:
     """Methods of one class of Keras that one of our hooks wraps.
 
     `methods` are pairs of a name and the parameters that it must have. `since` is the first release of
-    the top-level package of `module` that has them there, and `until` the first one that has not.
+    the top-level package of `module` that has them there.
     """
 
     role: Role
     since: tuple[int, int]
-    until: tuple[int, int] | None
     module: str
     owner: str
     methods: tuple[tuple[str, tuple[str, ...]], ...]
@@ -50,25 +49,19 @@ class Target:
         owner = getattr(module, self.owner, None)
         return None if owner is None or self.lacking(owner) else owner
 
-    def find_elsewhere(self, package: ModuleType) -> Any:
-        """Return the class that has the methods for the public ``Model`` of ``package``, None for none."""
-        bases = getattr(getattr(package, "Model", None), "__mro__", ())
-        return next((base for base in bases if not self.lacking(base)), None)
-
     def lacking(self, owner: Any) -> tuple[str, ...]:
         """Return the names of the methods that ``owner`` itself has not, or not with their parameters."""
-        lacking = []
-        for name, needed in self.methods:
-            function = vars(owner).get(name)
-            try:
-                found = dict(inspect.signature(function).parameters) if callable(function) else None
-            except (TypeError, ValueError):
-                found = None if needed else {}
-            # Somebody else's wrapper takes whatever comes.
-            takes_all = any(each.kind is each.VAR_KEYWORD for each in (found or {}).values())
-            if found is None or not (takes_all or all(each in found for each in needed)):
-                lacking.append(name)
-        return tuple(lacking)
+        return tuple(name for name, needed in self.methods if not _takes(vars(owner).get(name), needed))
+
+
+def _takes(function: Any, needed: tuple[str, ...]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    # Somebody else's wrapper takes whatever comes.
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return takes_all or all(name in parameters for name in needed)
 
 
 _COMPILE_2 = (("compile", ("jit_compile",)),)
@@ -79,19 +72,19 @@ _TRAINER_3 = ("keras.src.backend.tensorflow.trainer", "TensorFlowTrainer")
 #: In Keras 3 ``compile`` is the same for all backends, the rest is each backend's own. ``jit_compile`` is
 #: "auto" there and None in Keras 2 where a program leaves it open.
 TARGETS = (
-    Target("compile", (3, 0), None, "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
-    Target("predict", (3, 0), None, *_TRAINER_3, (("predict", ()),)),
-    Target("train", (3, 0), None, *_TRAINER_3, _TRAIN),
-    Target("compile", (2, 13), (3, 0), "keras.src.engine.training", "Model", _COMPILE_2),
-    Target("train", (2, 13), (3, 0), "keras.src.engine.training", "Model", _TRAIN),
-    Target("compile", (2, 15), None, "tf_keras.src.engine.training", "Model", _COMPILE_2),
-    Target("train", (2, 15), None, "tf_keras.src.engine.training", "Model", _TRAIN),
+    Target("compile", (3, 0), "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
+    Target("predict", (3, 0), *_TRAINER_3, (("predict", ()),)),
+    Target("train", (3, 0), *_TRAINER_3, _TRAIN),
+    Target("compile", (2, 13), "keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 13), "keras.src.engine.training", "Model", _TRAIN),
+    Target("compile", (2, 15), "tf_keras.src.engine.training", "Model", _COMPILE_2),
+    Target("train", (2, 15), "tf_keras.src.engine.training", "Model", _TRAIN),
 )
 #: What ``tune`` times: the trainers of all backends. The trial is TensorFlow's alone.
 TRAINERS = (
     *(target for target in TARGETS if target.role == "train"),
-    Target("train", (3, 0), None, "keras.src.backend.jax.trainer", "JAXTrainer", _TRAIN),
-    Target("train", (3, 0), None, "keras.src.backend.torch.trainer", "TorchTrainer", _TRAIN),
+    Target("train", (3, 0), "keras.src.backend.jax.trainer", "JAXTrainer", _TRAIN),
+    Target("train", (3, 0), "keras.src.backend.torch.trainer", "TorchTrainer", _TRAIN),
 )
 #: Where Keras 3 has ``draw_seed``, through which all of its random numbers go, on each backend.
 SEEDS = "keras.src.random.seed_generator"
@@ -135,9 +128,9 @@ EAGER = {"context": ("executor_scope",), "executor": ("new_executor",)}
 LISTING = "_list_all_concrete_functions"
 
 
-def of_package(package: str, role: Role) -> Iterator[Target]:
-    """Yield the targets of ``role`` in ``package``."""
-    return (target for target in TARGETS if (target.package, target.role) == (package, role))
+def is_keras_3_variable(cls: type) -> bool:
+    """Return whether objects of ``cls`` are what a layer of Keras 3 has as weights."""
+    return any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__)
 
 
 def of_module(module: ModuleType, *roles: Role) -> Iterator[Target]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ _LONGEST = 50
 _DROPPED = frozenset(
     ("apply", "get_losses_for", "get_updates_for", "op", "predict_classes", "predict_proba", "to_yaml")
 )
+#: What optimizers of Keras 2 take with a warning, and do not use.
+_IGNORED = "lr"
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 #: What a name of a module is: its definition, or (module, name) of an import; no name: the module itself.
 _Meaning = ast.stmt | tuple[str, str]
@@ -52,10 +55,9 @@ class Source:
             if name in members:
                 return not _only_raises(members[name])
             start = members.get("__init__")
-            if isinstance(start, _Function) and re.search(
-                rf"\bself\.{re.escape(name)}(?:: [^=]+)? = ", _unparse(start)
-            ):
-                return True
+            for node in ast.walk(start) if isinstance(start, _Function) else ():
+                if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
+                    return True
         return False
 
     def takes(self, found: Definition, method: str, keyword: str) -> bool:
@@ -64,26 +66,16 @@ class Source:
             arguments, rest = function.args, function.args.kwarg
             if keyword in {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}:
                 return True
-            if rest is None:
+            if rest is None or keyword == _IGNORED:
                 return False
-            text = _unparse(function)
-            # What it hands its dictionary of further arguments to, and by which name that knows it.
-            helpers = re.findall(rf"\bself\.(\w+)\((?:\*\*)?{rest.arg}\)", text)
-            inner = [each for helper in helpers for each in self._list_functions(found, helper)[:1]]
-            known = {a.arg for each in inner for a in (*each.args.args, each.args.kwarg) if a is not None}
-            if _picks("\n".join((text, *map(_unparse, inner))), {rest.arg, *known}, keyword):
+            # Its dictionary of further arguments is read here, in a method that gets it, or in a base class.
+            takers = list(_list_takers(function, rest.arg))
+            helpers = [each for taker in takers for each in self._list_functions(found, taker)[:1]]
+            if any(_picks(node, keyword) for each in (function, *helpers) for node in each.body):
                 return True
-            if not re.search(rf"\*\*{rest.arg}\b", text):
+            if method not in takers:
                 return False
         return False
-
-    def order(self, found: Definition, method: str) -> list[str] | None:
-        """Return the positional arguments of a method or function in order, None where it is not there."""
-        functions = self._list_functions(found, method)
-        if not functions:
-            return None
-        names = [each.arg for each in (*functions[0].args.posonlyargs, *functions[0].args.args)]
-        return names[1:] if isinstance(found.node, ast.ClassDef) else names
 
     def _list_functions(self, found: Definition, method: str) -> list[_Function]:
         """Return the definitions of ``method`` along the ancestry of a class, or the one function."""
@@ -149,7 +141,7 @@ class Source:
 class OldSource(Source):
     """TensorFlow's private copy of an older Keras 2, for where tf_keras is not installed; classes only.
 
-    What tf_keras has dropped since does not count, and nothing of the optimizers does, which are others now.
+    What tf_keras has dropped since does not count. Its optimizers are others now: only ``lr`` is left.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -171,23 +163,14 @@ class OldSource(Source):
 
     def has(self, found: Definition, name: str) -> bool:
         """See `Source.has`."""
-        # The source does not show it: optimizers have their hyperparameters as attributes.
-        is_rate = ".optimizer" in found.module and name == "lr"
-        return is_rate or (_is_kept(found, name) and super().has(found, name))
+        if ".optimizer" in found.module:
+            return name == "lr"
+        return not name.startswith("_") and name not in _DROPPED and super().has(found, name)
 
     def takes(self, found: Definition, method: str, keyword: str) -> bool:
         """See `Source.takes`."""
-        is_kept = _is_kept(found, keyword if method == "__init__" else method)
+        is_kept = ".optimizer" not in found.module and method not in _DROPPED
         return is_kept and super().takes(found, method, keyword)
-
-    def order(self, found: Definition, method: str) -> list[str] | None:
-        """See `Source.order`."""
-        return super().order(found, method) if _is_kept(found, method) else None
-
-
-def _is_kept(found: Definition, name: str) -> bool:
-    """Return whether tf_keras still has what the old copy has under ``name``."""
-    return not (".optimizer" in found.module or name.startswith("_") or name in _DROPPED)
 
 
 def _names_of(body: list[ast.stmt]) -> dict[str, _Meaning]:
@@ -216,33 +199,25 @@ def _only_raises(node: _Meaning) -> bool:
     return len(body) == 1 and isinstance(body[0], ast.Raise)
 
 
-def _unparse(function: _Function) -> str:
-    """Return the statements of a function in one form, but for what it takes to refuse or ignore it.
-
-    That is a condition under which it raises an error, and a value that is not kept or only tested to warn.
-    """
-    nodes = list(ast.walk(function))
-    branches = [node for node in nodes if isinstance(node, ast.If)]
-    warning = [each for each in branches if all(isinstance(n, ast.Expr | ast.Raise) for n in each.body)]
-    tested = {id(node) for branch in warning for node in ast.walk(branch.test)}
-    loads = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    used = {node.id for node in loads if id(node) not in tested}
-    texts = []
-    for node in nodes:
-        if isinstance(node, ast.If):
-            is_refusal = any(isinstance(each, ast.Raise) for each in node.body)
-            texts += [] if is_refusal or node in warning else [ast.unparse(node.test)]
-        elif isinstance(node, ast.stmt) and not hasattr(node, "body"):
-            popped = re.fullmatch(r"(?:(\w+) = )?\w+\.pop\([^()]*\)", ast.unparse(node))
-            is_kept = popped is None or popped[1] in used
-            texts += [ast.unparse(node)] if is_kept else []
-    return "\n".join(texts)
+def _list_takers(function: _Function, rest: str) -> Iterator[str]:
+    """Yield the names of the methods that ``function`` hands its dictionary ``rest`` to."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            given = [*node.args, *(each.value for each in node.keywords if each.arg is None)]
+            if any(isinstance(each, ast.Name) and each.id == rest for each in given):
+                yield node.func.attr
 
 
-def _picks(text: str, names: set[str], keyword: str) -> bool:
-    """Return whether a function takes ``keyword`` out of a dictionary that has one of ``names`` in ``text``.
-
-    It may also name the argument in a set of those that are allowed.
-    """
-    taken = rf"\b(?:{'|'.join(names)})(?:\.(?:get|pop)\(|\[)'{keyword}'"
-    return re.search(rf"{taken}|\ballowed\w* = {{[^}}]*'{keyword}'", text) is not None
+def _picks(node: ast.AST, keyword: str) -> bool:
+    """Return whether code takes ``keyword`` out of a dictionary, and neither drops nor refuses it."""
+    match node:
+        case ast.Expr():
+            return False
+        case ast.If(body=body) if any(isinstance(each, ast.Raise) for each in body):
+            return any(_picks(each, keyword) for each in node.orelse)
+        case ast.Subscript(slice=ast.Constant(value=value)) if value == keyword:
+            return True
+        case ast.Call(func=ast.Attribute(attr="get" | "pop"), args=[ast.Constant(value=value), *_]):
+            if value == keyword:
+                return True
+    return any(_picks(each, keyword) for each in ast.iter_child_nodes(node))

@@ -16,15 +16,20 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any
 
 import autoxla
-from autoxla.hooks import boundary
+from autoxla.hooks.boundary import attempt
+from autoxla.lookahead import Program
+from autoxla.lookahead.notebook import (
+    Run,
+    Standing,
+    arrange,
+    is_of,
+    name_cell,
+    read_standing,
+)
 from autoxla.situation.environment import read_environ
-
-if TYPE_CHECKING:
-    from autoxla.lookahead import Program
-    from autoxla.lookahead.notebook import Run, Standing
 
 #: Names in the notebook itself: Visual Studio Code's, and papermill's under ``--inject-input-path``.
 _OWN_NAMES = ("__vsc_ipynb_file__", "PAPERMILL_INPUT_PATH")
@@ -32,23 +37,10 @@ _LARGEST = 64 << 20  # bytes of a notebook's file; outputs count, too
 _LABEL = "In["
 
 
-class _Info(Protocol):
-    raw_cell: str
-    store_history: bool
-    cell_id: str | None
-
-
-class _Result(Protocol):
-    info: _Info
-    success: bool
-
-
 class CellLog:
     """The cells of one IPython in the order in which they ran; those before it came are in its history."""
 
     def __init__(self, shell: Any) -> None:
-        from autoxla.lookahead.notebook import Run
-
         self.shell = shell
         self.known: frozenset[str] = frozenset()
         #: What looks at a cell that the plan did not know, by its name; once there is a plan.
@@ -57,25 +49,21 @@ class CellLog:
         # IPython 9 keeps errors; of what ran before, older releases tell nothing.
         failed = getattr(shell.history_manager, "exceptions", {})
         self.ran = [Run(at, text, failed=at in failed) for at, text in enumerate(history) if text]
-        if self.ran:
+        get_parent = getattr(shell, "get_parent", None)
+        if self.ran and get_parent is not None:
             # The last of them is running now; the frontend's message tells which cell it is.
-            get_parent = getattr(shell, "get_parent", None)
-            parent = get_parent() if get_parent is not None else None
-            metadata = parent.get("metadata") if isinstance(parent, dict) else None
-            found = metadata.get("cellId") if isinstance(metadata, dict) else None
+            found = ((get_parent() or {}).get("metadata") or {}).get("cellId")
             self.ran[-1] = self.ran[-1]._replace(id=found if isinstance(found, str) else None)
 
-    def before(self, info: _Info) -> None:
+    def before(self, info: Any) -> None:
         """Note a cell that is about to run, and check it where the plan was made without it."""
-        boundary.attempt("a cell", self._before, info)
+        attempt("a cell", self._before, info)
 
-    def after(self, result: _Result) -> None:
+    def after(self, result: Any) -> None:
         """Note whether a cell failed."""
-        boundary.attempt("a cell", self._after, result)
+        attempt("a cell", self._after, result)
 
-    def _before(self, info: _Info) -> None:
-        from autoxla.lookahead.notebook import Run
-
+    def _before(self, info: Any) -> None:
         # What a cell magic or a frontend runs for itself is no cell of the notebook's.
         if not info.store_history:
             return
@@ -87,28 +75,25 @@ class CellLog:
         if self.check is not None and info.raw_cell not in self.known:
             self.check(self.name(run))
 
-    def _after(self, result: _Result) -> None:
+    def _after(self, result: Any) -> None:
         if result.success or not result.info.store_history:
             return
-        texts = [run.text for run in self.ran]
-        if result.info.raw_cell in texts:
-            at = len(texts) - 1 - texts[::-1].index(result.info.raw_cell)
-            self.ran[at] = self.ran[at]._replace(failed=True)
+        for at in reversed(range(len(self.ran))):
+            if self.ran[at].text == result.info.raw_cell:
+                self.ran[at] = self.ran[at]._replace(failed=True)
+                return
 
     def program(self) -> Program | None:
         """Return what is known of the notebook, or the script under ``%run``; None for neither."""
-        from autoxla.lookahead import Program
-        from autoxla.lookahead.notebook import arrange
-
         main = sys.modules.get("__main__")
         if not self.ran or main is not self.shell.user_module:
             script = getattr(main, "__file__", None)
             if not isinstance(script, str) or not Path(script).is_file():
                 return None
             path = Path(script).absolute()
-            kind: Literal["notebook", "script"] = "notebook" if path.suffix == ".ipynb" else "script"
-            return Program(kind, str(path), path.resolve().parent)
-        file, standing = self._file()
+            is_notebook = path.suffix == ".ipynb"
+            return Program("notebook" if is_notebook else "script", str(path), path.resolve().parent)
+        file, standing = self._find_file()
         # A failed cell may not have come to what it asks for. Once a backend is there no variable is set
         # for it any more, and what it asked for may be why it failed.
         specs = [getattr(sys.modules.get(name), "__spec__", None) for name in autoxla.WATCHED]
@@ -121,15 +106,8 @@ class CellLog:
 
     def name(self, run: Run) -> str:
         """Return what findings call a cell."""
-        from autoxla.lookahead.notebook import name_cell
-
-        file, standing = self._file()
+        file, standing = self._find_file()
         return name_cell(run, standing, _shorten(file))
-
-    @property
-    def has_kernel(self) -> bool:
-        """Whether a kernel runs the cells, and not IPython at a terminal."""
-        return hasattr(self.shell, "kernel")
 
     def name_code(self, file: str) -> str | None:
         """Return what findings call the cell whose code objects have the file name ``file``."""
@@ -142,26 +120,19 @@ class CellLog:
         run = next((run for run in reversed(self.ran) if run.number == int(number)), None)
         return f"cell {number}" if run is None else self.name(run)
 
-    def _file(self) -> tuple[Path | None, tuple[Standing, ...]]:
+    def _find_file(self) -> tuple[Path | None, tuple[Standing, ...]]:
         """Return the notebook's file and the cells in it, if there is one that is this notebook's."""
-        from autoxla.lookahead.notebook import is_of
-
-        for name in _OWN_NAMES:
-            value = self.shell.user_ns.get(name)
-            if isinstance(value, str) and value.endswith(".ipynb"):
-                # Also below the folder in which all this was started (``papermill --cwd``).
-                for folder in (Path.cwd(), Path(read_environ().get("PWD", Path.cwd()))):
-                    standing = _read(folder / value)
-                    if standing is not None:
-                        return folder / value, standing
+        named = [self.shell.user_ns.get(name) for name in _OWN_NAMES]
+        # Also below the folder in which all this was started (``papermill --cwd``).
+        folders = (Path.cwd(), Path(read_environ().get("PWD", Path.cwd())))
+        own = [folder / name for name in named if isinstance(name, str) for folder in folders]
         # What Jupyter's server says. Older ones name it from their own folder, and start the kernel in the
         # notebook's. The variable may be left from a notebook that started this one.
-        session = read_environ().get("JPY_SESSION_NAME", "")
-        if session.endswith(".ipynb"):
-            for file in (Path(session).absolute(), Path(Path(session).name).absolute()):
-                standing = _read(file)
-                if standing is not None and is_of(self.ran, standing):
-                    return file, standing
+        session = Path(read_environ().get("JPY_SESSION_NAME", ""))
+        for file in (*own, session.absolute(), Path(session.name).absolute()):
+            standing = _read(file) if file.suffix == ".ipynb" else None
+            if standing is not None and (file in own or is_of(self.ran, standing)):
+                return file, standing
         return None, ()
 
 
@@ -218,19 +189,15 @@ def _shell() -> Any:
 def _read(file: Path) -> tuple[Standing, ...] | None:
     try:
         found = file.stat()
-    except (OSError, ValueError):
+        return _read_once(file, found.st_mtime_ns) if found.st_size <= _LARGEST else None
+    except (OSError, ValueError):  # a name with a NUL, or no notebook
         return None
-    return _read_once(file, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=4)
-def _read_once(file: Path, _changed: int, size: int) -> tuple[Standing, ...] | None:
-    from autoxla.lookahead.notebook import NotANotebookError, read_standing
-
-    try:
-        return read_standing(file.read_bytes()) if file.is_file() and size <= _LARGEST else None
-    except (OSError, NotANotebookError):
-        return None
+def _read_once(file: Path, _changed: int) -> tuple[Standing, ...] | None:
+    """Return the cells in ``file``. Raises OSError, and `NotANotebookError`, which is a ValueError."""
+    return read_standing(file.read_bytes()) if file.is_file() else None
 
 
 def _shorten(file: Path | None) -> str:

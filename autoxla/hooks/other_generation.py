@@ -1,15 +1,17 @@
 """What only the other generation of Keras has: a comparison for an error that nobody caught.
 
 The class, function or module that an error is about is looked up, under its public name, in the source of
-the other generation (`autoxla.hooks.keras_sources`). Where that has the attribute, takes the argument or has
-another order of arguments, this says so, and by which setting the program gets that generation. What cannot
-be proved is not said. Loaded with the first error that may be one of these.
+the other generation (`autoxla.hooks.keras_sources`). Where that has the attribute or takes the argument, this
+says so, and by which setting the program gets that generation. What cannot be proved is not said. Loaded with
+the first error that may be one of these.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
 import inspect
+import linecache
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,9 +21,11 @@ from traceback import extract_tb
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
+from autoxla.hooks.keras_internals import is_keras_3_variable
 from autoxla.hooks.keras_sources import Definition, OldSource, Source
 from autoxla.hooks.known_errors import ANY_WAY
 from autoxla.model import Evidence
+from autoxla.policies.usage import KERAS_3_ONLY, is_below
 from autoxla.runtime import current
 from autoxla.situation.distributions import find_versions, locate
 from autoxla.situation.env_parsing import tensorflow_bool
@@ -29,10 +33,8 @@ from autoxla.situation.environment import read_environ
 
 #: The packages of the two generations, each with the other one, and what people call them.
 OTHER = {"keras": "tf_keras", "tf_keras": "keras"}
-CALLED = {"keras": "Keras 3", "tf_keras": "Keras 2"}
+_CALLED = {"keras": "Keras 3", "tf_keras": "Keras 2"}
 _SWITCH = "TF_USE_LEGACY_KERAS"
-#: Packages of the public interface that came with Keras 3.
-_NEW = ("distribution", "ops", "quantizers", "random", "tree")
 #: Under which names the modules of the public interface are loaded; the longest first.
 _PUBLIC = re.compile(
     r"(?:tensorflow\.keras|keras(?:\.api)?\._tf_keras\.keras|keras\.api|tf_keras\.api\._v[12]\.keras|"
@@ -42,55 +44,51 @@ _NO_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 #: The last part of a message about a call, behind the name of the function.
 _UNEXPECTED = re.compile(r"([\w.]+)\(\) got an unexpected keyword argument '(\w+)'")
-_TWICE = re.compile(r"([\w.]+)\(\) got multiple values for argument '(\w+)'")
-_TOO_MANY = re.compile(r"([\w.]+)\(\) takes (?:from \d+ to )?(\d+) positional arguments? but (\d+)")
-#: What Keras says itself of arguments that it got in a dictionary, and of one in the wrong place.
+#: What Keras says itself of arguments that it got in a dictionary.
 _NOT_RECOGNIZED = re.compile(r"(?:[Uu]nrecognized|[Uu]nexpected|[Ii]nvalid) keyword arg|not recognized: ")
-_BY_KEYWORD = re.compile(r"`(\w+)` must be passed as a keyword argument\. Received: (\w+)\(")
 #: Frames of a traceback that are looked at, from its end.
 _DEEPEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the generation that the program has not got has: ``own`` is the package that it has."""
+def compare(error: BaseException) -> tuple[str, str] | None:
+    """Return the package that the program has, and what the other one has that ``error`` misses.
 
-    own: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cure:
-    """How the program gets Keras 2: as a clause, and the one setting of autoxla that does it, if it does."""
-
-    text: str
-    setting: Mapping[str, str] | None = None
-
-
-def compare(error: BaseException) -> Claim | None:
-    """Return what the other generation has that ``error`` misses, None where it is not proved."""
+    None where that is not proved.
+    """
     frames = list_frames(error)
-    modules = [str(frame.f_globals.get("__name__", "")) for frame in frames]
+    modules = [name_module(frame) for frame in frames]
     # What stands in a file is another matter than what stands in the program.
     if any(_top(name) in OTHER and ".saving" in name for name in modules):
         return None
-    message, last = str(error), frames[-1] if frames else None
-    in_keras = bool(modules) and _top(modules[-1]) in OTHER
     missing = _find_missing(error)
     if missing is not None:
-        module, name = missing
-        return _compare_name(module, name, is_module=isinstance(error, ModuleNotFoundError))
+        own, path = _split(missing[0])
+        # A file or folder of the name of a package is something else; private names are those of files.
+        if f"{own}.src" not in sys.modules or path.partition(".")[0] == "src":
+            return None
+        found = _find_public(own, public := f"{path}.{missing[1]}".lstrip("."))
+        is_there = found is not None and not (isinstance(error, ModuleNotFoundError) and found.node)
+        return _claim(own, f"has keras.{public}") if is_there else None
+    last, library = (frames[-1], _top(modules[-1])) if frames else (None, "")
     if isinstance(error, AttributeError):
         origin = _find_origin(error)
         # Inside Keras or TensorFlow one generation stumbles over an object of the other.
-        in_library = in_keras or (bool(modules) and _top(modules[-1]) == "tensorflow")
+        in_library = library in (*OTHER, "tensorflow")
         return None if in_library else _compare_attribute(origin.obj, origin.name or "", last)
+    # Keras cuts its own frames off where an error passes a layer's call or ``fit``, but for this one.
+    is_handed_on = last is not None and last.f_code.co_name == "error_handler"
     if isinstance(error, TypeError):
-        # A call of Keras' own is not the program's; ``error_handler`` hands on those that are.
-        is_own = in_keras and last is not None and last.f_code.co_name != "error_handler"
-        return None if is_own else _compare_call(message)
-    is_value = isinstance(error, ValueError) and last is not None
-    return _compare_arguments(message, last, in_keras=in_keras) if is_value and last is not None else None
+        # A call of Keras' own is not the program's.
+        return _compare_call(str(error)) if library not in OTHER or is_handed_on else None
+    if isinstance(error, ValueError) and last is not None and library in OTHER:
+        values = last.f_locals
+        owner, method, arguments = values.get("self"), last.f_code.co_name, values.get("args")
+        if is_handed_on and isinstance(arguments, tuple) and arguments:
+            owner, method = arguments[0], getattr(values.get("fn"), "__name__", "")
+        is_refusal = _NOT_RECOGNIZED.search(str(error)) is not None
+        refused = re.findall(r"'(\w+)': ", str(error)) if is_refusal else []
+        return _compare_arguments(type(owner), method, refused)
+    return None
 
 
 def list_frames(error: BaseException) -> list[FrameType]:
@@ -102,24 +100,53 @@ def list_frames(error: BaseException) -> list[FrameType]:
     return frames[-_DEEPEST:]
 
 
+def name_module(frame: FrameType) -> str:
+    """Return the name of the module whose code ``frame`` runs."""
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def last_line(error: BaseException) -> str:
+    """Return the source line that raised ``error``, empty where it is not known."""
+    return next((each.line or "" for each in extract_tb(error.__traceback__, -1)), "")
+
+
 # --- Attributes and names
 
 
-def _compare_attribute(owner: object, name: str, last: FrameType | None) -> Claim | None:
-    if type(owner) is tuple:
-        shape = _class_of_tensorflow("tensorflow.python.framework.tensor_shape", "TensorShape")
-        is_meant = _read_other("keras") and hasattr(shape, name) and _is_shape_of_keras(owner, last)
-        told = f"a shape is a TensorShape in Keras 2, which has {name}, and a tuple in Keras 3"
-        return Claim("keras", told) if is_meant else None
+def _compare_attribute(owner: object, name: str, last: FrameType | None) -> tuple[str, str] | None:
     cls = owner if isinstance(owner, type) else type(owner)
-    if any(base.__module__ == "keras.src.backend.common.variables" for base in cls.__mro__):
-        variable = _class_of_tensorflow("tensorflow.python.ops.resource_variable_ops", "BaseResourceVariable")
-        told = f"a weight is a tf.Variable in Keras 2, which has {name}, and is none in Keras 3"
-        return Claim("keras", told) if _read_other("keras") and hasattr(variable, name) else None
+    counterpart: tuple[str, str, str] | None = None
+    if type(owner) is tuple and _is_shape_of_keras(owner, last):
+        counterpart = ("shape is a TensorShape", "tensorflow.python.framework.tensor_shape", "TensorShape")
+    elif is_keras_3_variable(cls):
+        module = "tensorflow.python.ops.resource_variable_ops"
+        counterpart = ("weight is a tf.Variable", module, "BaseResourceVariable")
+    if counterpart is not None:
+        told, module, of_tensorflow = counterpart
+        has = hasattr(getattr(sys.modules.get(module), of_tensorflow, None), name) and _read_other("keras")
+        return ("keras", f"a {told} in Keras 2, which has {name}, and is none in Keras 3") if has else None
     # A private name of a program's own class is the program's.
-    pair = _NO_PAIR if name.startswith("_") and _top(cls.__module__) not in OTHER else _find_pair(cls)
-    has = pair.source is not None and any(pair.source.has(each, name) for each in pair.found)
-    return _claim(pair.own, f"has {pair.shown}.{name}") if has else None
+    if name.startswith("_") and _top(cls.__module__) not in OTHER:
+        return None
+    pair = _find_pair(cls)
+    if pair is None or not any(pair.source.has(each, name) for each in pair.found):
+        return None
+    return _claim(pair.own, f"has {pair.shown}.{name}")
+
+
+def _is_shape_of_keras(shape: tuple[object, ...], last: FrameType | None) -> bool:
+    """Return whether ``shape`` is that of a tensor or variable of Keras 3, or what a layer is built for."""
+    for holder in gc.get_referrers(shape):
+        # What a tensor holds is referred to by the tensor or, up to Python 3.10, by its dictionary.
+        attributes = holder if isinstance(holder, dict) else {}
+        if _top(type(holder).__module__) == "keras":
+            attributes = {"_shape": getattr(holder, "_shape", None)}
+        if attributes.get("_shape") is shape:
+            return True
+    if last is None or last.f_code.co_name not in ("build", "compute_output_shape"):
+        return False
+    pair = _find_pair(type(last.f_locals.get("self")))
+    return pair is not None and pair.own == "keras" and any(e is shape for e in last.f_locals.values())
 
 
 def _find_origin(error: AttributeError) -> AttributeError:
@@ -133,17 +160,16 @@ def _find_missing(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, AttributeError):
         origin = _find_origin(error)
         return (origin.obj.__name__, origin.name or "") if isinstance(origin.obj, ModuleType) else None
-    message = str(error) if isinstance(error, ImportError) else "circular import"
-    named, module = _NO_NAME.search(message), _NO_MODULE.search(message)
-    if "partially initialized" in message or "circular import" in message:
+    message = str(error)
+    if not isinstance(error, ImportError) or "partially initialized" in message or "circular" in message:
         return None
+    named, module = _NO_NAME.search(message), _NO_MODULE.search(message)
     if named is not None:
         return named[2], named[1]
     if module is None:
         return None
     # The message has the first part of a path that is missing, the line all of it.
-    line = next((each.line or "" for each in extract_tb(error.__traceback__, -1)), "")
-    whole = re.search(rf"{re.escape(module[1])}(?:\.\w+)*", line)
+    whole = re.search(rf"{re.escape(module[1])}(?:\.\w+)*", last_line(error))
     parent, _, name = (whole[0] if whole is not None else module[1]).rpartition(".")
     return parent, name
 
@@ -155,117 +181,55 @@ def is_in_neither(error: BaseException) -> bool:
     source = _read_other(own)
     # A module that stands in for what is gone says so in words of its own.
     is_plain = isinstance(error, ImportError) or " has no attribute " in str(error)
-    if not is_plain or source is None or isinstance(source, OldSource):
-        return False
-    return source.find(f"{path}.{name}".lstrip(".")) is None
+    can_tell = is_plain and source is not None and not isinstance(source, OldSource)
+    return can_tell and _find_public(own, f"{path}.{name}".lstrip(".")) is None
 
 
-def _compare_name(module: str, name: str, *, is_module: bool = False) -> Claim | None:
-    """Compare what a module of the public interface has under a name."""
-    own, path = _split(module)
-    # A file or folder of the name of a package is something else; private names are those of files.
-    if f"{own}.src" not in sys.modules or path.partition(".")[0] == "src":
-        return None
+def _find_public(own: str, public: str) -> Definition | None:
+    """Return what the other generation has under a public name, None where that is not proved."""
     source = _read_other(own)
-    public = f"{path}.{name}".lstrip(".")
-    found = None if source is None or isinstance(source, OldSource) else source.find(public)
-    is_there = found is not None and not (is_module and found.node is not None)
-    return _claim(own, f"has keras.{public}") if is_there else None
-
-
-def _is_shape_of_keras(shape: tuple[object, ...], last: FrameType | None) -> bool:
-    """Return whether ``shape`` is that of a tensor or variable of Keras 3, or what a layer is built for."""
-    for holder in gc.get_referrers(shape):
-        attributes = holder if isinstance(holder, dict) else {}
-        if _top(type(holder).__module__) == "keras":
-            attributes = {"_shape": getattr(holder, "_shape", None)}
-        if attributes.get("_shape") is shape:
-            return True
-    if last is None or last.f_code.co_name not in ("build", "compute_output_shape"):
-        return False
-    is_layer = _find_pair(type(last.f_locals.get("self"))).own == "keras"
-    return is_layer and any(each is shape for each in last.f_locals.values())
+    return None if source is None or isinstance(source, OldSource) else source.find(public)
 
 
 # --- Arguments
 
 
-def _compare_call(message: str) -> Claim | None:
+def _compare_call(message: str) -> tuple[str, str] | None:
     """Compare the function that a TypeError of the interpreter is about."""
-    unexpected, twice, many = (each.search(message) for each in (_UNEXPECTED, _TWICE, _TOO_MANY))
-    told = unexpected or twice or many
+    told = _UNEXPECTED.search(message)
     if told is None:
         return None
     head, _, method = told[1].partition(".")
-    things = {id(thing): thing for module in list(sys.modules.values()) if (thing := _get(module, head))}
-    functions = {key: vars(thing).get(method) if method else thing for key, thing in things.items()}
     # The message has a name only: whose it is shows which one of that name refuses the call.
-    guilty = [key for key, each in functions.items() if _refuses(each, told)]
-    pair = _find_pair(things[guilty[0]], method) if len(guilty) == 1 else _NO_PAIR
-    if pair.source is None or not pair.found:
+    refusing: dict[int, Any] = {}
+    for module in list(sys.modules.values()):
+        # Not by an attribute: a module that is loaded lazily would load.
+        is_module = isinstance(module, ModuleType)
+        thing = object.__getattribute__(module, "__dict__").get(head) if is_module else None
+        if not isinstance(thing, (type, FunctionType)) or thing.__qualname__ != head:
+            continue
+        try:
+            function: Any = vars(thing).get(method) if method else thing
+            parameters = inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            continue
+        refuses = all(each.name != told[2] and each.kind != each.VAR_KEYWORD for each in parameters.values())
+        # TensorFlow's private Keras has classes of the same names.
+        if refuses and not str(thing.__module__).startswith("tensorflow.python."):
+            refusing[id(thing)] = thing
+    if len(refusing) != 1:
         return None
-    if unexpected is not None:
-        takes = all(pair.source.takes(each, method, told[2]) for each in pair.found)
-        return _claim(pair.own, f"takes {told[2]} in {pair.shown}") if takes else None
-    order = pair.source.order(pair.found[0], method) or []
-    if many is not None:
-        fits = len(order) >= int(many[3]) - bool(method)
-    else:
-        # As many arguments came by position as it takes to reach the one that came by keyword, too.
-        own = list(inspect.signature(functions[guilty[0]]).parameters)[bool(method) :]
-        fits = told[2] not in order[: own.index(told[2]) + 1]
-    return _claim_order(pair, order) if order and fits else None
+    return _compare_arguments(next(iter(refusing.values())), method, [told[2]])
 
 
-def _get(module: object, name: str) -> Any:
-    """Return the class or function of that name that ``module`` has, none of TensorFlow's private Keras."""
-    # Not by an attribute: a module that is loaded lazily would load.
-    has_names = isinstance(module, ModuleType)
-    thing = object.__getattribute__(module, "__dict__").get(name) if has_names else None
-    if not isinstance(thing, (type, FunctionType)) or thing.__qualname__ != name:
+def _compare_arguments(thing: Any, method: str, refused: list[str]) -> tuple[str, str] | None:
+    """Compare whether ``method`` of the class ``thing``, or the function itself, takes what is refused."""
+    pair = _find_pair(thing, method) if refused else None
+    if pair is None or not all(
+        pair.source.takes(each, method, key) for each in pair.found for key in refused
+    ):
         return None
-    return None if str(thing.__module__).startswith("tensorflow.python.") else thing
-
-
-def _refuses(function: Any, told: re.Match[str]) -> bool:
-    """Return whether ``function`` refuses the arguments of which the message is ``told``."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    kinds = {each.kind for each in parameters}
-    if told.re is _UNEXPECTED:
-        names = {each.name for each in parameters}
-        return told[2] not in names and inspect.Parameter.VAR_KEYWORD not in kinds
-    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if told.re is _TWICE:
-        return told[2] in positional
-    return len(positional) == int(told[2]) and inspect.Parameter.VAR_POSITIONAL not in kinds
-
-
-def _compare_arguments(message: str, frame: FrameType, *, in_keras: bool) -> Claim | None:
-    """Compare the function of Keras that raised a ValueError over its arguments.
-
-    Keras cuts its own frames off where an error passes a layer's call or ``fit``, but for the outermost one.
-    """
-    values, method = frame.f_locals, frame.f_code.co_name
-    owner, arguments = values.get("self"), values.get("args")
-    by_keyword = _BY_KEYWORD.search(message)
-    if by_keyword is not None:
-        method = by_keyword[2]
-    elif _NOT_RECOGNIZED.search(message) is None or not in_keras:
-        return None
-    elif method == "error_handler" and isinstance(arguments, tuple) and arguments:
-        owner, method = arguments[0], getattr(values.get("fn"), "__name__", "")
-    pair = _find_pair(type(owner), method)
-    if pair.source is None or not pair.found:
-        return None
-    if by_keyword is not None:
-        order = pair.source.order(pair.found[0], method) or []
-        return _claim_order(pair, order) if order[:1] == [by_keyword[1]] else None
-    refused = re.findall(r"'(\w+)': ", message)
-    takes = all(pair.source.takes(each, method, key) for each in pair.found for key in refused)
-    return _claim(pair.own, f"takes {', '.join(refused)} in {pair.shown}") if refused and takes else None
+    return _claim(pair.own, f"takes {', '.join(refused)} in {pair.shown}")
 
 
 # --- What is compared with what
@@ -275,16 +239,13 @@ def _compare_arguments(message: str, frame: FrameType, *, in_keras: bool) -> Cla
 class _Pair:
     """A class or function of the package ``own``, and what has its public names in the other generation."""
 
-    own: str = ""
-    shown: str = ""
-    source: Source | None = None
-    found: tuple[Definition, ...] = ()
+    own: str
+    shown: str
+    source: Source
+    found: tuple[Definition, ...]
 
 
-_NO_PAIR = _Pair()
-
-
-def _find_pair(thing: Any, method: str = "") -> _Pair:
+def _find_pair(thing: Any, method: str = "") -> _Pair | None:
     """Return the pair of ``thing``, or of its nearest base that the other generation has, too.
 
     A base that is not public stands for the public classes next to it.
@@ -294,35 +255,26 @@ def _find_pair(thing: Any, method: str = "") -> _Pair:
     own = _top(bases[0].__module__) if bases else ""
     source = _read_other(own)
     if source is None:
-        return _NO_PAIR
+        return None
     public: list[tuple[str, Any]] = []
     for key, module in list(sys.modules.items()):
         if _top(key) == own and isinstance(module, ModuleType) and ".src" not in module.__name__:
             path = _split(module.__name__)[1]
             named = [(name, value) for name, value in vars(module).items() if not name.startswith("_")]
             public += [(f"{path}.{name}".lstrip("."), value) for name, value in named]
-    # How far from each base the public classes are that have it: 0 for itself.
-    sides = [{name: 0 for name, value in public if value is base} for base in bases]
-    classes = [(name, value.__mro__) for name, value in public if isinstance(value, type)]
-    sides.append({name: line.index(bases[0]) for name, line in classes if bases[0] in line})
-    for distances in sides:
-        nearest = min(distances.values(), default=0)
-        names = sorted((name for name, distance in distances.items() if distance == nearest), key=len)
-        found = [source.find(each) for name in names for each in (name, f"__internal__.{name}")]
-        unique = {id(each.node): each for each in found if each is not None}
+    classes = [value for _, value in public if isinstance(value, type) and bases[0] in value.__mro__]
+    for each in (*bases, *sorted(classes, key=lambda cls: cls.__mro__.index(bases[0]))):
+        names = sorted((name for name, value in public if value is each), key=len)
+        found = [source.find(name) for public in names for name in (public, f"__internal__.{public}")]
+        unique = {id(definition.node): definition for definition in found if definition is not None}
         if unique:
             shown = ("keras", names[0], *([method] if method not in ("", "__init__") else []))
             return _Pair(own, ".".join(shown), source, tuple(unique.values()))
-    return _NO_PAIR
+    return None
 
 
-def _claim(own: str, does: str) -> Claim:
-    return Claim(own, f"{CALLED[OTHER[own]]} {does}, {CALLED[own]} does not")
-
-
-def _claim_order(pair: _Pair, order: list[str]) -> Claim:
-    first = ", ".join(order[:3]) + (", …" if len(order) > 3 else "")
-    return _claim(pair.own, f"takes the arguments of {pair.shown} in the order ({first})")
+def _claim(own: str, does: str) -> tuple[str, str]:
+    return own, f"{_CALLED[OTHER[own]]} {does}, {_CALLED[own]} does not"
 
 
 def _top(name: str) -> str:
@@ -337,10 +289,6 @@ def _split(module: str) -> tuple[str, str]:
     of_tensorflow = module.startswith("tensorflow.")
     is_legacy = of_tensorflow and tensorflow_bool(read_environ().get(_SWITCH))
     return "tf_keras" if is_legacy or module.startswith("tf_keras") else "keras", module[found.end() :]
-
-
-def _class_of_tensorflow(module: str, name: str) -> Any:
-    return getattr(sys.modules.get(module), name, None)
 
 
 @lru_cache(maxsize=2)
@@ -360,48 +308,58 @@ def _read_other(own: str) -> Source | None:
 # --- How the program gets the other generation
 
 
-def find_cure(error: BaseException, own: str, *, alias: bool = False) -> Cure | None:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the program gets the other generation, as a clause; `setting` is one that does it alone."""
+
+    text: str
+    setting: Mapping[str, str] | None = None
+
+
+def find_way(error: BaseException, own: str, *, alias: bool = False) -> Way | None:
     """Return how the program gets the generation that is not ``own``; None where nothing gives it that.
 
     ``alias``: the name keras is to be tf_keras, whatever the program imports.
     """
-    used = set(_list_packages(error))
+    used, runtime = set(_list_packages(error)), current()
     if own == "tf_keras":
         if "tf_keras" in used:
-            return Cure("take it from keras, or move the source: python -m autoxla migrate --to keras3")
+            return Way("take it from keras, or move the source: python -m autoxla migrate --to keras3")
         # What autoxla set by itself the program needs in another place.
-        is_needed = any(s.variable == _SWITCH and "AX112" in s.because for s in current().plan.settings)
-        situation = current().situation
-        if is_needed:
+        if any(s.variable == _SWITCH and "AX112" in s.because for s in runtime.plan.settings):
             return None
+        situation = runtime.situation
         if situation is not None and situation.cure is not None and not situation.uncured:
-            return Cure("start the program with AUTOXLA_KERAS=3, which goes before what cured it once")
-        return Cure(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
-    if _needs_keras_3():
+            return Way("start the program with AUTOXLA_KERAS=3, which goes before what cured it once")
+        return Way(f"leave {_SWITCH} and AUTOXLA_KERAS unset")
+    certain = [_split(e.name)[1] for e in _list_evidence() if e.grade == "certain" and not e.caught]
+    if any(finding.code == "AX113" for finding in runtime.findings) or any(
+        is_below(f"tensorflow.keras.{path}", name) for path in certain for name in KERAS_3_ONLY
+    ):
         return None
     environ, install = read_environ(), find_fitting_release()
     first = f"{install}; then " if install else ""
     move = "move the source: python -m autoxla migrate --to legacy"
     if "tf_keras" in used and not alias:
-        return Cure(f"{first}take it from tf_keras, or {move}")
+        return Way(f"{first}take it from tf_keras, or {move}")
     is_alias = alias or "keras" in used or tensorflow_bool(environ.get(_SWITCH))
     if is_alias and "intel_extension_for_tensorflow" in sys.modules:
-        return Cure(f"{first}{move}")
-    is_free = bool(used) and not install and not environ.get("AUTOXLA_KERAS")
+        return Way(f"{first}{move}")
     if is_alias:
         effect = "" if alias else ", which makes keras tf_keras"
-        start = f"start the program with AUTOXLA_KERAS=legacy{effect}"
-        return Cure(f"{first}{start}", {"AUTOXLA_KERAS": "legacy"} if is_free else None)
-    switch = f"set {_SWITCH}=1 before tensorflow is imported, or AUTOXLA_KERAS=2"
-    is_free = is_free and _SWITCH not in environ
-    return Cure(f"{first}{switch}", {"AUTOXLA_KERAS": "2"} if is_free else None)
+        text, value = f"start the program with AUTOXLA_KERAS=legacy{effect}", "legacy"
+    else:
+        text, value = f"set {_SWITCH}=1 before tensorflow is imported, or AUTOXLA_KERAS=2", "2"
+    is_chosen = bool(environ.get("AUTOXLA_KERAS")) or (not is_alias and _SWITCH in environ)
+    is_sure = bool(used) and not install and not is_chosen
+    return Way(f"{first}{text}", {"AUTOXLA_KERAS": value} if is_sure else None)
 
 
 def find_ways(error: BaseException) -> tuple[dict[str, str], Mapping[str, str] | None]:
     """Return the ways to Keras 2 by the names that hints have for them, and the setting of the first."""
-    cures = {"keras2": find_cure(error, "keras"), "alias": find_cure(error, "keras", alias=True)}
-    texts = {way: cure.text for way, cure in cures.items() if cure is not None}
-    setting = None if cures["keras2"] is None else cures["keras2"].setting
+    ways = {"keras2": find_way(error, "keras"), "alias": find_way(error, "keras", alias=True)}
+    texts = {name: way.text for name, way in ways.items() if way is not None}
+    setting = None if ways["keras2"] is None else ways["keras2"].setting
     return {**ANY_WAY, **texts, "release": find_fitting_release()}, setting
 
 
@@ -415,27 +373,22 @@ def find_fitting_release() -> str:
 
 def _list_packages(error: BaseException) -> Iterator[str]:
     """Yield what the program imports Keras from: tensorflow, keras and tf_keras."""
-    from autoxla.hooks.mixed_models import find_imports
-
     for evidence in _list_evidence():
         if evidence.kind == "import" and _top(evidence.name) in (*OTHER, "tensorflow"):
             yield _top(evidence.name)
+    # Files that the look-ahead did not come to may be on the traceback.
     for frame in list_frames(error):
-        if _top(str(frame.f_globals.get("__name__", ""))) not in (*OTHER, "tensorflow", "autoxla"):
-            for package, _ in find_imports(frame.f_code.co_filename):
-                yield _top(package)
-
-
-def _needs_keras_3() -> bool:
-    """Return whether the program's source certainly uses what Keras 2 has not."""
-    if any(finding.code == "AX113" for finding in current().findings):
-        return True
-    two, three = _read_other("keras"), _read_other("tf_keras")
-    names = [e.name for e in _list_evidence() if e.grade == "certain" and not e.caught]
-    paths = [path for path in (_split(name)[1] for name in names) if path]
-    if two is None or three is None or isinstance(two, OldSource):
-        return any(path.partition(".")[0] in _NEW for path in paths)
-    return any(three.find(path) and not two.find(path) for path in paths)
+        if _top(name_module(frame)) in (*OTHER, "tensorflow", "autoxla"):
+            continue
+        try:
+            tree = ast.parse("".join(linecache.getlines(frame.f_code.co_filename)))
+        except (SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            yield from (_top(name) for name in names if _top(name) in (*OTHER, "tensorflow"))
 
 
 def _list_evidence() -> list[Evidence]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import linecache
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoxla.hooks.other_generation import find_cure, list_frames
+from autoxla.hooks.other_generation import find_way, last_line, list_frames, name_module
 from autoxla.policies.saved_files import KERAS_2, advise
 from autoxla.situation.distributions import find_versions
 from autoxla.situation.env_parsing import parse_version
@@ -27,13 +26,21 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
     None where ``error`` is not of a load, or no way is known to read the file.
     """
     for frame in list_frames(error):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = name_module(frame).partition(".")[0]
         argument = _LOADERS.get(frame.f_code.co_name) if package in ("keras", "tf_keras") else None
         given: Any = frame.f_locals.get(argument) if argument is not None else None
         if given is not None:
             break
     else:
-        return _explain_pickle(error)
+        # A pickle that names a module of Keras 2, unless a line imports that itself.
+        missing = _OF_KERAS_2.match(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+        line = last_line(error)
+        if missing is None or "load" not in line or "import" in line:
+            return None
+        way = find_way(error, "keras", alias=True)
+        if way is None:
+            return None
+        return f"what is unpickled was written by Keras 2: {way.text}.", way.setting
     is_text = argument == "json_string"
     saved = identify_text("json", [str(given).encode()]) if is_text else identify(Path(given))
     release = str(getattr(sys.modules.get(package), "__version__", ""))
@@ -46,25 +53,12 @@ def explain(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None
         return None
     setting = None
     if KERAS_2 in advice:
-        cure = find_cure(error, "keras")
-        if cure is None:
+        way = find_way(error, "keras")
+        if way is None:
             return None
-        advice = advice.replace(KERAS_2, cure.text)
+        advice = advice.replace(KERAS_2, way.text)
         # Where the program has to be edited besides, the setting alone does not make it live.
-        setting = cure.setting if "safe_mode" not in advice else None
+        setting = way.setting if "safe_mode" not in advice else None
     name = "the configuration" if is_text else Path(given).name
     writer = saved.release or saved.generation
     return f"{name} was written by Keras {writer}, and this is {package} {release}: {advice}.", setting
-
-
-def _explain_pickle(error: BaseException) -> tuple[str, Mapping[str, str] | None] | None:
-    """Return how to read a pickle that names a module of Keras 2; None where a line imports that itself."""
-    missing = _OF_KERAS_2.match(error.name or "") if isinstance(error, ModuleNotFoundError) else None
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if missing is None or trace is None:
-        return None
-    line = linecache.getline(trace.tb_frame.f_code.co_filename, trace.tb_lineno, trace.tb_frame.f_globals)
-    cure = find_cure(error, "keras", alias=True) if "load" in line and "import" not in line else None
-    return None if cure is None else (f"what is unpickled was written by Keras 2: {cure.text}.", cure.setting)

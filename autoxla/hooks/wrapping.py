@@ -13,6 +13,8 @@ from typing import Any, SupportsIndex
 
 import wrapt
 
+from autoxla.hooks.boundary import attempt
+
 #: Called with the wrapped function, None, and the arguments, of which a method's first is the object.
 Wrapper = Callable[[Callable[..., Any], None, Sequence[Any], Mapping[str, Any]], Any]
 #: What was wrapped: (class or module, name) to the function that was there before.
@@ -67,6 +69,21 @@ def unwrap(kept: Wrapped) -> None:
         if function is original:
             setattr(owner, name, original)
     kept.clear()
+
+
+def behind(where: str, then: Callable[[Any, Sequence[Any], Mapping[str, Any]], object]) -> Wrapper:
+    """Return a wrapper that has ``then(result, args, kwargs)`` follow; ``where`` is what a fault is in."""
+
+    def call(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        try:
+            result = wrapped(*args, **kwargs)
+        except Exception as error:
+            attempt(where, leave_no_frame, error)
+            raise
+        attempt(where, then, result, args, kwargs)
+        return result
+
+    return call
 
 
 def leave_no_frame(error: BaseException) -> None:

@@ -129,7 +129,7 @@ def _make_environment(command: "list[str]", *, quiet: bool) -> "dict[str, str]":
     if obstacle:
         from autoxla.notice import say
 
-        say(f"the program runs without the shim: {obstacle}")
+        say(f"the program runs without autoxla: {obstacle}")
         return environment
     environment["AUTOXLA_ACTIVE"] = "1"
     if quiet:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoxla.model import Plan, Situation, Step
-from autoxla.paths.backends import find_tie
+from autoxla.paths.sources import find_looks_at_batches, find_tie
 from autoxla.policies import decide
 from autoxla.settings import VARIABLES
 from autoxla.situation.environment import is_watched
@@ -17,6 +17,7 @@ _STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
 X86 = ("x86_64", "amd64", "AMD64", "i686")
 _STEP, _KERAS, _SWITCH = "AUTOXLA_STEP", "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS"
 BACKEND = "KERAS_BACKEND"
+_PER_CALL = "AUTOXLA_STEPS_PER_EXECUTION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def find_paths(situation: Situation, environ: Mapping[str, str], machine: str, c
     if usual.path.keras == 3:
         for backend in ("jax", "torch"):
             paths.append(Path(backend, None, {BACKEND: backend}, {BACKEND: backend}, draws=True))
+        paths.append(Path("steps-16", None, {_PER_CALL: "16"}, {_PER_CALL: "16"}))
     obstacles = [
         (path, _find_choice(path, situation, environ) or _find_obstacle(path, situation, usual))
         for path in paths
@@ -98,6 +100,8 @@ def _find_choice(path: Path, situation: Situation, environ: Mapping[str, str]) -
         return f"step = {situation.settings.step!r} in the settings stands"
     if _KERAS in path.variables and situation.settings.keras is not None:
         return f"keras = {situation.settings.keras!r} in the settings stands"
+    if _PER_CALL in path.variables and situation.settings.steps_per_execution is not None:
+        return "steps_per_execution in the settings stands"
     for name in path.settings:
         if name in environ:
             return f"{name}={environ[name]} in the environment stands"
@@ -113,6 +117,8 @@ def _find_obstacle(path: Path, situation: Situation, usual: Plan) -> str | None:
             return f"not possible: {tie}"
         if path.variables[BACKEND] not in situation.backends:
             return f"not installed, and it may pay: pip install {path.name}"
+    if _PER_CALL in path.variables and (reason := find_looks_at_batches(situation)):
+        return f"not possible: {reason}"
     plan = decide(move(situation, path))
     if reason := find_new_errors(plan, usual):
         return reason

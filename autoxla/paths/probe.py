@@ -92,9 +92,11 @@ class Watch:
     def _note(self, seconds: float, loss: float | None, calls: int) -> None:
         if not self._times:
             self._began = perf_counter()
-        self._times.append(seconds / calls)
+        # The first call is trace and compile in the first place.
+        self._times.append(seconds / calls if self._times else seconds)
         if len(self._losses) < LOSSES:
-            self._losses.append(loss)
+            # Of several steps in one call only the last one gives a loss.
+            self._losses += [*[None] * (calls - 1), loss]
         steps, took = len(self._times) - 1, perf_counter() - self._began
         is_enough = steps >= self._steps and took >= self._least
         if is_enough or (took > self._most and steps >= _FEWEST):

@@ -175,6 +175,10 @@ class Race:
             limit = min(limit, max(_SHORTEST, _PATIENCE * longest))
         found = self._measure(entry.path, request, limit)
         said = f"round {self.rounds + 1}, {entry.path.name}"
+        if isinstance(found, Failure) and self.elapsed >= self._budget and self.default.runs:
+            # It was cut short, which says nothing of the path.
+            self.end = "the budget is used up"
+            return
         if isinstance(found, Failure):
             entry.leave("failed", found.reason, found.tail)
             self._tell(f"{said}: {found.reason}")

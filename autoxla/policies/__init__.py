@@ -68,6 +68,7 @@ def _concerns_xla(draft: Draft) -> bool:
         or settings.step is not None
         or settings.xla_cache
         or situation.tuned is not None
+        or situation.settings.steps_per_execution is not None
         or situation.usage.jit_compile is True
         or "cuda" in situation.hardware.kinds
     )
@@ -149,6 +150,7 @@ def decide(situation: Situation) -> Plan:
         path=_path(draft),
         jit_compile=draft.jit_compile,
         jit_because=tuple(draft.jit_because),
+        steps_per_execution=draft.steps_per_execution,
         import_first=draft.import_first,
         alias=dict(draft.alias),
         guard=is_guarded,

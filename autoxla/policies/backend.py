@@ -60,10 +60,13 @@ RULES = (
         example=Example(TF_KERAS, keras_json="theano"),
         source=CONFIGURING,
         stops_keras=True,
-        # Where `import tensorflow` fails; with the switch on it imports no Keras 3.
+        # A file that makes `import tensorflow` fail gives way; with the switch on that imports no Keras 3.
         cures=lambda d: (
             {VARIABLE: "tensorflow"}
-            if d.situation.importing != "keras" and d.has("tensorflow", SWITCHABLE) and not d.legacy
+            if d.found != VARIABLE
+            and d.situation.importing != "keras"
+            and d.has("tensorflow", SWITCHABLE)
+            and not d.legacy
             else {}
         ),
     ),

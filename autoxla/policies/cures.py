@@ -36,15 +36,16 @@ RULES = (
     Rule(
         code="AX911",
         level="info",
-        title="The program starts with what cured it",
+        title="The program starts with its cure",
         applies=lambda d: None if d.situation.uncured else d.situation.cure,
         message=lambda d: (
             f"{name_settings(d.found.variables)}, because {_WHO[d.found.origin]}: {d.found.mark.rstrip('.')}"
         ),
-        remedy="start with what cured it",
+        remedy="start with this cure",
         why="""`heal` found that the program lives under these variables, or a run died of a known error that
-        they cure. That holds for all arguments and when you edit the program, until TensorFlow or Keras has
-        another release or the program dies under it. `records clear` makes autoxla forget it.""",
+        they cure. The cure stays when you edit the program, and for all its arguments. autoxla drops it if
+        TensorFlow or Keras has another release, or if the program dies under it. `records clear` makes
+        autoxla forget it.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE},
@@ -57,7 +58,7 @@ RULES = (
     Rule(
         code="AX913",
         level="warning",
-        title="What cured the program is not used",
+        title="A cure is not used",
         applies=lambda d: d.situation.cure if d.situation.uncured else None,
         message=lambda d: (
             f"{name_settings(d.found.variables)} cured it"
@@ -65,9 +66,9 @@ RULES = (
         ),
         remedy="if it dies again, python -m autoxla heal finds what cures it now",
         milder=lambda d: not _is_outdated(d),
-        why="""Whether a program dies without a setting depends on the releases of TensorFlow, Keras, tf_keras
-        and the backend: what was found with others is dropped. A value that you chose yourself stands, and a
-        program that needs Keras 3 by now keeps it. Then this is an info.""",
+        why="""A cure depends on the releases of TensorFlow, Keras, tf_keras and the backend, so autoxla drops
+        it if one of them changes. It uses no cure against a value that you set, or in a program whose source
+        now needs Keras 3. In these two cases the message is an info.""",
         example=Example(
             TF_KERAS,
             known={"cure": _EXAMPLE, "uncured": f"{OUTDATED} tensorflow 2.20.0, which is 2.21.0 now"},

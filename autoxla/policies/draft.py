@@ -45,6 +45,7 @@ class Draft:
     too_late: list[str] = field(default_factory=list)
     jit_compile: bool | None = None
     jit_because: list[str] = field(default_factory=list)
+    steps_per_execution: int | None = None
     import_first: tuple[str, ...] = ()
     alias: dict[str, str] = field(default_factory=dict)
     itex: Plugin | None = field(init=False)
@@ -213,6 +214,11 @@ class Draft:
         """Plan what ``Model.compile`` uses where the program gives nothing explicit."""
         self.jit_compile = jit_compile
         self.jit_because.append(self.code)
+        return True
+
+    def choose_steps(self, steps_per_execution: int) -> bool:
+        """Plan how many steps one call runs where the program gives no number."""
+        self.steps_per_execution = steps_per_execution
         return True
 
     def import_tensorflow_first(self) -> bool:

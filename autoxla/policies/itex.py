@@ -147,13 +147,6 @@ def _spell_strictly(draft: Draft) -> bool:
     return True
 
 
-def _misread(draft: Draft) -> str | None:
-    """Return the variable that means on and that ITEX takes for off, if there is one."""
-    values = {name: draft.environment.get(name, "") for name in LENIENT}
-    meant = (name for name, value in values.items() if intended(value))
-    return next((name for name in meant if not itex_lenient(values[name], default=False)), None)
-
-
 def _imports_keras_again(draft: Draft) -> bool:
     """Return whether ITEX, as it loads, imports a Keras whose own import is still under way."""
     # Release 2.15 does so for its ops override alone, and knows the modules of Keras 2 alone.
@@ -175,9 +168,9 @@ def _clustering_without_npd(code: str, row: int, level: int, title: str) -> Rule
             "needs NPD"
         ),
         remedy=f"set {NPD}=1",
-        why="""Auto-clustering turns ITEX's XLA on, also against `ITEX_DISABLE_XLA` and legacy Keras. That XLA
-        runs on the next pluggable device (NPD) only: without it ITEX aborts the process while TensorFlow
-        loads. Either the device has to be on or auto-clustering off.""",
+        why="""Auto-clustering turns ITEX's XLA on, even with `ITEX_DISABLE_XLA=1` or legacy Keras. ITEX's XLA
+        runs on the next pluggable device (NPD) only. Without NPD, ITEX aborts the process while TensorFlow
+        loads. Either NPD has to be on, or auto-clustering off.""",
         example=Example(TF_KERAS, {**_STREAM, FLAGS: f"--tf_xla_auto_jit={level}"}, "ITEX"),
         source=TABLE.format(row),
         cures=lambda d: {NPD: "1", **_auto_jit(d, "0")},
@@ -196,7 +189,7 @@ def _stream_executor(code: str, row: int, program: str, title: str) -> Rule:
         remedy=f"set {DISABLE}=1",
         why="""ITEX's XLA is on by default, whether or not the program uses Keras, and runs on the next
         pluggable device (NPD) only. Without it ITEX aborts the process inside `import tensorflow`, without a
-        Python exception. For the stream executor XLA has to go off.""",
+        Python exception. XLA has to be off for the stream executor.""",
         example=Example(program, _STREAM, "ITEX"),
         source=TABLE.format(row),
         about="keras",
@@ -340,12 +333,21 @@ RULES = (
         code="AX217",
         level="warning",
         title="ITEX reads this spelling of its variable as off",
-        applies=lambda d: d.itex_main and d.itex_device and _misread(d),
+        # The name of a variable that means on.
+        applies=lambda d: next(
+            (
+                name
+                for name in (LENIENT if d.itex_main and d.itex_device else ())
+                if intended(d.environment.get(name, ""))
+                and not itex_lenient(d.environment.get(name), default=True)
+            ),
+            None,
+        ),
         message=lambda d: (
             f"{d.found}={d.value(d.found)}: ITEX takes only 1 and true for on, so that it reads as off"
         ),
         remedy="write 1",
-        why="""`yes` means the opposite of what it says here. The Python side of ITEX reads `ITEX_DISABLE_XLA`
+        why="""ITEX's C++ code reads `yes` as off. The Python side of ITEX reads `ITEX_DISABLE_XLA`
         the other way round, so that the two sides of one process can disagree.""",
         example=Example(TF_KERAS, {DISABLE: "yes"}, "ITEX"),
         source=MACHINE,

@@ -242,8 +242,8 @@ RULES = (
         applies=lambda d: d.demand(3) and _demanded(d),
         message=lambda d: f"{d.found.why}; but {d.demand(3)}: one process has only one tf.keras",
         remedy="use packages of one generation, or run the two in processes of their own",
-        why="""With the switch off one half of the program breaks, with the switch on the other. No setting
-        cures that. A program may import `keras` as well; where its objects meet those of `tf.keras`, the
+        why="""One half of the program breaks with the switch off, the other with the switch on. No setting
+        cures that. A program may import `keras` as well; if its objects meet those of `tf.keras`, the
         alias helps (AX120).""",
         example=Example(f"{LEGACY_ADAM}mean = tf.keras.ops.mean([1.0, 2.0])\n"),
         source=LAZY_LOADER,
@@ -290,10 +290,10 @@ RULES = (
             and _fits(d)
             and find_alias(d.situation.reading)
         ),
-        message="objects or settings of keras come to objects of tf.keras or tf_keras, which are Keras 2",
+        message="objects or settings of keras reach objects of tf.keras or tf_keras, which are Keras 2",
         remedy="let keras be tf_keras (keras = 'legacy' in the settings)",
-        why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. An object of one
-        that comes to one of the other raises an error or trains nothing.""",
+        why="""Under the switch `tf.keras` is Keras 2, while `import keras` stays Keras 3. If an object of
+        one reaches an object of the other, it raises an error or trains nothing.""",
         example=Example(
             "import keras\nimport tensorflow as tf\n\n"
             "model = keras.Sequential([keras.layers.Dense(1)])\n"
@@ -309,8 +309,8 @@ RULES = (
         applies=_unreadable,
         message=lambda d: d.found.message,
         remedy=lambda d: d.found.remedy,
-        why="""The file itself tells what wrote it. Keras 3 loads no SavedModel, no checkpoint of weights, and
-        no `.keras` file of a functional model that Keras 2 wrote.""",
+        why="""The file records which release wrote it. Keras 3 loads no SavedModel, no checkpoint of weights,
+        and no `.keras` file of a functional model that Keras 2 wrote.""",
         example=Example(
             'import keras\n\nmodel = keras.models.load_model("old_model")\n',
             known={"saved": {"old_model": Saved("folder", 2, "2.15.0")}},
@@ -325,8 +325,8 @@ RULES = (
         applies=_fits_none,
         message=lambda d: d.found.message,
         remedy="a newer release of it, if there is one, or TensorFlow 2.15 in an environment of its own",
-        why="""The package needs something that neither Keras 3 nor tf_keras has, or that went with TensorFlow
-        2.16. It was tried with both. The switch does not help, so autoxla leaves it off.""",
+        why="""The package needs something that neither Keras 3 nor tf_keras has, or that TensorFlow 2.16
+        removed. It was tried with both. The switch does not help, so autoxla leaves it off.""",
         example=Example("from rl.agents import DQNAgent\n", machine="keras-rl2"),
         source="docs/packages.md",
     ),
@@ -379,8 +379,8 @@ RULES = (
         applies=lambda d: d.demand(2) is None and _demanded(d, certain=False),
         message=lambda d: f"{d.found.why}; if that line runs, tf.keras has to be Keras 2",
         remedy=f"{TURN_ON} if it does",
-        why="""The line stands under a condition or in a function, so it may never run. Switched for it, a
-        program that works could break. If it runs, autoxla says so then, as a warning.""",
+        why="""The line stands under a condition or in a function, so it may never run. The
+        switch could break a program that works. If the line runs, autoxla prints a warning then.""",
         example=Example(
             "import sys\nimport tensorflow as tf\n\nif len(sys.argv) > 1:\n    import tf_agents\n",
             machine="tf-agents",
@@ -428,7 +428,7 @@ RULES = (
             d.has("tensorflow", SWITCHABLE)
             and (d.says("attribute", *GONE, caught=False) or d.says("import", *GONE, caught=False))
         ),
-        message="tf.estimator went with TensorFlow 2.16, and tf.contrib with 2.0: its first use raises an "
+        message="TensorFlow 2.16 removed tf.estimator, and 2.0 removed tf.contrib: the first use raises an "
         "error",
         remedy="rewrite it with Keras, or stay with an older TensorFlow",
         why="""The import of TensorFlow succeeds, and the program fails at the first use, perhaps after it has

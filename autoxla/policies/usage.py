@@ -154,7 +154,7 @@ def find_demands(
     for evidence in reading.evidence if meeting is not None else ():
         if evidence.kind == "attribute" and is_below(evidence.name, *_ALIAS_LACKS) and not evidence.caught:
             place = "" if meeting is None else meeting.place
-            why = f"{evidence.name} exists in Keras 3 only, whose objects come to others in {place}"
+            why = f"{evidence.name} exists in Keras 3 only, whose objects reach others in {place}"
             demands.append(Demand(3, evidence.grade, evidence.place, why, "keras"))
     unique = {(d.generation, d.grade, d.why): d for d in reversed(demands)}
     return tuple(sorted(unique.values(), key=lambda d: (d.grade != "certain", demands.index(d))))
@@ -194,7 +194,7 @@ def _demands(
         made = "" if origin is None else f" of line {origin.line}"
         if origin is not None and origin.file != place.file:
             made = f" of {origin}"
-        why = f"{name}{made} comes to {evidence.value}, of another generation of Keras"
+        why = f"{name}{made} reaches {evidence.value}, of another generation of Keras"
         yield Demand(2, "possible" if evidence.caught else grade, place, why)
     elif evidence.caught or not (is_failing or evidence.kind in _NAMING):
         return

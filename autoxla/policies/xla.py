@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoxla.model import Tuned
+from autoxla.policies.cures import name_settings
 from autoxla.policies.draft import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Draft
 from autoxla.policies.example import KERAS, Example
 from autoxla.policies.rule import Rule
@@ -16,6 +17,7 @@ SEVERAL = tuple(
     for module in ("", "experimental.")
     for name in _STRATEGIES
 )
+STEPS = "AUTOXLA_STEPS_PER_EXECUTION"
 CPU_CLUSTERS = "tf_xla_cpu_global_jit"
 CUDA_DIR = "xla_gpu_cuda_data_dir"
 FLAG_READER = "TensorFlow, flags from the environment"
@@ -25,9 +27,6 @@ CACHE_DIR = "tf_xla_persistent_cache_directory"
 CACHE_DEVICES = "tf_xla_persistent_cache_device_types"
 #: By both names under which TensorFlow's releases ask for it; other devices were not tried.
 _CPU = "CPU,XLA_CPU_JIT"
-#: The releases known to have the flags, and to load what they saved.
-_CACHING = ((2, 15), (2, 21))
-PERSISTENT = "TensorFlow, flags of the XLA compilation cache"
 
 _JIT = KERAS.replace('"mse")', '"mse", jit_compile=True)')
 
@@ -77,21 +76,15 @@ def _tuned(draft: Draft) -> Tuned | None:
         and not draft.is_explicit(name)
         and not (name == SWITCH and settings.keras is not None)
         and not (name == "KERAS_BACKEND" and is_backend_chosen)
+        and not (name == STEPS and settings.steps_per_execution is not None)
     }
     open_ = replace(tuned, step=None if is_chosen else tuned.step, settings=variables)
     return open_ if open_.step is not None or variables else None
 
 
-def _name_path(draft: Draft) -> str:
-    """Return the tuned path with its variables."""
-    variables = " ".join(f"{name}={value}" for name, value in draft.found.settings.items())
-    return f"{draft.found.path} ({variables})" if variables else draft.found.path
-
-
-def _looks_for_cuda(draft: Draft) -> bool:
-    flags = draft.parse(XLA_FLAGS)
-    unset = flags.get(CUDA_DIR) is None and flags.file is None and not flags.errors
-    return "cuda" in draft.situation.hardware.kinds and unset and not draft.situation.toolchain.cuda_seen
+def _take_setting(draft: Draft, name: str, value: str) -> bool:
+    """Plan a variable of the tuned path; the settings were read already, so one of them is planned itself."""
+    return draft.choose_steps(int(value)) if name == STEPS else draft.set(name, value)
 
 
 def _cuda(draft: Draft) -> str:
@@ -101,9 +94,8 @@ def _cuda(draft: Draft) -> str:
 
 def _asks_for_cache(draft: Draft) -> bool:
     """Return whether the settings ask for the cache, and the user's flags name no folder for it."""
-    if not draft.situation.settings.xla_cache or not draft.has("tensorflow"):
-        return False
-    return draft.flags.get(CACHE_DIR) in (None, draft.situation.xla_cache)
+    is_asked = draft.situation.settings.xla_cache and draft.has("tensorflow")
+    return is_asked and draft.flags.get(CACHE_DIR) in (None, draft.situation.xla_cache)
 
 
 def _why_no_cache(draft: Draft) -> str:
@@ -111,8 +103,7 @@ def _why_no_cache(draft: Draft) -> str:
     situation = draft.situation
     if situation.cache_refused is not None:
         return f"its entries are native code, and {situation.cache_refused}"
-    first, last = _CACHING
-    if not first <= situation.versions["tensorflow"][:2] <= last:
+    if not (2, 15) <= situation.versions["tensorflow"][:2] <= (2, 21):
         return "it was tried with TensorFlow 2.15 to 2.21 only"
     if draft.flags.errors or draft.flags.file is not None or draft.parse(XLA_FLAGS).file is not None:
         return "it needs flags that can be parsed and that do not come from a file"
@@ -142,11 +133,11 @@ RULES = (
         remedy=lambda d: (
             "unset the variable, or take step out of the settings"
             if _is_in_the_way(d)
-            else "jit_compile accordingly where the program gives none, or TF_XLA_FLAGS for auto-clustering"
+            else "set jit_compile where the program passes none, or TF_XLA_FLAGS for auto-clustering"
         ),
         why="""The settings hold where the program passes no `jit_compile`. TensorFlow reads the flag for
-        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes both. A
-        warning tells where the environment asks for something else, which stands.""",
+        auto-clustering before the first operation, and needs a second one on the CPU. autoxla writes both.
+        If the environment asks for something else, that stays, and this is a warning.""",
         example=Example(KERAS, settings={"step": "autocluster-1"}),
         source=CLUSTERING,
         about="step",
@@ -159,7 +150,8 @@ RULES = (
         title="The tuned path",
         applies=_tuned,
         message=lambda d: (
-            f"python -m autoxla tune found {_name_path(d)} "
+            f"python -m autoxla tune found {d.found.path} "
+            f"{f'({name_settings(d.found.settings)}) ' if d.found.settings else ''}"
             f"{f'{d.found.speedup:.3g} times faster' if d.found.speedup > 1 else 'the fastest'} "
             f"on {d.found.date}"
         ),
@@ -173,8 +165,23 @@ RULES = (
         ),
         source="autoxla, tune",
         act=lambda d: any(
-            [*(d.set(*setting) for setting in d.found.settings.items()), _take_step(d, d.found.step)]
+            [*(_take_setting(d, *each) for each in d.found.settings.items()), _take_step(d, d.found.step)]
         ),
+    ),
+    Rule(
+        code="AX317",
+        level="info",
+        title="The settings choose steps_per_execution",
+        applies=lambda d: d.situation.settings.steps_per_execution is not None,
+        message=lambda d: f"steps_per_execution = {d.situation.settings.steps_per_execution} in the settings",
+        remedy="set steps_per_execution where the program passes none",
+        why="""Keras then runs so many steps in one call, which saves the time between them. Callbacks hear of
+        the last one only, and with `steps_per_epoch` an epoch may get some steps more. A number that
+        the program passes to `compile` stands.""",
+        example=Example(KERAS, settings={"steps_per_execution": "16"}),
+        source="Keras 3, Model.compile",
+        about="steps_per_execution",
+        act=lambda d: d.choose_steps(int(d.situation.settings.steps_per_execution or 1)),
     ),
     Rule(
         code="AX305",
@@ -213,7 +220,13 @@ RULES = (
         code="AX307",
         level="info",
         title="XLA does not find libdevice",
-        applies=_looks_for_cuda,
+        applies=lambda d: (
+            "cuda" in d.situation.hardware.kinds
+            and not d.situation.toolchain.cuda_seen
+            and d.parse(XLA_FLAGS).get(CUDA_DIR) is None
+            and d.parse(XLA_FLAGS).file is None
+            and not d.parse(XLA_FLAGS).errors
+        ),
         message=lambda d: (
             "XLA finds libdevice in none of its own places; "
             f"it is {f'in {_cuda(d)}' if _cuda(d) else 'missing, and XLA fails if TensorFlow uses the GPU'}"
@@ -259,7 +272,7 @@ RULES = (
             + (f" is left out: {_why_no_cache(d)}" if _why_no_cache(d) else "")
         ),
         remedy=lambda d: (
-            "end that reason, or take xla_cache out of the settings"
+            "remove the cause, or take xla_cache out of the settings"
             if _why_no_cache(d)
             else "let TensorFlow keep what XLA compiles for the CPU in autoxla's cache folder"
         ),
@@ -273,7 +286,7 @@ RULES = (
             known={"xla_cache": "~/.cache/autoxla/xla/4f1c"},
             command="python -m autoxla",
         ),
-        source=PERSISTENT,
+        source="TensorFlow, flags of the XLA compilation cache",
         about="xla_cache",
         milder=lambda d: not _why_no_cache(d),
         act=lambda d: (

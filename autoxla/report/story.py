@@ -160,6 +160,8 @@ def _changes(situation: Situation, plan: Plan) -> list[str]:
     changes = [assignment(setting.variable, setting.value) for setting in plan.settings]
     if plan.jit_compile is not None:
         changes.append(f"jit_compile={plan.jit_compile} where none is given")
+    if plan.steps_per_execution is not None:
+        changes.append(f"steps_per_execution={plan.steps_per_execution} where none is given")
     changes += [f"import {name} before keras" for name in plan.import_first]
     changes += [f"import {alias} gives {target}" for alias, target in plan.alias.items()]
     settings, is_open = situation.settings, situation.usage.jit_compile is None and plan.jit_compile is None

@@ -1,40 +1,42 @@
-"""Work beside training: a daemon thread for Python, and the memory that work may use.
-
-What runs for long in TensorFlow's own code must not run in such a thread: a thread that comes back to
-Python while the interpreter ends is ended, too, and C++ code that it came through takes that for a
-crash. See `autoxla.trial.executables.Dispatch` for that.
-"""
+"""Work beside training: a thread for Python, and the memory that work may use."""
 
 from __future__ import annotations
 
+import atexit
 import resource
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
+#: The seconds that the end of the program waits for such work: a disk may hang.
+_LONGEST = 5.0
 
 
-class Background(Generic[T]):
-    """One piece of work in a thread. `done` turns True when `result` or `error` is there."""
+def begin_beside(work: Callable[[], T]) -> Future[T]:
+    """Begin with ``work`` in a thread; return where its result, or its exception, will be.
 
-    result: T | None
-    error: Exception | None
+    The end of the program waits for it: a thread that comes back to Python while the interpreter ends is
+    ended, too, and C++ code that it came through takes that for a crash. So it is not for what runs for
+    long; see `autoxla.trial.executables.Dispatch` for that.
+    """
+    outcome: Future[T] = Future()
 
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.done = False
-        self.result = None
-        self.error = None
-        self._work = work
-        threading.Thread(target=self._run, name="autoxla-trial", daemon=True).start()
-
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            self.result = self._work()
+            outcome.set_result(work())
         except Exception as error:  # noqa: BLE001 - whoever asked for the work is told
-            self.error = error
-        self.done = True
+            outcome.set_exception(error)
+        atexit.unregister(wait)
+
+    thread = threading.Thread(target=run, name="autoxla-trial", daemon=True)
+    wait = partial(thread.join, _LONGEST)
+    atexit.register(wait)
+    thread.start()
+    return outcome
 
 
 def free_memory(root: Path = Path("/")) -> int | None:

@@ -10,77 +10,44 @@ its step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-#: Where the bound of an operand is: a dimension of another operand (`dimension`), its last dimensions one
-#: by one (`dimensions`), its value (`value`), the values of a shape (`values`). Or there is no other
-#: operand: the value is to be a divisor (`nonzero`), a count (`nonnegative`), or a number of the integer
-#: type that it is cast to (`integer`).
-Kind = Literal["dimension", "dimensions", "value", "values", "nonzero", "nonnegative", "integer"]
 #: What of a value is looked at; of a list, its value is its length.
 Aspect = Literal["value", "contents"]
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """An operand that must be within bounds: its number, and where the bound is found.
+class Rows(NamedTuple):
+    """An index: the number of the operand that it is, and where the number is that it must be below.
 
-    `of`: the number of the operand that gives the bound. `axis`: the dimension of it, or the name of an
-    attribute or ``"operand N"`` that tells it. `from_zero`: whether there is a lower bound, too.
-    `inclusive`: whether the bound itself is allowed.
+    That is a dimension, `axis`, of operand `of`: a number, or the name of an attribute, or ``"operand N"``.
+    Where `axis` is None, it is the value of that operand itself.
     """
 
-    operand: int
-    kind: Kind
+    operand: int = 1
     of: int = 0
-    axis: int | str = 0
-    from_zero: bool = True
-    inclusive: bool = False
+    axis: int | str | None = 0
 
 
-def _rows(operand: int = 1) -> Bound:
-    return Bound(operand, "dimension")
-
-
-def _points(operand: int = 1, axis: int | str = 0) -> Bound:
-    return Bound(operand, "dimensions", axis=axis)
-
-
-#: An operand that XLA does not check, and that a guard can check before.
-BOUNDS: dict[str, Bound] = {
-    "Gather": _rows(),
-    "GatherV2": Bound(1, "dimension", axis="operand 2"),
-    "GatherNd": _points(),
-    "ResourceGather": Bound(1, "dimension", axis="batch_dims"),
-    "ScatterNd": Bound(0, "values", of=2),
-    **{f"TensorScatter{name}": _points() for name in ("Update", "Add", "Sub", "Min", "Max")},
-    **{f"ResourceScatter{name}": _rows() for name in ("Update", "Add", "Sub", "Min", "Max")},
-    **{f"ResourceScatterNd{name}": _points() for name in ("Update", "Add", "Sub")},
-    # A row without a segment has a negative number.
-    **{
-        f"UnsortedSegment{name}": Bound(1, "value", of=2, from_zero=False)
-        for name in ("Sum", "Prod", "Min", "Max")
-    },
-    "SparseSoftmaxCrossEntropyWithLogits": Bound(1, "dimension", axis=1),
-    "ReverseSequence": Bound(1, "dimension", axis="seq_dim", inclusive=True),
-    "Bincount": Bound(0, "nonnegative"),
-    "DenseBincount": Bound(0, "nonnegative"),
-    **{f"Floor{name}": Bound(1, "nonzero") for name in ("Div", "Mod")},
-    **{f"Truncate{name}": Bound(1, "nonzero") for name in ("Div", "Mod")},
-    **{name: Bound(1, "nonzero") for name in ("Div", "Mod")},
-    "Pow": Bound(1, "nonnegative"),
-    # Checked by neither; the results differ.
-    "Cast": Bound(0, "integer"),
-    "InTopKV2": Bound(1, "dimension", axis=1),
-}  # fmt: skip
-#: Of these, integers only are checked.
-INTEGERS = frozenset({"Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod", "Pow"})
-#: Operands that XLA does not check, and no guard does: they must hang on shapes and constants alone. `Where`
-#: and its like give a result of as many rows as the data say; XLA pads it, and loses the checks of shapes.
+#: Indices that XLA does not check, and that a guard can check before, where they hang on the batch.
+INDICES: dict[str, Rows] = {
+    "Gather": Rows(),
+    "GatherV2": Rows(axis="operand 2"),
+    "ResourceGather": Rows(axis="batch_dims"),
+    **{f"ResourceScatter{name}": Rows() for name in ("Update", "Add", "Sub", "Min", "Max")},
+    **{f"UnsortedSegment{name}": Rows(of=2, axis=None) for name in ("Sum", "Prod", "Min", "Max")},
+    "SparseSoftmaxCrossEntropyWithLogits": Rows(axis=1),
+    "InTopKV2": Rows(axis=1),
+}
+#: Operations whose operands in `GIVEN` are checked if they are integers.
+INTEGERS = frozenset({"Div", "FloorDiv", "FloorMod", "Mean", "Mod", "TruncateDiv", "TruncateMod", "Pow"})
+#: Operands that XLA does not check, and no guard does: they must hang on shapes and constants alone.
 GIVEN: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(INTEGERS, (1,)), "Mean": (0,), "Assert": (0,),
+    "GatherNd": (1,), "ScatterNd": (0, 2), "ReverseSequence": (1,), "Bincount": (0, 1),
+    "DenseBincount": (0, 1),
+    **{f"TensorScatter{name}": (1,) for name in ("Update", "Add", "Sub", "Min", "Max")},
+    **{f"ResourceScatterNd{name}": (1,) for name in ("Update", "Add", "Sub")},
     "InvertPermutation": (0,), "DynamicPartition": (1,), "SparseToDense": (0, 1, 3), "MatrixBandPart": (1, 2),
-    "Where": (0,), "ScatterNd": (2,), "Bincount": (1,), "DenseBincount": (1,),
     **{f"UnsortedSegment{name}": (2,) for name in ("Sum", "Prod", "Min", "Max")},
     "RandomUniformInt": (1, 2), "StatelessRandomUniformInt": (2, 3), "StatelessRandomUniformIntV2": (4, 5),
     # Not checked by either; the results differ.
@@ -91,7 +58,8 @@ GIVEN: dict[str, tuple[int, ...]] = {
     "TensorListPopBack": (0,), "TensorListStack": (0,), "TensorListReserve": (1,),
     "EmptyTensorList": (1,), "TensorListSplit": (2,), "TensorListConcatV2": (0,),
 }  # fmt: skip
-#: Operands that XLA must know when it compiles. Where they hang on data, it compiles anew for each value.
+#: Operands that XLA must know when it compiles. Where they hang on data, it compiles anew for each value. Of
+#: `Where` they decide how many rows it gives; XLA pads these, and loses the checks of shapes.
 COMPILED_IN: dict[str, tuple[int, ...]] = {
     "Slice": (1, 2), "StridedSlice": (1, 2, 3), "StridedSliceGrad": (0, 1, 2, 3),
     "TensorStridedSliceUpdate": (1, 2, 3), "ResourceStridedSliceAssign": (1, 2, 3), "DynamicStitch": (0,),
@@ -99,14 +67,8 @@ COMPILED_IN: dict[str, tuple[int, ...]] = {
     "Range": (0, 1, 2), "LinSpace": (2,), "Pad": (1,), "PadV2": (1,), "MirrorPad": (1,), "SplitV": (1,),
     "RandomUniform": (0,), "RandomStandardNormal": (0,), "TruncatedNormal": (0,), "TopKV2": (1,),
     "OneHot": (1,), "Cumsum": (1,), "Roll": (2,), "TensorListResize": (1,),
+    "Where": (0,),
 }  # fmt: skip
-#: Operations that raise by what the network has computed, or are nothing but a check. Some of them do so in
-#: some releases of TensorFlow only.
-REFUSED = frozenset({
-    "Assert", "CheckNumerics", "Cholesky", "MatrixInverse", "MatrixSolve", "MatrixTriangularSolve",
-    "SelfAdjointEigV2", "QuantizeAndDequantizeV3", "NonMaxSuppressionV4",
-    "StatelessParameterizedTruncatedNormal",
-})  # fmt: skip
 
 #: Operations whose result is their first operand's, value by value.
 SAME = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot", "CheckPoint"})
@@ -115,9 +77,10 @@ MOVES = {
     "Reshape": 0, "ExpandDims": 0, "Squeeze": 0, "Transpose": 0, "Tile": 0, "BroadcastTo": 0,
     "StridedSlice": 0, "Slice": 0, "Reverse": 0, "ReverseV2": 0, "Roll": 0, "Unpack": 0, "Split": 1,
     "SplitV": 0, "GatherV2": 0, "GatherNd": 0, "EnsureShape": 0, "RandomShuffle": 0, "Fill": 1,
+    "Unique": 0,
 }  # fmt: skip
-#: Operations of little cost beside a training step, whose result hangs on their operands alone.
-CHEAP = (SAME | MOVES.keys() | {
+#: Operations of which sizes and indices are computed, whose result hangs on their operands alone.
+PURE = (SAME | MOVES.keys() | {
     "IdentityN", "Cast", "Bitcast", "Pack", "Concat", "ConcatV2", "ConcatOffset", "BroadcastArgs",
     "BroadcastGradientArgs", "DynamicStitch", "Range", "LinSpace", "Pad", "PadV2", "InvertPermutation",
     "Add", "AddV2", "AddN", "Sub", "Mul", "Neg", "Abs", "Sign", "Square", "FloorDiv", "FloorMod", "Mod",
@@ -127,7 +90,7 @@ CHEAP = (SAME | MOVES.keys() | {
     "LogicalNot", "Select", "SelectV2", "IsNan", "IsInf", "IsFinite", "Bucketize",
     "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Invert", "LeftShift", "RightShift",
     "Sum", "Prod", "Max", "Min", "Mean", "All", "Any", "ArgMax", "ArgMin", "Cumsum", "OneHot",
-}) - {"RandomShuffle"}  # fmt: skip
+}) - {"RandomShuffle", "Unique"}  # fmt: skip
 #: Operations whose result hangs on the shapes of their operands alone.
 OF_SHAPES = frozenset({
     "Const", "Shape", "ShapeN", "Size", "Rank", "VariableShape", "ZerosLike", "OnesLike",
@@ -148,16 +111,17 @@ CONTENTS: dict[str, tuple[tuple[int, Aspect], ...]] = {
 }  # fmt: skip
 #: Operations that take a value out of a list.
 TAKEN = frozenset({"TensorListGetItem", "TensorListPopBack"})
-#: Calls of functions, by the number of their operands that are not the function's.
-CALLS = {
-    "PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1,
-    "StatelessCase": 1,
-}  # fmt: skip
 LOOPS = frozenset({"While", "StatelessWhile"})
+#: Calls of functions: the attributes that name these. Of a branch, the first operand is not the function's.
+BRANCHES = frozenset({"If", "StatelessIf"})
+CALLS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(LOOPS, ("body", "cond")), **dict.fromkeys(BRANCHES, ("then_branch", "else_branch")),
+    "PartitionedCall": ("f",), "StatefulPartitionedCall": ("f",),
+}  # fmt: skip
 
 #: Operations that raise for no value of their operands: by type and shape only, which XLA checks, too, or
 #: where it refuses to compile.
-HARMLESS = CHEAP | OF_SHAPES | CALLS.keys() | LOOPS | frozenset({
+HARMLESS = PURE | OF_SHAPES | CALLS.keys() | frozenset({
     "NoOp", "Placeholder", "PlaceholderWithDefault", "ControlTrigger", "Empty", "_Arg", "_Retval",
     # Variables
     "ReadVariableOp", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "VarIsInitializedOp",

@@ -18,10 +18,8 @@ Winner = Literal["incumbent", "challenger"]
 
 #: A challenger must save this share of a step; below it, a change of path is not worth its name.
 GAIN = 0.10
-#: The interval holds the median with at least this probability, unless the case is clear.
+#: The interval holds the median with at least this probability.
 CONFIDENCE = 0.99
-#: So many pairs on one side, each by `CLEAR`, are enough: a machine under load does not do that.
-FEW, CLEAR = 5, 1.25
 #: So many pairs, each `HOPELESS` times slower, are enough to stop paying for them.
 FEWEST, HOPELESS = 2, 2.0
 #: After so many pairs without a decision the two are as good as each other.
@@ -51,11 +49,7 @@ def judge(pairs: Sequence[Pair]) -> Verdict:
     # The undisturbed steps must say the same as the typical ones.
     agrees = min(challenger for _, challenger in pairs) < min(incumbent for incumbent, _ in pairs)
     winner: Winner | None = None
-    if (count >= FEWEST and ratios[0] > HOPELESS) or (count >= FEW and ratios[0] > CLEAR):
-        winner = "incumbent"
-    elif count >= FEW and ratios[-1] < 1 / CLEAR:
-        winner = "challenger"
-    elif low > 1 - GAIN or count >= MOST:
+    if (count >= FEWEST and ratios[0] > HOPELESS) or low > 1 - GAIN or count >= MOST:
         winner = "incumbent"
     elif middle < 1 - GAIN and high < 1 and agrees:
         winner = "challenger"

@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autoxla.trial.checks import CALLS, CHEAP, CONTENTS, LENGTHS, LOOPS, OF_SHAPES, SAME, TAKEN, Aspect
+from autoxla.trial.checks import (
+    BRANCHES,
+    CALLS,
+    CONTENTS,
+    LENGTHS,
+    LOOPS,
+    OF_SHAPES,
+    PURE,
+    SAME,
+    TAKEN,
+    Aspect,
+)
 
 #: So long a chain of operations is followed, and so many calls of functions are looked into.
 DEEPEST = 200
@@ -71,24 +82,19 @@ class Call:
         name, *rest = reference.split(":")
         if len(rest) < 2:
             return Value(self, name, int(rest[0]) if rest else 0)
-        return Value(self, name, _first_output(self.nodes[name], rest[0]) + int(rest[1]))
+        from tensorflow.python.framework import op_def_registry
 
-
-def _first_output(node: Any, name: str) -> int:
-    """Return the number of the first output of ``node`` that its definition calls ``name``."""
-    from tensorflow.python.framework import op_def_registry
-
-    number = 0
-    for output in op_def_registry.get(node.op).output_arg:
-        if output.name == name:
-            break
-        if output.number_attr:
-            number += node.attr[output.number_attr].i
-        elif output.type_list_attr:
-            number += len(node.attr[output.type_list_attr].list.type)
-        else:
-            number += 1
-    return number
+        node, number = self.nodes[name], int(rest[1])
+        for output in op_def_registry.get(node.op).output_arg:
+            if output.name == rest[0]:
+                break
+            if output.number_attr:
+                number += node.attr[output.number_attr].i
+            elif output.type_list_attr:
+                number += len(node.attr[output.type_list_attr].list.type)
+            else:
+                number += 1
+        return Value(self, name, number)
 
 
 class Trace:
@@ -104,8 +110,6 @@ class Trace:
         self.calls: list[Call] = []
         #: The body and the condition of each loop.
         self._loops: list[tuple[Call, Call]] = []
-        self._shapes: dict[Value, list[int | None]] = {}
-        self._constants: dict[Value, Any] = {}
         self._known: dict[tuple[Value, Aspect], bool] = {}
         self._counting: dict[Value, bool] = {}
         arguments = {tensor.op.name: number for number, tensor in enumerate(self._inputs)}
@@ -127,35 +131,24 @@ class Trace:
         call.number = len(self.calls)
         self.calls.append(call)
         for name, node in call.nodes.items():
-            called = self._called(node)
-            if called:
-                call.inner[name] = []
-            for function in map(self._functions.__getitem__, called):
+            for attribute in CALLS.get(node.op, ()):
+                function = self._functions[node.attr[attribute].func.name]
                 signature = function.signature
                 inner = Call(
                     nodes={node.name: node for node in function.node_def},
                     arguments={argument.name: n for n, argument in enumerate(signature.input_arg)},
                     results=[function.ret[result.name] for result in signature.output_arg],
                     caller=Value(call, name, 0),
-                    skipped=CALLS.get(node.op, 0),
+                    skipped=int(node.op in BRANCHES),
                     loop=[] if node.op in LOOPS else None,
                 )
-                call.inner[name].append(inner)
+                call.inner.setdefault(name, []).append(inner)
                 self._enter(inner)
             if node.op in LOOPS:
                 # The body and the condition of a loop have the same variables.
                 body, condition = call.inner[name]
                 body.loop = condition.loop = [{"value", "contents"} for _ in body.arguments]
                 self._loops.append((body, condition))
-
-    def _called(self, node: Any) -> list[str]:
-        if node.op in LOOPS:
-            return [node.attr[name].func.name for name in ("body", "cond")]
-        if node.op in ("If", "StatelessIf"):
-            return [node.attr[name].func.name for name in ("then_branch", "else_branch")]
-        if node.op in ("Case", "StatelessCase"):
-            return [function.name for function in node.attr["branches"].list.func]
-        return [node.attr["f"].func.name] if node.op in CALLS else []
 
     # What a value hangs on
 
@@ -225,7 +218,7 @@ class Trace:
             return True
         elif node.op in LENGTHS:
             needed = [(operands[number], "value") for number in LENGTHS[node.op]]
-        elif node.op in CHEAP:
+        elif node.op in PURE:
             needed = [(operand, "value") for operand in operands]
         else:
             return False
@@ -249,8 +242,6 @@ class Trace:
     def constant(self, value: Value) -> Any:
         """Return the array that ``value`` always is, None where that is not seen at once."""
         value = self.follow(value)
-        if value in self._constants:
-            return self._constants[value]
         node = value.node
         if node is None:
             captured = self._capture(value)
@@ -262,11 +253,6 @@ class Trace:
             whole, begin = (self.constant(operand) for operand in value.call.operands(node)[:2])
             if whole is not None and begin is not None and whole.ndim == begin.size == 1:
                 return whole[begin[0]]
-        return self._constant_of_shape(value)
-
-    def _constant_of_shape(self, value: Value) -> Any:
-        """Return the array that an operation gives which looks at shapes only, None where they are open."""
-        node = value.node
         if node.op not in ("Shape", "ShapeN", "Size", "Rank", "VariableShape"):
             return None
         operand = value.call.operands(node)[value.output]
@@ -284,21 +270,27 @@ class Trace:
         captured = self.captured[number]
         return None if captured.dtype in (tf.resource, tf.variant) else captured
 
+    def arguments(self, value: Value) -> set[Value]:
+        """Return the arguments of functions that nobody hands on, and on which ``value`` hangs."""
+        found, seen, waiting = set(), set(), [value]
+        while waiting:
+            value = self.follow(waiting.pop())
+            if value in seen or self.is_given(value):
+                continue
+            seen.add(value)
+            if value.node is None:
+                found.add(value)
+            else:
+                waiting += value.call.operands(value.node)
+        return found
+
     def argument(self, number: int) -> Value:
         """Return argument ``number`` of the step as a value."""
         return Value(self.calls[0], self._inputs[number].op.name, 0)
 
-    def learn(self, value: Value, shape: list[int | None], constant: Any) -> None:
-        """Keep the ``shape`` of ``value``, and what it always is, for the batches of one signature."""
-        self._shapes[self.follow(value)] = shape
-        if constant is not None:
-            self._constants[self.follow(value)] = constant
-
     def shape(self, value: Value) -> list[int | None] | None:
         """Return the shape of ``value`` as traced, or of the variable that it is; None where unknown."""
         value = self.follow(value)
-        if value in self._shapes:
-            return self._shapes[value]
         node = value.node
         if node is not None and node.op == "ReadVariableOp":
             return self.shape(value.call.operands(node)[0])

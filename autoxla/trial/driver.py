@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -26,29 +27,35 @@ from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.trial import economics
-from autoxla.trial.background import Background
-from autoxla.trial.comparison import Pair, Verdict, judge
+from autoxla.trial.background import begin_beside
+from autoxla.trial.comparison import Pair, judge
 from autoxla.trial.compilations import Compilations
 from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
-from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
+from autoxla.trial.economics import Prior, is_worth_switching, pays, steps_expected
 from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
-from autoxla.trial.executables import Dispatch, Executable, is_supported, sign, synchronise
+from autoxla.trial.executables import (
+    Dispatch,
+    Executable,
+    find_scope,
+    is_supported,
+    sign,
+    synchronise,
+)
 from autoxla.trial.guards import Guard, replay
 from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
-from autoxla.trial.steps import count_operations, find_step
+from autoxla.trial.steps import find_step
 from autoxla.trial.survey import Survey, survey
 from autoxla.trial.traces import for_xla, without_xla
 
 #: Each state, and those that may follow it. From each, a fault leads to Retired.
 TRANSITIONS = {
-    "Watching": ("Surveying", "Fetching", "Resting", "Retired"),
-    "Surveying": ("Watching", "Fetching", "Resting", "Retired"),
+    "Watching": ("Watching", "Surveying", "Fetching", "Retired"),
+    "Surveying": ("Watching", "Fetching", "Retired"),
     "Fetching": ("Watching", "Compiling", "Retired"),
     "Compiling": ("Racing", "Switched", "Retired"),
     "Racing": ("Switched", "Retired"),
     "Switched": ("Retired",),
-    "Resting": ("Watching", "Retired"),
     "Retired": (),
 }
 _FOLDER = os.path.dirname(__file__)  # noqa: PTH120 - compared with text
@@ -60,25 +67,15 @@ _FIRST_LOOK = 8
 _WINDOW = 50
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
-#: Shapes beyond the compiled one in a fit before XLA is given up for it.
-_STRANGERS = 4
-#: Batches in a row that a guard stops before XLA is given up: each costs more than a plain step.
-_STOPPED = 3
-#: What is expected of a step that was not looked at yet.
-_UNKNOWN = Prior(0.75, 0.75)
+#: Where so many of the last batches were none for XLA, it is given up: each costs more than a plain step.
+_STRANGERS, _LAST = 4, 8
 
 
 class State:
-    """What is done with a batch while a trial is in this state: here, what Keras does.
+    """What is done with a batch while a trial is in this state: here, what Keras does."""
 
-    `is_idle`: nothing else is done. `known`: what was found out about the step so far.
-    """
-
-    is_idle = False
-
-    def __init__(self, driver: Driver, known: Survey | None = None) -> None:
+    def __init__(self, driver: Driver) -> None:
         self.driver = driver
-        self.known = known
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch of ``iterator``; return the logs."""
@@ -153,8 +150,6 @@ class Driver:
         """Begin with ``fit``."""
         fit.before = self.fit.before + self.fit.step
         self.fit = fit
-        if isinstance(self.state, Resting):
-            self.go(Watching(self, self.state.known))
         if not isinstance(self.state, Watching) or self.state.known is not None:
             # What may have come since the trial began.
             if find_global_seed() is not None:
@@ -183,9 +178,8 @@ class Driver:
     def __call__(self, iterator: Any) -> Any:
         """Run one step on the next batch of ``iterator``; return its logs."""
         try:
-            if self.state.is_idle or not isinstance(iterator, tf.data.Iterator):
-                return self.stock(iterator)
-            return self.stock(iterator) if tf.config.functions_run_eagerly() else self.state.run(iterator)
+            is_plain = isinstance(iterator, tf.data.Iterator) and not tf.config.functions_run_eagerly()
+            return self.state.run(iterator) if is_plain else self.stock(iterator)
         except BaseException as error:
             # The trial's frames come off the front of a traceback that the program is to see.
             trace = error.__traceback__
@@ -221,14 +215,13 @@ class Driver:
         """End the trial for good, and note why."""
         self.report.begin(model=find_name(self.model), incumbent=self.incumbent, challenger=self.challenger)
         self.entry.update(outcome=outcome, ended_at=self.fit.step)
+        if isinstance(self.state, Switched):
+            self.session.add_finding(given_up(outcome, self.fit.step))
         self.retire()
 
     def rest(self, known: Survey | None) -> None:
-        """End the trial for this fit, unless nobody knows how long it will be."""
-        if self.fit.planned is not None:
-            self.go(Resting(self, known))
-        elif not isinstance(self.state, Watching):
-            self.go(Watching(self, known))
+        """Watch on; for this fit look no more, unless nobody knows how long it will be."""
+        self.go(Watching(self, known, 2 * self.fit.step if self.fit.planned is None else inf))
 
     def run_stock(self, iterator: Any) -> Any:
         """Run Keras' own function, and note the time."""
@@ -265,8 +258,8 @@ class Driver:
     def keep(self, known: Survey, facts: dict[str, object]) -> None:
         """Write a record, beside training: a cache may lie on a disk that hangs."""
         about = {"program": self.session.program or "", "model": find_name(self.model)}
-        facts = {**about, "nodes": known.graph.nodes, **facts}
-        Background(partial(self.decisions().keep, known.key, facts))
+        facts = {**about, "nodes": known.nodes, **facts}
+        begin_beside(partial(self.decisions().keep, known.key, facts))
 
     def keep_failure(self, known: Survey, error: Exception) -> str:
         """Write a record of what XLA cannot do, unless memory is short only today; return the reason."""
@@ -283,11 +276,16 @@ class Driver:
 
 
 class Watching(State):
-    """Keras' own function trains, and the clock is looked at."""
+    """Keras' own function trains, and the clock is looked at.
 
-    def __init__(self, driver: Driver, known: Survey | None = None) -> None:
-        super().__init__(driver, known)
-        self._look_at = max(_FIRST_LOOK, 2 * driver.fit.step)
+    `known`: what was found out about the step in an earlier state. `look_at`: the step of the next look,
+    which is not before `_FIRST_LOOK`.
+    """
+
+    def __init__(self, driver: Driver, known: Survey | None = None, look_at: float = 0) -> None:
+        super().__init__(driver)
+        self.known = known
+        self._look_at = max(_FIRST_LOOK, look_at)
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether a trial may pay."""
@@ -305,8 +303,7 @@ class Watching(State):
 
     def end_fit(self) -> State:
         """Go on watching."""
-        self._look_at = _FIRST_LOOK
-        return self
+        return Watching(self.driver, self.known)
 
     def _look(self) -> None:
         driver = self.driver
@@ -325,13 +322,12 @@ class Surveying(State):
 
     def __init__(self, driver: Driver) -> None:
         super().__init__(driver)
-        self._then: Callable[[Any], None] = self._look_at_step
-        self._job: Background[Any] = Background(self._look_for_seed)
+        self._job = begin_beside(self._look_at_step)
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether the thread is done."""
         logs = self.driver.run_stock(iterator)
-        if self._job.done:
+        if self._job.done():
             self.driver.guarded(self._go_on)
         return logs
 
@@ -340,42 +336,25 @@ class Surveying(State):
         return Watching(self.driver)
 
     def _go_on(self) -> None:
-        error = self._job.error
-        if isinstance(error, Refused):
-            self.driver.end(str(error))
-        elif error is not None:
-            raise error
-        else:
-            self._then(self._job.result)
+        try:
+            consider(self.driver, self._job.result())
+        except Refused as refused:
+            self.driver.end(str(refused))
 
-    def _look_for_seed(self) -> list[tuple[int, float]]:
-        """Return what compiles on this machine took. Raises Refused where the program is seeded."""
-        seed = find_seed(self.driver.model, self.driver.session)
+    def _look_at_step(self) -> Survey:
+        driver = self.driver
+        seed = find_seed(driver.model, driver.session)
         if seed is not None:
             raise Refused(f"nothing is switched in a program that is seeded ({seed})")
-        return list(self.driver.decisions().compiles())
-
-    def _look_at_step(self, compiles: list[tuple[int, float]]) -> None:
-        driver, fit = self.driver, self.driver.fit
-        # To cut a step out of a graph, and to look through it, takes time, too.
-        compile_s = compile_seconds(count_operations(driver.stock, driver.structure), compiles)
-        if not pays(fit.typical, fit.left, compile_s, _UNKNOWN, count_cores()):
-            driver.rest(None)
-            return
         concrete = find_step(driver.stock, driver.structure)
         if concrete is None:
-            driver.go(Retired(driver))
-            return
-        definition, decisions = concrete.graph.as_graph_def(), driver.decisions()
+            raise Refused("the traced step is not found, or takes more than plain tensors")
         shapes = [str(spec.shape) for spec in tf.nest.flatten(driver.structure)]
-        self._then = partial(consider, driver)
-        self._job = Background(
-            partial(survey, concrete, definition, compiles, shapes, fit.batch_size, decisions)
-        )
+        return survey(concrete, shapes, driver.fit.batch_size, driver.decisions())
 
 
 class Fetching(State):
-    """One batch is fetched by hand, and the challenger made for its shapes."""
+    """One batch is fetched by hand, for the shapes of which the challenger is to be made."""
 
     def __init__(self, driver: Driver, known: Survey) -> None:
         super().__init__(driver)
@@ -387,29 +366,18 @@ class Fetching(State):
         if batch is None:
             return self.driver.stock(iterator)
         logs = self.driver.replay(iterator, batch)
-        self.driver.guarded(self._make_challenger, batch)
+        self.driver.guarded(self._go_on, batch)
         return logs
 
     def end_fit(self) -> State:
         """Wait for another fit that is long enough."""
         return Watching(self.driver, self._known)
 
-    def _make_challenger(self, batch: Sequence[Any]) -> None:
-        driver, known = self.driver, self._known
-        concrete = known.concrete
-        try:
-            guard = known.guards.prepare(batch)
-        except Refused as refused:
-            driver.end(str(refused))
-            return
-        is_for_xla = driver.challenger == "xla"
-        made = for_xla(concrete, batch) if is_for_xla else without_xla(concrete, len(batch))
-        if not is_supported(made):
-            driver.end("XLA's function captures what cannot be copied")
-            return
-        compiled, usual = (Executable(each, each.captured_inputs) for each in (made, concrete))
-        challenger = Challenger(compiled, usual, guard, sign(batch))
-        driver.go(Compiling(driver, known, challenger, batch))
+    def _go_on(self, batch: Sequence[Any]) -> None:
+        if self._known.guard.is_within(batch):
+            self.driver.go(Compiling(self.driver, self._known, batch))
+        else:
+            self.driver.end("TensorFlow has to check the first batch")
 
 
 @dataclass
@@ -417,46 +385,36 @@ class Challenger:
     """What the race is run with.
 
     `compiled` runs the step on the challenger's path, `usual` on the incumbent's, both for batches of
-    `signature`; `guard` tells whether the challenger may have a batch, None where it may have any.
-    `stopped`: batches in a row that it may not have.
+    `signature`; `guard` tells whether the challenger may have a batch.
     """
 
     compiled: Executable
     usual: Executable
-    guard: Guard | None
+    guard: Guard
     signature: Signature
-    stopped: int = 0
-
-    def passes(self, batch: Sequence[Any]) -> bool:
-        """Return whether the challenger may have ``batch``."""
-        return self.guard is None or self.guard(batch)
-
-    def forget(self) -> None:
-        """Look at the weights anew: others than this trial may have trained the model."""
-        if self.guard is not None:
-            self.guard.forget()
 
 
 class Compiling(State):
-    """Keras' own function trains; a thread of TensorFlow's own compiles, on copies of the variables."""
+    """Keras' own function trains. A thread makes the challenger, one of TensorFlow's own compiles it.
 
-    def __init__(self, driver: Driver, known: Survey, challenger: Challenger, batch: Sequence[Any]) -> None:
+    It does so on copies of the variables.
+    """
+
+    def __init__(self, driver: Driver, known: Survey, batch: Sequence[Any]) -> None:
         super().__init__(driver)
         self._known = known
-        self._challenger = challenger
+        signature, decision = sign(batch), known.decision
+        #: What an earlier run found for batches like these.
+        self._decision = decision if decision is not None and decision.batch == signature else None
         self._poll_at = 0.0
-        # The first run of the incumbent by hand is slow, too; not needed where no race is to come.
-        executables = [challenger.compiled]
-        if driver.challenger == "xla" and not self._is_decided():
-            executables.append(challenger.usual)
-        self._waiting = [Dispatch(each.concrete, batch) for each in executables]
+        self._job = begin_beside(partial(self._make_challenger, batch, signature, find_scope()))
 
     def run(self, iterator: Any) -> Any:
         """Train, and look now and then whether XLA is done."""
         driver = self.driver
         logs = driver.run_stock(iterator)
         now = perf_counter()
-        if now >= self._poll_at and driver.fit.step > _WARM_UP:
+        if self._job.done() and now >= self._poll_at and driver.fit.step > _WARM_UP:
             self._poll_at = now + _POLL
             driver.guarded(self._poll)
         return logs
@@ -466,26 +424,39 @@ class Compiling(State):
         self.driver.entry["outcome"] = "the fit ended before XLA had compiled the step"
         return self
 
-    def _is_decided(self) -> bool:
-        known = self._known.decision
-        return known is not None and known.batch == self._challenger.signature
+    def _make_challenger(
+        self, batch: Sequence[Any], signature: Signature, scope: Any
+    ) -> tuple[Challenger, list[Dispatch]]:
+        concrete, is_for_xla = self._known.concrete, self.driver.challenger == "xla"
+        with scope:
+            made = for_xla(concrete, batch) if is_for_xla else without_xla(concrete, len(batch))
+            if not is_supported(made):
+                raise Refused("XLA's function captures what cannot be copied")
+            compiled, usual = (Executable(each, each.captured_inputs) for each in (made, concrete))
+            # The first run of the incumbent by hand is slow, too; not needed where no race is to come.
+            first = [made] if self._decision is not None or not is_for_xla else [made, concrete]
+            challenger = Challenger(compiled, usual, self._known.guard, signature)
+            return challenger, [Dispatch(each, batch) for each in first]
 
     def _poll(self) -> None:
         driver = self.driver
         try:
-            is_done = all(dispatch.poll() for dispatch in self._waiting)
-        except Exception as error:
+            challenger, waiting = self._job.result()
+            is_done = all(dispatch.poll() for dispatch in waiting)
+        except Refused as refused:
+            driver.end(str(refused))
+            return
+        except (tf.errors.OpError, ValueError) as error:  # ValueError: what TensorFlow raises as it traces
             if is_of_a_signal(error):
                 raise
             driver.end(f"XLA cannot compile the step: {driver.keep_failure(self._known, error)}")
             return
         if is_done:
-            seconds = round(self._waiting[0].seconds or 0.0, 4)
-            driver.entry.update(compile_s=seconds, compiled_at=driver.fit.step)
-            if self._is_decided() and self._known.decision is not None:
-                switch(driver, self._known, self._challenger, "AX704", self._known.decision)
+            driver.entry.update(compile_s=round(waiting[0].seconds or 0.0, 4), compiled_at=driver.fit.step)
+            if self._decision is not None:
+                switch(driver, self._known, challenger, "AX704", self._decision)
             else:
-                driver.go(Racing(driver, self._known, self._challenger))
+                driver.go(Racing(driver, self._known, challenger))
 
 
 class ByHand(State):
@@ -495,38 +466,28 @@ class ByHand(State):
         super().__init__(driver)
         self._known = known
         self._challenger = challenger
-        self._strangers: set[Signature | None] = set()
+        self._were_strangers: deque[bool] = deque(maxlen=_LAST)
 
     def run(self, iterator: Any) -> Any:
         """Train on the next batch, by Keras where it is not for others."""
         batch = self.driver.fetch(iterator)
         if batch is None:
-            self.driver.guarded(self._challenger.forget)
+            self.driver.guarded(self._challenger.guard.forget)
             return self.driver.stock(iterator)
-        signature = attempt("trial", sign, batch)
         # A batch of another shape is looked at, too: a NaN in it stays in the weights.
-        passes = attempt("trial", self._challenger.passes, batch)
-        is_stranger = signature != self._challenger.signature
-        if passes and not is_stranger:
-            self._challenger.stopped = 0
+        passes = attempt("trial", self._challenger.guard, batch)
+        is_stranger = not passes or attempt("trial", sign, batch) != self._challenger.signature
+        self._were_strangers.append(is_stranger)
+        if not is_stranger:
             return self._train(iterator, batch)
-        if is_stranger:
-            self._strangers.add(signature)
-        else:
-            self._challenger.stopped += 1
-        outcome = ""
-        if self._challenger.stopped >= _STOPPED:
-            outcome = f"{_STOPPED} batches in a row that TensorFlow has to check"
-        elif len(self._strangers) >= _STRANGERS:
-            outcome = f"{len(self._strangers) + 1} shapes of batches, each of which XLA would compile anew"
-        if outcome:
-            self.driver.guarded(self._give_up, outcome)
+        if sum(self._were_strangers) >= _STRANGERS:
+            outcome = "too many batches are of another shape, or TensorFlow has to check them"
+            self.driver.guarded(self.driver.end, outcome)
         return self.driver.replay(iterator, batch)
 
     def end_fit(self) -> State:
-        """Go on in the next fit, in which other shapes are counted anew."""
-        self._strangers.clear()
-        self.driver.guarded(self._challenger.forget)
+        """Go on in the next fit."""
+        self.driver.guarded(self._challenger.guard.forget)
         return self.driver.state
 
     def _train(self, iterator: Any, batch: Sequence[Any]) -> Any:
@@ -542,11 +503,8 @@ class ByHand(State):
             return logs
         logs = self.driver.replay(iterator, batch)
         told = attempt("trial", self.driver.keep_failure, self._known, failure)
-        self.driver.guarded(self._give_up, f"the step failed under XLA: {told}")
+        self.driver.guarded(self.driver.end, f"the step failed under XLA: {told}")
         return logs
-
-    def _give_up(self, outcome: str) -> None:
-        self.driver.end(outcome)
 
 
 class Racing(ByHand):
@@ -588,12 +546,9 @@ class Racing(ByHand):
             return
         self._pairs.append((self._half, took) if is_challenger else (took, self._half))
         self._half = None
-        verdict = judge(self._pairs)
-        if verdict.winner is not None:
-            self._decide(verdict)
-
-    def _decide(self, verdict: Verdict) -> None:
-        driver, entry = self.driver, self.driver.entry
+        verdict, entry = judge(self._pairs), driver.entry
+        if verdict.winner is None:
+            return
         incumbent, challenger = (median(side) for side in zip(*self._pairs, strict=True))
         graph, xla = (incumbent, challenger) if driver.challenger == "xla" else (challenger, incumbent)
         winner = driver.challenger if verdict.winner == "challenger" else driver.incumbent
@@ -614,21 +569,9 @@ class Racing(ByHand):
 class Switched(ByHand):
     """The challenger trains."""
 
-    def _give_up(self, outcome: str) -> None:
-        super()._give_up(outcome)
-        self.driver.session.add_finding(given_up(outcome, self.driver.fit.step))
-
-
-class Resting(State):
-    """Keras' own function trains, for the rest of this fit."""
-
-    is_idle = True
-
 
 class Retired(State):
     """Keras' own function trains, for good."""
-
-    is_idle = True
 
 
 # What several states do
@@ -638,7 +581,7 @@ def consider(driver: Driver, known: Survey) -> None:
     """Begin the trial proper, end it, or leave it for this fit, by what is known of the step."""
     decision, fit, prior = known.decision, driver.fit, known.prior
     if decision is not None and decision.graph_s and decision.xla_s:
-        prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s), measured=True)
+        prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s))
     has_lost = decision is not None and decision.winner != driver.challenger
     if driver.challenger == "graph":
         is_worth = fit.typical * fit.left >= economics.SHORTEST
@@ -649,7 +592,7 @@ def consider(driver: Driver, known: Survey) -> None:
         return
     driver.report.begin(
         model=find_name(driver.model), incumbent=driver.incumbent, challenger=driver.challenger,
-        nodes=known.graph.nodes, key=known.key, began_at=fit.step,
+        nodes=known.nodes, key=known.key, began_at=fit.step,
         observed_ms=round(fit.typical * 1e3, 4), expected_compile_s=round(known.compile_s, 3),
     )  # fmt: skip
     if has_lost:

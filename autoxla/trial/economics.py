@@ -16,7 +16,7 @@ from autoxla.trial.comparison import GAIN
 SHORTEST = 3.0
 #: What a compile must be expected to save, or none is started.
 LEAST_SAVING = 0.5
-#: How much more than its cost that must be, while it is only expected.
+#: How much more than its cost that must be.
 MARGIN = 1.2
 #: What a switch must save, besides `autoxla.trial.comparison.GAIN` of each step; its compile is paid by then.
 SWITCH_SAVING = 0.3
@@ -33,21 +33,14 @@ CONVOLUTIONS = frozenset({
     "Conv3DBackpropFilterV2", "Conv3DBackpropInputV2", "_FusedConv2D",
 })  # fmt: skip
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "_FusedMatMul"})
-LOOPS = frozenset({"While", "StatelessWhile"})
-#: What attention is made of, whoever wrote it.
-ATTENTION = frozenset({"Softmax", "Einsum"})
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is expected of XLA: the `chance` that it wins, and the `ratio` of its steps if so.
-
-    `measured` where an earlier run says so, not only the kind of the operations.
-    """
+    """What is expected of XLA: the `chance` that it wins, and the `ratio` of its steps if so."""
 
     chance: float
     ratio: float
-    measured: bool = False
 
 
 def compile_seconds(nodes: int, compiles: Iterable[tuple[int, float]] = ()) -> float:
@@ -69,25 +62,18 @@ def expect(operations: Mapping[str, int]) -> Prior:
     """
     convolutions = sum(operations.get(name, 0) for name in CONVOLUTIONS)
     products = sum(operations.get(name, 0) for name in PRODUCTS) + operations.get("Conv1D", 0)
-    if 4 * convolutions > convolutions + products:
-        return Prior(0.03, 0.8)
-    if any(name in operations for name in LOOPS):
-        return Prior(0.8, 0.7)
-    if operations.keys() >= ATTENTION:
-        return Prior(0.9, 0.7)
-    return Prior(0.75, 0.75)
+    return Prior(0.03, 0.8) if 4 * convolutions > convolutions + products else Prior(0.8, 0.7)
 
 
 def pays(step: float, steps_left: float, compile_s: float, prior: Prior, cores: int) -> bool:
     """Return whether a challenger should be compiled now, with steps of ``step`` seconds and so many left."""
     ahead = step * steps_left
-    margin, least = (1.0, SWITCH_SAVING) if prior.measured else (MARGIN, LEAST_SAVING)
     saving = (1 - prior.ratio) * max(0.0, ahead - compile_s)
     # Training is slowed while a compile runs beside it. The race costs only where XLA loses, and then its
     # steps are typically half as fast.
     slowdown = 0.6 if cores <= 2 else 1.2 / cores
     cost = slowdown * compile_s + (1 - prior.chance) * RACE_STEPS / 2 * step
-    return ahead >= SHORTEST and saving >= least and prior.chance * saving > margin * cost
+    return ahead >= SHORTEST and saving >= LEAST_SAVING and prior.chance * saving > MARGIN * cost
 
 
 def is_worth_switching(incumbent: float, challenger: float, steps_left: float) -> bool:

@@ -126,6 +126,12 @@ def _import_eager() -> tuple[Any, Any]:
     return tuple(importlib.import_module(f"tensorflow.python.eager.{name}") for name in EAGER)  # type: ignore[return-value]
 
 
+def find_scope() -> Any:
+    """Return what lets another thread run on the device that this one runs on."""
+    context, _ = _import_eager()
+    return tf.device(context.context().device_name)
+
+
 def is_supported(concrete: Any) -> bool:
     """Return whether `Executable` and `Copies` can do with ``concrete``.
 

@@ -19,55 +19,42 @@ from autoxla.trial.traces import cut_behind_fetch, find_fetch
 _DEEPEST = 5  # closures from ``train_function`` to the step
 
 
-def count_operations(stock: Any, structure: Any) -> int:
-    """Return about how many operations the step has, without doing anything."""
-    over_iterator = _find_over_iterator(stock, structure)
-    return 0 if over_iterator is None else len(over_iterator.graph.get_operations())
-
-
 def find_step(stock: Any, structure: Any) -> Any:
     """Return the trace of the step that ``stock``, a model's ``train_function``, runs on ``structure``.
 
     It is a ``tf.ConcreteFunction`` of a batch's tensors. None where it is not to be had, or where a batch is
     more than plain tensors.
     """
-    is_plain = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure))
-    over_iterator = _find_over_iterator(stock, structure) if is_plain else None
-    if over_iterator is None or find_fetch(over_iterator) is None:
+    if not all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(structure)):
         return None
+    # The trace over iterators that TensorFlow takes for such data.
+    functions = list(_functions(stock, _DEEPEST))
+    wanted, known = tf.data.IteratorSpec(structure), []
+    for function in functions:
+        for trace in getattr(function, LISTING)():
+            arguments, keywords = trace.structured_input_signature
+            if len(arguments) == 1 and not keywords and isinstance(arguments[0], tf.data.IteratorSpec):
+                known.append((arguments[0], trace))
+    # The first trace is thrown away by TensorFlow where it made variables; the last is the one in use.
+    exact = [trace for each, trace in known if each == wanted][-1:]
+    found = exact or [trace for each, trace in known if each.is_compatible_with(wanted)]
+    if len(found) != 1 or find_fetch(found[0]) is None:
+        return None
+    # The step that it calls.
+    (over_iterator,) = found
     called = {
         operation.get_attr("f").name
         for operation in over_iterator.graph.get_operations()
         if operation.type.endswith("PartitionedCall")
     }
-    functions = list(_functions(stock, _DEEPEST))
     over_data = [
         each for each in functions if getattr(each.python_function, "__name__", "") == STEP_OVER_DATA
     ]
     traces = [trace for function in over_data for trace in getattr(function, LISTING)()]
     concrete = next((trace for trace in traces if tf.compat.as_str(trace.name) in called), None)
-    if concrete is None and not hasattr(stock, LISTING):
-        return None
-    if concrete is None:
+    if concrete is None and hasattr(stock, LISTING):
         concrete = cut_behind_fetch(over_iterator)
-    return concrete if is_supported(concrete) else None
-
-
-def _find_over_iterator(stock: Any, structure: Any) -> Any:
-    """Return the trace over iterators that TensorFlow takes for data of ``structure``."""
-    wanted = tf.data.IteratorSpec(structure)
-    known = []
-    for function in _functions(stock, _DEEPEST):
-        for trace in getattr(function, LISTING)():
-            arguments, keywords = trace.structured_input_signature
-            if len(arguments) == 1 and not keywords and isinstance(arguments[0], tf.data.IteratorSpec):
-                known.append((arguments[0], trace))
-    exact = [trace for each, trace in known if each == wanted]
-    if exact:
-        # The first trace is thrown away by TensorFlow where it made variables; the last is the one in use.
-        return exact[-1]
-    wider = [trace for each, trace in known if each.is_compatible_with(wanted)]
-    return wider[0] if len(wider) == 1 else None
+    return concrete if concrete is not None and is_supported(concrete) else None
 
 
 def _functions(function: Any, depth: int) -> Iterator[Any]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-_LOOPS = ("While", "StatelessWhile")
+from autoxla.trial.checks import LOOPS
+from autoxla.trial.executables import Copies, Executable
+
 _FETCH = "IteratorGetNext"
 _INT32 = 3  # how TensorFlow numbers the type
 
@@ -35,72 +36,84 @@ def cut_behind_fetch(concrete: Any) -> Any:
     if fetch is None:
         raise ValueError("the step takes no batch, or several")
     given = [tensor.name for tensor in fetch.outputs]
-    return _build(concrete, concrete.graph.as_graph_def(), given, list(map(_spec, fetch.outputs)))
+    return _build(concrete, concrete.graph.as_graph_def(), given, fetch.outputs)
 
 
 def without_xla(concrete: Any, count: int) -> Any:
     """Return ``concrete``, a function of ``count`` tensors that was traced for XLA, as a plain graph."""
     given = concrete.graph.inputs[:count]
-    specs = list(map(_spec, given))
-    return _build(concrete, concrete.graph.as_graph_def(), [tensor.name for tensor in given], specs)
+    return _build(concrete, concrete.graph.as_graph_def(), [tensor.name for tensor in given], given)
 
 
 def for_xla(concrete: Any, batch: Sequence[Any]) -> Any:
-    """Return a function that runs the trace ``concrete`` under XLA, for batches of this shape."""
-    specs = list(map(_spec, batch))
-    try:
-        settled = _settle_loops(concrete, specs)
-    except (AttributeError, ImportError, LookupError, TypeError, ValueError):
-        settled = None  # loops of another make: XLA says whether it takes them
-    if settled is not None:
-        given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
-        return _build(concrete, settled, given, specs, jit_compile=True)
+    """Return a function that runs the trace ``concrete`` under XLA, for batches shaped as ``batch``."""
+    definition = concrete.graph.as_graph_def()
+    if _settle_loops(concrete, definition, batch):
+        given = [tensor.name for tensor in concrete.graph.inputs[: len(batch)]]
+        return _build(concrete, definition, given, batch, jit_compile=True)
 
     def run_step(*tensors: Any) -> Any:
         return concrete._call_flat(list(tensors), concrete.captured_inputs)
 
-    return tf.function(run_step, jit_compile=True, autograph=False).get_concrete_function(*specs)
+    return _trace(run_step, batch, jit_compile=True)
 
 
-def _spec(tensor: Any) -> Any:
-    return tf.TensorSpec(tensor.shape, tensor.dtype)
+def _trace(function: Callable[..., Any], like: Sequence[Any], *, jit_compile: bool | None = None) -> Any:
+    """Return a ``tf.ConcreteFunction`` that runs ``function`` on tensors of the kind of ``like``."""
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in like]
+    return tf.function(function, autograph=False, jit_compile=jit_compile).get_concrete_function(*specs)
 
 
 def _build(
     concrete: Any,
     definition: Any,
     given: Sequence[str],
-    specs: Sequence[Any],
+    like: Sequence[Any],
+    *,
     jit_compile: bool | None = None,
 ) -> Any:
-    """Return a function of ``specs`` that does what ``definition``, the graph of ``concrete``, does.
+    """Return a function that does what ``definition``, the graph of ``concrete``, does.
 
-    Its arguments take the place of the tensors ``given``. It captures what ``concrete`` captures.
+    Its arguments, of the shapes and types of ``like``, take the place of the tensors ``given``.
     """
-    graph, captured = concrete.graph, concrete.captured_inputs
-    captures = [tensor.name for tensor in graph.inputs[len(graph.inputs) - len(captured) :]]
-    replaced = {_node(name) for name in (*given, *(tensor.name for tensor in graph.inputs))}
-    body = _without(definition, replaced)
     logs = concrete.structured_outputs
-    wanted = [t.name for t in tf.nest.flatten(logs) if tf.is_tensor(t) and _node(t.name) not in replaced]
-    # TensorFlow does not say which of those that it is given no operation takes.
-    taken = {_tensor(name) for node in body.node for name in node.input}
+    wanted = [log.name for log in tf.nest.flatten(logs) if tf.is_tensor(log)]
 
     def run_step(*batch: Any) -> Any:
-        new = tf.compat.v1.get_default_graph()
-        for variable in concrete.variables:
-            new.watch_variable(variable)
-        known = dict(zip((*given, *captures), (*batch, *map(new.capture, captured)), strict=True))
-        mapped = {name: value for name, value in known.items() if name in taken}
-        values = tf.graph_util.import_graph_def(body, input_map=mapped, return_elements=wanted, name="")
-        known.update(zip(wanted, values, strict=True))
+        known = dict(zip(wanted, _import(concrete, definition, given, batch, wanted), strict=True))
         return tf.nest.map_structure(lambda log: known[log.name] if tf.is_tensor(log) else log, logs)
 
-    function = tf.function(run_step, autograph=False, jit_compile=jit_compile)
-    return function.get_concrete_function(*specs)
+    return _trace(run_step, like, jit_compile=jit_compile)
 
 
-def _without(definition: Any, names: set[str]) -> Any:
+def _import(
+    concrete: Any, definition: Any, given: Sequence[str], batch: Sequence[Any], wanted: Sequence[str]
+) -> list[Any]:
+    """Import ``definition``, of the graph of ``concrete``, into the function that is traced now.
+
+    Return the tensors ``wanted``.
+    The tensors ``batch`` take the place of those that are ``given``. What it takes of what ``concrete``
+    captures is captured, too.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    for variable in concrete.variables:
+        graph.watch_variable(variable)
+    inputs = [tensor.name for tensor in concrete.graph.inputs]
+    body = _without(definition, {_node(name) for name in (*given, *inputs)})
+    # TensorFlow does not say which of those that it is given no operation takes.
+    taken = {_tensor(name) for node in body.node for name in node.input}
+    known = dict(zip(given, batch, strict=True))
+    for name, tensor in zip(inputs[::-1], concrete.captured_inputs[::-1]):  # noqa: B905 - it captures the last
+        if name in taken or name in wanted:
+            known[name] = graph.capture(tensor)
+    mapped = {name: tensor for name, tensor in known.items() if name in taken}
+    made = [name for name in wanted if name not in known]
+    tensors = tf.graph_util.import_graph_def(body, input_map=mapped, return_elements=made, name="")
+    known.update(zip(made, tensors, strict=True))
+    return [known[name] for name in wanted]
+
+
+def _without(definition: Any, names: Set[str]) -> Any:
     """Return the ``GraphDef`` ``definition`` without the nodes of these names."""
     kept = type(definition)(versions=definition.versions, library=definition.library)
     for node in definition.node:
@@ -124,87 +137,89 @@ def _tensor(name: str) -> str:
 
 # Loops. The gradient of a loop takes what the loop has put into lists. Where a batch's size is open in the
 # trace, shapes and lengths are among it, and XLA does not see that they are constants: it cannot compile the
-# gradient. For batches of one shape they are known. So they are written into the gradient's body.
+# gradient. They are the same for all batches of one shape. So the loops are run once, and what they have put
+# into these lists is written into the body of the gradient.
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A shape that a loop keeps for its gradient, or where `is_length`, the length of a list.
+class _Kept(NamedTuple):
+    """A list, the tensor of this name, in which a loop keeps shapes, or lengths of lists, for its gradient.
 
-    `loop`: the loop's name. `body`, `source`: its body, a ``FunctionDef``, and the tensor that it is of.
-    `gradient`, `argument`: the body of the gradient, and its argument that the shapes come in.
+    `gradient`: the body of the gradient, a ``FunctionDef``. `argument`: the name of the list in it. `dtype`:
+    the number of the type of the elements.
     """
 
-    loop: str
-    body: Any
-    source: str
+    tensor: str
     gradient: Any
     argument: str
     dtype: int
-    is_length: bool
 
 
-def _settle_loops(concrete: Any, specs: Sequence[Any]) -> Any:
-    """Return the graph of ``concrete`` for batches of ``specs``, what its loops keep of shapes as constants.
+def _settle_loops(concrete: Any, definition: Any, batch: Sequence[Any]) -> bool:
+    """Write what loops keep of the shapes of ``batch`` into ``definition``, the graph of ``concrete``.
 
-    None where no loop keeps any.
+    Return whether there was any. The loops run on copies of the variables.
     """
-    definition = concrete.graph.as_graph_def()
     kept = list(_find_kept(definition))
     if not kept:
-        return None
-    given = [tensor.name for tensor in concrete.graph.inputs[: len(specs)]]
-    graph = _build(concrete, definition, given, specs).graph
-    while _write_stacks(definition, graph):
-        graph = _build(concrete, definition, given, specs).graph
-    for name in {each.loop for each in kept}:
-        loop, of_loop = graph.get_operation_by_name(name), [each for each in kept if each.loop == name]
-        shapes = _infer(loop, of_loop[0].body, [each.source for each in of_loop if not each.is_length])
-        arguments = [each.name for each in of_loop[0].body.signature.input_arg]
-        for each in of_loop:
-            value: Any = None
-            if not each.is_length:
-                shape = shapes[each.source]
-                value = shape.as_list() if shape.is_fully_defined() else None
-            elif each.source in arguments:
-                value = _find_length(loop.inputs[arguments.index(each.source)])
-            if value is not None:
-                _write_constant(each, value)
+        return False
+    # Only what the lists hang on by data: a step does other things before a loop, too.
+    nodes, needed = {node.name: node for node in definition.node}, set()
+    waiting = wanted = [each.tensor for each in kept]
+    while waiting:
+        *waiting, name = waiting
+        if _node(name) not in needed:
+            needed.add(_node(name))
+            waiting += [each for each in nodes[_node(name)].input if not each.startswith("^")]
+    only = _without(definition, nodes.keys() - needed)
+    given = [tensor.name for tensor in concrete.graph.inputs[: len(batch)]]
+
+    def run_loops(*tensors: Any) -> list[Any]:
+        lists = _import(concrete, only, given, tensors, wanted)
+        return [
+            tf.raw_ops.TensorListStack(input_handle=handle, element_shape=-1, element_dtype=each.dtype)
+            for each, handle in zip(kept, lists, strict=True)
+        ]
+
+    loops = _trace(run_loops, batch)
+    found = Executable(loops, Copies(loops).captured)(list(batch))
+    for each, rounds in zip(kept, found, strict=True):
+        values = rounds.numpy()
+        if (values == values[0]).all():
+            _write_constant(each, values[0])
     # Under new names: TensorFlow goes on with what it knows by the old ones.
     context = importlib.import_module("tensorflow.python.eager.context").context()
     gradients = {each.gradient.signature.name: each.gradient for each in kept}
-    new = {name: f"{name}_{secrets.token_hex(4)}" for name in gradients}
-    for node in definition.node:
-        if node.op in _LOOPS:
-            called = node.attr["body"].func
-            called.name = new.get(called.name, called.name)
     for name, gradient in gradients.items():
-        gradient.signature.name = new[name]
+        gradient.signature.name = f"{name}_{secrets.token_hex(4)}"
         context.add_function_def(gradient)
-    return definition
+    for node in definition.node:
+        called = node.attr["body"].func if node.op in LOOPS else None
+        if called is not None and called.name in gradients:
+            called.name = gradients[called.name].signature.name
+    return True
 
 
 def _find_kept(definition: Any) -> Iterator[_Kept]:
     functions = {function.signature.name: function for function in definition.library.function}
     nodes = {node.name: node for node in definition.node}
     for taker in definition.node:
-        for number, name in enumerate(taker.input if taker.op in _LOOPS else ()):
-            loop, _, output = _skip(name, nodes).partition(":")
-            if loop not in nodes or nodes[loop].op not in _LOOPS:
+        for number, name in enumerate(taker.input if taker.op in LOOPS else ()):
+            made = _tensor(_skip(name, nodes))
+            loop = nodes.get(_node(made))
+            if loop is None or loop.op not in LOOPS:
                 continue
-            body = functions[nodes[loop].attr["body"].func.name]
-            gradient = functions[taker.attr["body"].func.name]
+            body = functions[loop.attr["body"].func.name]
             inner = {node.name: node for node in body.node_def}
-            push = _follow(body.ret[body.signature.output_arg[int(output or 0)].name], inner)
+            result = body.signature.output_arg[int(made.partition(":")[2])].name
+            push = inner.get(_node(_skip(body.ret[result], inner)))
             if push is None or push.op != "TensorListPushBack":
                 continue
-            value = _follow(push.input[1], inner)
-            if value is None or value.op not in ("Shape", "TensorListLength"):
-                continue
-            argument = gradient.signature.input_arg[number].name
-            is_length = value.op == "TensorListLength"
-            dtype = _INT32 if is_length else value.attr["out_type"].type
-            yield _Kept(loop, body, value.input[0], gradient, argument, dtype, is_length)
+            value = inner.get(_node(_skip(push.input[1], inner)))
+            if value is not None and value.op in ("Shape", "TensorListLength"):
+                gradient = functions[taker.attr["body"].func.name]
+                argument = gradient.signature.input_arg[number].name
+                dtype = value.attr["out_type"].type if value.op == "Shape" else _INT32
+                yield _Kept(made, gradient, argument, dtype)
 
 
 def _skip(name: str, nodes: Mapping[str, Any]) -> str:
@@ -214,89 +229,14 @@ def _skip(name: str, nodes: Mapping[str, Any]) -> str:
     return name
 
 
-def _follow(name: str, nodes: Mapping[str, Any]) -> Any:
-    """Return the node that gives the tensor ``name``, None for an argument."""
-    return nodes.get(_node(_skip(name, nodes)))
-
-
-def _write_stacks(definition: Any, graph: Any) -> bool:
-    """Write the shapes of the lists that loops give into ``definition``; return whether any was not known.
-
-    ``graph`` is of ``definition``.
-    """
-    functions = {function.signature.name: function for function in definition.library.function}
-    is_new = False
-    for node in list(definition.node):
-        stack = graph.get_operation_by_name(node.name) if node.op == "TensorListStack" else None
-        if stack is None or stack.outputs[0].shape.is_fully_defined():
-            continue
-        made = stack.inputs[0]
-        if made.op.type not in _LOOPS:
-            continue
-        body = functions[made.op.get_attr("body").name]
-        name = body.ret[body.signature.output_arg[made.value_index].name]
-        setting = _follow(name, {each.name: each for each in body.node_def})
-        length = _find_length(made.op.inputs[made.value_index])
-        if length is None or setting is None or setting.op != "TensorListSetItem":
-            continue
-        shape = _infer(made.op, body, [setting.input[2]])[setting.input[2]]
-        if shape.is_fully_defined():
-            node.input[1] = _add_constant(definition.node, f"{node.name}_shape", shape.as_list())
-            node.attr["num_elements"].i, is_new = length, True
-    return is_new
-
-
-def _find_length(handle: Any) -> int | None:
-    """Return the length of the list ``handle``, a tensor, None where it is not known."""
-    made = handle.op
-    if made.type == "TensorListFromTensor":
-        length: int | None = made.inputs[0].shape[:1].as_list()[0]
-        return length
-    if made.type != "TensorListReserve":
-        return None
-    value, source = tf.get_static_value(made.inputs[1]), made.inputs[1].op
-    if value is None and source.type == "StridedSlice" and source.inputs[0].op.type == "Shape":
-        start = tf.get_static_value(source.inputs[1])
-        value = source.inputs[0].op.inputs[0].shape[int(start[0])] if start is not None else None
-    return None if value is None else int(value)
-
-
-def _infer(loop: Any, body: Any, sources: Sequence[str]) -> dict[str, Any]:
-    """Return the shapes of tensors of ``body``, the body of the operation ``loop``, in its first round."""
-    convert = importlib.import_module("tensorflow.python.framework.function_def_to_graph")
-    definition, flat = convert.function_def_to_graph_def(body)
-    arguments = dict(zip((each.name for each in body.signature.input_arg), loop.inputs, strict=True))
-    round_ = _without(definition, set(arguments))
-    names = [_tensor(flat.get(source, source)) for source in sources]
-    used = {_tensor(name) for node in round_.node for name in node.input} | set(names)
-    given = {f"{name}:0": tensor for name, tensor in arguments.items() if f"{name}:0" in used}
-    with loop.graph.as_default():
-        for node in round_.node:
-            # TensorFlow forgets the shape of a list's elements.
-            made = arguments.get(_node(node.input[0])) if node.op == "TensorListGetItem" else None
-            if made is not None and made.op.type == "TensorListFromTensor" and f"{node.name}:0" in used:
-                rows = made.op.inputs[0]
-                given[f"{node.name}:0"] = tf.compat.v1.placeholder(rows.dtype, rows.shape[1:])
-        tensors = tf.graph_util.import_graph_def(round_, input_map=given, return_elements=names)
-    return {source: tensor.shape for source, tensor in zip(sources, tensors, strict=True)}
-
-
-def _write_constant(kept: _Kept, value: int | Sequence[int]) -> None:
-    """Let the gradient of ``kept`` take ``value`` where it takes the last of the list."""
+def _write_constant(kept: _Kept, value: Any) -> None:
+    """Let the gradient of ``kept`` take the array ``value`` where it takes the last of the list."""
     nodes = kept.gradient.node_def
-    for pop in list(nodes):
-        if pop.op == "TensorListPopBack" and pop.input[0] == kept.argument:
-            constant = _add_constant(nodes, f"{pop.name}_shape", value, kept.dtype)
-            for node in nodes:
-                for number, name in enumerate(node.input):
-                    if name == f"{pop.name}:tensor:0":
-                        node.input[number] = f"{constant}:output:0"
-
-
-def _add_constant(nodes: Any, name: str, value: int | Sequence[int], dtype: int = _INT32) -> str:
-    """Add a constant to ``nodes``, those of a graph or a function; return its name."""
-    constant = nodes.add()
-    constant.name, constant.op = name, "Const"
-    constant.attr["dtype"].type = dtype
-    constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, tf.as_dtype(dtype)))
-    return name
+    for pop in [node for node in nodes if node.op == "TensorListPopBack" and node.input[0] == kept.argument]:
+        constant = nodes.add(name=f"{pop.name}_shape", op="Const")
+        constant.attr["dtype"].type = kept.dtype
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+        for node in nodes:
+            for number, name in enumerate(node.input):
+                if name == f"{pop.name}:tensor:0":
+                    node.input[number] = f"{constant.name}:output:0"

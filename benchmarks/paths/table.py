@@ -1,4 +1,4 @@
-"""The tables of docs/paths.md, made of the figures of a run.
+"""The tables of docs/paths.md and qa/paths.md, made of the figures of a run.
 
 ``python -m benchmarks.paths.table [FILE]`` writes them between their markers; without FILE from
 benchmarks/results/paths.json, and where that is not there, that nothing was measured.
@@ -17,7 +17,11 @@ from typing import Any
 from benchmarks.paths.ledger import LINES
 
 HOME = Path(__file__).parents[2]
-DOCUMENT = HOME / "docs" / "paths.md"
+#: The sections of each document.
+DOCUMENTS = {
+    HOME / "docs" / "paths.md": ("circumstances", "summary"),
+    HOME / "qa" / "paths.md": ("ledgers", "lines", "processes"),
+}
 RESULTS = HOME / "benchmarks" / "results" / "paths.json"
 #: The models on which the trial's rules were fitted.
 FITTED = ("mlp", "cnn", "lstm", "tr", "bnres", "MobileNetV2")
@@ -27,11 +31,22 @@ Entry = Mapping[str, Any]
 
 
 def main() -> None:
-    """Write the tables into the document."""
+    """Write the tables into the documents."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    data = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    text = DOCUMENT.read_text(encoding="utf-8")
-    DOCUMENT.write_text(fill(text, make_sections(data)), encoding="utf-8")
+    write(json.loads(file.read_text(encoding="utf-8")) if file.exists() else {})
+
+
+def write(data: Mapping[str, Any]) -> None:
+    """Write the tables of the figures ``data`` into the documents."""
+    for document in DOCUMENTS:
+        document.write_text(render(document, data), encoding="utf-8")
+
+
+def render(document: Path, data: Mapping[str, Any]) -> str:
+    """Return the text of ``document``, one of `DOCUMENTS`, with the tables of the figures ``data``."""
+    made = make_sections(data)
+    sections = {name: made[name] for name in DOCUMENTS[document]}
+    return fill(document.read_text(encoding="utf-8"), sections)
 
 
 def fill(text: str, sections: Mapping[str, str]) -> str:

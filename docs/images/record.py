@@ -74,6 +74,7 @@ def draw(name: str, words: tuple[str, ...], screen: pyte.Screen) -> None:
             line.append(cell.data, f"{'bold ' if cell.bold else ''}{colour}".strip())
         line.rstrip()
         console.print(line)
+    console.print()  # the picture cuts off the lower edge of its last line
     console.save_svg(str(IMAGES / f"{name}.svg"), title="autoxla")
 
 

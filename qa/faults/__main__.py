@@ -68,7 +68,7 @@ REAL = (
     "autoxla.hooks.finder:ExecShadow.release",
     "autoxla.hooks.compile:hook",
     "autoxla.hooks.compile:hook_elsewhere",
-    "autoxla.hooks.error_hints:register",
+    "autoxla.hooks.uncaught:register",
     "autoxla.hooks.mixed_models:check_mixing",
     "autoxla.hooks.wrapping:wrap",
     "autoxla.hooks.keras_internals:of_module",
@@ -77,7 +77,7 @@ REAL = (
 #: Faults in those that end by an error.
 REAL_ENDS = (
     "autoxla.hooks.error_hints:add_note",
-    "autoxla.hooks.error_hints:find_in_chain",
+    "autoxla.hooks.error_hints:list_chain",
     "autoxla.hooks.error_hints:find_hint",
     "autoxla.hooks.wrapping:leave_no_frame",
     "autoxla.runtime:current",

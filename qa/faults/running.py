@@ -41,8 +41,6 @@ OUTERMOST = {
     "autoxla.hooks.compile:Calls.compile_from_config": _METHOD,
     "autoxla.hooks.compile:Calls.predict": _METHOD,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
-    "autoxla.hooks.finder:ChainedLoader.create_module": "the import system calls it to create the module",
-    "autoxla.hooks.finder:ChainedLoader.exec_module": "the import system calls it to execute the module",
     "autoxla.hooks.finder:ExecShadow.__call__": "the import system calls it to execute the module",
     "autoxla.hooks.finder:MissingLoader.create_module": "the import system calls it to create the module",
     "autoxla.hooks.wrapping:leave_no_frame": (

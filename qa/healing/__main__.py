@@ -2,7 +2,7 @@
 
 ``cases`` has ``heal`` run each program of `dying_programs.CASES`, or those whose names contain one of the
 words; ``bugs`` counts the false cures of programs with bugs of their own, five searches each. The figures are
-kept in ``results.json``; ``page`` renews the table of ``docs/heal.md`` with them, and so do the others.
+kept in ``results.json``; ``page`` renews the table of ``qa/healing.md`` with them, and so do the others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dying_programs import BUGS, CASES, CHANGING, REAL_BUGS, Case, make_environm
 from programs import HOME, clean_environment
 
 RESULTS = Path(__file__).with_name("results.json")
-PAGE = Path(__file__).parents[2] / "docs" / "heal.md"
+PAGE = Path(__file__).parents[1] / "healing.md"
 #: Searches for each program with a bug.
 SEARCHES = 5
 #: Characters of a cell of the table.

@@ -1,6 +1,6 @@
 """The table of compatibility, made from the results of the contract suite.
 
-``nox -s compatibility`` writes it into `docs/compatibility.md`, between two marks; what is outside of them
+``nox -s compatibility`` writes it into `qa/compatibility.md`, between two marks; what is outside of them
 is written by hand.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from contract.environments import ENVIRONMENTS, RECORDED
 
 FOLDER = Path(__file__).with_name("results")
-PAGE = Path(__file__).parents[2] / "docs" / "compatibility.md"
+PAGE = Path(__file__).parents[2] / "qa" / "compatibility.md"
 BEGIN, END = "<!-- made by nox -s compatibility: begin -->", "<!-- end -->"
 #: What the columns of releases are called, and the distributions that count for them.
 PACKAGES = {

@@ -88,8 +88,11 @@ def wait_beside(model: Any) -> None:
 
 
 def _is_busy(driver: Any) -> bool:
-    job, waiting = getattr(driver.state, "_job", None), getattr(driver.state, "_waiting", [])
-    return (job is not None and not job.done) or any(not int(each._flag.numpy()) for each in waiting)
+    job = getattr(driver.state, "_job", None)
+    if job is None or not job.done():
+        return job is not None
+    is_compiling = type(driver.state).__name__ == "Compiling" and job.exception() is None
+    return is_compiling and any(not int(each._flag.numpy()) for each in job.result()[1])
 
 
 def outcome_of(model: Any) -> str | None:
