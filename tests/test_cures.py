@@ -15,8 +15,9 @@ import pytest
 
 from autoxla.cache import key_of
 from autoxla.cures import Cure, keep, open_cures, read_cure
+from autoxla.lookahead import Program
 from autoxla.planning import assemble
-from autoxla.running import subject_from
+from autoxla.running import subject_from, subject_of
 from autoxla.store import Store
 from programs import HOME, Outcome, clean_environment, run
 
@@ -496,3 +497,16 @@ def test_a_program_whose_source_does_not_tell_lives_from_the_second_run_on(
     assert first.status == 1
     assert "AX914 info" in first.err, first.err
     assert (second.status, second.out.splitlines()[-1:]) == (0, ["trained"]), second.err
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_installed_module_has_its_cure_wherever_it_is_started(
+    installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = set()
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        keys.add(key_of(subject_of(Program("module", "mytool.run", folder, installed=installed), [])))
+    assert None not in keys
+    assert len(keys) == (1 if installed else 2)
