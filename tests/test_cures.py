@@ -245,7 +245,8 @@ def test_a_cured_run_loads_nothing_but_what_tells_of_the_cure(project: Project) 
     _, usual = (project.run(AUTOXLA_KERAS="2").out.split() for _ in range(2))
     project.keep()
     cured = project.run().out.split()
-    assert set(cured) - set(usual) == {"autoxla.cures", "autoxla.policies.cures", "autoxla.store"}
+    assert "autoxla.store" in usual  # the reader of records, which the reading needs, too
+    assert set(cured) - set(usual) == {"autoxla.cures", "autoxla.policies.cures"}
 
 
 # --- Learning
