@@ -20,7 +20,9 @@ SIZE = "860,690"
 #: How Jupyter shows tables, as far as it matters here.
 STYLE = """
 body { margin: 12px; font: 13px sans-serif; background: white }
-table { border-collapse: collapse; font-size: 12px } td, th { padding: 4px 8px } tr:nth-child(even) { background: #f5f5f5 }
+table { border-collapse: collapse; font-size: 12px }
+td, th { padding: 4px 8px }
+tr:nth-child(even) { background: #f5f5f5 }
 """
 
 
