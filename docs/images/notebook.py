@@ -16,7 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 
 IMAGES = Path(__file__).parent
-SIZE = "860,690"
+SIZE = "800,550"
 #: How Jupyter shows tables, as far as it matters here.
 STYLE = """
 body { margin: 12px; font: 13px sans-serif; background: white }
