@@ -1,4 +1,4 @@
-"""What the documentation's pages get when the site is built: the pages of all codes, and links to them."""
+"""What the pages get when the site is built: the pages of all codes and of qa/, and links to them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from autoxla.commands.rule import by_family, make_pages, render_page
 
 _PAGES = make_pages()
+_QA = Path(__file__).with_name("qa")
 #: A code in running text, after what is to stay as it is: blocks, code between backticks, links, headings.
 _CODE = re.compile(
     r"^ *```.*?^ *```|`[^`]*`|\[[^\]]*\]\([^)]*\)|^#[^\n]*|\b(?P<code>AX\d{3})\b", re.DOTALL | re.MULTILINE
@@ -28,18 +29,21 @@ an exception that TensorFlow or Keras raised, and *doctor* marks results of `pyt
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages of all codes."""
+    """Add the pages of all codes, and those of qa/."""
     made = {f"{code}.md": f"{render_page(page)}\n[All codes](index.md)\n" for code, page in _PAGES.items()}
     for name, text in {"index.md": _render_index(), **made}.items():
         files.append(File.generated(config, f"rules/{name}", content=text))
+    for page in _QA.glob("*.md"):
+        text = page.read_text(encoding="utf-8").replace("](../docs/", "](../")
+        files.append(File.generated(config, f"qa/{page.name}", content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Let codes in running text lead to their pages."""
-    if page.file.src_uri.startswith("rules/"):
+    """Let codes in running text lead to their pages, and links to qa/ to the pages there."""
+    if page.file.src_uri.startswith(("rules/", "qa/")):
         return markdown
-    return _CODE.sub(_link, markdown)
+    return _CODE.sub(_link, markdown.replace("](../qa/", "](qa/"))
 
 
 def _link(found: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -25,7 +25,7 @@ from autoxla.planning import Planned, Start, add_reading, assemble, declare, rea
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
 from autoxla.settings import BadSettingError, read_settings
-from autoxla.situation.cluster import name_follower, part_number
+from autoxla.situation.cluster import is_of_many, name_follower, part_number
 from autoxla.situation.environment import APPLIED, ROOT, read_environ, remembered, restore
 from autoxla.situation.gathering import gather
 
@@ -87,6 +87,7 @@ class Runtime:
         self._states: dict[type[Any], Any] = {}
         self._lock = RLock()
         self._made_at = perf_counter()
+        self._started_at = time()
         self._seconds_of_reports = 0.0
 
     # --- The plan
@@ -299,6 +300,18 @@ class Runtime:
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
+        boundary.attempt("reports of other workers", self._compare_workers)
+
+    def _compare_workers(self) -> None:
+        """Say in the first worker of a job which others planned differently, as their reports tell."""
+        target, environ = read_environ().get("AUTOXLA_REPORT"), read_environ()
+        if not target or self.situation is None or name_follower(environ) or not is_of_many(environ):
+            return
+        from autoxla.report import find_differing
+
+        others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
+        if others:
+            self.add_finding(differing_workers(target, others))
 
     # --- Saying and reporting
 
@@ -456,3 +469,13 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 def is_follower() -> bool:
     """Return whether another worker of the job or pool speaks for this one."""
     return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
+
+
+def differing_workers(target: str, others: Iterable[str]) -> Finding:
+    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
+    return Finding(
+        "AX601",
+        "warning",
+        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
+        "give all of them the same packages, variables and settings",
+    )

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoxla.model import Plan, Setting, Situation
+from autoxla.report import find_differing, fingerprint
 from autoxla.situation.cluster import is_of_many, name_follower
 from programs import Outcome, clean_environment, run, run_code
 
@@ -111,6 +114,23 @@ def test_workers_that_are_alike_train_as_without_autoxla(tmp_path: Path) -> None
     assert [outcome.status for outcome in plain + both] == [0] * 4, plain[0].err + both[0].err
     assert [outcome.out for outcome in both] == [outcome.out for outcome in plain]
     assert [outcome.notices for outcome in both] == [[], []]
+
+
+@pytest.mark.tensorflow
+def test_the_first_worker_tells_which_others_differ(tmp_path: Path) -> None:
+    """By their reports, which lie beside its own. Each worker keeps to its own plan."""
+    report = tmp_path / "report.json"
+    both = {"AUTOXLA_REPORT": str(report)}
+    first = Worker(variables={"AUTOXLA_STEP": "graph", "TF_CPP_MIN_LOG_LEVEL": "1", **both})
+    other = Worker(variables={"TF_XLA_FLAGS": "--tf_xla_max_cluster_size=9", **both})
+    outcomes = run_group(tmp_path, first, other)
+    assert [outcome.status for outcome in outcomes] == [0, 0], outcomes[1].err
+    (line,) = [line for line in outcomes[0].notices if "AX601 warning" in line]
+    assert f"{report}.worker1 against {report}" in line
+    assert not [line for line in outcomes[1].notices if "AX601" in line]
+    assert [outcome.last["planned"] for outcome in outcomes] == [False, None]
+    findings = json.loads(report.read_text(encoding="utf-8"))["findings"]
+    assert "AX601" in {finding["code"] for finding in findings}
 
 
 MIRRORED = """
@@ -255,3 +275,64 @@ def test_no_cluster(text: str) -> None:
 def test_an_index_that_is_none(index: object) -> None:
     environ = config_of({"worker": ["a:1", "b:1"]}, "worker", index)
     assert (name_follower(environ), is_of_many(environ)) == ("", False)
+
+
+SITUATION = Situation(versions={"keras": (3, 15, 1), "numpy": (2, 0)})
+
+
+def fingerprint_of(**variables: str) -> str:
+    return fingerprint(replace(SITUATION, environment=variables), Plan())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}),
+        ({"XLA_FLAGS": "--xla_dump_to=/a --xla_a=1"}, {"XLA_FLAGS": "--xla_dump_to=/b --xla_a=1"}),
+        ({"XLA_FLAGS": "--xla_dump_to=/a"}, {}),
+        ({"XLA_FLAGS": "/one/file"}, {"XLA_FLAGS": "/another/file"}),
+        ({"TF_USE_LEGACY_KERAS": "1"}, {"TF_USE_LEGACY_KERAS": "True"}),
+        ({"TF_USE_LEGACY_KERAS": "0"}, {}),
+    ],
+)
+def test_in_what_workers_may_differ(one: dict[str, str], other: dict[str, str]) -> None:
+    assert fingerprint_of(**one) == fingerprint_of(**other)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"TF_XLA_FLAGS": "--tf_xla_auto_jit=1"},
+        {"XLA_FLAGS": "--xla_a=1"},
+        {"TF_USE_LEGACY_KERAS": "1"},
+        {"KERAS_BACKEND": "jax"},
+        {"ITEX_DISABLE_XLA": "1"},
+    ],
+)
+def test_in_what_workers_may_not_differ(variables: dict[str, str]) -> None:
+    assert fingerprint_of(**variables) != fingerprint_of()
+
+
+def test_releases_and_the_plan_are_in_the_fingerprint() -> None:
+    own = fingerprint(SITUATION, Plan())
+    assert fingerprint(replace(SITUATION, versions={"keras": (3, 10)}), Plan()) != own
+    assert fingerprint(replace(SITUATION, versions={"keras": (3, 15, 1)}), Plan()) == own
+    set_by_plan = Setting("TF_XLA_FLAGS", "--tf_xla_auto_jit=1", None, ("AX303",))
+    assert fingerprint(SITUATION, Plan(jit_compile=False)) != own
+    assert fingerprint(SITUATION, Plan(settings=(set_by_plan,))) != own
+
+
+def test_reports_of_other_workers_are_compared(tmp_path: Path) -> None:
+    report, own = tmp_path / "report.json", fingerprint(SITUATION, Plan())
+    texts = {
+        "rank1": json.dumps({"fingerprint": own}),
+        "worker2": json.dumps({"fingerprint": "other"}),
+        "rank3": "{",
+        "rank4": json.dumps({"fingerprint": "an earlier job's"}),
+        "4711": json.dumps({"fingerprint": "a child's"}),
+        "rank5": json.dumps([]),
+    }
+    for ending, text in texts.items():
+        (tmp_path / f"report.json.{ending}").write_text(text, encoding="utf-8")
+    os.utime(tmp_path / "report.json.rank4", (1, 1))
+    assert find_differing(report, SITUATION, Plan(), since=2) == [f"{report}.worker2"]

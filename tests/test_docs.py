@@ -24,7 +24,7 @@ from typing import Literal
 
 import pytest
 
-from autoxla import policies
+from autoxla import policies, runtime
 from autoxla.commands import MODULES
 from autoxla.commands import run as run_command
 from autoxla.commands.parser import split
@@ -80,6 +80,7 @@ STATUS: Mapping[str, int] = {
 PIECES = ("docs/own-rule.md", "docs/notebooks.md")
 #: Lines of autoxla's that are shown without the command that prints them, by page and code.
 TOLD: Mapping[tuple[str, str], str] = {
+    ("docs/clusters.md", "AX601"): "test_a_worker_that_differs",
     ("docs/doctor.md", "AX894"): "an environment without Intel's runtime",
     ("docs/migrate.md", "AX124"): "test_migrate_prints_what_is_shown",
     ("docs/notebooks.md", "AX112"): "test_the_notebook",
@@ -452,6 +453,11 @@ def test_migrate_prints_what_is_shown(
     printed = capsys.readouterr()
     shown = [block.text for block in blocks if block.language == "diff" or "AX124 warning" in block.text]
     assert [text.splitlines() for text in (printed.out, printed.err)] == [text.splitlines() for text in shown]
+
+
+def test_a_worker_that_differs() -> None:
+    finding = runtime.differing_workers("report.json", ["report.json.worker1"])
+    assert f"autoxla: {headline([finding], 'train.py')}" in PAGES["docs/clusters.md"]
 
 
 def test_the_line_of_a_tuned_program() -> None:

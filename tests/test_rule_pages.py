@@ -174,7 +174,7 @@ def findings_in_sources() -> Iterator[tuple[str, str]]:
 
 def test_levels_are_those_of_the_findings() -> None:
     found = dict(findings_in_sources())
-    assert found
+    assert "AX601" in found
     assert {code: PAGES[code].level for code in found} == found
 
 

@@ -19,6 +19,7 @@ from autoxla.model import Hardware, KerasConfig, Plugin, Settings, Situation, To
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_keras_config
 from autoxla.situation.hardware import find_hardware
+from programs import clean_environment
 
 LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
 ITEX = "tensorflow-plugins/libitex_gpu.so"
@@ -459,7 +460,7 @@ from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 finders = list(sys.meta_path)
 found = gather(Settings(), Usage(), environ=os.environ, path=sys.path)
-heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy"} & set(sys.modules)
+heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy", "importlib_metadata"} & set(sys.modules)
 print(sorted(heavy), sys.meta_path == finders)
 """
 
@@ -500,3 +501,27 @@ def test_the_state_of_a_loaded_tensorflow() -> None:
         pytest.skip("tensorflow is not installed")
     lines = ["['keras', 'tensorflow'] False tensorflow", "['keras', 'tensorflow'] True tensorflow"]
     assert _run(READY, TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="0") == lines
+
+
+def test_the_reader_that_the_program_loaded_is_used_and_none_is_loaded(tmp_path: Path) -> None:
+    """Loading ``importlib_metadata`` changes ``sys.meta_path``, which is the program's to do."""
+    folder = tmp_path / "keras-3.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Name: keras\nVersion: 3.1.0\n", encoding="utf-8")
+    code = """
+import sys
+from autoxla.situation.distributions import _load_finder, find_versions
+finders = list(sys.meta_path)
+first = find_versions([sys.argv[1]])
+unchanged = sys.meta_path == finders and "importlib_metadata" not in sys.modules
+import importlib_metadata
+print(first == find_versions([sys.argv[1]]) == {"keras": (3, 1, 0)}, unchanged, _load_finder().__module__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "True", "importlib_metadata"]

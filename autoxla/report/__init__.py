@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import glob
+import hashlib
 import json
+import re
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -13,10 +17,25 @@ from types import MappingProxyType
 from autoxla import __version__
 from autoxla.model import Finding, Plan, Situation
 from autoxla.notice import notify
+from autoxla.situation.env_parsing import tensorflow_bool
 from autoxla.store import write_whole
 
 #: Endings of files that get a page.
 PAGES = (".html", ".htm")
+#: Distributions, and variables and flags, in which workers of one job must not, and may well, differ.
+_SHARED = ("tensorflow", "keras", "tf-keras", "intel-extension-for-tensorflow", "tensorflow-metal")
+_OWN_VARIABLES = frozenset(
+    (
+        *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"),
+        *("ONEAPI_DEVICE_SELECTOR", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"),
+        *("KERAS_HOME", "ROCM_PATH", "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"),
+    )
+)
+_FLAG_VARIABLES = frozenset({"TF_XLA_FLAGS", "XLA_FLAGS"})
+_OWN_FLAGS = ("--xla_dump_", "--xla_gpu_cuda_data_dir", "--tf_xla_persistent_cache_")
+_SWITCH = "TF_USE_LEGACY_KERAS"
+#: How the reports of other workers end.
+_WORKER = re.compile(r"(rank|chief|worker|task)[0-9]+")
 
 
 class NoTemplateEngineError(ImportError):
@@ -40,12 +59,53 @@ def as_data(
         "mode": situation.settings.mode,
         "settings": [asdict(setting) for setting in plan.settings],
         "path": asdict(plan.path),
+        "fingerprint": fingerprint(situation, plan),
         "findings": [finding_data(finding) for finding in findings],
         "compile": list(compiles),
         "trials": list(trials),
         "errors": [f"{where}: {type(error).__name__}: {error}" for where, error in faults],
         "left_out": {name: count for name, count in left_out.items() if count},
     }
+
+
+def fingerprint(situation: Situation, plan: Plan) -> str:
+    """Return 16 hexadecimal digits that stand for what the workers of one job must have in common.
+
+    These are Python, autoxla, the backends, the variables that matter and the plan. Which devices a worker
+    sees, how much it logs and where its own files are may differ, and so may what it knows of the program's
+    source.
+    """
+    environment = {**situation.environment, **{each.variable: each.value for each in plan.settings}}
+    kept = {name: value for name, value in environment.items() if name not in _OWN_VARIABLES}
+    for name in _FLAG_VARIABLES & kept.keys():
+        # What is no flag is the name of a file, which every worker may have in another place.
+        words = [word for word in str(kept[name]).split() if word.startswith("-")]
+        kept[name] = " ".join(word for word in words if not word.startswith(_OWN_FLAGS))
+    kept[_SWITCH] = "1" if tensorflow_bool(kept.get(_SWITCH)) else ""
+    facts = [
+        sys.version_info[:2],
+        __version__,
+        [(name, situation.versions.get(name)) for name in _SHARED],
+        sorted((name, value) for name, value in kept.items() if value),
+        [plan.path.step, plan.path.device, plan.path.backend, plan.jit_compile],
+        [sorted(plan.alias.items()), plan.import_first],
+    ]
+    return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def find_differing(file: Path, situation: Situation, plan: Plan, *, since: float) -> list[str]:
+    """Return the reports of other workers beside ``file``, of this job by their time, that differ."""
+    own, found = fingerprint(situation, plan), []
+    for other in sorted(file.parent.glob(f"{glob.escape(file.name)}.*")):
+        is_worker = _WORKER.fullmatch(other.name.removeprefix(f"{file.name}.")) is not None
+        try:
+            is_of_this_job = is_worker and other.stat().st_mtime >= since
+            data = json.loads(other.read_bytes()) if is_of_this_job else {}
+        except (OSError, ValueError):  # it is being replaced, or somebody else's
+            continue
+        if isinstance(data, dict) and data.get("fingerprint", own) != own:
+            found.append(str(other))
+    return found
 
 
 def page_data(

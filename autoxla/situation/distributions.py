@@ -1,20 +1,24 @@
 """Installed distributions with their releases: the watched names only, never all that are there.
 
-The folders of metadata are read here, not by `importlib.metadata`, which takes ten times as long and which
-a program may have exchanged for ``importlib_metadata``.
+The standard library's reader is used, unless the program has loaded ``importlib_metadata`` already.
+Importing that package puts a finder of its own on ``sys.meta_path`` and takes the standard library's
+away, after which ``importlib.metadata`` hands out objects of another class: a program that does not
+use it must not be changed like that. So it is an extra, ``metadata``, and no dependency.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any, Protocol
 
 from autoxla.model import Version
 from autoxla.situation.env_parsing import parse_version
-from autoxla.situation.files import UnreadableError, list_names, read_bytes
+from autoxla.situation.files import is_file
 
 #: Rules ask for the first name; the others are the same software under another name.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
@@ -40,8 +44,17 @@ WATCHED_DISTRIBUTIONS = (
 #: Keras' backends; each is the name of its package, too.
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 
+#: Bytes. What is longer is no metadata; lists of the files of large packages have some millions.
+_LARGEST = 1 << 24
 _ANY_CASE = re.MULTILINE | re.IGNORECASE
 _VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
+
+
+class MetadataReader(Protocol):
+    """What gives files of a distribution's metadata."""
+
+    def read_text(self, filename: str, /) -> str | None:
+        """Return the text of a file, None where it is not there."""
 
 
 def find_versions(path: Sequence[str]) -> dict[str, Version]:
@@ -62,12 +75,14 @@ def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
 
     Of several distributions of one name the first one that can be read counts.
     """
-    versions: dict[str, Version] = {}
-    for name, headers in _read_headers(names, path):
-        line = _VERSION_LINE.search(headers)
-        version = parse_version(line[1]) if line else ()
-        if version:
-            versions.setdefault(name, version)
+    versions = {}
+    for name in names:
+        # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
+        found = map(_VERSION_LINE.search, _read_headers(name, path))
+        releases = (parse_version(line[1]) for line in found if line)
+        version = next(filter(None, releases), None)
+        if version is not None:
+            versions[name] = version
     return versions
 
 
@@ -75,7 +90,19 @@ def find_requiring(names: Iterable[str], required: str, path: Sequence[str]) -> 
     """Return those of `names` whose distribution of the same name requires `required`, extras apart."""
     spelt = normalise(required).replace("-", "[-_.]+")
     wanted = re.compile(rf"^Requires-Dist:[ \t]*{spelt}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
-    return frozenset(name for name, headers in _read_headers(names, path) if wanted.search(headers))
+    return frozenset(name for name in names if any(map(wanted.search, _read_headers(name, path))))
+
+
+def read_text(distribution: MetadataReader, name: str) -> str:
+    """Return a file of a distribution's metadata, empty where there is none that could be one.
+
+    Raises OSError and ValueError as the distribution does.
+    """
+    # The reader would wait for a pipe. In a zip, whose paths are of another class, there is none.
+    folder = getattr(distribution, "_path", None)
+    if isinstance(folder, Path) and not is_file(folder / name, _LARGEST):
+        return ""
+    return distribution.read_text(name) or ""
 
 
 def find_backends(path: Sequence[str], versions: Mapping[str, Version]) -> frozenset[str]:
@@ -102,15 +129,20 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _read_headers(names: Iterable[str], path: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield names that are installed on `path`, each with the headers of its metadata that can be read."""
-    wanted = {normalise(name): name for name in names}
-    for folder in (entry for entry in path if isinstance(entry, str)):
-        for entry in list_names(folder, "*.*-info"):
-            name = wanted.get(normalise(entry.rpartition(".")[0].partition("-")[0]))
-            if name is None:
-                continue
-            for file in ("METADATA", "PKG-INFO"):
-                with suppress(UnreadableError, UnicodeDecodeError):
-                    content = read_bytes(Path(folder, entry, file)) or b""
-                    yield name, content.decode().partition("\n\n")[0]
+def _load_finder() -> Any:
+    loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if loaded is not None:
+        return loaded
+    from importlib.metadata import Distribution
+
+    return Distribution
+
+
+def _read_headers(name: str, path: Sequence[str]) -> Iterator[str]:
+    """Yield the headers of the metadata of each distribution of that name, those that can be read."""
+    folders = [entry for entry in path if isinstance(entry, str)]
+    with suppress(OSError, ValueError):
+        for distribution in _load_finder().discover(name=name, path=folders):
+            with suppress(OSError, ValueError):
+                text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
+                yield text.partition("\n\n")[0]
