@@ -152,7 +152,9 @@ def key_of(subject: Subject) -> str | None:
     if program.kind == "code":
         return make_key("code", program.target)
     if program.kind == "module":
-        return make_key("module", program.target, os.path.realpath(subject.folder))
+        # One that is installed is the same wherever it is started.
+        folder = "" if program.installed else os.path.realpath(subject.folder)
+        return make_key("module", program.target, folder)
     return make_key("file", os.path.realpath(program.target))
 
 

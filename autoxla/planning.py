@@ -94,7 +94,7 @@ def assemble(
     settings, usage = declared or declare(subject, environ, is_part=is_part)
     cache = cache_dir(environ)
     stores: list[Store] = []
-    reading = read_subject(subject)
+    reading = read_subject(subject, environ)
 
     def look(settings: Settings, environ: Mapping[str, str]) -> Situation:
         found = gather(settings, usage, environ=environ, modules=modules, path=subject.path, is_part=is_part)
@@ -229,6 +229,9 @@ def list_assigned(reading: Reading) -> dict[str, str]:
     }
 
 
-def read_subject(subject: Subject) -> Reading:
-    """Return what the source of the program says."""
-    return Reading() if subject.program is None else read_program(subject.program)
+def read_subject(subject: Subject, environ: Mapping[str, str]) -> Reading:
+    """Return what the source of the program says; what was read is kept, but for a notebook's cells."""
+    if subject.program is None:
+        return Reading()
+    is_changing = subject.program.kind == "cells"
+    return read_program(subject.program, cache=None if is_changing else cache_dir(environ) / "lookahead")

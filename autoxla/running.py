@@ -69,7 +69,8 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
     path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
     own: Path | None = None
-    if program is None or program.kind == "code":
+    # An installed program has no project's folder, and neither has ``-c``.
+    if program is None or program.installed or program.kind == "code":
         own = None
     elif program.kind == "cells":
         own = program.folder

@@ -267,7 +267,7 @@ class Runtime:
         if self.situation is None:
             return
         subject = running_subject()
-        reading = read_subject(subject)
+        reading = read_subject(subject, read_environ())
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)

@@ -1,8 +1,8 @@
 """What is kept from one run to the next: one small JSON file a key, in `autoxla.cache`'s folder.
 
-Two kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), and facts of
-programs: what tuning found for one (`autoxla.tuned`) and what cures it (`autoxla.cures`). All of it may be
-lost at any time.
+Three kinds of files are kept with `Store`: decisions of trials (`autoxla.trial.decisions`), what is read of
+programs' sources (`autoxla.lookahead.kept`), and facts of programs: what tuning found for one
+(`autoxla.tuned`) and what cures it (`autoxla.cures`). All of it may be lost at any time.
 
 What is read is trusted for nothing but being JSON: who asks checks every part of it. Many processes may
 write one key at once, also on a network file system: each writes a file of its own and renames it, so

@@ -1,4 +1,4 @@
-"""What reading a program takes, from one module to 5,000, beside TensorFlow's import.
+"""What reading a program takes, from one module to 5,000, new and from the cache, beside TensorFlow's import.
 
 ``python -m benchmarks lookahead`` times `read_program` over made-up packages of modules of 100 lines that
 all use ``tf.keras``, in milliseconds of the processor; programs of 1,000 modules and more in a fifth of the
@@ -27,10 +27,11 @@ SIZES = (1, 5, 10, 50, 100, 500, 1000, 5000)
 LARGE, QUICK = 1000, 100
 TENSORFLOW = "import tensorflow"
 #: The size that a limit is set for, and the same reading twice to see what the machine makes of it.
-TYPICAL, AGAIN = "50 modules", "50 modules, again"
+TYPICAL, AGAIN = "50 modules, new", "50 modules, new, again"
 #: A share of a reading that can be told from noise.
 RESOLUTION = 0.1
 TIME = "import time; t = time.process_time(); import tensorflow; print(time.process_time() - t)"
+AGE = 3600 * 10**9  # ns; what has just changed is not kept
 
 MODULE = '''"""Stage {number} of the model."""
 
@@ -178,16 +179,20 @@ def summarise_sizes(measured: Mapping[str, Sequence[float]]) -> dict[str, dict[s
 
 
 def make_variants(folder: Path, size: int) -> dict[str, Callable[[], float]]:
-    """Return what times a program of `size` modules."""
+    """Return what times a program of `size` modules, new and from the cache."""
     program = make_program(folder, size)
-    reading = read_program(program, path=[])
+    cache = folder / "cache"
+    reading = read_program(program, path=[], cache=cache)
     if not reading.complete or len(reading.files) != size + 1:
         raise RuntimeError(f"the program of {size} modules is not read as a whole")
-    return {f"{size} modules": partial(time_reading, program)}
+    return {
+        f"{size} modules, new": partial(time_reading, program, None),
+        f"{size} modules, cached": partial(time_reading, program, cache),
+    }
 
 
 def make_program(folder: Path, size: int) -> Program:
-    """Write a program whose modules import each other as a tree."""
+    """Write a program whose modules import each other as a tree, all an hour old."""
     folder.mkdir(parents=True)
     for number in range(size):
         below = [n for n in (2 * number + 1, 2 * number + 2) if n < size]
@@ -199,13 +204,16 @@ def make_program(folder: Path, size: int) -> Program:
     main.write_text(
         "from stage_0 import build\n\nif __name__ == '__main__':\n    build()\n", encoding="utf-8"
     )
+    before = time.time_ns() - AGE
+    for file in folder.iterdir():
+        os.utime(file, ns=(before, before))
     return Program("script", str(main), folder)
 
 
-def time_reading(program: Program) -> float:
+def time_reading(program: Program, cache: Path | None) -> float:
     """Return the milliseconds of one reading."""
     start = time.process_time()
-    read_program(program, path=[])
+    read_program(program, path=[], cache=cache)
     return (time.process_time() - start) * 1e3
 
 

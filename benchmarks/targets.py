@@ -89,7 +89,7 @@ def _plan(variant: str) -> Callable[[Data], Figure]:
 
 def _lookahead(data: Data) -> Figure:
     summary = data["summary"]
-    least = summary["50 modules"]["min"] / summary["import tensorflow"]["min"]
+    least = summary["50 modules, new"]["min"] / summary["import tensorflow"]["min"]
     return Figure(least, **data["share"])
 
 

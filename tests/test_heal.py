@@ -885,8 +885,13 @@ def test_a_closed_stdout_is_no_fault(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-#: Runs a command at a terminal, which is its standard input as well.
-TERMINAL = "import os, pty, sys\nsys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))\n"
+#: Runs a command at a terminal, which is its standard input as well. Where the tests run in the background of a
+#: shell, Ctrl-C is ignored, and what they start would ignore it, too.
+TERMINAL = """
+import os, pty, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
+"""
 
 
 def type_at(

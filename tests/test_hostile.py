@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from autoxla.commands import site
 from autoxla.commands.check import line_of
 from autoxla.commands.diagnosis.packages import take_inventory
 from autoxla.commands.site import RefusalError
-from autoxla.lookahead.program import read_entry
-from autoxla.model import Place
+from autoxla.lookahead import Program, read_program
+from autoxla.lookahead.installed import read_entry
+from autoxla.model import Place, Reading
 from autoxla.notice import notify, printable
 from autoxla.planning import read_subject
 from autoxla.running import subject_from
@@ -30,6 +32,82 @@ LONG_AGO = 1_600_000_000_000_000_000  # ns
 LIMIT = 60
 
 
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    file = tmp_path / "work" / "main.py"
+    file.parent.mkdir()
+    file.write_text("import keras\n", encoding="utf-8")
+    os.utime(file, ns=(LONG_AGO, LONG_AGO))
+    return file
+
+
+def read(program: Path, cache: Path) -> Reading:
+    found = Program("script", str(program), program.parent)
+    return read_program(found, path=[], cache=cache / "lookahead")
+
+
+def forge(cache: Path) -> Path:
+    """Make the one entry of the cache say that the program imports torch."""
+    entry = next((cache / "lookahead").iterdir())
+    entry.write_text(entry.read_text(encoding="utf-8").replace('"keras"', '"torch"'), encoding="utf-8")
+    return entry
+
+
+def names(reading: Reading) -> set[str]:
+    return {evidence.name for evidence in reading.evidence}
+
+
+# The cache of readings
+
+
+def test_an_own_entry_is_believed_whatever_the_umask(program: Path, tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        read(program, tmp_path / "cache")
+    finally:
+        os.umask(before)
+    forge(tmp_path / "cache")
+    assert names(read(program, tmp_path / "cache")) == {"torch"}
+
+
+@pytest.mark.parametrize("opened", ["cache/lookahead", "cache", "."])
+def test_nothing_is_read_from_or_written_in_a_folder_of_everybody(
+    opened: str, program: Path, tmp_path: Path
+) -> None:
+    read(program, tmp_path / "cache")
+    entry = forge(tmp_path / "cache")
+    (tmp_path / opened).chmod(0o777)
+    assert names(read(program, tmp_path / "cache")) == {"keras"}
+    assert "torch" in entry.read_text(encoding="utf-8")
+    entry.unlink()
+    assert names(read(program, tmp_path / "cache")) == {"keras"}
+    assert [*entry.parent.iterdir()] == []
+
+
+def _open(entry: Path) -> None:
+    entry.chmod(0o666)
+
+
+def _link(entry: Path) -> None:
+    entry.rename(entry.with_name("elsewhere"))
+    entry.symlink_to("elsewhere")
+
+
+def _give_away(entry: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(entry, 12345, 12345)
+
+
+@pytest.mark.parametrize("change", [_open, _link, _give_away])
+def test_an_entry_that_another_may_have_written_is_not_read(
+    change: Callable[[Path], None], program: Path, tmp_path: Path
+) -> None:
+    read(program, tmp_path / "cache")
+    change(forge(tmp_path / "cache"))
+    assert names(read(program, tmp_path / "cache")) == {"keras"}
+
+
 # Pipes
 
 
@@ -39,6 +117,17 @@ def pipe(tmp_path: Path) -> Path:
     file = tmp_path / "pipe"
     os.mkfifo(file)
     return file
+
+
+def _entry(pipe: Path) -> None:
+    cache, program = pipe.parent / "cache", pipe.parent / "main.py"
+    program.write_text("import keras\n", encoding="utf-8")
+    os.utime(program, ns=(LONG_AGO, LONG_AGO))
+    read(program, cache)
+    entry = next((cache / "lookahead").iterdir())
+    entry.unlink()
+    os.mkfifo(entry)
+    assert names(read(program, cache)) == {"keras"}
 
 
 def _metadata(pipe: Path) -> None:
@@ -54,7 +143,7 @@ def _metadata(pipe: Path) -> None:
 
 def _script(pipe: Path) -> None:
     assert read_entry(str(pipe)) is None
-    unread = read_subject(subject_from([str(pipe)])).unread
+    unread = read_subject(subject_from([str(pipe)]), {}).unread
     assert [reason for _, reason in unread] == ["it is not a regular file"]
     assert line_of(Place(str(pipe), 1, 1)) == ""
 
@@ -69,7 +158,7 @@ def _marker(pipe: Path) -> None:
         assert site.look()["folders"][0]["pth"] == "changed"
 
 
-CASES = {case.__name__.lstrip("_"): case for case in (_metadata, _script, _marker)}
+CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _marker)}
 
 
 @pytest.mark.parametrize("case", CASES)

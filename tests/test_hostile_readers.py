@@ -53,8 +53,9 @@ def script(folder: Path, text: str | bytes, name: str = "main.py") -> Path:
     return file
 
 
-def read(file: Path, patience: float | None = None) -> Reading:
-    return read_program(Program("script", str(file), file.parent, patience=patience), path=[])
+def read(file: Path, patience: float | None = None, cache: Path | None = None) -> Reading:
+    program = Program("script", str(file), file.parent, patience=patience)
+    return read_program(program, path=[], cache=cache)
 
 
 def grow(file: Path, size: int = HUGE) -> Path:
@@ -114,6 +115,12 @@ def _huge_records(folder: Path) -> None:
     grow(folder / "kept" / f"{KEY}.json")
     assert store.read(KEY) is None
     assert [reason for _, reason in store.ignored] == ["it has more than 262144 bytes"]
+    main = script(folder, "import keras\n")
+    os.utime(main, ns=(LONG_AGO, LONG_AGO))
+    before = read(main, cache=folder / "cache")
+    (entry,) = (folder / "cache").iterdir()
+    grow(entry)
+    assert read(main, cache=folder / "cache") == before
 
 
 def _huge_library(folder: Path) -> None:
@@ -348,6 +355,14 @@ def test_a_reader_is_bounded(name: str, tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err[-3000:]
 
 
+def test_a_file_that_has_grown_is_not_read_in_part(tmp_path: Path) -> None:
+    file, finder = script(tmp_path, "import keras\n"), files.Finder([], {})
+    finder.kind(str(file))
+    grow(file, files.LIMIT + 1)
+    with pytest.raises(UnreadableError, match="it has more than"):
+        finder.read(str(file))
+
+
 # --- no half reading
 
 HALVES = {
@@ -398,6 +413,17 @@ def test_a_large_file_is_not_begun_by_who_waits(tmp_path: Path) -> None:
     assert names(read(main)) == {"keras"}
 
 
+def test_what_was_cut_is_not_kept(tmp_path: Path, clock: list[float]) -> None:
+    main = script(tmp_path, "import keras\n")
+    os.utime(main, ns=(LONG_AGO, LONG_AGO))
+    cache = tmp_path / "cache"
+    assert not read(main, 0.0, cache).known
+    assert not cache.exists()
+    whole = read(main, None, cache)
+    assert whole.known
+    assert read(main, 0.0, cache) == whole
+
+
 def test_a_program_that_runs_is_not_waited_for_longer() -> None:
     words = [sys.executable, "-c", "pass"]
     found = find_program(None, ["-c"], words)
@@ -426,6 +452,22 @@ def test_a_program_of_many_modules_is_given_up(tmp_path: Path) -> None:
     (line,) = outcome.notices
     assert line.startswith("autoxla: AX910 warning main.py: ")
     assert "reading it takes more than 0.05 s" in line
+
+
+def test_explain_reads_for_the_next_run(tmp_path: Path) -> None:
+    """From another folder, too: the entry that it leaves is the one that the run looks for."""
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in ("main.py", "keras.py"):
+        os.utime(script(work, "import keras\n" if name == "main.py" else "", name), ns=(LONG_AGO, LONG_AGO))
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"))
+    assert run(["-m", "autoxla", "explain", "work/main.py"], tmp_path, environment).status == 0
+    (entry,) = (tmp_path / "cache" / "lookahead").iterdir()
+    before = entry.stat().st_ino
+    report = {"AUTOXLA_REPORT": str(tmp_path / "report.json"), **environment}
+    assert run(["-m", "autoxla", "work/main.py"], tmp_path, report).status == 0
+    assert [*(tmp_path / "cache" / "lookahead").iterdir()] == [entry]
+    assert entry.stat().st_ino == before  # who reads anew writes it anew
 
 
 # --- properties

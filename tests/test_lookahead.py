@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from autoxla.lookahead import Program, find_program, read_program
 from autoxla.lookahead import reading as reading_module
 from autoxla.lookahead.files import Finder
+from autoxla.lookahead.kept import MOST_ENTRIES
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.reading import read_plain
 from autoxla.model import Evidence, Reading, Situation
@@ -39,10 +40,10 @@ def lay(folder: Path, files: Mapping[str, str | bytes]) -> None:
         os.utime(file, ns=(before, before))
 
 
-def read(folder: Path, files: Mapping[str, str | bytes] | str) -> Reading:
+def read(folder: Path, files: Mapping[str, str | bytes] | str, cache: Path | None = None) -> Reading:
     """Read the program ``main.py`` among `files` in `folder`."""
     lay(folder, {"main.py": files} if isinstance(files, str) else files)
-    return read_program(Program("script", str(folder / "main.py"), folder), path=[])
+    return read_program(Program("script", str(folder / "main.py"), folder), path=[], cache=cache)
 
 
 def told(reading: Reading, *kinds: str) -> set[str]:
@@ -595,7 +596,7 @@ def test_module_directory_and_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["script", "module", "directory", "notebook"])
 def test_a_program_that_is_not_there_is_unknown(kind: str, tmp_path: Path) -> None:
     program = Program(kind, str(tmp_path / "none"), tmp_path)  # type: ignore[arg-type]
-    reading = read_program(program, path=[])
+    reading = read_program(program, path=[], cache=tmp_path / "cache")
     assert (reading.known, reading.complete, reading.evidence) == (False, False, ())
     assert reading.unread
 
@@ -715,26 +716,88 @@ def find_installed(
 
 
 CLI = "def main():\n    import keras\n"
+#: The module that the script calls, what is installed, and what is read then.
+INSTALLED: dict[str, tuple[str, dict[str, str], set[str]]] = {
+    "package": (
+        "mytool.cli",
+        {"mytool/__init__.py": "from . import a", "mytool/a.py": "import tf_keras", "mytool/cli.py": CLI},
+        {"certain import tf_keras", "certain import keras"},
+    ),
+    "module": ("mytool", {"mytool.py": CLI}, {"certain import keras"}),
+    "package beside it": (
+        "core.cli",
+        {"core/__init__.py": "", "core/cli.py": f"import extra\n{CLI}", "extra.py": "import tf_keras"},
+        {"certain import extra", "certain import keras"},
+    ),
+    "another distribution": (
+        "mytool",
+        {"mytool.py": f"import lib\nimport lib2.sub\n{CLI}"},
+        {"certain import lib", "certain import lib2.sub", "certain import keras"},
+    ),
+    "no backend": ("mytool", {"mytool.py": "def main():\n    import lib, torch"}, set()),
+    "never a backend": (
+        "mytool",
+        {"mytool.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import keras"},
+        set(),
+    ),
+}
 
 
-@pytest.mark.parametrize("words", [["-m", "mytool"], ["-m", "mytool.run"], None])
-def test_an_installed_program_is_unknown(
-    words: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = lay_tool(tmp_path, "mytool.run", {"mytool/__init__.py": "", "mytool/run.py": CLI})
-    assert find_installed(monkeypatch, script, tmp_path / SITE, words=words) is None
-    file = tmp_path / SITE / "mytool" / "run.py"
-    assert find_installed(monkeypatch, file, tmp_path / SITE) is None
+@pytest.mark.parametrize("name", INSTALLED)
+def test_an_installed_program(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, files, wanted = INSTALLED[name]
+    script = lay_tool(tmp_path, module, files)
+    lay(
+        tmp_path / SITE,
+        {"lib.py": "import tf_keras", "lib2/__init__.py": "", "lib2/sub.py": "import tf_keras"},
+    )
+    path = [str(script.parent), str(tmp_path / SITE)]
+    program = find_installed(monkeypatch, script, tmp_path / SITE)
+    assert program is not None
+    assert (program.kind, program.target) == ("script", str(script))
+    for _ in range(2):
+        reading = read_program(program, path=path, cache=tmp_path / "cache")
+        assert (told(reading), reading.known) == (wanted, bool(wanted))
+        assert wanted or reading.unread
 
 
-def test_an_installed_program_is_unknown_wherever_its_script_is(
+def test_a_tool_in_a_folder_of_several_distributions_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = lay_tool(tmp_path, "mytool", {"mytool.py": CLI})
-    place = tmp_path / "home" / "bin" / "mytool"
-    place.parent.mkdir(parents=True)
+    script = lay_tool(tmp_path, "firm.tool", {"firm/tool/__init__.py": CLI, "firm/other/__init__.py": ""})
+    assert find_installed(monkeypatch, script, tmp_path / SITE) is None
+
+
+@pytest.mark.parametrize("words", [["-m", "mytool"], ["-m", "mytool.run"]])
+def test_an_installed_module(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "mytool/__init__.py": "",
+        "mytool/__main__.py": "from . import run",
+        "mytool/run.py": "import keras",
+    }
+    script = lay_tool(tmp_path, "mytool.run", files)
+    program = find_installed(monkeypatch, script, tmp_path / SITE, words=words)
+    assert program is not None
+    assert (program.kind, program.target, program.installed) == ("module", words[1], True)
+    assert told(read_program(program, path=[])) == {"certain import keras"}
+
+
+@pytest.mark.parametrize("folder", ["bin", "home/bin"])
+@pytest.mark.parametrize(
+    ("module", "known"), [("mytool", True), ("pytest", False), ("ray.worker", False), ("tensorflow.x", False)]
+)
+def test_tools_are_unknown_wherever_their_script_is(
+    module: str, folder: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = module.partition(".")[0]
+    script = lay_tool(
+        tmp_path, module, {f"{top}/__init__.py": CLI, f"{top}/worker.py": CLI, f"{top}/x.py": CLI}
+    )
+    place = tmp_path / folder / "mytool"
+    place.parent.mkdir(parents=True, exist_ok=True)
     script.rename(place)
-    assert find_installed(monkeypatch, place, tmp_path / SITE) is None
+    program = find_installed(monkeypatch, place, tmp_path / SITE)
+    assert (program is not None) is known
 
 
 @pytest.mark.parametrize(
@@ -763,6 +826,7 @@ def test_an_editable_program_by_a_path_entry(tmp_path: Path, monkeypatch: pytest
     lay(tmp_path, {"src/mine/__init__.py": "", "src/mine/cli.py": f"import lib\n{CLI}"})
     program = find_installed(monkeypatch, script, tmp_path / SITE, tmp_path / "src")
     assert program is not None
+    assert program.packages == {}
     reading = read_program(program, path=[str(tmp_path / SITE), str(tmp_path / "src")])
     assert told(reading) == {"certain import lib", "certain import keras"}
 
@@ -783,22 +847,27 @@ def test_an_editable_program_by_a_mapping(tmp_path: Path, monkeypatch: pytest.Mo
     assert plain is not None
     wanted = {"certain import lib", "certain import keras_core", "certain import keras"}
     for found in (program, plain):
-        assert told(read_program(found)) == wanted
+        assert told(read_program(found, cache=tmp_path / "cache")) == wanted
+    # What is kept is told apart by what is the program's own.
+    monkeypatch.setattr(sys, "meta_path", sys.meta_path[:-1])
+    assert told(read_program(plain, cache=tmp_path / "cache")) == {"certain import mine.cli"}
 
 
 def test_an_installed_program_in_a_true_process(tmp_path: Path) -> None:
     import autoxla
 
     code = SEEN_FROM_INSIDE.format(home=str(Path(autoxla.__file__).parent.parent))
-    code = code.replace("found.kind, found.target", "found")
+    body = "".join(f"    {line}\n" for line in code.splitlines())
+    seen = f"def main():\n{body}    from autoxla.lookahead import read_program\n"
+    seen += "    print(read_program(found).evidence[-1].name)\n    return\n    import keras\n"
     venv.create(tmp_path, with_pip=False)
     site = next(tmp_path.glob("[Ll]ib/**/site-packages"))
     lay_tool(tmp_path, "mytool", {})
-    lay(site, {"mytool.py": "def main():\n" + "".join(f"    {line}\n" for line in code.splitlines())})
+    lay(site, {"mytool.py": seen})
     folder = tmp_path / ("Scripts" if sys.platform == "win32" else "bin")
     command = [folder / "python", folder / "mytool"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout == "None\n", done.stderr
+    assert done.stdout.split() == ["script", str(folder / "mytool"), "keras"], done.stderr
 
 
 def test_read_paths(tmp_path: Path) -> None:
@@ -826,6 +895,68 @@ def test_read_paths(tmp_path: Path) -> None:
     assert told(readings[tmp_path / "p/b.py"]) == {"certain import tf_keras"}
     assert not readings[tmp_path / "p/b.py"].complete
     assert readings[tmp_path / "a.py"].complete
+
+
+# The cache
+
+TREE = {
+    "main.py": "import p\nimport q\n",
+    "p/__init__.py": "import keras\nkeras.x",
+    "q.py": "import os\nexec(y)",
+}
+
+
+def changes(folder: Path) -> Mapping[str, str]:
+    return {file.name: file.read_text(encoding="utf-8") for file in (folder / "cache").iterdir()}
+
+
+def test_what_is_kept_equals_what_was_read(tmp_path: Path) -> None:
+    cold = read(tmp_path, TREE, tmp_path / "cache")
+    assert len(changes(tmp_path)) == 1
+    assert read(tmp_path, TREE, tmp_path / "cache") == cold == read(tmp_path, TREE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("p/__init__.py", "import torch"),
+        ("q/__init__.py", "import torch"),
+        ("keras.py", "import torch"),
+        ("main.py", "import torch"),
+    ],
+)
+def test_a_change_is_seen(name: str, content: str, tmp_path: Path) -> None:
+    read(tmp_path, TREE, tmp_path / "cache")
+    reading = read(tmp_path, {**TREE, name: content}, tmp_path / "cache")
+    assert "certain import torch" in told(reading)
+    assert reading == read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[])
+
+
+def test_a_file_that_is_just_being_changed_is_not_kept(tmp_path: Path) -> None:
+    lay(tmp_path, TREE)
+    (tmp_path / "q.py").write_text("import keras", encoding="utf-8")
+    read_program(Program("script", str(tmp_path / "main.py"), tmp_path), path=[], cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]", "null", '{"key": 1}', "\0", "cut", "deep"])
+def test_a_damaged_entry_is_not_believed(damage: str, tmp_path: Path) -> None:
+    cold = read(tmp_path, TREE, tmp_path / "cache")
+    entry = next((tmp_path / "cache").iterdir())
+    text = entry.read_text(encoding="utf-8")
+    changed = {"cut": text[:-9], "deep": "[" * 99_999}
+    entry.write_text(changed.get(damage, damage), encoding="utf-8")
+    assert read(tmp_path, TREE, tmp_path / "cache") == cold
+    assert entry.read_text(encoding="utf-8") == text
+
+
+def test_the_cache_is_bounded_and_may_be_unwritable(tmp_path: Path) -> None:
+    for number in range(MOST_ENTRIES + 5):
+        program = Program("code", f"import a{number}", tmp_path)
+        read_program(program, path=[], cache=tmp_path / "cache")
+    assert len(changes(tmp_path)) == MOST_ENTRIES
+    lay(tmp_path, {"file": ""})
+    assert told(read(tmp_path, TREE, tmp_path / "file")) == told(read(tmp_path, TREE))
 
 
 # Programs in which there is nothing to follow
@@ -1023,8 +1154,8 @@ def test_several_modules(
     heads = st.lists(st.sampled_from(["import a", "from b import *", "from c import f, K", "import main"]))
     files = {f"{name}.py": "\n".join([*data.draw(heads), code]) for name, code in modules.items()}
     lone = {"main.py": "import a, b, c"}
-    cold = read(folder, lone | files)
-    assert read(folder, lone | files) == cold
+    cold = read(folder, lone | files, folder / "cache")
+    assert read(folder, lone | files, folder / "cache") == cold
     assert {e.grade for e in cold.evidence} <= {"certain", "possible"}
 
 

@@ -173,10 +173,35 @@ def test_clearing_what_was_compiled(cache: Path, records: Records) -> None:
     (store / "a.pb").write_bytes(b"")
     (store / "a.pb.sha256").write_bytes(b"")
     (store / "notes.pb.txt").write_bytes(b"")
-    assert json.loads(records(cache, "clear", "--json").out) == {"removed": 3, "compiled": 0}
+    assert json.loads(records(cache, "clear", "--json").out) == {"removed": 3, "compiled": 0, "read": 0}
     cleared = json.loads(records(cache, "clear", "--all", "--json").out)
-    assert cleared == {"removed": 0, "compiled": 1}
+    assert cleared == {"removed": 0, "compiled": 1, "read": 0}
     assert [file.name for file in store.glob("*.pb*")] == ["notes.pb.txt"]
+
+
+def add_what_is_no_record(cache: Path) -> set[str]:
+    """Add files of autoxla's and others to a cache folder; return the others' names."""
+    (cache / "lookahead").mkdir()
+    for name in (f"{FIRST}.json", f".{FIRST}.json.0123abcd-77-0.tmp", "notes.json", "reading-mine.json"):
+        (cache / "lookahead" / name).touch()
+    (cache / "lookahead" / f"{SECOND}.json").symlink_to(cache)
+    return {"notes.json", "reading-mine.json", f"{SECOND}.json"}
+
+
+def test_clearing_all_leaves_nothing_of_ours(cache: Path, records: Records) -> None:
+    others = add_what_is_no_record(cache)
+    assert records(cache, "clear").out == "3 record(s) removed\n"
+    assert len(list((cache / "lookahead").iterdir())) == 5
+    done = records(cache, "clear", "--all")
+    assert done.out == "0 record(s) removed, 0 compiled program(s), 1 reading(s) of sources\n"
+    assert {file.name for file in (cache / "lookahead").iterdir()} == others
+
+
+def test_a_folder_that_others_can_write_is_left_alone(cache: Path, records: Records) -> None:
+    add_what_is_no_record(cache)
+    (cache / "lookahead").chmod(0o777)
+    assert json.loads(records(cache, "clear", "--all", "--json").out)["read"] == 0
+    assert len(list((cache / "lookahead").iterdir())) == 5
 
 
 @pytest.mark.parametrize("kind", ["decisions", "programs", "cures"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -143,8 +144,9 @@ def test_the_interpreter_is_changed(name: str, way: str, folder: Path) -> None:
 # --- killed writers
 
 
-def test_killed_writers_leave_no_halves(folder: Path) -> None:
-    toll = killing.kill_writers(folder / "kept", 100)
+@pytest.mark.parametrize("kill", [killing.kill_writers, killing.kill_readers_of_source])
+def test_killed_writers_leave_no_halves(kill: Callable[[Path, int], killing.Toll], folder: Path) -> None:
+    toll = kill(folder / "kept", 100)
     assert toll.records
     assert toll.damaged == 0
     assert toll.most_halves < toll.kills / 2

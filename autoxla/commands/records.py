@@ -70,11 +70,12 @@ def run(options: argparse.Namespace) -> int:
             if not options.keys:
                 removed = sum(store.clear() for store in stores.values())
             compiled = clear_compiled(top / "xla") if options.all else 0
+            read = Store(top / "lookahead").clear() if options.all else 0
             if options.json:
-                print(json.dumps({"removed": removed, "compiled": compiled}))
+                print(json.dumps({"removed": removed, "compiled": compiled, "read": read}))
             elif not options.quiet:
-                rest = f", {compiled} compiled program(s)" if options.all else ""
-                print(f"{removed} record(s) removed{rest}")
+                rest = f", {compiled} compiled program(s), {read} reading(s) of sources"
+                print(f"{removed} record(s) removed{rest if options.all else ''}")
         elif options.action == "show":
             kept = _find(stores, options.keys[0])
             rows = [("key", kept.record.key), ("kind", kept.kind), ("last used", f"{kept.age} ago")]

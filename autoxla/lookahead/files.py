@@ -1,4 +1,4 @@
-"""Finding and reading the program's own files."""
+"""Finding and reading the program's own files, and noting what was looked at, for the cache."""
 
 # ruff: noqa: PTH100, PTH109, PTH116, PTH118, PTH120 - strings, since pathlib costs more than all that is done with the paths
 
@@ -35,23 +35,18 @@ class Location(NamedTuple):
     folder: str | None = None
 
 
-def look(path: str) -> str | None:
-    """Return what is at `path`: a regular file (``f``), a folder (``d``), something else (``?``), nothing."""
+def look(path: str) -> tuple[str, int, int] | None:
+    """Return what is at `path`, None for nothing: its kind, its bytes, and when it changed in ns.
+
+    The kinds are a regular file (``f``), a folder (``d``), of which only that is told, and others (``?``).
+    """
     try:
-        mode = os.stat(path).st_mode
+        found = os.stat(path)
     except (OSError, ValueError):
         return None
-    return "d" if stat.S_ISDIR(mode) else "f" if stat.S_ISREG(mode) else "?"
-
-
-def read(path: str) -> bytes:
-    """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadableError`."""
-    if look(path) is None:
-        raise UnreadableError("it is not there")
-    content = read_bytes(path, LIMIT)
-    if content is None:
-        raise UnreadableError("it cannot be read")
-    return content
+    if stat.S_ISDIR(found.st_mode):
+        return "d", 0, 0
+    return "f" if stat.S_ISREG(found.st_mode) else "?", found.st_size, found.st_mtime_ns
 
 
 @contextmanager
@@ -91,10 +86,15 @@ def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
     for entry in path:
         absolute = os.path.abspath(entry) if isinstance(entry, str) and entry else ""
         # The standard library is itself a folder, another with ``lib-dynload``, and a zip.
-        installed = not SITE.isdisjoint(Path(absolute).parts) or absolute.startswith(library)
+        installed = is_in_site(absolute) or absolute.startswith(library)
         if absolute and not installed and not absolute.endswith(".zip"):
             folders.append(absolute)
     return list(dict.fromkeys(folders))
+
+
+def is_in_site(file: str) -> bool:
+    """Tell whether a path is one of installed packages, or below it."""
+    return not SITE.isdisjoint(Path(file).parts)
 
 
 def is_installed(file: str) -> bool:
@@ -102,7 +102,7 @@ def is_installed(file: str) -> bool:
     path = Path(os.path.abspath(file))
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
     in_library = path.is_relative_to(os.path.dirname(os.__file__))
-    return in_library or not SITE.isdisjoint(path.parts) or str(path.parent) in folders
+    return in_library or is_in_site(str(path)) or str(path.parent) in folders
 
 
 def find_top(name: str, path: Iterable[object]) -> str | None:
@@ -124,14 +124,32 @@ def find_editable(finders: Sequence[object]) -> dict[str, str]:
 
 
 class Finder:
-    """Finds modules by their dotted names in folders.
+    """Finds modules by their dotted names in folders, and reads them.
 
-    `packages` lie where the program's own modules do not, and are its own nevertheless: `find_top` of each.
+    `seen` holds what was where anything was looked for, at the first look. `packages` lie where the
+    program's own modules do not, and are its own nevertheless: `find_top` of each.
     """
 
     def __init__(self, folders: list[str], packages: Mapping[str, str]) -> None:
         self.folders, self._packages = folders, packages
+        self.seen: dict[str, tuple[str, int, int] | None] = {}
         self._found: dict[str, Location | None] = {}
+
+    def kind(self, path: str) -> str | None:
+        """Return what kind of thing is at `path`, as `look` has it; None for nothing."""
+        if path not in self.seen:
+            self.seen[path] = look(path)
+        found = self.seen[path]
+        return None if found is None else found[0]
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a regular file of at most `LIMIT` bytes; raises `UnreadableError`."""
+        if self.kind(path) is None:
+            raise UnreadableError("it is not there")
+        content = read_bytes(path, LIMIT)
+        if content is None:
+            raise UnreadableError("it cannot be read")
+        return content
 
     def add_folder(self, folder: str) -> None:
         """Search `folder`, too, as after ``sys.path.append``."""
@@ -166,11 +184,11 @@ class Finder:
 
     def _find_in(self, folder: str, name: str, suffixes: Sequence[str] = ()) -> Location | None:
         base = os.path.join(folder, name)
-        is_folder = look(base) == "d"
+        is_folder = self.kind(base) == "d"
         # A pipe is found, too, which is then not read.
-        if is_folder and look(package := os.path.join(base, "__init__.py")) not in (None, "d"):
+        if is_folder and self.kind(package := os.path.join(base, "__init__.py")) not in (None, "d"):
             return Location(package, base)
         for suffix in (".py", *suffixes):
-            if look(base + suffix) not in (None, "d"):
+            if self.kind(base + suffix) not in (None, "d"):
                 return Location(base + suffix)
         return Location(None, base) if is_folder else None

@@ -22,7 +22,6 @@ from autoxla.lookahead.files import (
     find_top,
     look,
     own_folders,
-    read,
     shorten,
     undisturbed,
 )
@@ -123,7 +122,7 @@ class ProgramReader:
                 before = [module for module in above if module is not None]
             case "directory":
                 path, package = os.path.abspath(program.target), ""
-                if look(path) == "f":
+                if self._finder.kind(path) == "f":
                     raise UnreadableError("a program in a zip is not read")
                 location = Location(os.path.join(path, "__main__.py"))
             case _:
@@ -175,7 +174,7 @@ class ProgramReader:
         path = location.file
         if path is None:
             return ()
-        data = read(path)
+        data = self._finder.read(path)
         label = self._label(path)
         self._files.append(label)
         if not main or self._program.kind != "notebook":

@@ -7,25 +7,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-from autoxla.lookahead.files import find_editable, find_top, is_installed
-from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.lookahead.files import is_installed
 
 if TYPE_CHECKING:
     from autoxla.lookahead.notebook import Cell
 
-#: Bytes: scripts that installers write have some hundred.
-_LONGEST_SCRIPT = 4096
-#: Such a script: ``from module import name``, and ``sys.exit(name())`` or an attribute of the name.
-_SCRIPT = re.compile(
-    r"(?:(?:#.*|import \w+)?\n)*from ([\w.]+) import (\w+)\n+if __name__ == .__main__.:\n"
-    r"(?:    .*\n)*    sys\.exit\(\2(?:\.\w+)*\(\)\)\s*"
-)
 #: Options of one letter each, the last of which takes what follows.
 _OPTIONS = re.compile(r"-[^-cmWX]*([cmWX])(.*)", re.DOTALL)
 #: Seconds for which a program that runs waits for its own source to be read.
@@ -40,21 +32,24 @@ class Program:
     its file, empty where that is not known.
 
     `folder` is where its own modules are looked for first, as ``sys.path[0]`` is. ``directory`` is a
-    folder or a zip with a ``__main__.py``. `patience`: how many seconds reading it may take, None where
-    nobody waits.
+    folder or a zip with a ``__main__.py``. `installed`: it is the entry point of an installed
+    distribution, and `packages` are those that are its own and lie among the installed ones, each with its
+    folder, or its file without suffix.
+    `patience`: how many seconds reading it may take, None where nobody waits.
     """
 
     kind: Literal["script", "module", "code", "directory", "notebook", "cells"]
     target: str
     folder: Path
+    installed: bool = False
+    packages: Mapping[str, str] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
     patience: float | None = field(default=None, compare=False)
 
 
 def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequence[str]) -> Program | None:
-    """Return the program that runs, None where it is not known: typed in, from a pipe, or installed.
+    """Return the program that runs, None where it is not known: typed in, from a pipe, or a tool's.
 
-    What is installed may be a tool (pytest, gunicorn), which starts programs in ways of its own.
     `main` is the main module, also before it executes; `argv` and `orig_argv` are those of `sys`.
     It waits for being read, see `PATIENCE`.
     """
@@ -67,9 +62,9 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
     elif kind == "m" and value:
         name = getattr(getattr(main, "__spec__", None), "name", None)
         named = value if name is None else name.removesuffix(".__main__")
-        place = file or find_top(named.partition(".")[0], sys.path)
-        is_theirs = named in sys.stdlib_module_names or (place is not None and is_installed(place))
-        found = None if is_theirs else Program("module", named, Path.cwd())
+        from autoxla.lookahead.installed import find_own
+
+        found = find_own(Program("module", named, Path.cwd()), file)
     else:
         if not isinstance(file, str):
             # Before it executes, the main module has no file yet: the command line does.
@@ -85,26 +80,11 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
             found = Program("notebook", str(path), path.parent)
         else:
             found = Program("script", str(path), Path(os.path.realpath(path)).parent)
-        is_own = not is_installed(file)
-        if found.kind == "script" and (not is_own or not path.suffix):
-            module = read_entry(str(path))
-            if module is not None:
-                # The module that it calls may be the user's, as that of an editable distribution is.
-                top = module.partition(".")[0]
-                base = find_top(top, sys.path) or find_editable(sys.meta_path).get(top)
-                is_own = base is not None and not is_installed(base)
-        found = found if is_own else None
+        if is_installed(file) or (found.kind == "script" and not path.suffix):
+            from autoxla.lookahead.installed import find_own
+
+            found = find_own(found, file)
     return None if found is None else replace(found, patience=PATIENCE)
-
-
-def read_entry(file: str) -> str | None:
-    """Return the module whose function a script calls that an installer wrote; None for all others."""
-    try:
-        content = read_bytes(file, _LONGEST_SCRIPT) or b""
-    except UnreadableError:
-        return None
-    found = _SCRIPT.fullmatch(content.decode(errors="replace"))
-    return None if found is None else found[1]
 
 
 def search_path(program: Program | None) -> list[str]:

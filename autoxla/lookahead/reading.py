@@ -9,17 +9,11 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
-from autoxla.lookahead.files import (
-    Finder,
-    current_folder,
-    find_editable,
-    own_folders,
-    read,
-    shorten,
-    undisturbed,
-)
+from autoxla.cache import has_record, make_key
+from autoxla.lookahead.files import Finder, current_folder, find_editable, own_folders, shorten, undisturbed
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, Place, Reading
 from autoxla.situation.files import UnreadableError
@@ -31,27 +25,51 @@ _TELLING = re.compile(
     rb"|addsitedir|metrics_names|setattr|\.lr\b|\._name\b|_autocast|_batch_input_shape|#.*coding[:=]"
 )
 _LONGEST_PLAIN = 1 << 16  # bytes
+#: Changes with the meaning of what is kept, or of what is read.
+_FORMAT = 9
 
 
-def read_program(program: Program, *, path: Sequence[str] | None = None) -> Reading:
+def read_program(
+    program: Program, *, path: Sequence[str] | None = None, cache: Path | None = None
+) -> Reading:
     """Return what the source of `program` and of its own modules says; nothing is imported or executed.
 
     `path` stands for ``sys.path``; of the packages installed there only the program's own are entered,
-    and where `path` is None those that are installed as editable in this process. A program that could not
-    be read within `Program.patience` is not known. In each file an attribute or call is evidence at the
-    first place only, and none is where nobody asks for any of them. Columns begin with 1; those of text
-    beyond ASCII count bytes. Raises nothing of its own.
+    and where `path` is None those that are installed as editable in this process. An entry point that names
+    no backend is not known: it may be a tool that runs other programs. Nor is a program that could not be
+    read within `Program.patience`. What had to be followed is kept in `cache` for the next time. In each file
+    an attribute or call is evidence at the first place only, and none is where nobody asks for any of them.
+    Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
     entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
     folders = own_folders(program.folder, entries)
-    finder = Finder(folders, find_editable(sys.meta_path) if path is None else {})
+    packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
+    finder = Finder(folders, packages)
     with undisturbed():
         plain = read_plain(program, finder)
         if plain is not None:
             return plain
-        from autoxla.lookahead.library import ProgramReader
+        own = (program.kind, program.target, program.installed, folders, packages)
+        key = make_key(_FORMAT, own, current_folder(), entries, sys.version_info[:3])
+        if cache is not None and has_record(cache, key):
+            from autoxla.lookahead.kept import recall
 
-        return ProgramReader(program, finder, entries).read()
+            known = recall(cache, key)
+            if known is not None:
+                return known
+        from autoxla.lookahead.library import ProgramReader
+        from autoxla.lookahead.notes import brings_backend
+
+        reading = ProgramReader(program, finder, entries).read()
+        named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
+        if program.installed and reading.known and not any(map(brings_backend, named)):
+            reason = "it is installed and names no backend: it may be a tool that runs other programs"
+            reading = Reading(unread=((Place(program.target), reason),))
+        if cache is not None and reading.known:
+            from autoxla.lookahead.kept import keep
+
+            keep(cache, key, reading, finder.seen)
+        return reading
 
 
 def read_plain(program: Program, finder: Finder) -> Reading | None:
@@ -61,12 +79,12 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
     anybody asks for: it names no Keras, sets no variable, imports nothing by a computed name. Its imports are
     the evidence.
     """
-    if program.kind != "script":
+    if program.kind != "script" or program.installed:
         return None
     place = os.path.abspath(program.target)
     label = shorten(place, current_folder())
     try:
-        data = read(place)
+        data = finder.read(place)
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None

@@ -38,10 +38,11 @@ RULES = (
         message=lambda d: (
             f"the program's source counts as unknown: {'; '.join(r for _, r in d.situation.reading.unread)}"
         ),
-        remedy="say in [tool.autoxla.usage] what the program does; explain reads all of it",
+        remedy="let explain read all of it once, which is kept for the next runs, or say in "
+        "[tool.autoxla.usage] what the program does",
         why="""A program that runs waits at most two seconds for its source to be read. Half of the source
-        would mislead, so autoxla then cures only the hazards that the environment shows. `explain` reads all
-        of it, however long that takes.""",
+        would mislead, so autoxla then cures only the hazards that the environment shows. Once all of
+        it was read, as `explain` does, the reading is kept until a file of it changes, and no run waits.""",
         example=Example(
             KERAS,
             known={"reading": Reading(unread=((Place(FILE), f"{OUT_OF_TIME} 2 s"),))},

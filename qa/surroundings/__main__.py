@@ -117,9 +117,11 @@ def _run(folder: Path, case: str, run: Run) -> dict[str, Any]:
 
 
 def _kill(folder: Path) -> Iterator[dict[str, Any]]:
-    toll = killing.kill_writers(folder / "records", 300)
-    print("records", toll, flush=True)
-    yield {"what": "records", **asdict(toll)}
+    kinds = {"records": killing.kill_writers, "readings of source": killing.kill_readers_of_source}
+    for what, kill in kinds.items():
+        toll = kill(folder / what, 300)
+        print(what, toll, flush=True)
+        yield {"what": what, **asdict(toll)}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoxla.cache import make_folder
+from autoxla.cache import make_folder, make_key
+from autoxla.lookahead import kept as readings
+from autoxla.model import Evidence, Place, Reading
 from autoxla.store import Store
 
 KEYS = tuple(f"{number:016x}" for number in range(8))
@@ -38,6 +40,17 @@ def kill_writers(folder: Path, kills: int, seed: int = 0) -> Toll:
         damaged += _count_damaged(folder)
         halves.append(_count_halves(folder))
     Store(folder).write(KEYS[0], {"text": "the last"})
+    return Toll(kills, len(list(folder.glob("*.json"))), damaged, max(halves), _count_halves(folder))
+
+
+def kill_readers_of_source(folder: Path, kills: int, seed: int = 0) -> Toll:
+    """Kill processes that keep what they read of a program's source."""
+    damaged, halves = 0, []
+    for wait in _waits(kills, seed):
+        _kill_after(wait, lambda: _write_readings(folder))
+        damaged += sum(_kept(folder, number) not in (None, _reading(number)) for number in range(8))
+        halves.append(_count_halves(folder))
+    _keep(folder, 0)
     return Toll(kills, len(list(folder.glob("*.json"))), damaged, max(halves), _count_halves(folder))
 
 
@@ -77,3 +90,24 @@ def _count_damaged(folder: Path) -> int:
 
 def _count_halves(folder: Path) -> int:
     return sum(not file.name.endswith(".json") for file in folder.iterdir()) if folder.exists() else 0
+
+
+def _reading(number: int) -> Reading:
+    place = Place("main.py", number, 1)
+    evidence = tuple(Evidence("import", f"module_{each}", None, "certain", place) for each in range(1000))
+    return Reading(evidence, True, True, ("main.py",))
+
+
+def _keep(folder: Path, number: int) -> None:
+    readings.keep(folder, make_key(number), _reading(number), {})
+
+
+def _kept(folder: Path, number: int) -> Reading | None:
+    return readings.recall(folder, make_key(number))
+
+
+def _write_readings(folder: Path) -> None:
+    turn = 0
+    while True:
+        _keep(folder, turn % 8)
+        turn += 1
