@@ -59,8 +59,8 @@ def activate() -> None:
         _attempt("probe", _watch)
     if "IPython" in sys.modules:
         _attempt("cells", _follow_cells)
-    if not WATCHED.isdisjoint(sys.modules):
-        _attempt("late start", _begin_late)
+    if finder.mark_loaded(WATCHED):
+        _attempt("late start", _begin, None)
 
 
 def uninstall() -> None:
@@ -74,12 +74,12 @@ def uninstall() -> None:
         sys.modules["autoxla.runtime"].current().uninstall()
 
 
-def _attempt(where: str, function: "Callable[[], object]") -> None:
+def _attempt(where: str, function: "Callable[..., object]", *arguments: object) -> None:
     try:
         from autoxla.hooks.boundary import attempt
     except Exception:  # noqa: BLE001 - autoxla was taken away while the program runs
         return
-    attempt(where, function)
+    attempt(where, function, *arguments)
 
 
 def _watch() -> None:
@@ -94,18 +94,10 @@ def _follow_cells() -> None:
     notebook.follow()
 
 
-def _begin(module: "ModuleType") -> None:
+def _begin(module: "ModuleType | None") -> None:
     from autoxla import activation
 
-    activation.begin(module.__name__, module)
-
-
-def _begin_late() -> None:
-    from autoxla import activation
-    from autoxla.hooks import finder
-
-    if finder.mark_loaded(WATCHED):
-        activation.begin(None, None)
+    activation.begin(None if module is None else module.__name__, module)
 
 
 def _find_missing(name: str) -> "ModuleSpec | None":

@@ -72,19 +72,52 @@ class Outcome:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Heal the program that ``options`` name; return the exit status."""
-    if not options.yes and not _ask():
-        say("not run")
-        return 1
+    """Heal the program that ``options`` name; return the exit status.
+
+    Raises `BadArgumentsError` where nobody can say whether it may run.
+    """
+    if not options.yes:
+        if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+            message = "heal runs the program several times; without a terminal, say --yes to that"
+            raise BadArgumentsError(message)
+        sys.stderr.write(_QUESTION)
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("not run")
+            return 1
     with _show(quiet=options.quiet or options.json) as tell:
         outcome = find_cure(options.words, budget=options.budget, tell=tell)
+    search = outcome.search
+    status = 0 if search.end in ("it ends well", "it still runs", "cured") else 1
+    status = _INTERRUPTED if search.end == "interrupted" else status
     if options.json:
         print(json.dumps(_as_data(outcome, options.words), indent=2))
-    else:
-        _print(outcome, options.words, quiet=options.quiet)
-    if outcome.search.end == "interrupted":
-        return _INTERRUPTED
-    return 0 if outcome.search.end in ("it ends well", "it still runs", "cured") else 1
+        return status
+    # The table, where it was not shown as it grew, and what the runs came to.
+    if make_console() is None and not options.quiet:
+        print_table(_HEAD, _make_rows(search.attempts), with_head=True)
+    print(_conclude(search) if options.quiet else f"\n{_conclude(search)}")
+    if search.confirmed is not None:
+        for where, lines in _write_cure(search.confirmed, options.words).items():
+            for number, line in enumerate(lines):
+                print(f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}")
+        for before, after in search.find_changed_output()[:_MOST_CHANGED]:
+            print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
+    for name, reason in search.impossible.items():
+        # What is not installed may be what the program died for want of.
+        is_missing = "pip install" in reason and "keras" in str(search.death).lower()
+        is_open = search.end == "nothing helps" and search.death is not None and search.death.is_loaded
+        if is_missing or (is_open and not options.quiet):
+            print(f"  not tried: {name}: {reason}")
+    if outcome.kept is not None:
+        print("kept for its next runs")
+    if outcome.left_out and not options.quiet:
+        print("left out, since only a kernel runs it:")
+        for line in outcome.left_out:
+            print(f"  {printable(line)}")
+    if outcome.log is not None:
+        say(f"what the runs wrote: {outcome.log}")
+    return status
 
 
 def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
@@ -141,15 +174,6 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
     return Outcome(search, kept, log, sent, left_out)
-
-
-def _ask() -> bool:
-    """Return whether the user lets the program run. Raises `BadArgumentsError` where nobody can answer."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        raise BadArgumentsError("heal runs the program several times; without a terminal, say --yes to that")
-    sys.stderr.write(_QUESTION)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager
@@ -209,34 +233,6 @@ def _make_rows(attempts: Sequence[Attempt]) -> list[tuple[str, str, str, str]]:
         rows.append((str(attempt.number), shown, result, f"{attempt.run.wall:.1f}"))
         names.add(name)
     return rows
-
-
-def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
-    """Print the table where it was not shown as it grew, and what the runs came to."""
-    search = outcome.search
-    if make_console() is None and not quiet:
-        print_table(_HEAD, _make_rows(search.attempts), with_head=True)
-    print(_conclude(search) if quiet else f"\n{_conclude(search)}")
-    if search.confirmed is not None:
-        for where, lines in _write_cure(search.confirmed, words).items():
-            for number, line in enumerate(lines):
-                print(f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}")
-        for before, after in search.find_changed_output()[:_MOST_CHANGED]:
-            print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
-    for name, reason in search.impossible.items():
-        # What is not installed may be what the program died for want of.
-        is_missing = "pip install" in reason and "keras" in str(search.death).lower()
-        is_open = search.end == "nothing helps" and search.death is not None and search.death.is_loaded
-        if is_missing or (is_open and not quiet):
-            print(f"  not tried: {name}: {reason}")
-    if outcome.kept is not None:
-        print("kept for its next runs")
-    if outcome.left_out and not quiet:
-        print("left out, since only a kernel runs it:")
-        for line in outcome.left_out:
-            print(f"  {printable(line)}")
-    if outcome.log is not None:
-        say(f"what the runs wrote: {outcome.log}")
 
 
 def _conclude(search: Search) -> str:
