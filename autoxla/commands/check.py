@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 
 from autoxla.commands.terminal import as_line, is_ignored, is_left, print_text
@@ -27,23 +26,7 @@ _GITHUB_LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check what ``options`` name; return the exit status."""
-    findings = list(_find(options))
-    if options.quiet:
-        findings = [finding for finding in findings if is_left(finding)]
-    if options.format == "json":
-        print(json.dumps([finding_data(finding) for finding in findings], indent=2))
-    elif options.format == "github":
-        sys.stdout.writelines(f"{_github(finding)}\n" for finding in findings)
-    else:
-        print_text("".join(f"{as_line(finding)}\n" for finding in findings))
-    if any(finding.bad_input for finding in findings):
-        return 2
-    return 1 if any(finding.level == "error" for finding in findings) else 0
-
-
-def _find(options: argparse.Namespace) -> Iterator[Finding]:
-    """Yield what is to be told of the program, or of all that lies below the paths, each finding once."""
+    """Check the program or all below the paths that ``options`` name; return the exit status."""
     if options.words:
         subject = subject_from(options.words)
     else:
@@ -57,31 +40,44 @@ def _find(options: argparse.Namespace) -> Iterator[Finding]:
         select=options.select or settings.select,
         ignore=(*settings.ignore, *options.ignore),
     )
-    found: list[tuple[Reading, tuple[Finding, ...]]] = []
+    found: list[Finding] = []
     if options.words:
         planned = assemble(subject, read_environ(), declared=(settings, usage))
         if planned.situation.reading.evidence:
-            found.append((planned.situation.reading, planned.findings))
+            found += [*_list_unread(planned.situation.reading), *planned.findings]
     else:
         situation = gather(settings, usage, environ=read_environ(), path=subject.path)
         for reading in read_paths(options.paths).values():
+            found += _list_unread(reading)
             # A file that says nothing of Keras or TensorFlow is no program of ours.
-            has_keras = bool(reading.evidence)
-            plan = decide(with_reading(situation, reading, None, subject.path)) if has_keras else None
-            found.append((reading, plan.findings if plan else ()))
-    seen: set[Finding] = set()
-    for reading, findings in found:
-        unread = [
-            Finding("AX905", "info", f"not read: {reason}", "nothing was checked there", place)
-            for place, reason in reading.unread
-            # All else is about single imports: computed, or of files that are read by themselves.
-            if reason.startswith("it ")
-        ]
-        for finding in (*unread, *findings):
-            is_silenced = is_ignored(line_of(finding.place), finding.code)
-            if finding not in seen and settings.shows(finding.code) and not is_silenced:
-                seen.add(finding)
-                yield finding
+            if reading.evidence:
+                found += decide(with_reading(situation, reading, None, subject.path)).findings
+    findings = [
+        finding
+        for finding in dict.fromkeys(found)
+        if settings.shows(finding.code)
+        and not is_ignored(line_of(finding.place), finding.code)
+        and (is_left(finding) or not options.quiet)
+    ]
+    if options.format == "json":
+        print(json.dumps([finding_data(finding) for finding in findings], indent=2))
+    elif options.format == "github":
+        sys.stdout.writelines(f"{_github(finding)}\n" for finding in findings)
+    else:
+        print_text("".join(f"{as_line(finding)}\n" for finding in findings))
+    if any(finding.bad_input for finding in findings):
+        return 2
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def _list_unread(reading: Reading) -> list[Finding]:
+    """Return what is to be told of the files that ``reading`` could not take in."""
+    return [
+        Finding("AX905", "info", f"not read: {reason}", "nothing was checked there", place)
+        for place, reason in reading.unread
+        # All else is about single imports: computed, or of files that are read by themselves.
+        if reason.startswith("it ")
+    ]
 
 
 def line_of(place: Place) -> str:

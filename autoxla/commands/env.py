@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from autoxla.commands import CommandError
 from autoxla.commands.terminal import is_left
@@ -24,8 +24,11 @@ Values = Mapping[str, str | None]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: What a format cannot hold: what is no text, and what its readers do not agree on. docker compose and
 #: python-dotenv write a dollar sign otherwise, and a quote or a backslash at the end.
-_NOT_DOTENV = re.compile(r"""[$\ud800-\udfff]|[\\"]\Z""")
-_NOT_DOCKER = re.compile(r"[\n\r\ud800-\udfff]")
+_UNFIT = {
+    "sh": re.compile("\0"),
+    "dotenv": re.compile(r"""[\0$\ud800-\udfff]|[\\"]\Z"""),
+    "docker": re.compile(r"[\0\n\r\ud800-\udfff]"),
+}
 _DOTENV = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
@@ -65,29 +68,21 @@ def changes(environ: Mapping[str, str], settings: Sequence[Setting]) -> dict[str
     return values
 
 
-def _quote_dotenv(value: str) -> str | None:
-    return None if _NOT_DOTENV.search(value) else f'"{value.translate(_DOTENV)}"'
-
-
-#: How a variable is set and unset, and what writes a value: None for one that the format cannot hold.
-_FORMATS: Mapping[str, tuple[str, str, Callable[[str], str | None]]] = {
-    "sh": ("export {}={}", "unset {}", shlex.quote),
-    "dotenv": ("{}={}", "# {} is not set", _quote_dotenv),
-    "docker": ("{}={}", "# {} is not set", lambda value: None if _NOT_DOCKER.search(value) else value),
-}
-
-
 def write(values: Values, form: str) -> str:
     """Return ``values`` as ``sh``, ``dotenv``, ``docker`` or ``json`` has them. Raises `UnwritableError`."""
     if form == "json":
         return json.dumps(values, indent=2) + "\n"
-    line, unset, quote = _FORMATS[form]
     lines = []
     for name, value in values.items():
         if not _NAME.fullmatch(name):
             raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
-        written = None if value is None or "\0" in value else quote(value)
-        if written is None and value is not None:
+        if value is not None and _UNFIT[form].search(value):
             raise UnwritableError(f"{name}: this format cannot hold {value!r}; use --format sh or json")
-        lines.append(f"{unset.format(name) if written is None else line.format(name, written)}\n")
+        if form == "sh":
+            line = f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
+        elif value is None:
+            line = f"# {name} is not set"
+        else:
+            line = f'{name}="{value.translate(_DOTENV)}"' if form == "dotenv" else f"{name}={value}"
+        lines.append(f"{line}\n")
     return "".join(lines)

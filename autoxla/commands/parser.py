@@ -60,6 +60,8 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"name the program to {name}")
     if name == "tune" and words[0].endswith(".ipynb"):
         parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
+    if name == "tune" and not 3 <= options.steps <= 100_000:
+        parser.error(f"--steps {options.steps}: use a number from 3 to 100000")
     if name == "check":
         if bool(options.paths) == bool(words):
             parser.error("name paths, or one program")
@@ -348,7 +350,7 @@ Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
         epilog="example: python -m autoxla tune --budget 5m train.py --batch 64",
     )
     tune.add_argument("--budget", type=parse_budget, default=600.0, metavar="TIME", help="90s, 10m, 1h; 10m")
-    tune.add_argument("--steps", type=_steps, default=20, metavar="N", help="in the first round; 20")
+    tune.add_argument("--steps", type=int, default=20, metavar="N", help="in the first round; 20")
     tune.add_argument("--paths", metavar="NAMES", help="try only these, separated by commas")
     tune.add_argument("--json", action="store_true", help="print JSON")
 
@@ -364,12 +366,6 @@ def _codes(text: str) -> tuple[str, ...]:
     if all(code.startswith("AX") for code in codes):
         return codes
     raise argparse.ArgumentTypeError(f"{text!r}: codes begin with AX")
-
-
-def _steps(text: str) -> int:
-    if text.isdecimal() and 3 <= int(text) <= 100_000:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r}: use a number from 3 to 100000")
 
 
 def parse_budget(text: str) -> float:

@@ -38,13 +38,23 @@ def supervise(words: Sequence[str], *, quiet: bool) -> int:
     options, _ = read_options(sys.orig_argv[1:])
     command = [sys.executable, *options, "-m", "autoxla", *(["--quiet"] if quiet else []), "run", *words]
     environ = {**read_environ(), "AUTOXLA_HEAL": "0"}
-    before = _read_kept(words)
+    key = key_of(subject_from(words))
+    record = cures.open_cures(environ).read(key) if key is not None else None
+    #: The variables that are kept as a cure of the program when it starts.
+    before = (record or {}).get("variables")
     with tempfile.TemporaryDirectory(prefix="autoxla-heal-", ignore_cleanup_errors=True) as folder:
         name = Path(folder, "run-1")
         process, status, is_told = _pass_through(command, {**environ, WATCH: str(name)})
         mark = read_mark(Run(status, "", name, process, "", "", 0.0))
-    # What was told to stop has not failed.
-    if mark is not None and not is_told and _may_be_healed(mark):
+    is_sent = mark is not None and mark.kind == "signal" and mark.what in _SENT
+    # What was told to stop has not failed. The death is to be one of Keras or TensorFlow, before training.
+    if (
+        mark is not None
+        and not (is_told or is_sent)
+        and mark.kind in ("exception", "signal", "quiet")
+        and mark.is_loaded
+        and mark.steps == 0
+    ):
         found = _find_cure(words, mark, before, quiet=quiet)
         if isinstance(found, int):
             status = -found
@@ -57,19 +67,6 @@ def supervise(words: Sequence[str], *, quiet: bool) -> int:
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     return status
-
-
-def _may_be_healed(mark: Mark) -> bool:
-    """Return whether the program died of Keras or TensorFlow, before it had trained."""
-    is_sent = mark.kind == "signal" and mark.what in _SENT
-    is_death = mark.kind in ("exception", "signal", "quiet") and not is_sent
-    return mark.is_loaded and mark.steps == 0 and is_death
-
-
-def _read_kept(words: Sequence[str]) -> object:
-    """Return the variables that are kept as a cure of the program, None where there are none."""
-    key = key_of(subject_from(words))
-    return ((cures.open_cures(read_environ()).read(key) if key is not None else None) or {}).get("variables")
 
 
 def _find_cure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from statistics import median
@@ -141,6 +141,14 @@ def lay_out(trial: Trial, width: int) -> dict[str, Any]:
     for step, path, ms in trial.samples:
         if path in marks:
             marks[path] += _MARKS[path].format(x(step), y(ms), x(step) - 2.5, y(ms) - 2.5)
+    # The labels of the lines, moved apart where they would lie on each other.
+    labels = []
+    if is_wide:
+        upper_first = sorted(trial.ms, key=lambda path: y(trial.ms[path]))
+        heights = [y(trial.ms[path]) for path in upper_first]
+        missing = max(0.0, 34.5 - (heights[-1] - heights[0])) / 2 if len(heights) > 1 else 0.0
+        for path, height, sign in zip(upper_first, heights, (-1, 1), strict=False):
+            labels.append((path, height + sign * missing))
     return {
         "width": width,
         "kind": "wide" if is_wide else "narrow",
@@ -154,19 +162,10 @@ def lay_out(trial: Trial, width: int) -> dict[str, Any]:
         "named": "training step" + (", logarithmic" if x.logarithmic else ""),
         "unit": "ms a step" + (", logarithmic" if y.logarithmic else ""),
         "medians": [(path, y(ms)) for path, ms in trial.ms.items()],
-        "labels": list(_labels(trial.ms, y)) if is_wide else [],
+        "labels": labels,
         "points": marks,
         "event": _event(trial, x, width),
     }
-
-
-def _labels(times: Mapping[str, float], y: Scale) -> Iterator[tuple[str, float]]:
-    """Yield the height of each path's label, moved apart where they would lie on each other."""
-    upper_first = sorted(times, key=lambda path: y(times[path]))
-    heights = [y(times[path]) for path in upper_first]
-    missing = max(0.0, 34.5 - (heights[-1] - heights[0])) / 2 if len(heights) > 1 else 0.0
-    for path, height, sign in zip(upper_first, heights, (-1, 1), strict=False):
-        yield path, height + sign * missing
 
 
 def _event(trial: Trial, x: Scale, width: int) -> tuple[float, float, str] | None:

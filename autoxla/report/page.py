@@ -59,40 +59,37 @@ def _printable(value: object) -> object:
 
 def _trial(trial: Trial) -> dict[str, object]:
     """Return what the template shows of a trial: sentences, charts, figures."""
-    steps, last = trial.entry.get("steps") or 0, trial.last_drawn
+    entry, steps, last = trial.entry, trial.entry.get("steps") or 0, trial.last_drawn
     figures = {}
     for path in NAMES:
         if times := trial.times(path):
             late = times[min(len(times) - 1, int(len(times) * 0.95))]
             figures[path] = [len(times), times[0], median(times), late, times[-1]]
+    # In one sentence what it found.
+    outcome = entry.get("outcome")
+    if len(trial.ms) < len(NAMES):
+        said, outcome = f"{trial.model}: {outcome or 'the trial found nothing yet'}", ""
+    else:
+        speed = trial.ms["graph"] / trial.ms["xla"]
+        graph, xla = (f"{number(trial.ms[path])} ms" for path in NAMES)
+        low, high = entry.get("interval") or (1, 1)
+        factor = max(speed, 1 / speed)
+        step = f"a step of {trial.model}"
+        if low < 1 < high or factor < 1.05:
+            said = f"Neither is faster by more than the noise for {step}: graph {graph}, XLA {xla}"
+        elif speed > 1:
+            said = f"XLA runs {step} {factor:.2g} times as fast as the graph: {xla} instead of {graph}"
+        else:
+            said = f"The graph runs {step} {factor:.2g} times as fast as XLA: {graph} instead of {xla}"
+        if entry.get("switched_at") is not None:
+            outcome = f"switched to {NAMES[trial.challenger]} at step {entry['switched_at']:,}"
     return {
-        "entry": trial.entry,
+        "entry": entry,
         "model": trial.model,
         "ms": trial.ms,
         "paths": (trial.challenger, trial.incumbent),
-        "summary": _summary(trial),
+        "summary": f"{said}; {outcome}." if outcome else f"{said}.",
         "cut": (last, steps) if steps > last else None,
         "charts": [lay_out(trial, width) for width in (WIDE, NARROW)] if trial.samples else [],
         "figures": figures,
     }
-
-
-def _summary(trial: Trial) -> str:
-    """Return in one sentence what ``trial`` found."""
-    outcome, model = trial.entry.get("outcome"), trial.model
-    if len(trial.ms) < len(NAMES):
-        return f"{model}: {outcome or 'the trial found nothing yet'}."
-    speed = trial.ms["graph"] / trial.ms["xla"]
-    graph, xla = (f"{number(trial.ms[path])} ms" for path in NAMES)
-    low, high = trial.entry.get("interval") or (1, 1)
-    factor = max(speed, 1 / speed)
-    step = f"a step of {model} {factor:.2g} times as fast as"
-    if low < 1 < high or factor < 1.05:
-        said = f"Neither is faster by more than the noise for a step of {model}: graph {graph}, XLA {xla}"
-    elif speed > 1:
-        said = f"XLA runs {step} the graph: {xla} instead of {graph}"
-    else:
-        said = f"The graph runs {step} XLA: {graph} instead of {xla}"
-    if trial.entry.get("switched_at") is not None:
-        outcome = f"switched to {NAMES[trial.challenger]} at step {trial.entry['switched_at']:,}"
-    return f"{said}; {outcome}." if outcome else f"{said}."

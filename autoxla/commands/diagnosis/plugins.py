@@ -206,7 +206,6 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
         text = f"{what} took more than {limit:g} seconds"
         yield Line("warning", "AX895", text, "try again with a longer --timeout")
     else:
-        cause, remedy = _explain_end(status, printed)
         if "error" in told:
             name, message = told["error"]
             first = next(filter(None, map(str.strip, message.splitlines())), "")[:300]
@@ -216,6 +215,18 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
                 remedy = propose([library[1]], scene)
             elif note:
                 cause, remedy = f"{cause} ({note[0]})", str(note[1])
+        elif _ITEX in printed:
+            cause = "ITEX ended the process with status 0: it could not import Keras while it was loaded"
+            remedy = "import tensorflow before keras, with the Keras backend tensorflow; or python -m autoxla"
+        else:
+            name = f"status {status}"
+            with suppress(ValueError):  # no signal, or one that Python has no name for
+                name = signal.Signals(-status).name
+            said = [next(filter(None, found)) for found in _FATAL.findall(printed)]
+            behind = f": {said[-1]}" if said else " before the import was done"
+            cause = f"the process ended with {name}{behind}"
+            is_flag = any("Unknown flag" in each for each in said)
+            remedy = "correct the variable, or unset it" if is_flag else _SIGNALS.get(name, _BY_HAND)
         yield Line("error", "AX894", f"{told.get('last') or what}: {cause}", remedy)
 
 
@@ -226,20 +237,3 @@ def choose_names(scene: Scene) -> tuple[str, ...]:
     tops = dict.fromkeys(each.name.partition(".")[0] for each in said)
     alone = scene.inventory.provider("keras") is not None and scene.inventory.provider("tensorflow") is None
     return tuple(name for name in tops if name in autoxla.WATCHED) or ("keras" if alone else "tensorflow",)
-
-
-def _explain_end(status: int, printed: str) -> tuple[str, str]:
-    """Return why the process ended in an import without an exception, and the remedy."""
-    if _ITEX in printed:
-        return (
-            "ITEX ended the process with status 0, since it could not import Keras while it was loaded",
-            "import tensorflow before keras, with the Keras backend tensorflow; or python -m autoxla",
-        )
-    name = f"status {status}"
-    if status < 0:
-        with suppress(ValueError):
-            name = signal.Signals(-status).name
-    said = [next(filter(None, found)) for found in _FATAL.findall(printed)]
-    text = f"the process ended with {name}{f': {said[-1]}' if said else ' before the import was done'}"
-    is_flag = any("Unknown flag" in each for each in said)
-    return text, "correct the variable, or unset it" if is_flag else _SIGNALS.get(name, _BY_HAND)

@@ -21,7 +21,7 @@ import libcst as cst
 
 from autoxla.commands.migration import names
 from autoxla.commands.migration.names import OTHER, PACKAGE, ROOTS, SPOKEN, Generation, Keras, classify
-from autoxla.commands.migration.source import Alias, Chain, Source, dotted, module_of
+from autoxla.commands.migration.source import Chain, Source, dotted, module_of
 
 #: What takes the name of a module as a string, and what takes code.
 _IMPORTERS = {"__import__", "find_spec", "import_module", "importorskip", "modules", "patch", "reload"}
@@ -172,7 +172,18 @@ class _Module(Source):
         if module is None:
             items: dict[str, Any] = {}
             for alias in aliases:
-                item = self._move_item(alias, moved[alias]) if alias in moved else alias.item
+                item = alias.item
+                if alias in moved:
+                    # An item of ``import …`` with the package in the place of the other one.
+                    path = ".".join(filter(None, (self.package, moved[alias].path)))
+                    asname = item.asname
+                    if asname is None and alias.name == "tensorflow":
+                        path = "tensorflow"
+                    elif asname is None and alias.name == "keras":
+                        path, asname = self.package, cst.AsName(cst.Name("keras"))
+                    elif path == alias.name:
+                        asname = None
+                    item = item.with_changes(name=cst.parse_expression(path), asname=asname)
                 items.setdefault(self.code(_without_comma(item)), item)
             self.edits[statement] = _with_names(statement, [*items.values()])
         elif module not in ROOTS:
@@ -190,18 +201,6 @@ class _Module(Source):
                 self._replace(statement, lines.pop(0))
             if lines:
                 self.added.setdefault(statement, {}).update(dict.fromkeys(lines))
-
-    def _move_item(self, alias: Alias, found: Keras) -> Any:
-        """Return an item of ``import …`` with the package in the place of the other one."""
-        path = ".".join(filter(None, (self.package, found.path)))
-        asname = alias.item.asname
-        if asname is None and alias.name == "tensorflow":
-            path = "tensorflow"
-        elif asname is None and alias.name == "keras":
-            path, asname = self.package, cst.AsName(cst.Name("keras"))
-        elif path == alias.name:
-            asname = None
-        return alias.item.with_changes(name=cst.parse_expression(path), asname=asname)
 
     def _import_as(self, name: str) -> str:
         return f"import {self.package}" + ("" if name == self.package else f" as {name}")
