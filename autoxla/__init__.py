@@ -15,7 +15,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
     from types import FrameType, ModuleType
 
     from autoxla import hooks
@@ -50,7 +49,6 @@ def activate() -> None:
 
     for name in WATCHED:
         finder.before_import(name, _begin)
-    finder.when_missing("keras_core", _find_missing)
     finder.install()
     atexit.unregister(_finish)
     atexit.register(_finish)
@@ -91,12 +89,6 @@ def _begin(module: "ModuleType") -> None:
     from autoxla import activation
 
     activation.begin(module.__name__, module)
-
-
-def _find_missing(name: str) -> "ModuleSpec | None":
-    from autoxla import activation
-
-    return activation.find_missing(name)
 
 
 def _finish() -> None:

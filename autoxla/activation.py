@@ -9,7 +9,6 @@ import importlib
 import sys
 from collections.abc import Iterable
 from functools import partial
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from autoxla.hooks import boundary, finder, uncaught
@@ -75,17 +74,6 @@ def import_out_of_the_way(
                 sys.modules[name] = found
     finally:
         sys.modules.setdefault(name, module)
-
-
-def find_missing(name: str) -> ModuleSpec | None:
-    """Return a spec for a watched name that nobody has, if the plan makes it an alias."""
-    runtime = current()
-    runtime.begin(name, install)
-    if name not in runtime.plan.alias:
-        return None
-    from autoxla.hooks.alias import AliasFinder
-
-    return AliasFinder(name, runtime.plan.alias[name]).find_spec(name)
 
 
 def finish(bypassed: Iterable[str]) -> None:

@@ -439,24 +439,6 @@ os.remove("late.py")"""
     assert compare(folder, code, ["late"]) == both("late")
 
 
-def test_missing_module_is_asked_for_and_watched(folder: Path) -> None:
-    write(folder, {"real.py": "x = 1\n"})
-    code = """
-import importlib.util, sys
-from autoxla.hooks import finder
-def answer(name):
-    return importlib.util.spec_from_file_location(name, "real.py")
-finder.when_missing("missing", lambda name: 1 / 0)
-finder.when_missing("missing", answer)
-finder.when_missing("real", answer)
-finder.on_import("missing", lambda module: print("imported", module.x))
-import missing, real
-print(finder.FINDER.bypassed(["missing", "real"]), real.__spec__.loader is missing.__spec__.loader)"""
-    outcome = run_code(code, folder)
-    assert outcome.out == "imported 1\n() False\n"
-    assert len(outcome.notices) == 1
-
-
 # Threads
 
 

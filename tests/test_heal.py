@@ -885,8 +885,8 @@ def test_a_closed_stdout_is_no_fault(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-#: Runs a command at a terminal, which is its standard input as well. Where the tests run in the background of a
-#: shell, Ctrl-C is ignored, and what they start would ignore it, too.
+#: Runs a command at a terminal, which is its standard input as well. Where the tests run in the background of
+#: a shell, Ctrl-C is ignored, and what they start would ignore it, too.
 TERMINAL = """
 import os, pty, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -3,8 +3,7 @@
 `AutoxlaFinder` stands first on ``sys.meta_path``. It finds nothing by itself: for a watched name it asks
 the finders behind it and hands on the very spec that they found. To learn when the module executes it
 shadows ``exec_module`` on the loader *instance* until that method is called, so no foreign loader is ever
-in ``__spec__`` or ``__loader__``. A module that nobody has, and that has callbacks for this, is found with a
-`MissingLoader`, which asks them.
+in ``__spec__`` or ``__loader__``.
 
 CPython holds its import lock during a search. So a search imports nothing: a module that another thread
 is just importing, and that needs the lock for its own imports, would never be finished. All that a search
@@ -29,18 +28,16 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
     Callback = Callable[[ModuleType], object]
-    MissingCallback = Callable[[str], "ModuleSpec | None"]
 
 
 class Watch:
     """The callbacks of one watched name, and how often those after its import were due."""
 
-    __slots__ = ("after", "before", "ended", "missing")
+    __slots__ = ("after", "before", "ended")
 
     def __init__(self) -> None:
         self.before: list[Callback] = []
         self.after: list[Callback] = []
-        self.missing: list[MissingCallback] = []
         self.ended = 0
 
 
@@ -83,14 +80,9 @@ class AutoxlaFinder:
             raise
         finally:
             self._searching.discard(search)
-        if spec is None:
-            # A bare search is a question whether the module is there, which it is not.
-            is_asked = len(self.watched.get(fullname, Watch()).missing) > 0
-            if is_asked and attempt("search", _is_importing, fullname):
-                spec = sys.modules["_frozen_importlib"].ModuleSpec(fullname, MissingLoader(self))
-            return spec
-        # Whatever the loader is made of, the import goes on.
-        attempt(f"hook on {fullname}", self.attach, spec)
+        if spec is not None:
+            # Whatever the loader is made of, the import goes on.
+            attempt(f"hook on {fullname}", self.attach, spec)
         return spec
 
     def watch(self, name: str) -> Watch:
@@ -233,36 +225,6 @@ class ExecShadow:
         return True
 
 
-class MissingLoader:
-    """Stands for a module that no finder has, until the callbacks for that were asked.
-
-    They are asked here and not in the search, since they may import.
-    """
-
-    def __init__(self, finder: AutoxlaFinder) -> None:
-        self.finder = finder
-
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
-        """Let ``spec`` be what a callback answers. Raises ModuleNotFoundError where none does."""
-        try:
-            found: ModuleSpec | None = None
-            for callback in tuple(self.finder.watched.get(spec.name, Watch()).missing):
-                found = found or _call(callback, spec.name, spec.name)
-            if found is None:
-                raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
-            vars(spec).update(vars(found))
-            create = getattr(found.loader, "create_module", None)
-            module: ModuleType | None = None if create is None else create(spec)
-        except BaseException as error:
-            _drop_own_frames(error)
-            raise
-        attempt(f"hook on {spec.name}", self.finder.attach, spec)
-        return module
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Do nothing: the import system calls it on the loader of the answer."""
-
-
 def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
     """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None.
 
@@ -283,20 +245,6 @@ def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") ->
 def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
     """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
     return attempt(f"callback for {name}", callback, argument)
-
-
-def _is_importing(name: str) -> bool:
-    """Return whether ``name`` is searched for an import, not for a bare `find_spec`.
-
-    Some finders in front of ours (wrapt's) make a bare search while the import system asks them.
-    """
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        asker = frame.f_back.f_code.co_name
-        if frame.f_code.co_name == "_find_spec" and asker in ("_find_and_load_unlocked", "reload"):
-            return bool(frame.f_locals.get("name") == name)
-        frame = frame.f_back
-    return False
 
 
 def _spec_of(module: object) -> "ModuleSpec | None":
@@ -343,7 +291,6 @@ def _drop_own_frames(error: BaseException) -> None:
 _OWN_CODE = {
     AutoxlaFinder.find_spec.__code__,
     ExecShadow.__call__.__code__,
-    MissingLoader.create_module.__code__,
 }
 
 #: The finder of this process.
@@ -386,11 +333,6 @@ def before_import(name: str, callback: "Callback") -> None:
     or put another module in its place in ``sys.modules``; then ``module`` is not executed.
     """
     FINDER.watch(name).before.append(callback)
-
-
-def when_missing(name: str, callback: "MissingCallback") -> None:
-    """Call ``callback(name)`` when ``name`` is imported and no finder has it; it may return a spec."""
-    FINDER.watch(name).missing.append(callback)
 
 
 def mark_loaded(names: "Iterable[str]") -> bool:

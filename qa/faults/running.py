@@ -42,7 +42,6 @@ OUTERMOST = {
     "autoxla.hooks.compile:Calls.predict": _METHOD,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
     "autoxla.hooks.finder:ExecShadow.__call__": "the import system calls it to execute the module",
-    "autoxla.hooks.finder:MissingLoader.create_module": "the import system calls it to create the module",
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"
     ),
