@@ -837,7 +837,7 @@ def test_help_warns_of_side_effects(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         commands.run("tune", ["--help"])
     assert ended.value.code == 0
-    assert "does happen, once in each child" in capsys.readouterr().out
+    assert "Each run is real up to there" in capsys.readouterr().out
 
 
 def test_the_probe_is_not_loaded_unless_asked_for(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
     parser = make_tree()[1][name]
     options = parser.parse_intermixed_args(own)
     options.words = words
+    if name == "tune" and not 3 <= options.steps <= 100_000:
+        parser.error(f"--steps {options.steps}: use a number from 3 to 100000")
     if words:
         kind, target, _ = read_command(["python", *words])
         if target is None:
@@ -60,8 +62,6 @@ def parse(name: str, argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"name the program to {name}")
     if name == "tune" and words[0].endswith(".ipynb"):
         parser.error(f"{words[0]}: make it a script first, with jupyter nbconvert --to script")
-    if name == "tune" and not 3 <= options.steps <= 100_000:
-        parser.error(f"--steps {options.steps}: use a number from 3 to 100000")
     if name == "check":
         if bool(options.paths) == bool(words):
             parser.error("name paths, or one program")
