@@ -85,6 +85,10 @@ def add_release(name: str) -> None:
     @nox.session(name=name, python="3.11")
     def release(session: nox.Session) -> None:
         build_and_run(session, ENVIRONMENTS[name])
+        if name == "tf221" and not session.posargs:
+            # Where JAX is installed beside TensorFlow, so are the tests that train on it.
+            session.install("hypothesis")
+            session.run("pytest", "-p", "no:cacheprovider", "tests/backends")
 
 
 for release_name in ("tf216", "tf218", "tf221", "latest"):
