@@ -289,7 +289,7 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
         "autoxla.planning.decide",
         "autoxla.report.write_report",
         "autoxla.runtime.put",
-        "autoxla.runtime.read_settings",
+        "autoxla.planning.read_settings",
         "autoxla.hooks.compile._reconcile",
         "autoxla.hooks.compile._wrap",
         "autoxla.notice.headline",
