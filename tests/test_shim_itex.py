@@ -219,15 +219,6 @@ def test_what_dies_without_autoxla_lives_with_it(death: str, itex: Path, tmp_pat
     assert outcome.notices
 
 
-def test_flags_in_a_file(itex: Path, tmp_path: Path) -> None:
-    (tmp_path / "flags.txt").write_text("--tf_xla_auto_jit=1\n", encoding="utf-8")
-    code = "import os\nimport tensorflow\nprint(os.environ['TF_XLA_FLAGS'])"
-    variables = {"TF_XLA_FLAGS": str(tmp_path / "flags.txt")}
-    assert run_under_itex(itex, tmp_path, code, active=False, **variables).status == 1
-    outcome = run_under_itex(itex, tmp_path, code, active=True, **variables)
-    assert (outcome.status, outcome.out) == (0, "--tf_xla_auto_jit=1\n"), outcome.err
-
-
 def test_another_backend_is_said_and_stands(itex: Path, tmp_path: Path) -> None:
     outcome = run_under_itex(
         itex, tmp_path, "import tensorflow\nprint('end')", active=True, KERAS_BACKEND="jax"
