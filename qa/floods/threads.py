@@ -92,7 +92,7 @@ if os.wait()[1]:
 """
 #: Two threads in the worst order: the file that one executes, what it imports, what the other one imports.
 ORDERS: Mapping[str, tuple[str, str, str]] = {
-    "json, keras_core": ("json/__init__.py", "import json", "import keras_core"),
+    "json, tf_keras": ("json/__init__.py", "import json", "import tf_keras"),
     "autoxla, tensorflow": ("hooks/finder.py", "import autoxla", "import tensorflow"),
     "tensorflow and autoxla, keras": ("lookahead/__init__.py", "import tensorflow, autoxla", "import keras"),
     "autoxla.plan, tensorflow": ("autoxla/runtime.py", "from autoxla import plan", "import tensorflow"),
