@@ -41,6 +41,7 @@ OUTERMOST = {
     "autoxla.hooks.compile:Calls.compile_from_config": _METHOD,
     "autoxla.hooks.compile:Calls.predict": _METHOD,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
+    "autoxla.hooks.finder:attempt": _BOUNDARY,
     "autoxla.hooks.finder:ExecShadow.__call__": "the import system calls it to execute the module",
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"
