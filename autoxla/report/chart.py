@@ -1,4 +1,7 @@
-"""The chart of a trial: where its marks, bands, lines and labels lie. The template draws them as SVG."""
+"""A trial for a page: what it found in words and figures, and where the parts of its chart lie.
+
+The template draws the chart as SVG.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,15 @@ from math import ceil, floor, log10
 from statistics import median
 from typing import Any
 
-#: Widths of the chart, for a page and for a telephone, in pixels.
-WIDE, NARROW = 960, 380
-HEIGHT = 396
+#: Of the drawing, in pixels.
+WIDTH, HEIGHT = 960, 396
 #: The paths, and what they are called in a sentence.
 NAMES = {"graph": "graph", "xla": "XLA"}
-_TOP, _BOTTOM, _LEFT = 50.0, HEIGHT - 48.0, 50.0
+_TOP, _BOTTOM, _LEFT, _RIGHT = 50.0, HEIGHT - 48.0, 50.0, WIDTH - 84.0
 _CHARACTER = 7.6  # pixels of a character of a label, about
 _NEIGHBOURS = 4  # steps between two samples of one race, at most
-#: A fit that went on for more than this many times the trial is not drawn to its end.
-_FAR = 1.5
+#: The steps of a trial that are drawn whether or not they were timed.
+_MARKED = ("began_at", "compiled_at", "decided_at", "switched_at", "ended_at")
 #: Times that differ by more than this factor are drawn on a logarithmic axis.
 _FACTOR = 6.0
 #: A mark of each path at a place. A line of no length has round ends; one with square ends is not printed.
@@ -62,13 +64,39 @@ class Trial:
         return [(each[0][0], each[-1][0]) for each in stretches if len({path for _, path, _ in each}) > 1]
 
     @property
-    def last_drawn(self) -> int:
-        """The last step of the fit, or where the trial ended if that is far before."""
-        marks = ("began_at", "compiled_at", "decided_at", "switched_at", "ended_at")
-        last = max([*(self.entry.get(mark) or 0 for mark in marks), *(step for step, _, _ in self.samples)])
-        first = min((step for step, _, _ in self.samples), default=0)
-        steps: int = self.entry.get("steps") or last
-        return steps if last < steps <= first + (last - first) * _FAR else last
+    def figures(self) -> dict[str, list[float]]:
+        """By path: how many steps, the fastest, the median, the 95th of a hundred, and the slowest."""
+        found = {}
+        for path in NAMES:
+            if times := self.times(path):
+                late = times[min(len(times) - 1, int(len(times) * 0.95))]
+                found[path] = [len(times), times[0], median(times), late, times[-1]]
+        return found
+
+    @property
+    def summary(self) -> str:
+        """What it found, in one sentence."""
+        entry, outcome = self.entry, self.entry.get("outcome")
+        if len(self.ms) < len(NAMES):
+            return f"{self.model}: {outcome or 'the trial found nothing yet'}."
+        speed, step = self.ms["graph"] / self.ms["xla"], f"a step of {self.model}"
+        graph, xla = (f"{number(self.ms[path])} ms" for path in NAMES)
+        low, high = entry.get("interval") or (1, 1)
+        factor = max(speed, 1 / speed)
+        if low < 1 < high or factor < 1.05:
+            said = f"Neither is faster by more than the noise for {step}: graph {graph}, XLA {xla}"
+        elif speed > 1:
+            said = f"XLA runs {step} {factor:.2g} times as fast as the graph: {xla} instead of {graph}"
+        else:
+            said = f"The graph runs {step} {factor:.2g} times as fast as XLA: {graph} instead of {xla}"
+        if entry.get("switched_at") is not None:
+            outcome = f"switched to {NAMES[self.challenger]} at step {entry['switched_at']:,}"
+        return f"{said}; {outcome}." if outcome else f"{said}."
+
+
+def number(value: float) -> str:
+    """Return ``value`` with three digits that count, and no power of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +153,15 @@ def scale_steps(steps: Sequence[int], decided: int | None, start: float, end: fl
     return Scale(max(0.0, low - room), high + room, start, end)
 
 
-def lay_out(trial: Trial, width: int) -> dict[str, Any]:
-    """Return what the template draws of ``trial``, which has samples, in a chart ``width`` pixels wide."""
-    entry, races, is_wide = trial.entry, trial.races, width > NARROW
-    right = width - (84.0 if is_wide else 14.0)
-    steps = [step for step, _, _ in trial.samples] + [trial.last_drawn]
-    steps += [entry["began_at"]] if entry.get("began_at") is not None else []
-    x = scale_steps(steps, races[0][1] if races else None, _LEFT, right)
+def lay_out(trial: Trial) -> dict[str, Any]:
+    """Return what the template draws of ``trial``, which has samples."""
+    entry, races = trial.entry, trial.races
+    began, compiled, switched = (entry.get(mark) for mark in ("began_at", "compiled_at", "switched_at"))
+    steps = [step for step, _, _ in trial.samples]
+    steps += [entry[mark] for mark in _MARKED if entry.get(mark) is not None]
+    x = scale_steps(steps, races[0][1] if races else None, _LEFT, _RIGHT)
     y = scale_times([*(ms for _, _, ms in trial.samples), *trial.ms.values()], _BOTTOM, _TOP)
     bands = [("race", begin, end) for begin, end in races]
-    began, compiled = entry.get("began_at"), entry.get("compiled_at")
     if began is not None and compiled is not None and compiled > began:
         bands.append(("compile", began, compiled))
     marks = dict.fromkeys((path for path in NAMES if trial.times(path)), "")
@@ -142,39 +169,32 @@ def lay_out(trial: Trial, width: int) -> dict[str, Any]:
         if path in marks:
             marks[path] += _MARKS[path].format(x(step), y(ms), x(step) - 2.5, y(ms) - 2.5)
     # The labels of the lines, moved apart where they would lie on each other.
-    labels = []
-    if is_wide:
-        upper_first = sorted(trial.ms, key=lambda path: y(trial.ms[path]))
-        heights = [y(trial.ms[path]) for path in upper_first]
-        missing = max(0.0, 34.5 - (heights[-1] - heights[0])) / 2 if len(heights) > 1 else 0.0
-        for path, height, sign in zip(upper_first, heights, (-1, 1), strict=False):
-            labels.append((path, height + sign * missing))
+    upper_first = sorted(trial.ms, key=lambda path: y(trial.ms[path]))
+    heights = [y(trial.ms[path]) for path in upper_first]
+    missing = max(0.0, 34.5 - (heights[-1] - heights[0])) / 2 if len(heights) > 1 else 0.0
+    labels = [
+        (path, height + sign * missing)
+        for path, height, sign in zip(upper_first, heights, (-1, 1), strict=False)
+    ]
+    # The switch, or the end of the trial without one: its place, and that of its words.
+    event, end = None, switched or entry.get("decided_at") or entry.get("ended_at")
+    if end is not None:
+        kept, taken = f"{NAMES[trial.incumbent]} kept", f"switched to {NAMES[trial.challenger]}"
+        words = f"{kept if switched is None else taken}, step {end:,}"
+        half = len(words) * _CHARACTER / 2
+        event = x(end), min(max(x(end), 4 + half), WIDTH - 4 - half), words
     return {
-        "width": width,
-        "kind": "wide" if is_wide else "narrow",
         "left": _LEFT,
-        "right": right,
+        "right": _RIGHT,
         "top": _TOP,
         "bottom": _BOTTOM,
         "bands": [(kind, x(begin), x(end) - x(begin)) for kind, begin, end in bands],
         "times": [(y(tick), f"{tick:g}") for tick in y.ticks(7)],
-        "steps": [(x(t), f"{int(t):,}") for t in x.ticks(8 if is_wide else 4) if t == int(t)],
+        "steps": [(x(t), f"{int(t):,}") for t in x.ticks(8) if t == int(t)],
         "named": "training step" + (", logarithmic" if x.logarithmic else ""),
         "unit": "ms a step" + (", logarithmic" if y.logarithmic else ""),
         "medians": [(path, y(ms)) for path, ms in trial.ms.items()],
         "labels": labels,
         "points": marks,
-        "event": _event(trial, x, width),
+        "event": event,
     }
-
-
-def _event(trial: Trial, x: Scale, width: int) -> tuple[float, float, str] | None:
-    """Return place, place of the words, and words of the switch, or of the end of the trial without one."""
-    switched = trial.entry.get("switched_at")
-    step = trial.entry.get("decided_at") or trial.entry.get("ended_at") if switched is None else switched
-    if step is None:
-        return None
-    kept = f"{NAMES[trial.incumbent]} kept"
-    words = f"{kept if switched is None else f'switched to {NAMES[trial.challenger]}'}, step {step:,}"
-    half = len(words) * _CHARACTER / 2
-    return x(step), min(max(x(step), 4 + half), width - 4 - half), words
