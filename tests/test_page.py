@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoxla.report.chart import Scale, Trial, scale_times
-from autoxla.report.page import render_page
+from autoxla.report.page import Scale, Trial, render_page, scale_times
 from programs import Outcome, clean_environment, run, run_code
 
 CHECKOUT = Path(__file__).parents[1]

@@ -24,7 +24,7 @@ from autoxla.model import Finding, Hardware, KerasConfig, Place, Plugin, Setting
 from autoxla.notice import headline
 from autoxla.planning import with_reading
 from autoxla.policies import decide, list_rules
-from autoxla.policies.example import FILE, Example
+from autoxla.policies.rule import FILE, Example
 from autoxla.report.story import finding_lines
 from autoxla.settings import load_toml
 

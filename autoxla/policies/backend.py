@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from autoxla.model import BACKENDS
 from autoxla.policies.draft import KERAS_3, SWITCHABLE, Draft
-from autoxla.policies.example import TF_KERAS, Example, set_late
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import TF_KERAS, Example, Rule, set_late
 
 VARIABLE = "KERAS_BACKEND"
 OVERRIDE = "Intel Extension for TensorFlow, override of Keras 3's compile and predict"

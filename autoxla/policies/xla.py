@@ -7,8 +7,7 @@ from dataclasses import replace
 from autoxla.model import Tuned
 from autoxla.policies.cures import name_settings
 from autoxla.policies.draft import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Draft
-from autoxla.policies.example import KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import KERAS, Example, Rule
 
 _STRATEGIES = ("Mirrored", "MultiWorkerMirrored", "ParameterServer", "CentralStorage")
 #: What makes a strategy of several devices. One on a single device runs XLA.
