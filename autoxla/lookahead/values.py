@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-# Flow: how a statement stands to the code around it.
+# Flow: how a statement stands to the code around it, and code to the program.
 POSSIBLE = 1  # under a condition, or after something that may have ended its function
 HANDLER = 2  # in an ``except``: runs only after an error, which grades leave out of account
 CAUGHT = 4  # in a ``try`` that goes on where something is missing, or objects do not fit each other
@@ -39,7 +39,7 @@ class Outside(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of the program's; `owner` is the class of a method.
+    """A function of the program's; `owner` is the class of a method, `bound` the object it is called on.
 
     `plain`: calling its name runs its body, and gives what that returns. Under an unknown decorator it may
     not, and in generators and coroutines it runs as far as somebody takes values from them.
@@ -48,9 +48,9 @@ class Function(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef
     scope: Scope
     module: Module
-    source: Source
     plain: bool
     owner: Class | None
+    bound: Target | None = None
 
 
 class Thing(NamedTuple):
@@ -73,13 +73,6 @@ class Part(NamedTuple):
 
     owner: Target
     name: str
-
-
-class Method(NamedTuple):
-    """A function of the program's own class, with the object it belongs to."""
-
-    function: Function
-    owner: Target
 
 
 class Super(NamedTuple):
@@ -132,7 +125,7 @@ class Table:
 
 
 Target: TypeAlias = (
-    "Const | Outside | Module | Function | Thing | Part | Method | Super | Class | Instance | Items | Table"
+    "Const | Outside | Module | Function | Thing | Part | Super | Class | Instance | Items | Table"
 )
 
 
@@ -192,43 +185,35 @@ class Scope:
 
 
 @dataclass(slots=True, eq=False)
-class Source:
-    """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
-
-    `yields` are the lines with the word. `main`: it is the program's main module, or a part of it. `certain`:
-    it runs where its module does.
-    """
-
-    label: str
-    place: str | None
-    tree: ast.Module
-    yields: list[int]
-    main: bool
-    certain: bool = True
-
-
-@dataclass(slots=True, eq=False)
 class Module:
-    """One of the program's own modules while it is followed.
+    """One of the program's own modules, or a cell of a notebook, while it is followed.
 
-    `sources`: one, or one a cell of a notebook. `package`: for relative imports, None where they fail.
+    `package`: for relative imports, None where they fail. `label` is its file as places have it, `file` its
+    ``__file__``. `yields` are the lines with the word. `main`: it is the program's main module, or a cell of
+    it. `certain`: it runs where it is imported. `scope` is one for all cells.
     """
 
     name: str
     package: str | None
-    sources: tuple[Source, ...]
+    label: str
+    file: str | None
+    main: bool = False
+    certain: bool = True
     scope: Scope = field(default_factory=Scope)
+    body: Sequence[ast.stmt] = ()
+    yields: Sequence[int] = ()
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """Code that is being followed: a module, or the body of a function or class."""
+    """Code that is being followed: a module, or the body of a function or class.
 
-    source: Source
-    scope: Scope
+    `base` is how the code as a whole stands to the program, `flow` how its current statement stands to it.
+    """
+
     module: Module
-    certain: bool
-    outer: int = 0
+    scope: Scope
+    base: int
     flow: int = 0
     function: Function | None = None
     in_class: Class | None = None
@@ -288,12 +273,13 @@ def get_item(owner: Target, key: Const | None) -> Bindings:
 def get_path_attribute(path: str, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
     folders = [os.path.dirname(os.path.normpath(path))]
-    while name == "parents" and len(folders) < 32:
+    if name == "parent":
+        return make_constant(folders[0])
+    if name != "parents":
+        return (Binding(Part(Const(path), name)),)
+    while len(folders) < path.count(os.sep):
         folders.append(os.path.dirname(folders[-1]))
-    parents = [make_constant(folder) for folder in folders]
-    if name == "parents":
-        return (Binding(Items(parents)),)
-    return parents[0] if name == "parent" else (Binding(Part(Const(path), name)),)
+    return (Binding(Items([make_constant(folder) for folder in folders])),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:
