@@ -84,15 +84,15 @@ _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
 _EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
 #: What the program's own classes may be to Keras.
 _DERIVED = ("layer", "model", "optimizer", *PARTS)
-#: With how many sets of arguments a function is followed.
-_MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
+#: With how many sets of arguments a function is followed, and a loop with how many elements.
+_MOST_RUNS, _MOST_ELEMENTS = 8, 3
 
 
 class Follower(Objects):
-    """Collects evidence; see `Notes` for `deep`."""
+    """Collects evidence."""
 
-    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
-        super().__init__(library, deep=deep)
+    def __init__(self, library: ProgramReader) -> None:
+        super().__init__(library)
         self._functions: list[Function] = []
         #: The level at which code was followed, and what functions return, by their arguments.
         self._levels: dict[Module, int] = {}
@@ -153,13 +153,13 @@ class Follower(Objects):
     def _run(self, function: Function, arguments: Arguments) -> Bindings:
         """Return what a function returns, after following it where that has not been done."""
         runs = self._runs.setdefault(function.node, {})
-        if runs and self.is_deferred and not self.deep:
+        if runs and self.is_deferred:
             # There is nothing in it that has not been found.
-            return ()
+            return next(reversed(runs.values()))[1]
         flow = self.get_flow() | (0 if function.plain else POSSIBLE)
         bound = _bind_arguments(function, arguments)
         signature: object = tuple(bound.items())
-        if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
+        if signature not in runs and len(runs) >= _MOST_RUNS:
             bound = dict.fromkeys(bound, ())
             signature = tuple(bound.items())
         level = _level(flow)
@@ -311,8 +311,8 @@ class Follower(Objects):
             return [()], False
         found = [b for value in items.values for b in value]
         is_filled = bool(items.values) and subject[0].certain
-        is_followed = self.deep and not items.open and not all(isinstance(b.target, Const) for b in found)
-        if len(items.values) == 1 or (is_followed and 1 < len(items.values) <= _MOST_RUNS):
+        is_followed = not items.open and not all(isinstance(b.target, Const) for b in found)
+        if len(items.values) == 1 or (is_followed and 1 < len(items.values) <= _MOST_ELEMENTS):
             return [*items.values], is_filled
         return [doubt(found)], is_filled
 
@@ -563,7 +563,7 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
-        if node.attr == METRICS_NAMES and (self.deep or not found):
+        if node.attr == METRICS_NAMES:
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
@@ -711,7 +711,7 @@ class Follower(Objects):
         found = self._instances.get((node, owner))
         if found is None:
             thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
-            if self.deep and family is not None and role is not None:
+            if family is not None and role is not None:
                 place = self.spot(node or owner.node)
                 thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
@@ -788,7 +788,7 @@ class Follower(Objects):
             package, layers, _ = name.rpartition(".layers.")
             if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid")
-            return self.make(node, name, arguments) if self.deep else ()
+            return self.make(node, name, arguments)
         if name in _IMPORTERS:
             text = get_text(arguments.get(0, "name"))
             if text is None or text.startswith("."):

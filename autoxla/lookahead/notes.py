@@ -39,13 +39,10 @@ def brings_backend(module: str) -> bool:
 
 
 class Notes:
-    """Evidence and gaps of one program, as certain as the code of `frame`.
+    """Evidence and gaps of one program, as certain as the code of `frame`."""
 
-    `deep`: objects of Keras are followed.
-    """
-
-    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
-        self.library, self.deep = library, deep
+    def __init__(self, library: ProgramReader) -> None:
+        self.library = library
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
@@ -84,13 +81,14 @@ class Notes:
         default: bool = False,
     ) -> None:
         """Add evidence, or raise the grade of what is known from the same place."""
-        certain = certain and self.is_certain() and not f"{name}.".startswith(self.patched)
-        caught = bool(self.get_flow() & CAUGHT)
+        flow = self.get_flow()
+        certain = certain and not flow & POSSIBLE and not f"{name}.".startswith(self.patched)
+        caught = bool(flow & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
         if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
-        if self.deep and certain and kind in ("attribute", "import"):
+        if certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.
             if name.startswith("tensorflow.keras") and (kind == "import" or not self.is_switched):
                 self._is_resolved, self.is_switched = True, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from typing import Literal
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
@@ -56,6 +57,7 @@ _WEIGHTED = (
 )
 
 
+@cache
 def find_family(name: str) -> str | None:
     """Return the package whose objects a dotted name makes, None for no package of Keras."""
     if name.startswith(tuple(_BROUGHT)):
@@ -63,6 +65,7 @@ def find_family(name: str) -> str | None:
     return next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
 
 
+@cache
 def find_role(name: str) -> str | None:
     """Return what calling a dotted name gives, None where it does not matter to models.
 
@@ -212,7 +215,5 @@ class Objects(Notes):
             if isinstance(thing, Thing) and thing.role in roles:
                 self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
         called = str(getattr(node.value, "attr", getattr(node.value, "id", "")))
-        is_called_so = not {*roles, "opt"}.isdisjoint(called.lower().split("_"))
-        # Before objects are followed, all are unknown.
-        if not owners and (is_called_so or not self.deep):
+        if not owners and not {*roles, "opt"}.isdisjoint(called.lower().split("_")):
             self.add(node, "old", name, certain=False)
