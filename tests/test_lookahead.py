@@ -393,10 +393,6 @@ PACKAGES: dict[str, tuple[dict[str, str], set[str]]] = {
         {"main.py": "from a import *\nk.x\n_k.y", "a.py": "import keras as k, keras as _k"},
         {"certain import keras", "certain attribute keras.x"},
     ),
-    "star with __all__": (
-        {"main.py": "from a import *\nk.x\n_k.y", "a.py": "import keras as k, keras as _k\n__all__ = ['_k']"},
-        {"certain import keras", "certain attribute keras.y"},
-    ),
     "cycle": (
         {
             "main.py": "import a",

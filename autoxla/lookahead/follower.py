@@ -221,12 +221,8 @@ class Follower(Objects):
                 self._define(node)
             case ast.Import():
                 for alias in node.names:
-                    module, top = self._load(node, alias.name), alias.name.partition(".")[0]
-                    if alias.asname is not None:
-                        self._bind(alias.asname, (Binding(module or Outside(alias.name)),))
-                    else:
-                        module = module and self.library.load(top)
-                        self._bind(top, (Binding(module or Outside(top)),))
+                    module = self._import(node, alias.name, top=alias.asname is None)
+                    self._bind(alias.asname or alias.name.partition(".")[0], module)
             case ast.ImportFrom():
                 self._import_from(node)
             case ast.ClassDef():
@@ -325,7 +321,7 @@ class Follower(Objects):
             case ast.Tuple() | ast.List():
                 has_star = any(isinstance(element, ast.Starred) for element in target.elts)
                 for at, element in enumerate(target.elts):
-                    self._assign(element, self._item(value, () if has_star else make_constant(at)))
+                    self._assign(element, get_item(value, () if has_star else make_constant(at)))
             case ast.Starred():
                 self._assign(target.value, ())
 
@@ -336,35 +332,31 @@ class Follower(Objects):
         """
         owners = self._evaluate(target.value)
         if isinstance(target, ast.Subscript):
-            key = self._evaluate(target.slice)
+            attribute, key = "", self._evaluate(target.slice)
             value = () if adds else value
-            for owner, certain in owners:
-                if isinstance(owner, Outside) and owner.name == "os.environ":
-                    self.add_variable(target, key, value, certain=certain)
-                elif isinstance(owner, Outside) and owner.name == "sys.path":
-                    self.add_folder(target, value)
-                elif isinstance(owner, Outside):
-                    self._patch(owner.name)
-                elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
-                    owner.items.append((key, value))
-                elif isinstance(owner, (Items, Table)):
-                    owner.forget()
-            return
-        if target.attr == "jit_compile":
-            self.add_jit(target, "attribute", value)
-        self.freezes |= target.attr == "trainable"
-        if target.attr in SET_IN_VAIN and not adds:
-            self.note_set(target, owners)
+        else:
+            attribute, key = target.attr, ()
+            if attribute == "jit_compile":
+                self.add_jit(target, "attribute", value)
+            self.freezes |= attribute == "trainable"
+            if attribute in SET_IN_VAIN and not adds:
+                self.note_set(target, owners)
         for owner, certain in owners:
-            name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
-            if name:
-                self._patch(name)
-            if name == "os.environ":
-                self.update_environ(target, value, certain=certain)
-            elif name == "sys.path":
-                self.add_folder(target, value)
-            elif isinstance(owner, Instance) and not adds:
-                owner.attributes.set(target.attr, value, certain=certain and self.is_certain())
+            match owner, attribute:
+                case Outside("os.environ"), "":
+                    self.add_variable(target, key, value, certain=certain)
+                case Outside("os"), "environ":
+                    self.update_environ(target, value, certain=certain)
+                case (Outside("sys.path"), "") | (Outside("sys"), "path"):
+                    self.add_folder(target, value)
+                case Outside(name), _:
+                    self._patch(f"{name}.{attribute}")
+                case Table(), "" if get_constant(key) is not None and self.is_certain():
+                    owner.items.append((key, value))
+                case ((Items() | Table()), ""):
+                    owner.forget()
+                case Instance(), str() if attribute and not adds:
+                    owner.attributes.set(attribute, value, certain=certain and self.is_certain())
 
     def _patch(self, name: str) -> None:
         """Note that the program puts something of its own in the place of what Keras has, or lacks."""
@@ -412,7 +404,7 @@ class Follower(Objects):
             case ast.Call():
                 return self._call(node)
             case ast.Subscript():
-                return self._item(self._evaluate(node.value), self._evaluate(node.slice))
+                return get_item(self._evaluate(node.value), self._evaluate(node.slice))
             case ast.List() | ast.Tuple() | ast.Set():
                 return (Binding(Items(*self._list(node.elts))),)
             case ast.BinOp():
@@ -494,13 +486,6 @@ class Follower(Objects):
         if isinstance(node, ast.DictComp):
             return (Binding(Table([((), doubt(value))])),)
         return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
-
-    def _item(self, owner: Bindings, key: Bindings) -> Bindings:
-        found: list[Binding] = []
-        for target, certain in owner:
-            inner = get_item(target, get_constant(key))
-            found += inner if certain and len(owner) == 1 else doubt(inner)
-        return tuple(found)
 
     def _combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
         """Return the path, list or symbolic tensor that an operator makes of two values."""
@@ -630,24 +615,28 @@ class Follower(Objects):
         module = self._load(node, name)
         for alias in node.names:
             bound = alias.asname or alias.name
-            if module is None and alias.name != "*":
+            if alias.name == "*":
+                # Of a module that is not the program's own anything may come.
+                for each, bindings in [] if module is None else [*module.scope.names.items()]:
+                    if not each.startswith("_"):
+                        self._bind(each, bindings)
+            elif module is None:
                 if is_tracked(name):
                     self.add(node, "attribute", f"{name}.{alias.name}")
                 self._bind(bound, (Binding(Outside(f"{name}.{alias.name}")),))
-            elif module is None:
-                continue  # anything may come of it
-            elif alias.name == "*":
-                listed = module.scope.names.get("__all__", ())
-                names = listed[0].target if len(listed) == 1 else None
-                public = [get_text(value) for value in names.values] if isinstance(names, Items) else None
-                for each, bindings in [*module.scope.names.items()]:
-                    if (not each.startswith("_")) if public is None else each in public:
-                        self._bind(each, bindings)
             else:
                 inner = f"{module.name}.{alias.name}"
                 if alias.name not in module.scope.names and self.library.load(inner) is not None:
                     self._load(node, inner)
                 self._bind(bound, module.scope.names.get(alias.name, ()))
+
+    def _import(self, node: ast.AST, name: str, *, top: bool) -> Bindings:
+        """Return what importing a module gives: the module, or the package at its top."""
+        module = self._load(node, name)
+        if top:
+            name = name.partition(".")[0]
+            module = module and self.library.load(name)
+        return (Binding(module or Outside(name)),)
 
     def _load(self, node: ast.AST, name: str) -> Module | None:
         """Return a module of the program's after what importing it runs; None for all others, with a note."""
@@ -794,11 +783,7 @@ class Follower(Objects):
             if text is None or text.startswith("."):
                 self.note(node, "the name of an imported module is computed")
                 return ()
-            module = self._load(node, text)
-            if name == "builtins.__import__":
-                text = text.partition(".")[0]
-                module = module and self.library.load(text)
-            return (Binding(module or Outside(text)),)
+            return self._import(node, text, top=name == "builtins.__import__")
         if name in _EXITS:
             # What ends the program after an error is left out of account.
             self.has_ended |= not self.get_flow() & HANDLER
@@ -859,7 +844,7 @@ class Follower(Objects):
                 else:
                     owner.forget()
             case Table() if name == "get":
-                return self._item((Binding(owner),), arguments.get(0))
+                return get_item((Binding(owner),), arguments.get(0))
             case Table() if name == "items":
                 return (Binding(Items([(Binding(Items([*pair])),) for pair in owner.items])),)
             case Table() if name == "values":

@@ -256,18 +256,25 @@ def make_constant(value: str | bool | int | float | None) -> Bindings:
     return (Binding(Const(value)),)
 
 
-def get_item(owner: Target, key: Const | None) -> Bindings:
-    """Return what an index or key gives; None is one that is computed."""
-    if isinstance(owner, Items):
-        at = key.value if key is not None else None
-        if isinstance(at, int) and not owner.open and -len(owner.values) <= at < len(owner.values):
-            return owner.values[at]
-        return doubt(b for value in owner.values for b in value)
-    if isinstance(owner, Table):
-        exact = [value for name, value in owner.items if key is not None and get_constant(name) == key]
-        return exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
-    # One of several outputs is symbolic, too.
-    return (Binding(owner),) if isinstance(owner, Thing) and owner.role == "tensor" else ()
+def get_item(owners: Bindings, key: Bindings) -> Bindings:
+    """Return what an index or key gives; a key that is computed may give any of the values."""
+    found: list[Binding] = []
+    at = get_constant(key)
+    for owner, certain in owners:
+        inner: Bindings = ()
+        if isinstance(owner, Items):
+            inner = doubt(b for value in owner.values for b in value)
+            number = at.value if at is not None and not owner.open else None
+            if isinstance(number, int) and -len(owner.values) <= number < len(owner.values):
+                inner = owner.values[number]
+        elif isinstance(owner, Table):
+            exact = [value for name, value in owner.items if at is not None and get_constant(name) == at]
+            inner = exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
+        elif isinstance(owner, Thing) and owner.role == "tensor":
+            # One of several outputs is symbolic, too.
+            inner = (Binding(owner),)
+        found += inner if certain and len(owners) == 1 else doubt(inner)
+    return tuple(found)
 
 
 def get_path_attribute(path: str, name: str) -> Bindings:
