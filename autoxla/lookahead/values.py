@@ -1,13 +1,14 @@
 """What names may stand for while a program is followed, and where names are kept."""
 
-# ruff: noqa: PTH117, PTH118, PTH120 - what is evaluated are expressions over strings
+# ruff: noqa: PTH118 - what is evaluated are expressions over strings
 
 from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import NamedTuple, TypeAlias
 
 # Flow: how a statement stands to the code around it, and code to the program.
@@ -20,10 +21,12 @@ MOST_BINDINGS = 8
 _BUILTINS = frozenset(
     ("__import__", "eval", "exec", "exit", "list", "quit", "range", "setattr", "str", "super", "tuple")
 )
-#: Functions and methods that leave a path what it is, or make it absolute.
-_PATHS = frozenset(
-    {"abspath", "absolute", "as_posix", "normpath", "realpath", "resolve", "Path", "PurePath", "fspath"}
-)
+#: What functions and methods make of a path. One that is relative remains so.
+_PATHS: dict[str, Callable[[str], str]] = {
+    "dirname": os.path.dirname,
+    **dict.fromkeys(("Path", "PurePath", "as_posix", "fspath", "join", "joinpath"), str),
+    **dict.fromkeys(("abspath", "absolute", "normpath", "realpath", "resolve"), os.path.normpath),
+}
 
 
 class Const(NamedTuple):
@@ -279,24 +282,15 @@ def get_item(owners: Bindings, key: Bindings) -> Bindings:
 
 def get_path_attribute(path: str, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
-    folders = [os.path.dirname(os.path.normpath(path))]
     if name == "parent":
-        return make_constant(folders[0])
-    if name != "parents":
-        return (Binding(Part(Const(path), name)),)
-    while len(folders) < path.count(os.sep):
-        folders.append(os.path.dirname(folders[-1]))
-    return (Binding(Items([make_constant(folder) for folder in folders])),)
+        return make_constant(str(PurePath(path).parent))
+    if name == "parents":
+        return (Binding(Items([make_constant(str(parent)) for parent in PurePath(path).parents])),)
+    return (Binding(Part(Const(path), name)),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:
     """Return the path that a function of ``os.path`` or ``pathlib`` makes of constant parts."""
     texts = [part.value for part in parts if part is not None and isinstance(part.value, str)]
-    if not texts or len(texts) != len(parts):
-        return ()
-    if function == "dirname":
-        return make_constant(os.path.dirname(os.path.normpath(texts[0])))
-    if function in ("join", "joinpath") or function in _PATHS:
-        joined = os.path.join(*texts)
-        return make_constant(os.path.normpath(joined) if os.path.isabs(joined) else joined)
-    return ()
+    is_known = function in _PATHS and texts and len(texts) == len(parts)
+    return make_constant(_PATHS[function](os.path.join(*texts))) if is_known else ()
