@@ -109,11 +109,10 @@ class Follower(Objects):
         for function in self._functions:  # grows while it is gone through
             if not self._runs.get(function.node):
                 self.frame = Frame(function.module, function.scope, POSSIBLE)
-                owner, kinds = function.owner, {_name_of(each) for each in function.node.decorator_list}
                 # Only the object of a method is known, as one of its class.
                 given: list[Bindings] = []
-                if owner is not None and kinds.isdisjoint(("classmethod", "staticmethod")):
-                    given = [(Binding(self._instance_of(None, owner), certain=False),)]
+                if function.owner is not None and function.kind not in ("classmethod", "staticmethod"):
+                    given = [(Binding(self._instance_of(None, function.owner), certain=False),)]
                 self._run(function, Arguments(given))
         return tuple(self.evidence.values())
 
@@ -584,12 +583,10 @@ class Follower(Objects):
             return self._inherited(owner, instance, name)
         if instance is None or len(found) != 1 or not isinstance(function := found[0].target, Function):
             return found
-        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
-        if "property" in kinds:
+        if function.kind == "property":
             return self._run(function, Arguments(((Binding(instance),),)))
-        if "staticmethod" in kinds:
-            return found
-        return (Binding(function._replace(bound=instance), found[0].certain),)
+        is_static = function.kind == "staticmethod"
+        return found if is_static else (Binding(function._replace(bound=instance), found[0].certain),)
 
     def _inherited(self, owner: Class, instance: Target | None, name: str) -> Bindings:
         for base in owner.bases:
@@ -665,9 +662,13 @@ class Follower(Objects):
         frame, given = self.frame, node.args
         has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.module.yields)
         is_plain = isinstance(node, ast.FunctionDef) and not (has_yield and _is_generator(node))
+        kind = ""
         for decorator in node.decorator_list:
             names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
-            is_plain &= any(map(is_tf_function, names)) or _name_of(decorator) in _PLAIN
+            if (name := _name_of(decorator)) in _PLAIN:
+                kind = name or ""
+            else:
+                is_plain &= any(map(is_tf_function, names))
         for part in (*given.defaults, *given.kw_defaults):
             if part is not None:
                 self._evaluate(part)
@@ -677,7 +678,7 @@ class Follower(Objects):
                 self._perhaps(part)
         # The names of a class are none of its methods'.
         scope = frame.scope if frame.in_class is None else frame.scope.parent or frame.scope
-        function = Function(node, scope, frame.module, is_plain, frame.in_class)
+        function = Function(node, scope, frame.module, is_plain, kind, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
         self._bind(node.name, (Binding(function),))

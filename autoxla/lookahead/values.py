@@ -44,6 +44,7 @@ class Outside(NamedTuple):
 class Function(NamedTuple):
     """A function of the program's; `owner` is the class of a method, `bound` the object it is called on.
 
+    `kind`: it is a ``classmethod``, ``property`` or ``staticmethod``, empty for all others.
     `plain`: calling its name runs its body, and gives what that returns. Under an unknown decorator it may
     not, and in generators and coroutines it runs as far as somebody takes values from them.
     """
@@ -52,6 +53,7 @@ class Function(NamedTuple):
     scope: Scope
     module: Module
     plain: bool
+    kind: str
     owner: Class | None
     bound: Target | None = None
 
