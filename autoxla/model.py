@@ -99,7 +99,8 @@ class Evidence:
                      first argument where it is a constant string, number or boolean, as text
     ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False, the text ``auto`` or
                      ``None``, or None (computed)
-    ``variable``     an environment variable that is assigned; value its text, None where computed
+    ``variable``     an environment variable that is assigned; value its text, None where computed;
+                     `default`: only where it is not there, as by ``os.environ.setdefault``
     ``loads``        the function that reads a file (``load_model``, ``load_weights``); value its path
     ``saves``        the function that writes a model or weights; value the constant path
     ``meets``        an object that comes to one of another package of Keras (``tf_keras.layers.Dense``);
@@ -120,6 +121,7 @@ class Evidence:
     early: bool = False
     caught: bool = False
     origin: Place | None = None
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
