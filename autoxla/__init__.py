@@ -104,9 +104,9 @@ def _conclude() -> None:
 
     bypassed = FINDER.bypassed(WATCHED)
     if bypassed or "autoxla.runtime" in sys.modules:
-        from autoxla import activation
+        from autoxla import runtime
 
-        activation.finish(bypassed)
+        runtime.current().finish(bypassed)
 
 
 def __getattr__(name: str) -> "object":

@@ -27,7 +27,6 @@ _WRAPPERS = {
 METHOD_HOOKS = (
     *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
     *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
-    ("tensorflow", "autoxla.hooks.compile", "hook_again"),
     *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
@@ -76,11 +75,6 @@ def import_out_of_the_way(
         sys.modules.setdefault(name, module)
 
 
-def finish(bypassed: Iterable[str]) -> None:
-    """See `Runtime.finish`."""
-    current().finish(bypassed)
-
-
 def install(runtime: Runtime) -> None:
     """Hang in what the plan needs. In mode ``observe`` that is nothing but callbacks of our own finder."""
     for alias, target in runtime.plan.alias.items():
@@ -106,6 +100,14 @@ def hook_keras(runtime: Runtime) -> None:
     asked = (*(PROBE_HOOKS if PROBE in environ else ()), *(WATCH_HOOKS if WATCH in environ else ()))
     for name, ours, function in (*METHOD_HOOKS, *asked):
         finder.on_import(name, partial(call, ours, function))
+
+    def hook_again(_: ModuleType) -> None:
+        # A plug-in put its own methods over ours while TensorFlow loaded.
+        for target in TARGETS:
+            if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
+                call(_WRAPPERS[target.role], "hook", sys.modules[target.module])
+
+    finder.on_import("tensorflow", hook_again)
 
     def look_for_mixtures(_: ModuleType) -> None:
         if sum(sign in sys.modules for sign in SIGNS) >= 2:

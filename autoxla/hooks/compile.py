@@ -58,13 +58,6 @@ def hook_elsewhere(package: ModuleType) -> None:
     stand_aside(("compile",))
 
 
-def hook_again(_: ModuleType) -> None:
-    """Be outermost again, after a plug-in put its own methods over ours while TensorFlow loaded."""
-    for target in TARGETS:
-        if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
-            hook(sys.modules[target.module])
-
-
 def _wrap(owner: type, target: Target) -> None:
     calls = current().of(Calls)
     for name in target.names:

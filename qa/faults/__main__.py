@@ -52,7 +52,6 @@ REAL = (
     "autoxla.runtime:Runtime.finish",
     "autoxla.runtime:Runtime.write_report",
     "autoxla.runtime:current",
-    "autoxla.activation:finish",
     "autoxla.settings:read_settings",
     "autoxla.situation.gathering:gather",
     "autoxla.policies:decide",
