@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 
-from autoxla.hooks import boundary, finder, uncaught
+from autoxla.hooks import finder, uncaught
 from autoxla.hooks.keras_internals import KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
@@ -47,7 +47,7 @@ def begin(name: str | None, module: ModuleType | None) -> None:
     """Start on the first call; then do what has to be done before ``module`` executes."""
     runtime = current()
     runtime.begin(name, install)
-    boundary.attempt("plan", runtime.note_read, name)
+    finder.attempt("plan", runtime.note_read, name)
     if name is None or module is None:
         return
     first = runtime.plan.import_first if name == "keras" else ()
@@ -85,9 +85,9 @@ def install(runtime: Runtime) -> None:
     situation = runtime.situation
     if situation is not None and situation.settings.mode != "observe":
         # Hints come in front of the import, since that itself may be what fails.
-        boundary.attempt("hooks", uncaught.register, runtime)
-        boundary.attempt("hooks", hook_keras, runtime)
-    boundary.attempt("hooks", look_later, runtime)
+        finder.attempt("hooks", uncaught.register, runtime)
+        finder.attempt("hooks", hook_keras, runtime)
+    finder.attempt("hooks", look_later, runtime)
 
 
 def hook_keras(runtime: Runtime) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from autoxla.hooks import boundary, wrapping
+from autoxla.hooks.finder import attempt
 from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
 from autoxla.planning import Planned, Start, add_reading, assemble, declare, read_subject
 from autoxla.policies import decide
@@ -107,7 +108,7 @@ class Runtime:
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
-            boundary.attempt("notice", self._tell)
+            attempt("notice", self._tell)
 
     def _plan(self, name: str | None, install: Callable[[Runtime], None]) -> None:
         """Read the settings, make the plan and do what it says; or leave this process alone."""
@@ -200,7 +201,7 @@ class Runtime:
         self.is_taken_back = True
         wrapping.unwrap(self.wrapped)
         while self._undos:
-            boundary.attempt("uninstall", self._undos.pop())
+            attempt("uninstall", self._undos.pop())
         self._states.clear()
 
     # --- What is learned later
@@ -300,7 +301,7 @@ class Runtime:
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
-        boundary.attempt("reports of other workers", self._compare_workers)
+        attempt("reports of other workers", self._compare_workers)
 
     def _compare_workers(self) -> None:
         """Say in the first worker of a job which others planned differently, as their reports tell."""
@@ -352,7 +353,7 @@ class Runtime:
         """
         begin = perf_counter()
         if last or self._seconds_of_reports < _FREE + _SHARE * (begin - self._made_at):
-            boundary.attempt("report", self._write_report)
+            attempt("report", self._write_report)
             self._seconds_of_reports += perf_counter() - begin
 
     def _write_report(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autoxla import report, runtime
-from autoxla.hooks import boundary
+from autoxla.hooks import boundary, finder
 from autoxla.model import Finding, Place, Settings, Usage
 from autoxla.policies import decide
 from autoxla.report import as_data
@@ -264,7 +264,7 @@ def test_a_fault_that_comes_again_and_again_does_not_grow(
             raise RuntimeError("injected") from cause
 
     for _ in range(5000):
-        boundary.attempt("place", fail)
+        finder.attempt("place", fail)
     assert (len(faults.kept), faults.left_out) == (100, 4900)
     assert capfd.readouterr().err.count("\n") == 1
     # Nothing holds what the failing function had at hand.

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting

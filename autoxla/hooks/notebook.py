@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import autoxla
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.lookahead import Program
 from autoxla.lookahead.notebook import (
     Run,

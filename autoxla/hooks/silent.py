@@ -9,7 +9,7 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
 from autoxla.hooks.wrapping import WrappedFunction, behind, leave_no_frame
 from autoxla.runtime import current

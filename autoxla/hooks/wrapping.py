@@ -13,7 +13,7 @@ from typing import Any, SupportsIndex
 
 import wrapt
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 
 #: Called with the wrapped function, None, and the arguments, of which a method's first is the object.
 Wrapper = Callable[[Callable[..., Any], None, Sequence[Any], Mapping[str, Any]], Any]

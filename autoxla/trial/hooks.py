@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
 from autoxla.hooks.compile import stand_aside
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import of_module
 from autoxla.hooks.wrapping import hide_frames, leave_no_frame
 from autoxla.runtime import current

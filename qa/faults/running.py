@@ -32,16 +32,14 @@ LIMIT = 180.0
 WORKERS = 2
 _SETTINGS = "[tool.autoxla]\nxla_cache = true\n"
 _IMPORTS = "the import system calls it, and what it raises is what the finders behind it raised"
-_BOUNDARY = "it is what stands around the others"
 _METHOD = "it stands in the place of Keras' method, and calls it"
 #: Functions in which a fault shows, each with the reason: nothing of autoxla stands around them.
 OUTERMOST = {
-    "autoxla.hooks.boundary:attempt": _BOUNDARY,
     "autoxla.hooks.compile:Calls.compile": _METHOD,
     "autoxla.hooks.compile:Calls.compile_from_config": _METHOD,
     "autoxla.hooks.compile:Calls.predict": _METHOD,
     "autoxla.hooks.finder:AutoxlaFinder.find_spec": _IMPORTS,
-    "autoxla.hooks.finder:attempt": _BOUNDARY,
+    "autoxla.hooks.finder:attempt": "it is what stands around the others",
     "autoxla.hooks.finder:ExecShadow.__call__": "the import system calls it to execute the module",
     "autoxla.hooks.wrapping:leave_no_frame": (
         "it takes the frame of autoxla's wrapper out of a traceback; without it, that frame is shown"
