@@ -113,7 +113,7 @@ def hook_keras(runtime: Runtime) -> None:
         if sum(sign in sys.modules for sign in SIGNS) >= 2:
             from autoxla.hooks import mixed_models
 
-            mixed_models.register(runtime)
+            mixed_models.register()
 
     for sign in SIGNS:
         finder.on_import(sign, look_for_mixtures)

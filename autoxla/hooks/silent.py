@@ -1,17 +1,25 @@
-"""What is hung on Keras 3 because it leaves undone what Keras 2 did, without an error.
+"""What Keras 2 did and Keras 3 leaves undone without an error: told once, with the line that asks for it.
 
-`autoxla.hooks.undone` tells of it, and loads with the first that there may be to tell.
+Hung on Keras 3. What tells of it loads with the first that there may be to tell.
 """
 
 from __future__ import annotations
 
+import linecache
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from functools import wraps
+from inspect import unwrap
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
 from autoxla.hooks.wrapping import WrappedFunction, behind, leave_no_frame
+from autoxla.model import Finding
+from autoxla.running import calling_frame, calling_place
 from autoxla.runtime import current
 
 _WHERE = "search for what Keras 3 leaves undone"
@@ -25,11 +33,11 @@ def hook(module: ModuleType) -> None:
     trainer: Any = getattr(module, "Trainer", None)
     names = getattr(trainer, "metrics_names", None)
     if isinstance(names, property) and names.fget is not None:
-        trainer.metrics_names = property(WrappedFunction(names.fget, _look_at_names), doc=names.__doc__)
+        trainer.metrics_names = property(WrappedFunction(names.fget, _LOOK_AT_NAMES), doc=names.__doc__)
         runtime.on_uninstall(lambda: setattr(trainer, "metrics_names", names))
     if module.__name__ == SILENT[-1]:
         for function in ("load_model", "load_weights"):
-            runtime.wrap(module, function, _look_at_loaded)
+            runtime.wrap(module, function, _LOOK_AT_LOADED)
 
 
 def _watch(owner: Any) -> None:
@@ -49,20 +57,83 @@ def _watch(owner: Any) -> None:
             attempt(_WHERE, leave_no_frame, error)
             raise
         if name in SET_IN_VAIN:
-            attempt(_WHERE, lambda: _load_undone().tell_set(self, name, value))
+            attempt(_WHERE, _tell_set, self, name, value)
 
     owner.__setattr__ = __setattr__
     current().on_uninstall(lambda: setattr(owner, "__setattr__", original))
 
 
-def _load_undone() -> ModuleType:
-    # Inside the boundary: autoxla may have been taken away since the program began.
-    from autoxla.hooks import undone
+def _tell(code: str, message: str, remedy: str) -> None:
+    """Say it, unless it was said of another line, or before the program started."""
+    runtime = current()
+    if all(finding.code != code or finding.level == "info" for finding in runtime.findings):
+        runtime.add_finding(Finding(code, "warning", message, remedy, calling_place()))
 
-    return undone
+
+def _tell_set(thing: Any, name: str, value: object) -> None:
+    """Say that ``value`` was assigned in vain, unless an object did it in a method of its own."""
+    owner, remedy = SET_IN_VAIN[name]
+    if all(base.__name__ != owner for base in type(thing).__mro__) or hasattr(type(thing), name):
+        return
+    frame = calling_frame()
+    code = None if frame is None else frame.f_code
+    is_first = frame is not None and any(frame.f_locals.get(n) is thing for n in frame.f_code.co_varnames[:1])
+    members = [vars(base).get(code.co_name) for base in type(thing).__mro__] if code and is_first else []
+    # A property, and what a decorator made of a method, has its function inside.
+    is_own = any(each is not None and getattr(unwrap(each), "__code__", code) is code for each in members)
+    if not is_own and not (isinstance(value, str) and value == thing.name):
+        from autoxla.policies import silent
+
+        _tell(silent.SET, silent.set_message(name), remedy)
 
 
-_look_at_names = behind(
-    _WHERE, lambda names, _, __: "compile_metrics" in names and _load_undone().tell_names()
-)
-_look_at_loaded = behind(_WHERE, lambda *call: _load_undone().tell_loaded(*call))
+def _tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
+    """Say that ``metrics_names`` are no names, unless the program knows what they are."""
+    if "compile_metrics" not in names:
+        return
+    frame = calling_frame()
+    lines = [] if frame is None else linecache.getlines(frame.f_code.co_filename)
+    if not any("compile_metrics" in line for line in lines):
+        from autoxla.policies import silent
+
+        _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
+
+
+def _tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Say that weights of Keras 2 came to an activation that is another function now."""
+    model = loaded if loaded is not None else kwargs.get("model", next(iter(args), None))
+    rest = args[loaded is None :]
+    if all(base.__module__ != SILENT[1] for base in type(model).__mro__):
+        return
+    names = ("activation", "recurrent_activation")
+    changed = [
+        layer.name
+        for layer in model._flatten_layers()
+        if any(getattr(getattr(layer, name, None), "__name__", "") == "hard_sigmoid" for name in names)
+    ]
+    release = _find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
+    if release.startswith(("1.", "2.")):
+        from autoxla.policies import silent
+
+        message = (
+            f"Keras {release} wrote this file, whose hard_sigmoid has another slope than that of Keras 3: "
+            f"the results of {', '.join(changed)} differ"
+        )
+        _tell(silent.HARD_SIGMOID, message, silent.SIGMOID_REMEDY)
+
+
+def _find_release(path: str) -> str:
+    """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
+    from autoxla.situation.saved_files import identify
+
+    saved, h5py = identify(Path(path)), sys.modules.get("h5py")
+    if saved is not None:
+        return saved.release or f"{saved.generation}."
+    if h5py is None or not h5py.is_hdf5(path):
+        return ""
+    with h5py.File(path, "r") as file:
+        release = file.attrs.get("keras_version", "")
+    return release.decode() if isinstance(release, bytes) else str(release)
+
+
+_LOOK_AT_NAMES, _LOOK_AT_LOADED = behind(_WHERE, _tell_names), behind(_WHERE, _tell_loaded)

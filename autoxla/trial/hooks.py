@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any
 from autoxla.hooks.compile import stand_aside
 from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import of_module
-from autoxla.hooks.wrapping import hide_frames, leave_no_frame
+from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.runtime import current
 
 
@@ -35,7 +36,7 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
     fit = attempt("trial", lambda: _load_fits().begin(wrapped, args, kwargs))
     try:
         with ExitStack() as hidden:
-            attempt("frames", hide_frames, hidden)
+            attempt("frames", _hide_frames, hidden)
             return wrapped(*args, **kwargs)
     except BaseException as error:
         attempt("trial", leave_no_frame, error)
@@ -48,6 +49,24 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
                 fit.model.train_function = fit.driver.stock
         if fit is not None:
             attempt("trial", lambda: _load_fits().end(fit))
+
+
+def _hide_frames(until: ExitStack) -> None:
+    """Have TensorFlow leave autoxla out of the stacks that it shows with its errors, ``until`` is closed."""
+    stacks = sys.modules.get("tensorflow.python.util.tf_stack")
+    if not hasattr(stacks, "StackTraceFilter"):
+        return
+    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "autoxla"]
+    files = frozenset(str(getattr(module, "__file__", "")) for module in ours)
+
+    class OursFilter(stacks.StackTraceFilter):  # type: ignore[misc, name-defined]
+        """Leaves out these files, and those that are left out already."""
+
+        def get_filtered_filenames(self) -> frozenset[str]:
+            """Return the names of the files."""
+            return files | frozenset(self.parent.get_filtered_filenames())
+
+    until.enter_context(OursFilter())
 
 
 def _make_train_function(
