@@ -43,9 +43,9 @@ WATCH_HOOKS = tuple(
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 
 
-def begin(name: str | None, module: ModuleType | None) -> None:
-    """Start on the first call; then do what has to be done before ``module`` executes."""
-    runtime = current()
+def begin(module: ModuleType | None) -> None:
+    """Start on the first call; then do what has to be done before ``module`` executes (None: it has)."""
+    runtime, name = current(), None if module is None else module.__name__
     runtime.begin(name, install)
     finder.attempt("plan", runtime.note_read, name)
     if name is None or module is None:

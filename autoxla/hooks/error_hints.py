@@ -123,7 +123,7 @@ def find_hint(error: BaseException) -> Hint | None:
 def explain_load(error: BaseException) -> Hint | None:
     """Return what wrote the file whose load ended in ``error``, and how it is read.
 
-    The file is found on the traceback. None where ``error`` is not of a load, or no way is known to read the file.
+    The file is found on the traceback. None where ``error`` is not of a load, or no way to read it is known.
     """
     for frame in list_frames(error):
         package = name_module(frame).partition(".")[0]

@@ -57,7 +57,7 @@ def _watch(owner: Any) -> None:
             attempt(_WHERE, leave_no_frame, error)
             raise
         if name in SET_IN_VAIN:
-            attempt(_WHERE, _tell_set, self, name, value)
+            attempt(_WHERE, tell_set, self, name, value)
 
     owner.__setattr__ = __setattr__
     current().on_uninstall(lambda: setattr(owner, "__setattr__", original))
@@ -70,7 +70,7 @@ def _tell(code: str, message: str, remedy: str) -> None:
         runtime.add_finding(Finding(code, "warning", message, remedy, calling_place()))
 
 
-def _tell_set(thing: Any, name: str, value: object) -> None:
+def tell_set(thing: Any, name: str, value: object) -> None:
     """Say that ``value`` was assigned in vain, unless an object did it in a method of its own."""
     owner, remedy = SET_IN_VAIN[name]
     if all(base.__name__ != owner for base in type(thing).__mro__) or hasattr(type(thing), name):
@@ -87,7 +87,7 @@ def _tell_set(thing: Any, name: str, value: object) -> None:
         _tell(silent.SET, silent.set_message(name), remedy)
 
 
-def _tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
+def tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
     """Say that ``metrics_names`` are no names, unless the program knows what they are."""
     if "compile_metrics" not in names:
         return
@@ -99,7 +99,7 @@ def _tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
         _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
 
 
-def _tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Say that weights of Keras 2 came to an activation that is another function now."""
     model = loaded if loaded is not None else kwargs.get("model", next(iter(args), None))
     rest = args[loaded is None :]
@@ -111,7 +111,7 @@ def _tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         for layer in model._flatten_layers()
         if any(getattr(getattr(layer, name, None), "__name__", "") == "hard_sigmoid" for name in names)
     ]
-    release = _find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
+    release = find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
     if release.startswith(("1.", "2.")):
         from autoxla.policies import silent
 
@@ -122,7 +122,7 @@ def _tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         _tell(silent.HARD_SIGMOID, message, silent.SIGMOID_REMEDY)
 
 
-def _find_release(path: str) -> str:
+def find_release(path: str) -> str:
     """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
     from autoxla.situation.saved_files import identify
 
@@ -136,4 +136,4 @@ def _find_release(path: str) -> str:
     return release.decode() if isinstance(release, bytes) else str(release)
 
 
-_LOOK_AT_NAMES, _LOOK_AT_LOADED = behind(_WHERE, _tell_names), behind(_WHERE, _tell_loaded)
+_LOOK_AT_NAMES, _LOOK_AT_LOADED = behind(_WHERE, tell_names), behind(_WHERE, tell_loaded)
