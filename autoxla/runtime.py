@@ -13,7 +13,6 @@ import sys
 from _thread import RLock
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time
@@ -144,11 +143,9 @@ class Runtime:
             ]
             install(self)
             if planned.situation.uncured.startswith(OUTDATED):
-                # A cache that cannot be written is lost, and nothing else.
-                with suppress(OSError):
-                    from autoxla import cures
+                from autoxla import cures
 
-                    cures.drop(subject, planned.situation, read_environ(), for_good=False)
+                cures.drop(subject, planned.situation, read_environ())
             for variable in inherited:
                 put(variable, planned.situation.environment.get(variable))
             if not is_part:

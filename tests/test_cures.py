@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from autoxla.cache import key_of
-from autoxla.cures import Cure, keep, open_cures, read_cure
+from autoxla.cures import keep, open_cures, read_cure
 from autoxla.lookahead import Program
+from autoxla.model import Cure
 from autoxla.planning import assemble
 from autoxla.running import subject_from, subject_of
 from autoxla.store import Store
