@@ -136,11 +136,8 @@ class Runtime:
         environment = dict(read_environ())
         # All that the plan says is done, or nothing of it: half of it may be worse than none.
         try:
-            self.plan = planned.plan
-            self.findings = [
-                *planned.findings,
-                *(self.compiled.findings if self.compiled is not None else ()),
-            ]
+            self.plan, self.findings = planned.plan, list(planned.findings)
+            self.findings += () if self.compiled is None else self.compiled.findings
             install(self)
             if planned.situation.uncured.startswith(OUTDATED):
                 from autoxla import cures
@@ -201,8 +198,7 @@ class Runtime:
             self.left_out["findings"] += 1
             return
         self.findings.append(finding)
-        if self.situation is None or self.situation.settings.shows(finding.code):
-            say_findings([finding], self.program)
+        self._say(finding)
         self.write_report()
 
     def confirm(self, finding: Finding, _: object = None) -> None:
@@ -251,8 +247,9 @@ class Runtime:
         path = running_subject().path
         now = gather(before.settings, before.usage, environ=read_environ(), path=path, is_part=is_worker())
         # What the plan set is not put back in this view: it is what TensorFlow read.
-        ours = {each.variable for each in self.plan.settings} & read_environ().keys()
-        environment = {**now.environment, **{name: read_environ()[name] for name in ours}}
+        ours = {setting.variable for setting in self.plan.settings}
+        kept = {name: value for name, value in read_environ().items() if name in ours}
+        environment = {**now.environment, **kept}
         return replace(now, environment=environment, read_values=self.read_values, restart=before.restart)
 
     def check_cell(self, label: str) -> None:
@@ -302,7 +299,12 @@ class Runtime:
 
         others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
         if others:
-            self.add_finding(differing_workers(target, others))
+            message = (
+                "workers of this job ran on other plans than the first one: "
+                f"{', '.join(others)} against {target}"
+            )
+            remedy = "give all of them the same packages, variables and settings"
+            self.add_finding(Finding("AX601", "warning", message, remedy))
 
     # --- Saying and reporting
 
@@ -328,12 +330,15 @@ class Runtime:
                 say_findings(cured, self.program)
         self.write_report()
 
+    def _say(self, finding: Finding) -> None:
+        if self.situation is None or self.situation.settings.shows(finding.code):
+            say_findings([finding], self.program)
+
     def say_once_a_tree(self, finding: Finding) -> None:
         """Say ``finding`` in the process that planned first, unless the settings leave it out."""
         own = str(os.getpid())
-        is_shown = self.situation is None or self.situation.settings.shows(finding.code)
-        if is_shown and read_environ().get(ROOT, own) == own:
-            say_findings([finding], self.program)
+        if read_environ().get(ROOT, own) == own:
+            self._say(finding)
 
     def write_report(self, *, last: bool = False) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
@@ -440,11 +445,7 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 
     Another one says only an error that is left, since that may be its machine's alone.
     """
-    if not findings:
-        return
-    shown = findings
-    if is_follower():
-        shown = [f for f in findings if f.level == "error" and not f.applied]
+    shown = [f for f in findings if (f.level == "error" and not f.applied) or not is_follower()]
     if shown:
         from autoxla.notice import headline, notify
 
@@ -454,13 +455,3 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 def is_follower() -> bool:
     """Return whether another worker of the job or pool speaks for this one."""
     return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
-
-
-def differing_workers(target: str, others: Iterable[str]) -> Finding:
-    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
-    return Finding(
-        "AX601",
-        "warning",
-        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
-        "give all of them the same packages, variables and settings",
-    )
