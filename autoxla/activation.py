@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 
@@ -44,33 +43,27 @@ _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 
 
 def begin(module: ModuleType | None) -> None:
-    """Start on the first call; then do what has to be done before ``module`` executes (None: it has)."""
+    """Start on the first call; then do what has to be done before ``module`` executes (None: it has).
+
+    Where other packages go first, they are imported while ``module`` is out of the way; an alias takes its
+    place. What they import under its name is then a whole module; the finder sees that and does not execute
+    ours a second time.
+    """
     runtime, name = current(), None if module is None else module.__name__
     runtime.begin(name, install)
     finder.attempt("plan", runtime.note_read, name)
     if name is None or module is None:
         return
-    first = runtime.plan.import_first if name == "keras" else ()
-    if name in runtime.plan.alias:
-        import_out_of_the_way(name, module, (runtime.plan.alias[name],), replace=True)
-    elif first and not any(other in sys.modules for other in first):
-        import_out_of_the_way(name, module, first)
-
-
-def import_out_of_the_way(
-    name: str, module: ModuleType, others: Iterable[str], *, replace: bool = False
-) -> None:
-    """Import ``others`` while ``module``, not executed yet, is out of the way; they may ``replace`` it.
-
-    What they import under its name is then a whole module; the finder sees that and does not execute ours a
-    second time.
-    """
+    alias = runtime.plan.alias.get(name)
+    first = runtime.plan.import_first if name == "keras" and alias is None else ()
+    if alias is None and (not first or any(other in sys.modules for other in first)):
+        return
     sys.modules.pop(name, None)
     try:
-        for other in others:
-            found = importlib.import_module(other)
-            if replace:
-                sys.modules[name] = found
+        for other in first:
+            importlib.import_module(other)
+        if alias is not None:
+            sys.modules[name] = importlib.import_module(alias)
     finally:
         sys.modules.setdefault(name, module)
 
