@@ -9,9 +9,8 @@ CPython holds its import lock during a search. So a search imports nothing: a mo
 is just importing, and that needs the lock for its own imports, would never be finished. All that a search
 needs is in this file, which loads at interpreter start and imports only what is built in.
 
-Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module``, or
-that takes no attributes, is left alone, and so is code that runs a module without its loader's
-``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
+A known limit, besides those in docs/limits.md: a deep copy of a spec that was found but not executed has no
+callbacks.
 """
 
 import os
