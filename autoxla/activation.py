@@ -16,17 +16,12 @@ from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ, remembered
 
-#: The module of ours that wraps the targets of a role.
-_WRAPPERS = {
-    "compile": "autoxla.hooks.compile",
-    "predict": "autoxla.hooks.compile",
-    "train": "autoxla.trial.hooks",
-}
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
-    *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
-    *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
-    *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
+    *((module, "autoxla.hooks.keras", "hook") for module in dict.fromkeys(t.module for t in TARGETS)),
+    *((package, "autoxla.hooks.keras", "hook_elsewhere") for package in KERAS_PACKAGES),
+    ("tensorflow", "autoxla.hooks.keras", "hook_again"),
+    *((module, "autoxla.hooks.keras", "hook_silent") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = (
@@ -93,14 +88,6 @@ def hook_keras(runtime: Runtime) -> None:
     asked = (*(PROBE_HOOKS if PROBE in environ else ()), *(WATCH_HOOKS if WATCH in environ else ()))
     for name, ours, function in (*METHOD_HOOKS, *asked):
         finder.on_import(name, partial(call, ours, function))
-
-    def hook_again(_: ModuleType) -> None:
-        # A plug-in put its own methods over ours while TensorFlow loaded.
-        for target in TARGETS:
-            if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
-                call(_WRAPPERS[target.role], "hook", sys.modules[target.module])
-
-    finder.on_import("tensorflow", hook_again)
 
     def look_for_mixtures(_: ModuleType) -> None:
         if sum(sign in sys.modules for sign in SIGNS) >= 2:

@@ -49,6 +49,7 @@ LAYERS = (
         "autoxla.hooks.uncaught",
     ),
     ("autoxla.trial",),
+    ("autoxla.hooks.keras",),
     ("autoxla.activation", "autoxla.launch", "autoxla.paths"),
     ("autoxla.commands",),
     ("autoxla.ray", "autoxla.__main__"),

@@ -1,6 +1,6 @@
 """What Keras 2 did and Keras 3 leaves undone without an error: told once, with the line that asks for it.
 
-Hung on Keras 3. What tells of it loads with the first that there may be to tell.
+`autoxla.hooks.keras` hangs this on Keras 3, and loads it with the first that there may be to tell.
 """
 
 from __future__ import annotations
@@ -9,58 +9,16 @@ import linecache
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import wraps
 from inspect import unwrap
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import SET_IN_VAIN, SILENT
-from autoxla.hooks.wrapping import WrappedFunction, behind, leave_no_frame
 from autoxla.model import Finding
+from autoxla.policies import silent
 from autoxla.running import calling_frame, calling_place
 from autoxla.runtime import current
-
-_WHERE = "search for what Keras 3 leaves undone"
-
-
-def hook(module: ModuleType) -> None:
-    """Wrap what Keras 3 has in ``module``."""
-    runtime = current()
-    for owner in {owner for owner, _ in SET_IN_VAIN.values()} & vars(module).keys():
-        _watch(getattr(module, owner))
-    trainer: Any = getattr(module, "Trainer", None)
-    names = getattr(trainer, "metrics_names", None)
-    if isinstance(names, property) and names.fget is not None:
-        trainer.metrics_names = property(WrappedFunction(names.fget, _LOOK_AT_NAMES), doc=names.__doc__)
-        runtime.on_uninstall(lambda: setattr(trainer, "metrics_names", names))
-    if module.__name__ == SILENT[-1]:
-        for function in ("load_model", "load_weights"):
-            runtime.wrap(module, function, _LOOK_AT_LOADED)
-
-
-def _watch(owner: Any) -> None:
-    """Look at what is assigned to objects of ``owner``, a class of Keras.
-
-    A layer that is called outside of a graph assigns to itself: a function costs it 40 ns, a wrapper 800.
-    """
-    original = vars(owner).get("__setattr__")
-    if original is None:
-        return
-
-    @wraps(original)
-    def __setattr__(self: Any, name: str, value: Any) -> None:  # noqa: N807 - the name shows in tracebacks
-        try:
-            original(self, name, value)
-        except Exception as error:
-            attempt(_WHERE, leave_no_frame, error)
-            raise
-        if name in SET_IN_VAIN:
-            attempt(_WHERE, tell_set, self, name, value)
-
-    owner.__setattr__ = __setattr__
-    current().on_uninstall(lambda: setattr(owner, "__setattr__", original))
+from autoxla.situation.saved_files import identify
 
 
 def _tell(code: str, message: str, remedy: str) -> None:
@@ -82,20 +40,14 @@ def tell_set(thing: Any, name: str, value: object) -> None:
     # A property, and what a decorator made of a method, has its function inside.
     is_own = any(each is not None and getattr(unwrap(each), "__code__", code) is code for each in members)
     if not is_own and not (isinstance(value, str) and value == thing.name):
-        from autoxla.policies import silent
-
         _tell(silent.SET, silent.set_message(name), remedy)
 
 
-def tell_names(names: Any, _: Sequence[Any], __: Mapping[str, Any]) -> None:
+def tell_names() -> None:
     """Say that ``metrics_names`` are no names, unless the program knows what they are."""
-    if "compile_metrics" not in names:
-        return
     frame = calling_frame()
     lines = [] if frame is None else linecache.getlines(frame.f_code.co_filename)
     if not any("compile_metrics" in line for line in lines):
-        from autoxla.policies import silent
-
         _tell(silent.NAMES, silent.NAMES_MESSAGE, silent.NAMES_REMEDY)
 
 
@@ -113,8 +65,6 @@ def tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     ]
     release = find_release(os.fspath(kwargs.get("filepath", *rest[:1]))) if changed else ""
     if release.startswith(("1.", "2.")):
-        from autoxla.policies import silent
-
         message = (
             f"Keras {release} wrote this file, whose hard_sigmoid has another slope than that of Keras 3: "
             f"the results of {', '.join(changed)} differ"
@@ -124,8 +74,6 @@ def tell_loaded(loaded: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
 def find_release(path: str) -> str:
     """Return the release of Keras that wrote a file of a model or weights, empty where it does not tell."""
-    from autoxla.situation.saved_files import identify
-
     saved, h5py = identify(Path(path)), sys.modules.get("h5py")
     if saved is not None:
         return saved.release or f"{saved.generation}."
@@ -134,6 +82,3 @@ def find_release(path: str) -> str:
     with h5py.File(path, "r") as file:
         release = file.attrs.get("keras_version", "")
     return release.decode() if isinstance(release, bytes) else str(release)
-
-
-_LOOK_AT_NAMES, _LOOK_AT_LOADED = behind(_WHERE, tell_names), behind(_WHERE, tell_loaded)

@@ -85,6 +85,8 @@ def behind(where: str, then: Callable[[Any, Sequence[Any], Mapping[str, Any]], o
 
 
 def leave_no_frame(error: BaseException) -> None:
-    """Take a wrapper's frame off. PYVERSION: 3.10 does not look at this when it raises again."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+    """Take the frames of wrappers off. PYVERSION: 3.10 does not look at this when it raises again."""
+    trace = error.__traceback__
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("autoxla."):
+        trace = trace.tb_next
+    error.__traceback__ = trace
