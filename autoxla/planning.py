@@ -8,7 +8,7 @@ here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import read_program
-from autoxla.model import CURE, Finding, Place, Plan, Reading, Settings, Situation, Usage
+from autoxla.model import CURE, Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
@@ -112,7 +112,7 @@ def assemble(
 
         kept = cures.open_cures(environ)
         stores.append(kept)
-        view = restore(environ)[0] | ({} if start is not None else list_assigned(reading))
+        view = restore(environ)[0] | ({} if start is not None else list_assigned(situation.reading))
         recalled = cures.recall(subject, situation, view, kept)
         if recalled.cure is not None and not recalled.uncured:
             situation = look(*cures.use(recalled.cure, settings, view))
@@ -159,6 +159,7 @@ def with_reading(
     Where the program does not run in this process (``start`` None), what it certainly assigns to a variable
     before that import is the user's choice as if it stood in the environment.
     """
+    reading = replace(reading, evidence=tuple(_settle_defaults(reading.evidence, situation.environment)))
     situation = add_reading(situation, reading, path)
     imports = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
     first = next((e for e in imports if is_below(e.name, *WATCHED)), None)
@@ -204,6 +205,17 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
         situation = replace(situation, saved=find_loaded(reading.evidence))
     usage = summarise(reading, situation.versions, situation.usage)
     return replace(situation, reading=reading, usage=usage)
+
+
+def _settle_defaults(evidence: Iterable[Evidence], environ: Mapping[str, str]) -> Iterator[Evidence]:
+    """Leave out each ``os.environ.setdefault`` of a variable that has another value by then."""
+    values: dict[str, str | bool | None] = {**environ}
+    for each in evidence:
+        if each.kind == "variable":
+            if each.default and values.get(each.name, each.value) != each.value:
+                continue
+            values[each.name] = each.value
+        yield each
 
 
 def list_assigned(reading: Reading) -> dict[str, str]:

@@ -24,8 +24,7 @@ def read_start(path: str | Path, most: int) -> bytes | None:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return None
         # Something else may be there by now, of which O_NONBLOCK waits for no writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
+        with open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as stream:
             return stream.read(most) or b""
     except (OSError, ValueError):
         return None
