@@ -147,15 +147,11 @@ def _is_other(trace: Trace, value: Value, fed: Mapping[Value, int]) -> bool:
     """
     node, operands = value.node, value.call.operands(value.node)
     if node.op in ROOTS:
-        name, least = ROOTS[node.op]
+        (name, least), kind = ROOTS[node.op], tf.as_dtype(node.attr["T"].type)
         root = trace.follow(operands[0])
-        if tf.as_dtype(node.attr["T"].type) == tf.float16:
-            least = 1e-3
-        return (
-            root.node is None
-            or root.node.op != name
-            or find_least(trace, root.call.operands(root.node)[0]) < least
-        )
+        if not kind.is_floating or root.node is None or root.node.op != name:
+            return True
+        return find_least(trace, root.call.operands(root.node)[0]) < (1e-3 if kind == tf.float16 else least)
     if node.op in DRAWS:
         # Random for the program, too, only where a variable decides.
         seed = operands[DRAWS[node.op]]

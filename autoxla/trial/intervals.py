@@ -81,16 +81,17 @@ def find_least(trace: Trace, value: Value, depth: int = 0) -> float:
         return 0.0
     if operation in MOVES and operation != "Unique":
         return of(MOVES[operation])
-    if operation in ("Add", "AddV2"):
-        return of(0) + of(1)
     if operation == "Maximum":
-        return max(of(0), of(1))
-    if operation == "Minimum":
-        return min(of(0), of(1))
+        return max(of(1), of(0))
+    if operation in ("Add", "AddV2", "Minimum"):
+        # Constants come second.
+        second = of(1)
+        first = of(0) if second > -math.inf else second
+        return min(first, second) if operation == "Minimum" else first + second
     if operation == "Cast":
         return float(tf.as_dtype(node.attr["DstT"].type).as_numpy_dtype(of(0)))
     if operation in ("Mean", "Sum"):
-        return min(0.0, of(0)) if of(0) >= 0 else -math.inf
+        return 0.0 if of(0) >= 0 else -math.inf
     return -math.inf
 
 
