@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 import plugin_double
 from autoxla.commands.heal import _write_cure
-from autoxla.cures import Cure, keep
+from autoxla.cures import keep
 from autoxla.model import (
+    Cure,
     Evidence,
     FlagNames,
     Hardware,
@@ -80,6 +81,14 @@ def test_numbers_and_addresses_make_no_other_death(message: str) -> None:
 def test_paths_make_no_other_death() -> None:
     one, other = (replace(ERROR, message=f"no file /tmp/{name}/x.h5 here") for name in ("a1", "b2"))
     assert one.is_same(other)
+
+
+def test_an_abort_in_a_thread_of_c_is_the_same_as_in_a_line() -> None:
+    line = Mark("signal", "SIGABRT", "Unknown flags in XLA_FLAGS", frames(10, 3))
+    assert line.is_same(replace(line, stack=()))
+    assert replace(line, stack=()).is_same(line)
+    assert not line.is_same(replace(line, stack=frames(10, 4)))
+    assert not ERROR.is_same(replace(ERROR, stack=()))
 
 
 @pytest.mark.parametrize(
