@@ -88,7 +88,7 @@ def find_metadata(names: Collection[str], path: Sequence[str]) -> Iterator[tuple
 
     Those of one name come in the order of `path`, which is like ``sys.path``.
     """
-    reader = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    reader: Any = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
     if reader is None:
         from importlib.metadata import Distribution as reader  # noqa: N813
     folders = [entry for entry in path if isinstance(entry, str)]
