@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from importlib.util import resolve_name
 from typing import TYPE_CHECKING
 
@@ -531,8 +532,7 @@ class Follower(Objects):
 
     def _refer(self, node: ast.Attribute) -> Bindings:
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
-        names: list[str] = []
-        root: ast.expr = node
+        names, root = [node.attr], node.value
         while isinstance(root, ast.Attribute):
             names.append(root.attr)
             root = root.value
@@ -660,8 +660,7 @@ class Follower(Objects):
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
-        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.module.yields)
-        is_plain = isinstance(node, ast.FunctionDef) and not (has_yield and _is_generator(node))
+        is_plain = isinstance(node, ast.FunctionDef) and not _is_generator(node, frame.module.yields)
         kind = ""
         for decorator in node.decorator_list:
             names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
@@ -724,9 +723,10 @@ class Follower(Objects):
 
     def _apply(self, node: ast.Call, found: Bindings, arguments: Arguments) -> Bindings:
         """Return what calling a value gives; where it may be several things, each is called only possibly."""
+        if len(found) == 1 and found[0].certain:
+            return self._apply_to(node, found[0].target, arguments)
         outer = self.frame.flow
-        if len(found) != 1 or not found[0].certain:
-            self.frame.flow |= POSSIBLE
+        self.frame.flow |= POSSIBLE
         values = [self._apply_to(node, target, arguments) for target, _ in found]
         self.frame.flow = outer
         return values[0] if len(values) == 1 else doubt(b for value in values for b in value)
@@ -775,9 +775,6 @@ class Follower(Objects):
             self._add_call(node, name, arguments)
             if ".__dict__." in name:
                 self._patch(name)
-            package, layers, _ = name.rpartition(".layers.")
-            if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
-                self.add(node, "attribute", f"{package}.activations.hard_sigmoid")
             return self.make(node, name, arguments)
         if name in _IMPORTERS:
             text = get_text(arguments.get(0, "name"))
@@ -888,14 +885,17 @@ def _name_of(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _is_generator(node: ast.stmt) -> bool:
-    left: list[ast.AST] = [node]
+def _is_generator(node: ast.FunctionDef, yields: Sequence[int]) -> bool:
+    """Tell whether a function is a generator, given the lines with ``yield`` of its file."""
+    first = bisect_left(yields, node.lineno)
+    has_word = first < len(yields) and yields[first] <= (node.end_lineno or 0)
+    left: list[ast.AST] = [*node.body] if has_word else []
     while left:
-        for inner in ast.iter_child_nodes(left.pop()):
-            if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-                return True
-            if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-                left.append(inner)
+        part = left.pop()
+        if isinstance(part, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            left += ast.iter_child_nodes(part)
     return False
 
 

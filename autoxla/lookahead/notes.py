@@ -58,7 +58,7 @@ class Notes:
 
     def is_certain(self) -> bool:
         """Tell whether the statement that is followed runs for sure."""
-        return not self.get_flow() & POSSIBLE
+        return not ((self.frame.base | self.frame.flow) & POSSIBLE or self.has_ended)
 
     def spot(self, node: ast.AST) -> tuple[str, int, int]:
         """Return the place of a node: file, line, column."""
@@ -82,7 +82,8 @@ class Notes:
     ) -> None:
         """Add evidence, or raise the grade of what is known from the same place."""
         flow = self.get_flow()
-        certain = certain and not flow & POSSIBLE and not f"{name}.".startswith(self.patched)
+        is_own = bool(self.patched) and f"{name}.".startswith(self.patched)
+        certain = certain and not flow & POSSIBLE and not is_own
         caught = bool(flow & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
