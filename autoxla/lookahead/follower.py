@@ -90,10 +90,10 @@ _MOST_RUNS, _MOST_ELEMENTS = 8, 3
 
 
 class Follower(Objects):
-    """Collects evidence."""
+    """Collects evidence; see `Notes` for `deep`."""
 
-    def __init__(self, library: ProgramReader) -> None:
-        super().__init__(library)
+    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
+        super().__init__(library, deep=deep)
         self._functions: list[Function] = []
         #: The level at which code was followed, and what functions return, by their arguments.
         self._levels: dict[Module, int] = {}
@@ -547,7 +547,7 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
-        if node.attr == METRICS_NAMES:
+        if node.attr == METRICS_NAMES and (self.deep or not found):
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
@@ -700,7 +700,7 @@ class Follower(Objects):
         found = self._instances.get((node, owner))
         if found is None:
             thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
-            if family is not None and role is not None:
+            if self.deep and family is not None and role is not None:
                 place = self.spot(node or owner.node)
                 thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
@@ -775,7 +775,10 @@ class Follower(Objects):
             self._add_call(node, name, arguments)
             if ".__dict__." in name:
                 self._patch(name)
-            return self.make(node, name, arguments)
+            package, layers, _ = name.rpartition(".layers.")
+            if layers and "hard_sigmoid" in map(get_text, arguments.all()):
+                self.add(node, "attribute", f"{package}.activations.hard_sigmoid")
+            return self.make(node, name, arguments) if self.deep else ()
         if name in _IMPORTERS:
             text = get_text(arguments.get(0, "name"))
             if text is None or text.startswith("."):

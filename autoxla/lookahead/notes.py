@@ -39,10 +39,13 @@ def brings_backend(module: str) -> bool:
 
 
 class Notes:
-    """Evidence and gaps of one program, as certain as the code of `frame`."""
+    """Evidence and gaps of one program, as certain as the code of `frame`.
 
-    def __init__(self, library: ProgramReader) -> None:
-        self.library = library
+    `deep`: objects of Keras are followed.
+    """
+
+    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
+        self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
@@ -89,7 +92,7 @@ class Notes:
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
         if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
-        if certain and kind in ("attribute", "import"):
+        if self.deep and certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.
             if name.startswith("tensorflow.keras") and (kind == "import" or not self.is_switched):
                 self._is_resolved, self.is_switched = True, False

@@ -9,17 +9,7 @@ from typing import Literal
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
-from autoxla.lookahead.values import (
-    Arguments,
-    Binding,
-    Bindings,
-    Instance,
-    Items,
-    Part,
-    Thing,
-    flatten,
-    get_text,
-)
+from autoxla.lookahead.values import Arguments, Binding, Bindings, Instance, Items, Part, Thing, flatten
 from autoxla.model import Place
 
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
@@ -136,15 +126,12 @@ class Objects(Notes):
         family, role = self.find_family(name), find_role(name)
         if family is None or role is None:
             return ()
-        package, _, last = name.rpartition(".")
+        last = name.rpartition(".")[2]
         made = Thing(family, name, role, self.spot(node), self.is_certain())
         self.freezes |= "trainable" in [keyword.arg for keyword in node.keywords]
-        values = arguments.all()
-        if role == "layer" and "hard_sigmoid" in map(get_text, values):
-            self.add(node, "attribute", f"{package.removesuffix('.layers')}.activations.hard_sigmoid")
         if role != "tensor" and last not in _MAKERS:
             refuses = last in _REFUSING or role == "optimizer"
-            symbolic = self.meet(node, made, values, certain=refuses)
+            symbolic = self.meet(node, made, arguments.all(), certain=refuses)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
             if symbolic is not None and family == "tf_keras":
@@ -230,5 +217,7 @@ class Objects(Notes):
             if isinstance(thing, Thing) and thing.role in roles:
                 self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
         called = str(getattr(node.value, "attr", getattr(node.value, "id", "")))
-        if not owners and not {*roles, "opt"}.isdisjoint(called.lower().split("_")):
+        is_called_so = not {*roles, "opt"}.isdisjoint(called.lower().split("_"))
+        # Before objects are followed, all are unknown.
+        if not owners and (is_called_so or not self.deep):
             self.add(node, "old", name, certain=False)
