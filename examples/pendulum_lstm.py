@@ -69,10 +69,10 @@ def cut_windows(motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_model() -> keras.Model:
-    """Return a compiled LSTM that adds to the last moment what it expects to change."""
+    """Return a compiled LSTM that knows how the motion went on, and learns how it turns."""
     inputs = keras.Input((SEEN, FEATURES))
-    change = layers.Dense(FEATURES)(layers.LSTM(64)(inputs))
-    model = keras.Model(inputs, inputs[:, -1] + change)
+    turn = layers.Dense(FEATURES, kernel_initializer="zeros")(layers.LSTM(64)(inputs))
+    model = keras.Model(inputs, 2 * inputs[:, -1] - inputs[:, -2] + turn)
     model.compile(optimizer=keras.optimizers.Adam(2e-3), loss="mse")
     return model
 
