@@ -975,7 +975,7 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
 # One run in a child
 
 
-TRAINING = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "jit": False, "dtype": "float32"}
+TRAINING = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "ran": 0.1, "jit": False, "dtype": "float32"}
 COMPLETE = {"phases": {"train": TRAINING}, "memory": 9}
 
 
@@ -1016,7 +1016,7 @@ def with_phases(**phases: object) -> dict[str, object]:
 
 
 def timed(*seconds: float) -> dict[str, object]:
-    return {**TRAINING, "times": [1.0, *seconds]}
+    return {**TRAINING, "times": [1.0, *seconds], "ran": sum(seconds)}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from autoxla.paths.children import Run, read_facts
 from autoxla.paths.judging import Sample
 
 #: What the probe leaves of a phase.
-_FACTS = frozenset({"times", "losses", "jit", "dtype"})
+_FACTS = frozenset({"times", "losses", "ran", "jit", "dtype"})
 #: What one step of a phase is called, and what two paths are compared by; of a `tf.function`, the last row.
 _WORDS = {"train": ("step", "loss"), "evaluate": ("batch", "loss"), "predict": ("batch", "output")}
 _OF_FUNCTIONS = ("call", "result")
@@ -90,7 +90,8 @@ def measure(run: Run, phase: str = "") -> Measurement | Failure:
         if isinstance(found, dict) and isinstance(found.get("times"), list)
     }
     if not phase:
-        phase = "train" if "train" in times else max(times, key=lambda name: sum(times[name][1:]), default="")
+        ran = {name: float(phases[name].get("ran", 0.0)) for name in times}
+        phase = "train" if "train" in ran else max(ran, key=lambda name: ran[name], default="")
     fault, timed = run.fault, times.get(phase, [])
     if fault is None and not timed:
         fault = "it ended without a training step, a prediction or a call of a tf.function"

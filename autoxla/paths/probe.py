@@ -46,33 +46,25 @@ _LIBRARIES = ("keras", "tensorflow", "tf_keras")
 class Phase:
     """What was seen of one kind of step: `times` of each in seconds, and of the first ones the `losses`.
 
-    `owner` is whose steps they are, a model or a function; `began` is when the first one was over.
+    `owner` is whose steps they are, a model or a function; `ran` is the time that all but the first took by
+    themselves, without what is between them, and `began` when the first was over. `updates` of its weights
+    were made until the last one.
     """
 
     owner: weakref.ref[Any]
+    jit: bool
+    dtype: str
+    updates: int
     times: list[float] = field(default_factory=list)
     losses: list[float | None] = field(default_factory=list)
+    ran: float = 0.0
     began: float = 0.0
     is_moved: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """The time of all steps but the first, which is trace and compile."""
-        return sum(self.times[1:])
 
     @property
     def is_open(self) -> bool:
         """Whether another loss is kept."""
         return len(self.losses) < LOSSES
-
-    def add(self, seconds: float, loss: float | None, steps: int) -> None:
-        """Note one call, which was so many ``steps``."""
-        # The first call is trace and compile in the first place.
-        self.times.append(seconds / steps if self.times else seconds)
-        if self.is_open:
-            # Of several steps in one call only the last one gives a loss.
-            self.losses += [*[None] * (steps - 1), loss]
-        self.began = self.began or perf_counter()
 
 
 class Watch:
@@ -81,16 +73,12 @@ class Watch:
     def __init__(self, file: Path, asked: Mapping[str, Any]) -> None:
         self.redraw = int(asked["redraw"])
         self._file = file
-        self._steps, self._least, self._most = (
-            int(asked["steps"]),
-            float(asked["least"]),
-            float(asked["most"]),
-        )
-        self._perturb, self._phase, self._search = asked["perturb"], asked["phase"], float(asked["search"])
+        self._asked = asked
         self._phases: dict[str, Phase] = {}
-        self._facts: dict[str, dict[str, object]] = {}
+        #: When the last result was there, of Keras and of each function.
+        self._last: dict[str, float] = {}
+        self._began = 0.0
         self._is_inside = False
-        self._began = self._last = 0.0
 
     def run(
         self,
@@ -103,39 +91,45 @@ class Watch:
         """Run one step and time it, unless it is part of another one, or of a second model."""
         if self._is_inside:
             return stock(*args, **kwargs)
-        phase = self._phases.get(name)
-        if phase is None:
-            phase = self._phases[name] = Phase(weakref.ref(owner))
-            self._facts[name] = {
-                "jit": name in PHASES and bool(getattr(owner, "jit_compile", None)),
-                "dtype": str(getattr(owner, "compute_dtype", "float32")),
-            }
-        if not self._began:
+        is_of_keras = name in PHASES
+        if not self._phases:
             self._began = perf_counter()
             # For a program that makes fewer steps than are asked for.
             atexit.register(self.write)
-        if phase.owner() is not owner and name in PHASES:
+        if name not in self._phases:
+            jit = is_of_keras and bool(getattr(owner, "jit_compile", None))
+            dtype = str(getattr(owner, "compute_dtype", "float32"))
+            self._phases[name] = Phase(weakref.ref(owner), jit, dtype, count_updates(owner))
+        phase, since = self._phases[name], "Keras" if is_of_keras else name
+        if is_of_keras and phase.owner() is not owner:
             return stock(*args, **kwargs)
         self._is_inside = True
         try:
-            if self._perturb and not phase.is_moved:
+            if self._asked["perturb"] and not phase.is_moved:
                 phase.is_moved = perturb(owner)
-            before = count_updates(owner) if name == "train" else 0
-            begin = self._last or perf_counter()
+            begin = perf_counter()
             result = stock(*args, **kwargs)
             # On JAX the state goes through each step.
             said = result[0] if isinstance(result, tuple) and (name != "predict" or args[1:]) else result
             values = list_values(said, has_logs=name in ("train", "evaluate"))
-            seconds = perf_counter() - begin
+            end = perf_counter()
             # The last call of an epoch has what is left of it.
-            steps = steps_per_call(owner) or 1 if name in PHASES else 1
+            steps = steps_per_call(owner) or 1 if is_of_keras else 1
             if steps > 1 and name == "train":
-                steps = count_updates(owner) - before or steps
+                updates = count_updates(owner)
+                steps, phase.updates = updates - phase.updates or steps, updates
             elif steps > 1 and name == "predict" and isinstance(args[0], list):
                 steps = len(args[0])
-            # A function gives its loss first, if it gives one.
-            loss = summarise(values if name == "predict" else values[:1]) if phase.is_open else None
-            phase.add(seconds, loss, max(1, steps))
+            if phase.is_open:
+                # A function gives its loss first, if it gives one; of several steps only the last one does.
+                loss = summarise(values if name == "predict" else values[:1])
+                phase.losses += [*[None] * (steps - 1), loss]
+            if phase.times:
+                phase.times.append((end - self._last[since]) / steps)
+                phase.ran += end - begin
+            else:  # trace and compile in the first place
+                phase.times.append(end - begin)
+                phase.began = end
             if self._is_over(name, phase):
                 self.write()
                 # Nothing that follows runs, nor what is registered for the exit.
@@ -145,27 +139,25 @@ class Watch:
                 os._exit(0)
         finally:
             self._is_inside = False
-            self._last = perf_counter()
+            self._last[since] = perf_counter()
         return result
 
     def _is_over(self, name: str, phase: Phase) -> bool:
         """Return whether enough is known of what is asked for; where that is open, of what decides."""
-        now = perf_counter()
-        wanted = self._phase or ("train" if "train" in self._phases else None)
-        if wanted is None and phase is max(self._phases.values(), key=lambda each: each.seconds):
+        asked, now = self._asked, perf_counter()
+        wanted = asked["phase"] or ("train" if "train" in self._phases else None)
+        if wanted is None and phase is max(self._phases.values(), key=lambda each: each.ran):
             # Training may still begin, or another phase take more time.
-            wanted = name if now - self._began >= self._search else None
+            wanted = name if now - self._began >= asked["search"] else None
         steps, took = len(phase.times) - 1, now - phase.began
-        is_enough = (steps >= self._steps and took >= self._least) or (took > self._most and steps >= _FEWEST)
-        return name == wanted and is_enough
+        is_enough = steps >= asked["steps"] and took >= asked["least"]
+        return name == wanted and (is_enough or (took > asked["most"] and steps >= _FEWEST))
 
     def write(self) -> None:
         """Leave what was measured beside the request, whole or not at all."""
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        phases = {
-            name: {**self._facts[name], "times": phase.times, "losses": phase.losses}
-            for name, phase in self._phases.items()
-        }
+        kept = ("jit", "dtype", "times", "losses", "ran")
+        phases = {name: {each: getattr(phase, each) for each in kept} for name, phase in self._phases.items()}
         facts = {"phases": phases, "memory": memory * (1 if sys.platform == "darwin" else 1024)}
         temporary = self._file.with_suffix(".tmp")
         temporary.write_text(json.dumps(facts), encoding="utf-8")
