@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from statistics import median
+from typing import Any
 
 from autoxla.paths.children import Run, read_facts
 from autoxla.paths.judging import Sample
@@ -82,11 +83,12 @@ class Failure:
 def measure(run: Run, phase: str = "") -> Measurement | Failure:
     """Return what ``run`` measured of ``phase``, or why it did not; by default of what decides in it."""
     facts = read_facts(run.name.with_suffix(".done"))
-    phases = facts.get("phases")
+    seen = facts.get("phases")
+    phases: dict[str, Any] = seen if isinstance(seen, dict) else {}
     times = {
         # A clock that stood still would make ratios infinite.
         name: [max(float(time), 1e-9) for time in found["times"] if isfinite(time)]
-        for name, found in (phases.items() if isinstance(phases, dict) else ())
+        for name, found in phases.items()
         if isinstance(found, dict) and isinstance(found.get("times"), list)
     }
     if not phase:

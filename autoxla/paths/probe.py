@@ -336,7 +336,7 @@ def summarise(arrays: Sequence[Any]) -> float | None:
 
 def count_updates(model: Any) -> int:
     """Return how often ``model``'s weights were updated, 0 where it does not tell."""
-    iterations = getattr(getattr(model, "optimizer", None), "iterations", None)
+    iterations: Any = getattr(getattr(model, "optimizer", None), "iterations", None)
     return int(iterations.numpy()) if hasattr(iterations, "numpy") else 0
 
 

@@ -190,29 +190,32 @@ class Race:
 
     def run(self) -> None:
         """Run rounds until the race is decided or the budget is used up; a signal may end it at any time."""
-        while not self.end:
-            running = self._running()
-            at = self.rounds % max(1, len(running))
-            turned = running[at:] + running[:at]
-            # The default comes first where nothing is known of it, later at either end in turn.
-            for entry in [*turned, self.default] if self.rounds % 2 else [self.default, *turned]:
-                if entry.status == "running":  # else it is the same as the default, as was just seen
-                    self._run_entry(entry)
-                if self.end:
-                    return
-            self.rounds += 1
-            self._drop()
-            while not self.end and (leader := self._find_uncompared_leader()) is not None:
-                self._draw(leader)
+        try:
+            while not self.end:
+                self._run_round()
                 self._drop()
-            if self.end:
-                return
-            if not self._running():
-                self.end = "no other path is left"
-            elif self.rounds > 1 and all(map(self._is_clear, self._running())):
-                self.end = "decided"
-            elif self.rounds == ROUNDS:
-                self.end = f"not decided after {ROUNDS} rounds"
+                while (leader := self._find_uncompared_leader()) is not None:
+                    self._draw(leader)
+                    self._drop()
+                if not self._running():
+                    self.end = "no other path is left"
+                elif self.rounds > 1 and all(map(self._is_clear, self._running())):
+                    self.end = "decided"
+                elif self.rounds == ROUNDS:
+                    self.end = f"not decided after {ROUNDS} rounds"
+        except _OverError as error:
+            self.end = str(error)
+
+    def _run_round(self) -> None:
+        """Run each path that is left once."""
+        running = self._running()
+        at = self.rounds % max(1, len(running))
+        turned = running[at:] + running[:at]
+        # The default comes first where nothing is known of it, later at either end in turn.
+        for entry in [*turned, self.default] if self.rounds % 2 else [self.default, *turned]:
+            if entry.status == "running":  # else it is the same as the default, as was just seen
+                self._run_entry(entry)
+        self.rounds += 1
 
     def _run_entry(self, entry: Entry) -> None:
         """Run one path once, and see whether it is the path that was asked for."""
@@ -237,12 +240,11 @@ class Race:
                     other.leave("same", reason)
 
     def _ask(self, entry: Entry, request: Request, said: str) -> Measurement | None:
-        """Run one path once; None where it failed, or where the budget does not allow it."""
+        """Run one path once; None where it failed. Raises `_OverError` where that ends the race."""
         walls = [run.wall for run in self.default.runs]
         # One more run has to be likely to end within the budget.
         if self.elapsed + (median(walls) if walls else 0.0) > self._budget:
-            self.end = "the budget is used up"
-            return None
+            raise _OverError("the budget is used up")
         limit = max(1.0, self._budget - self.elapsed)
         if walls:
             limit = min(limit, max(_SHORTEST, _PATIENCE * max(walls)))
@@ -251,11 +253,11 @@ class Race:
             return found
         if self.elapsed >= self._budget and walls:
             # It was cut short, which says nothing of the path.
-            self.end = "the budget is used up"
-            return None
+            raise _OverError("the budget is used up")
         entry.leave("failed", found.reason, found.tail)
         self._tell(f"{said}: {found.reason}")
-        self.end = "the program fails on its default path" if entry is self.default else ""
+        if entry is self.default:
+            raise _OverError("the program fails on its default path")
         return None
 
     def _find_uncompared_leader(self) -> Entry | None:
@@ -325,6 +327,10 @@ class Race:
     def _ratio(self, entry: Entry) -> float:
         judgement = entry.against(self.default)
         return judgement.ratio if judgement is not None else float("inf")
+
+
+class _OverError(Exception):
+    """Why the race ends in the middle of a round."""
 
 
 def _find_sameness(path: Path, usual: Measurement) -> str | None:
