@@ -25,7 +25,6 @@ from autoxla.model import (
     Saved,
     Settings,
     Situation,
-    Toolchain,
     Tuned,
     Usage,
 )
@@ -251,10 +250,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}, hardware=NO_DEVICE),
     ),
     "AX307": (
-        make(hardware=CUDA, toolchain=Toolchain(cuda_found="/cuda 12")),
+        make(hardware=CUDA, libdevice="/cuda 12"),
         make(
             hardware=CUDA,
-            toolchain=Toolchain(cuda_found="/cuda"),
+            libdevice="/cuda",
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
         ),
     ),
@@ -564,7 +563,7 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         (
             make(
                 hardware=CUDA,
-                toolchain=Toolchain(cuda_found="/cuda 12"),
+                libdevice="/cuda 12",
                 environment={"XLA_FLAGS": "--xla_dump_to=/d"},
             ),
             {"XLA_FLAGS": '--xla_dump_to=/d --xla_gpu_cuda_data_dir="/cuda 12"'},

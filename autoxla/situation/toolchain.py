@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoxla.model import Toolchain, Version
+from autoxla.model import Version
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import parse_version, parse_xla_flags
 from autoxla.situation.files import is_file, list_names
@@ -21,14 +21,13 @@ _CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_DIR", "CONDA_PREFIX")
 _LONGER_LIST: Version = (2, 20)
 
 
-def find_toolchain(
-    environ: Mapping[str, str],
-    path: Sequence[str],
-    versions: Mapping[str, Version],
-    *,
-    root: Path = Path("/"),
-) -> Toolchain:
-    """Return where the file is; `root` is ``/``."""
+def find_libdevice(
+    environ: Mapping[str, str], path: Sequence[str], versions: Mapping[str, Version], *, root: Path
+) -> str | None:
+    """Return a folder that has the file and is not on XLA's list, None for none, empty where XLA finds it.
+
+    `root` is ``/``.
+    """
     data_dir = parse_xla_flags(environ.get("XLA_FLAGS")).get("xla_gpu_cuda_data_dir")
     longer = versions.get("tensorflow", ()) >= _LONGER_LIST
     searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
@@ -42,8 +41,8 @@ def find_toolchain(
     others += (each for entry in path for each in _newest(Path(entry, "nvidia"), "*"))
     others += (*_newest(root / "usr/local", "cuda-*"), root / "usr/lib/cuda")
     if is_file("libdevice.10.bc") or any(is_file(folder / _LIBDEVICE) for folder in searched):
-        return Toolchain(cuda_seen=True)
-    return Toolchain(cuda_found=next((str(f) for f in others if is_file(f / _LIBDEVICE)), None))
+        return ""
+    return next((str(folder) for folder in others if is_file(folder / _LIBDEVICE)), None)
 
 
 def _newest(folder: Path, pattern: str) -> list[Path]:
