@@ -257,21 +257,27 @@ class Situation:
     """All that is known before the backends initialise.
 
     `environment` holds the watched variables that are set. `own` names those whose value autoxla set itself;
-    all others are the user's explicit choice, also where autoxla put their spelling right. `versions` maps
-    distributions to releases. `libdevice` is a folder outside XLA's own list that has this file of CUDA's,
-    None where there is none, empty where XLA finds it or needs none. `backends` are the Keras backends whose
-    package is installed. `imported` are the watched modules that are loaded already, and packages that set
-    the switch; `importing` is the one whose import started this. `devices_ready` tells that TensorFlow
-    enumerated its devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of
-    a Keras that is imported already. `read_values` are the values that variables had when that was imported
-    which reads them once. `requiring_keras_2` are the modules that the program imports and whose distribution
-    requires tf-keras, of which nothing else is known. `flag_names` holds, by variable, what the installed
-    TensorFlow makes of the flags in it. `cache_refused` is the reason why nothing is read from autoxla's
-    cache folder, if so. `xla_cache` is the folder made for this process in which TensorFlow may keep what XLA
-    compiles. `saved` holds, by the constant name in its source, what wrote the files that the program loads.
-    `restart` is what has to be restarted where the program runs cell by cell, None for all others. `tuned` is
-    what tuning this program found, None where it was not tuned. `cure` is what is kept for the program, and
-    part of `environment` and `settings`; where `uncured` gives a reason it is not used.
+    all others are the user's explicit choice, also where autoxla put their spelling right. `flag_names`
+    holds, by variable, what the installed TensorFlow makes of the flags in it.
+
+    `versions` maps distributions to releases. `backends` are the Keras backends whose package is installed.
+    `libdevice` is a folder outside XLA's own list that has this file of CUDA's, None where there is none,
+    empty where XLA finds it or needs none.
+
+    `requiring_keras_2` are the modules that the program imports and whose distribution requires tf-keras, of
+    which nothing else is known. `saved` holds, by the constant name in its source, what wrote the files that
+    the program loads.
+
+    `imported` are the watched modules that are loaded already, and packages that set the switch; `importing`
+    is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its devices, after
+    which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
+    already. `read_values` are the values that variables had when that was imported which reads them once.
+    `restart` is what has to be restarted where the program runs cell by cell, None for all others.
+
+    `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
+    folder made for this process in which TensorFlow may keep what XLA compiles. `tuned` is what tuning this
+    program found, None where it was not tuned. `cure` is what is kept for the program, and part of
+    `environment` and `settings`; where `uncured` gives a reason it is not used.
     """
 
     settings: Settings = field(default_factory=Settings)

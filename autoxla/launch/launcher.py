@@ -37,13 +37,12 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
     When that fails with the shim, it is done without it. ``quiet`` keeps the notices of the program and its
     children to errors that are left. Raises OSError where the system starts no process at all.
     """
-    command: list[str] = []
+    options, _ = read_options(sys.orig_argv[1:])
+    command = [sys.orig_argv[0], *options, *words]
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        options, _ = read_options(sys.orig_argv[1:])
-        command = [sys.orig_argv[0], *options, *words]
         _replace(command, _make_environment(command, quiet=quiet))
     except Exception as error:  # noqa: BLE001 - the program must run, whatever is wrong here
         try:
@@ -52,11 +51,6 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
             boundary.say("in the launcher", error, first=True)
         except Exception:  # noqa: BLE001, S110 - what says it is broken, too
             pass
-    if not command:
-        import subprocess
-
-        # The options by what came of them, where they cannot be read.
-        command = [sys.orig_argv[0], *subprocess._args_from_interpreter_flags(), *words]  # type: ignore[attr-defined]
     _replace(command, dict(os.environ))
 
 
