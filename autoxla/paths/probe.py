@@ -99,7 +99,8 @@ class Watch:
         if name not in self._phases:
             jit = is_of_keras and bool(getattr(owner, "jit_compile", None))
             dtype = str(getattr(owner, "compute_dtype", "float32"))
-            self._phases[name] = Phase(weakref.ref(owner), jit, dtype, count_updates(owner))
+            updates = count_updates(owner) if name == "train" and not args[1:] else 0
+            self._phases[name] = Phase(weakref.ref(owner), jit, dtype, updates)
         phase, since = self._phases[name], "Keras" if is_of_keras else name
         if is_of_keras and phase.owner() is not owner:
             return stock(*args, **kwargs)
@@ -115,7 +116,7 @@ class Watch:
             end = perf_counter()
             # The last call of an epoch has what is left of it.
             steps = steps_per_call(owner) or 1 if is_of_keras else 1
-            if steps > 1 and name == "train":
+            if steps > 1 and name == "train" and not args[1:]:
                 updates = count_updates(owner)
                 steps, phase.updates = updates - phase.updates or steps, updates
             elif steps > 1 and name == "predict" and isinstance(args[0], list):
@@ -335,7 +336,10 @@ def summarise(arrays: Sequence[Any]) -> float | None:
 
 
 def count_updates(model: Any) -> int:
-    """Return how often ``model``'s weights were updated, 0 where it does not tell."""
+    """Return how often ``model``'s weights were updated, 0 where it does not tell.
+
+    Within ``fit`` on JAX it has no weights, and the count neither: they go through each step.
+    """
     iterations: Any = getattr(getattr(model, "optimizer", None), "iterations", None)
     return int(iterations.numpy()) if hasattr(iterations, "numpy") else 0
 
