@@ -26,7 +26,7 @@ _WRAPPERS = {
 }
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
-    *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
+    *dict.fromkeys((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
     *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
     ("tensorflow", "autoxla.hooks.compile", "hook_again"),
     *((module, "autoxla.hooks.silent", "hook") for module in SILENT),

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module
+from autoxla.hooks.keras_internals import TARGETS, Role, Target, in_strategy, of_module
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Setting
 from autoxla.running import calling_place
@@ -34,11 +34,9 @@ DISABLE = "ITEX_DISABLE_XLA"
 def hook(module: ModuleType) -> None:
     """Wrap what a release of Keras has in ``module``: of prediction what ITEX' guard or XLA needs."""
     plan = current().plan
-    roles = {"compile": True, "predict": plan.guard, "infer": plan.jit_compile}
-    for target in of_module(module, "compile", "predict", "infer"):
+    roles: dict[Role, object] = {"compile": True, "predict": plan.guard, "infer": plan.jit_compile}
+    for target in of_module(module, *(role for role, is_needed in roles.items() if is_needed)):
         owner = target.find(module)
-        if not roles[target.role]:
-            continue
         if owner is None:
             stand_aside(target.lacking(getattr(module, target.owner, object)))
         else:
