@@ -63,14 +63,14 @@ def wants_healing(words: "list[str]") -> bool:
         folder = os.getcwd()  # noqa: PTH109
         if words and not words[0].startswith("-"):
             folder = os.path.dirname(os.path.realpath(words[0]))
-        above = folder
-        while not chosen and not os.path.isfile(os.path.join(above, "pyproject.toml")):
-            above, former = os.path.dirname(above), above
-            if above == former:
-                return False
-        # Most projects say nothing of this, and reading settings costs more than all the rest here.
         if not chosen:
-            with open(os.path.join(above, "pyproject.toml"), "rb") as stream:  # noqa: PTH123
+            above = folder
+            while not os.path.isfile(file := os.path.join(above, "pyproject.toml")):
+                above, former = os.path.dirname(above), above
+                if above == former:
+                    return False
+            # Most projects say nothing of this, and reading settings costs more than all the rest here.
+            with open(file, "rb") as stream:  # noqa: PTH123
                 if b"heal" not in stream.read(_LONGEST):
                     return False
         from pathlib import Path
