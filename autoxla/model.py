@@ -61,7 +61,8 @@ class Settings:
     `step`: how the training step is to be executed; None leaves it to Keras and the plan. `import_first`
     is imported in front of keras. `heal`: the launcher heals a program that dies before its first training
     step. `steps_per_execution`: how many steps Keras is to run in one call.
-    `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
+    `trial`: paths may be timed against each other during training; ``"seeded"``: in seeded programs, too.
+    `xla_cache`: TensorFlow may keep
     what XLA compiled on disk.
     """
 
@@ -71,7 +72,7 @@ class Settings:
     steps_per_execution: str | None = None
     import_first: Literal["tensorflow"] | None = None
     heal: bool = False
-    trial: bool = True
+    trial: Literal[True, False, "seeded"] = True
     xla_cache: bool = False
     packages: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
@@ -175,13 +176,16 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """Where CUDA's file libdevice is.
+    """What TensorFlow finds for an NVIDIA GPU.
 
-    `cuda_seen`: XLA finds it by itself; `cuda_found`: a directory outside XLA's own list that has it.
+    `cuda_seen`: XLA finds CUDA's file libdevice by itself; `cuda_found`: a directory outside XLA's own list
+    that has it. `lacking` is what keeps TensorFlow from using the GPU: ``CUDA`` where it was built without,
+    or the name of the library that it does not find; empty where nothing is known to.
     """
 
     cuda_seen: bool = False
     cuda_found: str | None = None
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ CACHE_DEVICES = "tf_xla_persistent_cache_device_types"
 #: By both names under which TensorFlow's releases ask for it; other devices were not tried.
 _CPU = "CPU,XLA_CPU_JIT"
 
+#: With these a program keeps off the GPU itself.
+_HIDING = ("tensorflow.config.set_visible_devices", "tensorflow.config.experimental.set_visible_devices")
+
 _JIT = KERAS.replace('"mse")', '"mse", jit_compile=True)')
 
 
@@ -90,6 +93,15 @@ def _take_setting(draft: Draft, name: str, value: str) -> bool:
 def _cuda(draft: Draft) -> str:
     """Return the folder of CUDA where XLA does not look, empty for none."""
     return draft.situation.toolchain.cuda_found or ""
+
+
+def _bring_cuda(draft: Draft) -> str:
+    """Return how to come by a TensorFlow that can use the GPU, in the release that is installed."""
+    versions = draft.situation.versions
+    install = f"pip install 'tensorflow[and-cuda]=={'.'.join(map(str, versions['tensorflow'][:2]))}.*'"
+    if "tensorflow-cpu" in versions:
+        return f"pip uninstall tensorflow-cpu, then {install}"
+    return "install a build of TensorFlow with CUDA" if draft.found == "CUDA" else install
 
 
 def _asks_for_cache(draft: Draft) -> bool:
@@ -245,6 +257,29 @@ RULES = (
         act=lambda d: (
             _cuda(d) != "" and d.set(XLA_FLAGS, str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, _cuda(d))))
         ),
+    ),
+    Rule(
+        code="AX318",
+        level="warning",
+        title="A GPU that TensorFlow cannot use",
+        applies=lambda d: (
+            d.has("tensorflow")
+            and d.situation.toolchain.lacking
+            and d.backend == "tensorflow"
+            and not d.says("call", *_HIDING, certain=False)
+        ),
+        message=lambda d: (
+            "this machine has an NVIDIA GPU, and TensorFlow runs without it: "
+            f"{'it was built without CUDA' if d.found == 'CUDA' else f'it does not find {d.found}'}"
+        ),
+        remedy=_bring_cuda,
+        why="""TensorFlow opens CUDA's libraries when it lists its devices. If one is missing, it goes on with
+        the CPU, and says so only among its other lines, which many programs turn off. The package
+        `tensorflow-cpu` was built without CUDA, and `tensorflow` alone brings no libraries. To keep off the
+        GPU, set `CUDA_VISIBLE_DEVICES=-1`.""",
+        example=Example(KERAS, machine="a GPU without CUDA's libraries"),
+        source="TensorFlow, Install TensorFlow with pip",
+        about="hardware",
     ),
     Rule(
         code="AX312",

@@ -1,4 +1,4 @@
-"""Where CUDA's file libdevice is, which XLA needs to compile for a GPU.
+"""What TensorFlow needs for an NVIDIA GPU: cuDNN, and CUDA's file libdevice for XLA.
 
 XLA's own list is that of ``CandidateCudaRoots``: the directory of ``--xla_gpu_cuda_data_dir``, the
 usual places of the toolkit, the CUDA wheels beside TensorFlow, a copy inside of it, and the current
@@ -7,18 +7,24 @@ directory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoxla.model import Toolchain, Version
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import parse_version, parse_xla_flags
-from autoxla.situation.files import is_file, list_names
+from autoxla.situation.files import UnreadableError, is_file, list_names, read_bytes
 
 _LIBDEVICE = Path("nvvm", "libdevice", "libdevice.10.bc")
 _CUDA_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDA_DIR", "CONDA_PREFIX")
 # From this release on XLA looks in /opt/cuda and in the prefix of a conda environment, too.
 _LONGER_LIST: Version = (2, 20)
+#: What TensorFlow writes down of its own build, and the folders of the system's libraries.
+_BUILD = Path("python", "platform", "build_info.py")
+_IS_CUDA = re.compile(rb"'is_cuda_build', (True|False)")
+_CUDNN = re.compile(rb"'cudnn_version', '(\d+)'")
+_LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu")
 
 
 def find_toolchain(
@@ -28,12 +34,14 @@ def find_toolchain(
     *,
     root: Path = Path("/"),
 ) -> Toolchain:
-    """Return where the file is; `root` is ``/``."""
+    """Return what there is; `root` is ``/``."""
     data_dir = parse_xla_flags(environ.get("XLA_FLAGS")).get("xla_gpu_cuda_data_dir")
     longer = versions.get("tensorflow", ()) >= _LONGER_LIST
     searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
     searched += [root / "opt/cuda"] if longer else []
+    lacking = ""
     if package := locate("tensorflow", path):
+        lacking = find_lacking(environ, package.parent, path, root)
         parents = package.parent.parents
         searched += [package.parent / "cuda", *(up / "nvidia/cuda_nvcc" for up in parents[:2])]
         searched += parents[3:5] if longer else ()
@@ -42,8 +50,37 @@ def find_toolchain(
     others += (each for entry in path for each in _newest(Path(entry, "nvidia"), "*"))
     others += (*_newest(root / "usr/local", "cuda-*"), root / "usr/lib/cuda")
     if is_file("libdevice.10.bc") or any(is_file(folder / _LIBDEVICE) for folder in searched):
-        return Toolchain(cuda_seen=True)
-    return Toolchain(cuda_found=next((str(f) for f in others if is_file(f / _LIBDEVICE)), None))
+        return Toolchain(cuda_seen=True, lacking=lacking)
+    found = next((str(f) for f in others if is_file(f / _LIBDEVICE)), None)
+    return Toolchain(cuda_found=found, lacking=lacking)
+
+
+def find_lacking(environ: Mapping[str, str], package: Path, path: Sequence[str], root: Path) -> str:
+    """Return what keeps the TensorFlow in the folder ``package`` from using a GPU, see `Toolchain`.
+
+    It opens CUDA's libraries by name when it lists its devices, and goes on without the GPU if one is
+    missing. cuDNN stands for all: no driver brings it, and every way to install it brings the others.
+    """
+    try:
+        build = read_bytes(package / _BUILD) or b""
+        cache = read_bytes(root / "etc/ld.so.cache", 1 << 24) or b""
+    except UnreadableError:
+        return ""
+    is_cuda, cudnn = _IS_CUDA.search(build), _CUDNN.search(build)
+    if is_cuda is None or b"'is_rocm_build', True" in build:
+        return ""
+    if is_cuda[1] == b"False":
+        return "CUDA"
+    if cudnn is None:
+        return ""
+    name = f"libcudnn.so.{cudnn[1].decode()}"
+    folders = [Path(entry) for entry in environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
+    folders += (Path(entry, "nvidia/cudnn/lib") for entry in (*path, str(package.parent)))
+    # That of a conda environment is three folders above its packages.
+    folders += (*package.parents[2:3], *(root / folder for folder in _LIBRARIES))
+    # In front of a NUL: the name itself, which is no part of a longer one.
+    is_there = f"{name}\0".encode() in cache or any(is_file(folder / name) for folder in folders)
+    return "" if is_there else name
 
 
 def _newest(folder: Path, pattern: str) -> list[Path]:
