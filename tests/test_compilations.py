@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def test_new_shapes_are_told_once_with_the_figure(package: str, tmp_path: Path) 
     outcome = run_code(PROGRAM.format(first="import autoxla", package=package), tmp_path, AUTOXLA="auto")
     assert outcome.status == 0, outcome.err
     (notice,) = outcome.notices
-    assert "AX706 warning" in notice
+    assert "AX706 warning fit: " in notice
+    spent, whole = (float(word) for word in re.findall(r"about (\S+) of its (\S+) s,", notice)[0])
+    assert 0.2 * whole < spent <= whole
     times = int(notice.partition("at least ")[2].partition(" times")[0])
     assert 8 <= times <= 20
     plain = run_code(PROGRAM.format(first="", package=package), tmp_path)

@@ -48,8 +48,8 @@ def train(data, epochs=1, **options):
     said = [f.message + "; " + f.remedy for f in current().findings if f.code == "AX707"]
     current().findings[:] = [f for f in current().findings if f.code != "AX707"]
     weights = b"".join(np.asarray(each).tobytes() for each in model.get_weights())
-    facts = {{"weights": hashlib.sha256(weights).hexdigest(), "steps": int(np.asarray(model.optimizer.iterations))}}
-    return {{"said": said, "drawn": list(drawn), **facts}}
+    facts = {{"steps": int(np.asarray(model.optimizer.iterations)), "said": said, "drawn": list(drawn)}}
+    return {{"weights": hashlib.sha256(weights).hexdigest(), **facts}}
 
 def load(number):
     a, b = tf.numpy_function(make, [number], [tf.float32, tf.float32])

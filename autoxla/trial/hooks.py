@@ -42,11 +42,10 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         raise
     finally:
         # First of all the model gets its own function back, whatever else fails.
-        if fit is not None and fit.driver is not None:
-            is_there = getattr(fit.model, "train_function", None) is fit.driver
-            if is_there:
-                fit.model.train_function = fit.driver.stock
         if fit is not None:
+            ours = fit.driver or fit.compilations
+            if ours is not None and getattr(fit.model, "train_function", None) is ours:
+                fit.model.train_function = ours.stock
             attempt("trial", lambda: _load_fits().end(fit))
 
 

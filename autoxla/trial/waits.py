@@ -65,7 +65,7 @@ def find_remedy(data: Any) -> str:
             "num_parallel_calls=tf.data.AUTOTUNE, and cache() what stays the same"
         )
     if hasattr(data, "__next__"):
-        return "make the batches in a keras.utils.PyDataset with workers=4, or in tf.data, and not in a generator"
+        return "make the batches in a keras.utils.PyDataset with workers=4, or in tf.data, not in a generator"
     is_sequence = hasattr(data, "__getitem__") and hasattr(data, "__len__")
     if not is_sequence or hasattr(data, "__array__") or isinstance(data, list | tuple | dict):
         return ""
