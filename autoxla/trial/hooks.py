@@ -44,7 +44,8 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
         # First of all the model gets its own function back, whatever else fails.
         if fit is not None:
             ours = fit.driver or fit.compilations
-            if ours is not None and getattr(fit.model, "train_function", None) is ours:
+            is_there = getattr(fit.model, "train_function", None) is ours
+            if ours is not None and is_there:
                 fit.model.train_function = ours.stock
             attempt("trial", lambda: _load_fits().end(fit))
 
