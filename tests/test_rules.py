@@ -762,6 +762,8 @@ def test_how_an_unused_gpu_comes_into_use(
         make(hardware=CUDA, versions=versions, toolchain=Toolchain(cuda_seen=True, lacking=lacking)), "AX318"
     )
     assert finding.remedy == remedy
+    told = "it was built without CUDA" if lacking == "CUDA" else "it does not find libcudnn.so.9"
+    assert finding.message.endswith(told)
 
 
 @pytest.mark.parametrize(

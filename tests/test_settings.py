@@ -91,7 +91,7 @@ def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[tool.autoxla.usage]\njit_compile = 1\n", 2, "jit_compile = 1"),
         ("[tool.autoxla.usage]\njit = true\n", 2, "no 'jit'"),
         ("[tool.autoxla]\nusage = 3\n", 2, "use a table"),
-        ("[tool.autoxla]\ntrial = 0\n", 2, "trial = 0: use true or false"),
+        ("[tool.autoxla]\ntrial = 0\n", 2, "trial = 0: use one of true, false, seeded"),
         ("[tool]\nautoxla = 3\n", None, "use a table"),
         ("[tool.autoxla\n", None, "cannot be read"),
     ],

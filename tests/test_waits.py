@@ -25,7 +25,7 @@ from autoxla.runtime import current
 from autoxla.trial import economics, waits
 
 economics.SHORTEST, waits._PAUSE = 0.05, 0.0
-UNIT, ROWS = 0.03, 24
+UNIT, ROWS = 0.03, 32
 drawn = []
 x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
 
@@ -78,7 +78,7 @@ auto = tf.data.AUTOTUNE
 facts = {{
     "map": train(numbers().map(load)),
     "map, prefetched in parallel": train(numbers().map(load, num_parallel_calls=auto).prefetch(auto)),
-    "map, cached": train(numbers(8).map(load).cache().prefetch(auto), epochs=3),
+    "map, cached": train(numbers(8).map(load).cache().prefetch(auto), epochs=4),
     "quick": train(tf.data.Dataset.from_tensors((x, y)).repeat(ROWS)),
     "arrays": train(np.ones((8 * ROWS, 4), "float32"), y=np.ones(8 * ROWS, "float32"), batch_size=8),
     "rows": train(Rows()),
@@ -121,8 +121,8 @@ def test_the_training_stays_the_same_bit_by_bit(package: str, tmp_path: Path) ->
     told = run_code(program, tmp_path, AUTOXLA="auto")
     assert (plain.status, told.status) == (0, 0), told.err[-2000:]
     assert told.last == plain.last
-    assert [fact["steps"] for fact in told.last] == [24, 24]
-    assert told.last[0]["drawn"] == list(range(24))
+    assert [fact["steps"] for fact in told.last] == [32, 32]
+    assert told.last[0]["drawn"] == list(range(32))
     assert sum("AX707 info fit: training waits" in line for line in told.notices) == 2
 
 

@@ -264,9 +264,9 @@ RULES = (
         title="A GPU that TensorFlow cannot use",
         applies=lambda d: (
             d.has("tensorflow")
-            and d.situation.toolchain.lacking
             and d.backend == "tensorflow"
             and not d.says("call", *_HIDING, certain=False)
+            and d.situation.toolchain.lacking
         ),
         message=lambda d: (
             "this machine has an NVIDIA GPU, and TensorFlow runs without it: "

@@ -239,7 +239,7 @@ class Driver:
     def run_stock(self, iterator: Any) -> Any:
         """Run Keras' own function, and note the time; of a batch that is due, how long it was waited for."""
         begin, fit = perf_counter(), self.fit
-        if begin >= fit.waits.due and fit.step > fit.waits.taken_at:
+        if begin >= fit.waits.due and fit.step >= fit.waits.due_at:
             return self._run_sample(iterator, begin)
         logs = self.stock(iterator)
         took = perf_counter() - begin

@@ -20,6 +20,9 @@ from autoxla.trial import economics
 
 #: Seconds between the first two batches that are fetched by hand, and the most of these in a fit.
 _PAUSE, _MOST = 0.1, 10
+#: So many steps pass at least from one to the next: a batch by hand takes longer, in which a data set that
+#: works beside training gets ahead.
+_APART = 4
 #: The last so many count.
 _COUNTED = 5
 #: Worth a word: this part of a step, and so many seconds, beside which a call by hand costs nothing.
@@ -27,14 +30,14 @@ _SHARE, _LEAST = 0.5, 1e-3
 
 
 class Waits:
-    """What some steps of a fit waited for data. `due`: when to look again, by `perf_counter`.
+    """What some steps of a fit waited for data.
 
-    `taken_at`: the step of the last look, behind which a plain step is to come first.
+    `due`: when to look again, by `perf_counter`; not before step `due_at`.
     """
 
     def __init__(self) -> None:
         self.due = inf
-        self.taken_at = 0
+        self.due_at = 0
         #: Seconds of waiting, and of the plain step before: the load of the moment is in both.
         self._pairs: deque[tuple[float, float]] = deque(maxlen=_COUNTED)
         self._looks = 0
@@ -42,7 +45,7 @@ class Waits:
     def note(self, wait: float, step: float, number: int) -> None:
         """Note that step ``number`` waited for ``wait`` seconds, near a plain step of ``step`` seconds."""
         self._pairs.append((wait, step))
-        self.taken_at = number
+        self.due_at = number + _APART - 1
         self._looks += 1
         self.due = perf_counter() + _PAUSE * 2**self._looks if self._looks < _MOST else inf
 

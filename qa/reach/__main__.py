@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 RESULTS, PAGE = HERE / "results.json", CHECKOUT / "docs" / "trial.md"
 #: What is said of a program, in the order of the table, by how a reason begins.
+ENDED = "its time was up"
 SWITCHED, KEPT, SHORT, UNLIKELY = "switched to XLA", "tried, and kept", "too short", "not worth a compile"
 REASONS = {
     "switched to": SWITCHED,
@@ -44,7 +45,7 @@ REASONS = {
     "a call of the step is several": "several steps a call",
     "a distribution strategy": "a distribution strategy",
     "the model runs eagerly": "eager",
-    "the fit ended before": "the end came first",
+    "the fit ended before": ENDED,
 }
 NONE, DIED = "no fit: a loop of its own", "died before its training"
 ORDER = (*dict.fromkeys([SWITCHED, KEPT, UNLIKELY, SHORT, *REASONS.values()]), NONE, DIED)
@@ -56,20 +57,22 @@ def main() -> int:
     parser.add_argument("folder")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--only", default="", help="part of the names of those to run")
+    parser.add_argument("--rest", action="store_true", help="run only those without an answer so far")
     options = parser.parse_args()
     if options.folder != "table":
-        run_all(Path(options.folder), options.seconds, options.only)
+        run_all(Path(options.folder), options.seconds, options.only, is_rest=options.rest)
     data = json.loads(RESULTS.read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(fill(page, {"reach": make_table(data)}), encoding="utf-8")
     return 0
 
 
-def run_all(folder: Path, seconds: int, only: str) -> None:
+def run_all(folder: Path, seconds: int, only: str, *, is_rest: bool) -> None:
     """Run the models and programs whose title holds ``only``, one after the other, and keep what they met."""
     kept: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for title, words in make_programs(folder):
-        if only not in title:
+        is_answered = title in kept and judge(kept[title])[0] not in (ENDED, DIED)
+        if only not in title or (is_rest and is_answered):
             continue
         kept[title] = run(words, folder / "runs", seconds)
         if judge(kept[title])[0] == DIED:
@@ -140,6 +143,7 @@ def run(words: list[str], folder: Path, seconds: int, **variables: str) -> dict[
     )
     facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     errors = [line for line in done.stderr.splitlines() if line and not line.startswith("autoxla:")]
+    facts["has_fit"] = ".fit(" in Path(words[0]).read_text(encoding="utf-8")
     facts["died"] = errors[-1][:200] if done.returncode and errors else None
     return facts
 
@@ -153,10 +157,11 @@ def judge(facts: Mapping[str, Any]) -> tuple[str, str]:
     known = [each for each in found if each[0] in ORDER]
     if known or found:
         return min(known or found, key=lambda each: ORDER.index(each[0]) if each in known else 0)
-    if facts.get("fits"):
-        chosen = [asked for asked, _ in facts.get("compiles", ()) if asked is not None]
-        return ("already XLA", "jit_compile=True") if True in chosen else ("too short", "a few steps")
-    return (NONE, "") if facts.get("died") is None else (DIED, facts["died"])
+    if any(asked is True for asked, _ in facts.get("compiles", ())) and facts.get("fits"):
+        return "already XLA", "jit_compile=True"
+    if facts.get("died"):
+        return DIED, facts["died"]
+    return (ENDED, "before its training") if facts["has_fit"] else (NONE, "")
 
 
 def judge_driver(driver: Mapping[str, Any]) -> tuple[str, str]:
@@ -169,8 +174,8 @@ def judge_driver(driver: Mapping[str, Any]) -> tuple[str, str]:
         ahead, chance = driver["left_s"], driver["chance"]
         return UNLIKELY, f"{ahead} s ahead, a compile of {driver['compile_s']} s, chance {chance}"
     if driver["state"] == "Watching":
-        return SHORT, f"{driver['left_s']} s ahead"
-    return "the end came first", driver["state"]
+        return (ENDED, "no step") if driver["left_s"] is None else (SHORT, f"{driver['left_s']} s ahead")
+    return ENDED, driver["state"]
 
 
 def make_table(data: Mapping[str, Mapping[str, Any]]) -> str:

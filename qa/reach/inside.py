@@ -24,8 +24,8 @@ from autoxla.hooks import finder
 
 #: What a program draws its plots with, and its progress: not installed, and nothing that matters here.
 ABSENT = (
-    *("IPython.display", "graphviz", "imageio", "matplotlib", "matplotlib.pyplot", "PIL", "pydot", "seaborn"),
-    *("tensorflow_docs", "tensorflow_docs.vis", "tensorflow_docs.vis.embed", "tqdm"),
+    *("imageio", "matplotlib", "matplotlib.pyplot", "PIL", "seaborn", "tensorflow_docs", "tqdm"),
+    *("tensorflow_docs.vis", "tensorflow_docs.vis.embed"),
 )
 #: Rows for training and for testing, and the shape of a row, of Keras' own data sets of images.
 IMAGES = {
@@ -191,6 +191,7 @@ def tell() -> None:
 
 def end(*_: object) -> None:
     """End the program: its time is up."""
+    seen["is_cut"] = True
     tell()
     os._exit(0)
 
@@ -204,6 +205,10 @@ def _bring_files(module: Any) -> None:
     module.get_file = make_file
 
 
+def _draw_no_model(module: Any) -> None:
+    module.plot_model = lambda *_, **__: None
+
+
 for package in ("keras", "tf_keras"):
     for names, draw in ((IMAGES, draw_images), (TEXTS, draw_texts), (ROWS, draw_rows)):
         for each in names:
@@ -211,6 +216,8 @@ for package in ("keras", "tf_keras"):
             finder.on_import(f"{package}.src.datasets.{each}", put)
     for each in ("file_utils", "data_utils"):
         finder.on_import(f"{package}.src.utils.{each}", _bring_files)
+    for each in ("model_visualization", "vis_utils"):
+        finder.on_import(f"{package}.src.utils.{each}", _draw_no_model)
 finder.on_import("autoxla.trial.driver", watch_driver)
 finder.on_import("autoxla.trial.fits", watch_fits)
 for each in ABSENT:
