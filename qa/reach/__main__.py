@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.architectures import TASKS
+from benchmarks import architectures
 from benchmarks.paths.table import fill
 from benchmarks.tables import format_table
 from reach.catalogue import Program, list_programs
@@ -83,7 +83,7 @@ def run_all(folder: Path, seconds: int, only: str, *, is_rest: bool) -> None:
 
 def make_programs(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the title of each program and the command that runs its copy."""
-    for name in TASKS:
+    for name in architectures.TASKS:
         yield f"model: {name}", [str(copy(folder, "model.py", (HERE / "model.py").read_text())), name]
     for program in list_programs():
         text = read(folder, program)
@@ -121,6 +121,9 @@ def copy(folder: Path, name: str, text: str) -> Path:
 
 def run(words: list[str], folder: Path, seconds: int, **variables: str) -> dict[str, Any]:
     """Run a program under the launcher, with a cache of its own; return what `reach.inside` tells."""
+    has_fit = ".fit(" in Path(words[0]).read_text(encoding="utf-8")
+    if not has_fit:
+        return {"has_fit": False, "died": None}
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     result = folder / "result.json"
@@ -143,7 +146,7 @@ def run(words: list[str], folder: Path, seconds: int, **variables: str) -> dict[
     )
     facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.exists() else {}
     errors = [line for line in done.stderr.splitlines() if line and not line.startswith("autoxla:")]
-    facts["has_fit"] = ".fit(" in Path(words[0]).read_text(encoding="utf-8")
+    facts["has_fit"] = has_fit
     facts["died"] = errors[-1][:200] if done.returncode and errors else None
     return facts
 
