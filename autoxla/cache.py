@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoxla.model import NO_ANSWER, Reading
+from autoxla.situation.files import read_start
 
 if TYPE_CHECKING:
     from autoxla.running import Subject
@@ -164,14 +165,8 @@ def program_key(reading: Reading, arguments: Sequence[str]) -> str | None:
         return None
     hashed = hashlib.sha256(repr(list(arguments)).encode("utf-8", "surrogateescape"))
     for file in reading.files:
-        try:
-            # A pipe would block.
-            descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    return None
-                content = stream.read(_LARGEST_SOURCE)
-        except (OSError, ValueError):
+        content = read_start(file, _LARGEST_SOURCE)
+        if content is None:
             return None
         hashed.update(b"%d %s %d\0" % (len(file), file.encode("utf-8", "surrogateescape"), len(content)))
         hashed.update(content)

@@ -8,7 +8,6 @@ removed that has another content, or none that is known: what a killed process l
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import time
@@ -16,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from autoxla.cache import answers, find_refusal, make_folder
-from autoxla.model import NO_ANSWER, Situation
+from autoxla.cache import find_refusal, make_folder, make_key
+from autoxla.model import Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.hardware import identity
 from autoxla.store import DAY
@@ -63,14 +62,14 @@ class Compiled:
 def name_compiler(situation: Situation, path: Sequence[str]) -> str:
     """Return a name for TensorFlow's release and build, the processor, and XLA's flags: ``2.21.0-…``."""
     machine = identity()
-    facts = [str(machine[name]) for name in ("system", "architecture", "cpu", "cpu_features")]
-    facts += [repr(situation.environment.get(name)) for name in VARIABLES]
+    facts: list[object] = [machine[name] for name in ("system", "architecture", "cpu", "cpu_features")]
+    facts += [situation.environment.get(name) for name in VARIABLES]
     # What tells two installations of one release apart.
     package = locate("tensorflow", path)
     with suppress(OSError):
-        facts += [] if package is None else [str(package), str(package.stat().st_mtime_ns)]
+        facts += [] if package is None else [str(package), package.stat().st_mtime_ns]
     release = ".".join(map(str, situation.versions["tensorflow"]))
-    return f"{release}-{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:16]}"
+    return f"{release}-{make_key(*facts)[:16]}"
 
 
 def keep(folder: Path) -> None:
@@ -78,8 +77,7 @@ def keep(folder: Path) -> None:
 
     Raises OSError where that cannot be.
     """
-    if not answers(folder):
-        raise TimeoutError(errno.ETIMEDOUT, NO_ANSWER, str(folder))
+    make_folder(folder)  # raises an error where its file system does not answer
     for entry in folder.glob("*.pb"):
         known = _digest_of(entry)
         # Two processes may have compiled it at once.

@@ -24,6 +24,8 @@ Version = tuple[int, ...]
 
 #: Packages that turn ``TF_USE_LEGACY_KERAS`` on when they are imported, for objects of their own.
 SWITCHING = ("deepface", "ktrain", "transformers")
+#: Keras' backends; each is the name of its package, too.
+BACKENDS = frozenset({"tensorflow", "jax", "torch", "numpy", "openvino"})
 MODES: tuple[Mode, ...] = ("off", "observe", "fix", "auto")
 STEPS: tuple[Step, ...] = ("graph", "xla", "autocluster-1", "autocluster-2")
 
@@ -98,7 +100,8 @@ class Evidence:
                      first argument where it is a constant string, number or boolean, as text
     ``jit_compile``  ``compile``, ``function`` or ``attribute``; value True, False, the text ``auto`` or
                      ``None``, or None (computed)
-    ``variable``     an environment variable that is assigned; value its text, None where computed
+    ``variable``     an environment variable that is assigned; value its text, None where computed;
+                     `default`: only where it is not there, as by ``os.environ.setdefault``
     ``loads``        the function that reads a file (``load_model``, ``load_weights``); value its path
     ``saves``        the function that writes a model or weights; value the constant path
     ``meets``        an object that comes to one of another package of Keras (``tf_keras.layers.Dense``);
@@ -119,6 +122,7 @@ class Evidence:
     early: bool = False
     caught: bool = False
     origin: Place | None = None
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,20 +176,6 @@ class Hardware:
 
     accelerator: Accelerator = "unknown"
     kinds: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Toolchain:
-    """What TensorFlow finds for an NVIDIA GPU.
-
-    `cuda_seen`: XLA finds CUDA's file libdevice by itself; `cuda_found`: a directory outside XLA's own list
-    that has it. `lacking` is what keeps TensorFlow from using the GPU: ``CUDA`` where it was built without,
-    or the name of the library that it does not find; empty where nothing is known to.
-    """
-
-    cuda_seen: bool = False
-    cuda_found: str | None = None
-    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,22 +257,29 @@ class Cure:
 class Situation:
     """All that is known before the backends initialise.
 
-    `environment` holds the watched variables that are set. `own` names those whose value autoxla set
-    itself; all others are the user's explicit choice, also where autoxla put their spelling right.
-    `versions` maps distributions to releases. `backends` are the Keras backends whose package is
-    installed. `imported` are the watched modules that are loaded already, and packages that set the switch;
-    `importing` is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its
-    devices, after which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that
-    is imported already. `read_values` are the values that variables had when that was imported which reads
-    them once. `requiring_keras_2` are the modules that the program imports and whose distribution requires
-    tf-keras, of which nothing else is known.
-    `flag_names` holds, by variable, what the installed TensorFlow makes of the flags in it.
-    `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
-    folder made for this process in which TensorFlow may keep what XLA compiles.
-    `saved` holds, by the constant name in its source, what wrote the files that the program loads.
+    `environment` holds the watched variables that are set. `own` names those whose value autoxla set itself;
+    all others are the user's explicit choice, also where autoxla put their spelling right. `flag_names`
+    holds, by variable, what the installed TensorFlow makes of the flags in it.
+
+    `versions` maps distributions to releases. `backends` are the Keras backends whose package is installed.
+    `libdevice` is a folder outside XLA's own list that has this file of CUDA's, None where there is none,
+    empty where XLA finds it or needs none. `gpu_lacks` is what keeps TensorFlow from using an NVIDIA GPU:
+    ``CUDA`` for a build without, or the name of a library that it does not find; empty for nothing known.
+
+    `requiring_keras_2` are the modules that the program imports and whose distribution requires tf-keras, of
+    which nothing else is known. `saved` holds, by the constant name in its source, what wrote the files that
+    the program loads.
+
+    `imported` are the watched modules that are loaded already, and packages that set the switch; `importing`
+    is the one whose import started this. `devices_ready` tells that TensorFlow enumerated its devices, after
+    which it no longer reads ``TF_XLA_FLAGS``. `keras_backend` is the backend of a Keras that is imported
+    already. `read_values` are the values that variables had when that was imported which reads them once.
     `restart` is what has to be restarted where the program runs cell by cell, None for all others.
-    `tuned` is what tuning this program found, None where it was not tuned. `cure` is what is kept for the
-    program, and part of `environment` and `settings`; where `uncured` gives a reason it is not used.
+
+    `cache_refused` is the reason why nothing is read from autoxla's cache folder, if so. `xla_cache` is the
+    folder made for this process in which TensorFlow may keep what XLA compiles. `tuned` is what tuning this
+    program found, None where it was not tuned. `cure` is what is kept for the program, and part of
+    `environment` and `settings`; where `uncured` gives a reason it is not used.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -291,7 +288,8 @@ class Situation:
     versions: Mapping[str, Version] = field(default_factory=dict)
     plugins: tuple[Plugin, ...] = ()
     hardware: Hardware = Hardware()
-    toolchain: Toolchain = Toolchain()
+    libdevice: str | None = ""
+    gpu_lacks: str = ""
     keras_config: KerasConfig | None = None
     backends: frozenset[str] = frozenset({"tensorflow"})
     usage: Usage = field(default_factory=Usage)

@@ -8,7 +8,7 @@ here.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from autoxla import WATCHED
 from autoxla.cache import cache_dir, has_record, has_records, key_of
 from autoxla.lookahead import read_program
-from autoxla.model import CURE, Finding, Place, Plan, Reading, Saved, Settings, Situation, Usage
+from autoxla.model import CURE, Evidence, Finding, Place, Plan, Reading, Settings, Situation, Usage
 from autoxla.policies import decide
 from autoxla.policies.usage import KERAS_FREE, is_below, summarise
 from autoxla.settings import read_settings
@@ -75,7 +75,6 @@ def assemble(
     *,
     declared: tuple[Settings, Usage] | None = None,
     start: Start | None = None,
-    modules: Mapping[str, object] = sys.modules,
     restart: Literal["the kernel", "IPython"] | None = None,
     is_part: bool = False,
     open_cache: Callable[[Path], None] | None = None,
@@ -87,7 +86,8 @@ def assemble(
     ``start`` is given in the program's own process, where the variables that it assigns are set already.
     ``is_part``: the process runs parts of another one's program and keeps that one's plan. ``open_cache``
     makes the folder for compiled programs, or raises OSError; without it the folder is only named. Where the
-    plan is to serve other processes (``is_one_process`` False) there is none: nobody verifies it for them.
+    plan is to serve other processes (``is_one_process`` False) there is none, since nobody verifies it for
+    them, and what this process has loaded is not looked at.
 
     Raises `autoxla.settings.BadSettingError`.
     """
@@ -97,6 +97,7 @@ def assemble(
     reading = read_subject(subject, environ)
 
     def look(settings: Settings, environ: Mapping[str, str]) -> Situation:
+        modules = sys.modules if is_one_process else {}
         found = gather(settings, usage, environ=environ, modules=modules, path=subject.path, is_part=is_part)
         return with_reading(replace(found, restart=restart), reading, start, subject.path)
 
@@ -111,7 +112,7 @@ def assemble(
 
         kept = cures.open_cures(environ)
         stores.append(kept)
-        view = restore(environ)[0] | ({} if start is not None else list_assigned(reading))
+        view = restore(environ)[0] | ({} if start is not None else list_assigned(situation.reading))
         recalled = cures.recall(subject, situation, view, kept)
         if recalled.cure is not None and not recalled.uncured:
             situation = look(*cures.use(recalled.cure, settings, view))
@@ -158,34 +159,28 @@ def with_reading(
     Where the program does not run in this process (``start`` None), what it certainly assigns to a variable
     before that import is the user's choice as if it stood in the environment.
     """
+    reading = replace(reading, evidence=tuple(_settle_defaults(reading.evidence, situation.environment)))
     situation = add_reading(situation, reading, path)
-    certain = [e for e in reading.evidence if e.grade == "certain"]
-    imports = (e for e in certain if e.kind == "import")
-    first = next((e for e in imports if any(is_below(e.name, name) for name in WATCHED)), None)
+    imports = (e for e in reading.evidence if e.kind == "import" and e.grade == "certain")
+    first = next((e for e in imports if is_below(e.name, *WATCHED)), None)
     if start is None:
         start = Start(None if first is None else first.name.split(".")[0], None)
         assigned = list_assigned(reading)
         situation = replace(situation, environment={**situation.environment, **assigned})
         if not assigned.keys().isdisjoint(("TF_XLA_FLAGS", "XLA_FLAGS")):
-            names = read_flag_names(situation.environment, path)
-            situation = replace(situation, flag_names=names)
-    place = start.place
+            situation = replace(situation, flag_names=read_flag_names(situation.environment, path))
+    place, usage = start.place, situation.usage
     # The source tells the column, too.
-    if first is not None and (
-        place is None or (place.file, place.line) == (first.place.file, first.place.line)
-    ):
+    if first is not None and place in (None, replace(first.place, column=None)):
         place = first.place
-    usage = situation.usage
-    evidence = dict(usage.evidence)
-    if place is not None:
-        evidence.setdefault("importing", place)
+    evidence = {} if place is None else {"importing": place}
     # A bare keras is a generation.
     generation = _GENERATIONS.get(start.name or "") if usage.keras is None else usage.keras
-    if generation is not None and usage.keras is None and place is not None:
+    if generation != usage.keras and place is not None:
         evidence["keras"] = place
     return replace(
         situation,
-        usage=replace(usage, keras=generation, evidence=evidence),
+        usage=replace(usage, keras=generation, evidence={**usage.evidence, **evidence}),
         importing=start.name,
         imported=situation.imported - {start.name},
     )
@@ -194,26 +189,33 @@ def with_reading(
 def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> Situation:
     """Return ``situation`` with what the program's source says, and the packages that it names."""
     tops = {e.name.split(".")[0] for e in reading.evidence if e.kind == "import"} - KERAS_FREE - _BACKENDS
-    known: dict[str, str] = {}
     if tops:
         from autoxla.policies.packages import PACKAGES
 
         known = {p.module.split(".")[0]: p.distribution for p in PACKAGES}
-    versions = {**situation.versions, **look_up(sorted(known[top] for top in tops if top in known), path)}
-    unknown = sorted(tops - known.keys())
-    saved: Mapping[str, Saved] = {}
+        found = look_up(sorted(known[top] for top in tops & known.keys()), path)
+        situation = replace(
+            situation,
+            versions={**situation.versions, **found},
+            requiring_keras_2=find_requiring(sorted(tops - known.keys()), "tf-keras", path),
+        )
     if any(each.kind == "loads" for each in reading.evidence):
         from autoxla.situation.saved_files import find_loaded
 
-        saved = find_loaded(reading.evidence)
-    return replace(
-        situation,
-        versions=versions,
-        reading=reading,
-        saved=saved,
-        usage=summarise(reading, versions, situation.usage),
-        requiring_keras_2=find_requiring(unknown, "tf-keras", path),
-    )
+        situation = replace(situation, saved=find_loaded(reading.evidence))
+    usage = summarise(reading, situation.versions, situation.usage)
+    return replace(situation, reading=reading, usage=usage)
+
+
+def _settle_defaults(evidence: Iterable[Evidence], environ: Mapping[str, str]) -> Iterator[Evidence]:
+    """Leave out each ``os.environ.setdefault`` of a variable that has another value by then."""
+    values: dict[str, str | bool | None] = {**environ}
+    for each in evidence:
+        if each.kind == "variable":
+            if each.default and values.get(each.name, each.value) != each.value:
+                continue
+            values[each.name] = each.value
+        yield each
 
 
 def list_assigned(reading: Reading) -> dict[str, str]:

@@ -47,13 +47,12 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
         raise TypeError(f"env_vars={theirs!r}: Ray takes a dict of strings")
     if script is not None and not Path(script).exists():
         raise FileNotFoundError(f"{script}: there is no such file")
-    # A worker is a new process here, whatever this one has imported: its variables are still to be set there,
-    # and many workers get them.
+    # A worker is a new process, whatever this one has imported: its variables are still to be set there.
     environ, runtime = read_environ(), current()
     try:
         subject = running_subject() if script is None else subject_from([os.fspath(script)])
         declared = declare(subject, environ, runtime.configured)
-        planned = assemble(subject, environ, declared=declared, modules={}, is_one_process=False)
+        planned = assemble(subject, environ, declared=declared, is_one_process=False)
     except BadSettingError as error:
         say(f"{error}; the workers run without autoxla")
         return runtime_env

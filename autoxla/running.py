@@ -67,7 +67,7 @@ def shorten(file: str) -> str:
 
 def subject_of(program: Program | None, arguments: Sequence[str], folder: Path | None = None) -> Subject:
     """Return ``program`` as a subject; ``folder`` is the project's where the program itself does not tell."""
-    path = tuple(entry for entry in search_path(program) if isinstance(entry, str))
+    path = tuple(search_path(program))
     own: Path | None = None
     # An installed program has no project's folder, and neither has ``-c``.
     if program is None or program.installed or program.kind == "code":

@@ -15,6 +15,7 @@ from typing import Any
 
 from autoxla import BY_SITE
 from autoxla.model import ENVIRONMENT, MODES, STEPS, Place, Settings, Usage
+from autoxla.situation.files import LIMIT, read_start
 
 #: Environment variable of each setting.
 VARIABLES = {
@@ -48,7 +49,6 @@ _USAGE: Mapping[str, tuple[object, ...]] = {
 _NEEDS = ("2", "3", "tf_keras", "either")
 #: What stands in ``pyproject.toml`` only.
 _TABLES = ("usage", "packages", "select", "ignore")
-_LARGEST_FILE = 1 << 20  # bytes; a pyproject.toml beyond this is no pyproject.toml
 
 
 class BadSettingError(ValueError):
@@ -132,7 +132,8 @@ def _find_table(folder: Path | None) -> tuple[Path | None, dict[str, Any]]:
     """Return the nearest ``pyproject.toml`` from ``folder`` upward, and what it says of autoxla."""
     files = () if folder is None else (parent / "pyproject.toml" for parent in (folder, *folder.parents))
     project = next((file for file in files if file.is_file()), None)
-    data = b"" if project is None else _read(project)
+    # One that cannot be read is not ours to say about: nothing can be set there.
+    data = b"" if project is None else read_start(project, LIMIT) or b""
     # Parsing costs 15 ms, most projects do not mention us, and theirs may even be malformed.
     if project is None or b"autoxla" not in data:
         return project, {}
@@ -164,23 +165,16 @@ def _table_in(project: Path | None, name: str, table: Mapping[str, Any]) -> dict
     return value
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_LARGEST_FILE)
-    except OSError:
-        return b""  # not ours to say about: nothing can be set there
-
-
 def _place_in(project: Path | None, name: str) -> Place:
     """Return the line of ``name = …`` below ``[tool.autoxla``, as near as text tells."""
     if project is None:
         return ENVIRONMENT
     inside = False
-    for number, line in enumerate(_read(project).decode(errors="replace").splitlines(), 1):
-        text = line.strip()
-        if text.startswith("["):
-            inside = text.startswith("[tool.autoxla")
-        elif inside and text.replace('"', "").split("=")[0].strip() == name:
+    text = (read_start(project, LIMIT) or b"").decode(errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.strip()
+        if words.startswith("["):
+            inside = words.startswith("[tool.autoxla")
+        elif inside and words.replace('"', "").split("=")[0].strip() == name:
             return Place(os.path.relpath(project), number)
     return Place(os.path.relpath(project))

@@ -89,30 +89,6 @@ class UntrustedError(Exception):
     """A file is not read, for the reason given."""
 
 
-def read_own(file: Path, most: int) -> tuple[bytes, os.stat_result]:
-    """Return what a regular file of this user's holds, at most ``most`` bytes, and its status.
-
-    Raises `UntrustedError` where it is something else, or longer; OSError.
-    """
-    # O_NONBLOCK: a pipe in the place of a file must not hold the program up.
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UntrustedError("it is no regular file")
-        if status.st_uid != os.geteuid():
-            raise UntrustedError("it belongs to another user")
-        if status.st_size > most:
-            raise UntrustedError(f"it has more than {most} bytes")
-        with open(descriptor, "rb", closefd=False) as stream:
-            return stream.read(most), status
-    finally:
-        os.close(descriptor)
-
-
-# --- Records
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """What is kept under ``key``. `size` is in bytes, `used` in seconds since the epoch, to the day."""
@@ -213,10 +189,21 @@ class Store:
 
     def _read(self, file: Path) -> Record | None:
         """Return the record in ``file``; None where there is none, or one that is noted in `ignored`."""
+        # O_NONBLOCK: a pipe in the place of a file must not hold the program up.
+        how = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            content, status = read_own(file, self._largest)
-            if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise UntrustedError("it can be written by other users")
+            with open(file, "rb", opener=lambda path, _: os.open(path, how)) as stream:
+                status = os.fstat(stream.fileno())
+                reasons = (
+                    (not stat.S_ISREG(status.st_mode), "it is no regular file"),
+                    (status.st_uid != os.geteuid(), "it belongs to another user"),
+                    (status.st_size > self._largest, f"it has more than {self._largest} bytes"),
+                    (status.st_mode & (stat.S_IWGRP | stat.S_IWOTH), "it can be written by other users"),
+                )
+                for is_so, reason in reasons:
+                    if is_so:
+                        raise UntrustedError(reason)
+                content = stream.read(self._largest)
             data = json.loads(content, parse_constant=_refuse_constant)
             if not isinstance(data, dict) or data.get("key") != file.stem:
                 raise UntrustedError("it is no record of its name")

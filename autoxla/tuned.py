@@ -43,8 +43,7 @@ def open_tuned(environ: Mapping[str, str]) -> Store:
 def recall_tuned(situation: Situation, arguments: Sequence[str], store: Store) -> Situation:
     """Return ``situation`` with what tuning this very program with these arguments found here."""
     key = tuned_key(situation, arguments)
-    record = store.read(key) if key is not None else None
-    if key is None or record is None:
+    if key is None or (record := store.read(key)) is None:
         return situation
     return replace(situation, tuned=read_tuned(store, key, record))
 

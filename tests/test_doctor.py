@@ -22,7 +22,7 @@ from autoxla.commands.diagnosis import environment, packages, plugins
 from autoxla.commands.diagnosis.packages import Line, Scene, take_inventory
 from autoxla.commands.records import KINDS
 from autoxla.commands.rule import read_codes
-from autoxla.model import Evidence, Hardware, Place, Reading, Settings, Toolchain
+from autoxla.model import Evidence, Hardware, Place, Reading, Settings
 from autoxla.policies import list_rules
 from autoxla.store import Store
 from installations import Site, build_library
@@ -508,16 +508,16 @@ def test_a_loader_that_does_not_answer(site: Site, plugin: Path, monkeypatch: py
 # --- devices
 
 
-def with_hardware(scene: Scene, kinds: set[str], **toolchain: bool) -> Scene:
+def with_hardware(scene: Scene, kinds: set[str], libdevice: str | None) -> Scene:
     hardware = Hardware("present", frozenset(kinds))
-    situation = replace(scene.situation, hardware=hardware, toolchain=Toolchain(**toolchain))  # type: ignore[arg-type]
+    situation = replace(scene.situation, hardware=hardware, libdevice=libdevice)
     return replace(scene, situation=situation)
 
 
 def test_what_xla_finds_for_a_device(site: Site) -> None:
-    seen = list(environment.check_devices(with_hardware(site.scene(), {"cuda"}, cuda_seen=True)))
+    seen = list(environment.check_devices(with_hardware(site.scene(), {"cuda"}, "")))
     assert [line.message for line in seen] == ["accelerators: cuda", "XLA finds libdevice"]
-    assert len(list(environment.check_devices(with_hardware(site.scene(), {"cuda"})))) == 1
+    assert len(list(environment.check_devices(with_hardware(site.scene(), {"cuda"}, None)))) == 1
 
 
 def test_a_machine_without_accelerators(site: Site) -> None:

@@ -356,7 +356,7 @@ def test_a_reader_is_bounded(name: str, tmp_path: Path) -> None:
 
 
 def test_a_file_that_has_grown_is_not_read_in_part(tmp_path: Path) -> None:
-    file, finder = script(tmp_path, "import keras\n"), files.Finder([], {})
+    file, finder = script(tmp_path, "import keras\n"), files.Finder(tmp_path, [], {})
     finder.kind(str(file))
     grow(file, files.LIMIT + 1)
     with pytest.raises(UnreadableError, match="it has more than"):

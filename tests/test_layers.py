@@ -26,6 +26,7 @@ LAYERS = (
     (
         "autoxla.model",
         "autoxla.situation.env_parsing",
+        "autoxla.situation.files",
         "autoxla.hooks.keras_internals",
         "autoxla.hooks.keras_sources",
         "autoxla.hooks.wrapping",

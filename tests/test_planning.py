@@ -58,6 +58,7 @@ ASSIGNMENTS = st.sampled_from(
     [
         'os.environ["TF_USE_LEGACY_KERAS"] = "1"',
         'os.environ["TF_USE_LEGACY_KERAS"] = "yes"',
+        'os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")',
         'os.environ["KERAS_BACKEND"] = "tensorflow"',
         'os.environ["TF_XLA_FLAGS"] = "--tf_xla_auto_jit=2"',
         'os.environ["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=true"',

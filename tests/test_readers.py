@@ -202,7 +202,7 @@ def test_the_level_of_auto_clustering(text: str, level: int) -> None:
     ],
 )
 def test_what_ends_the_process_is_an_error(text: str) -> None:
-    assert [error.token for error in parse_xla_flags(text).errors] == [text.split(maxsplit=1)[0]]
+    assert [token for token, _ in parse_xla_flags(text).errors] == [text.split(maxsplit=1)[0]]
 
 
 def test_a_file_is_not_looked_into(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_file_is_not_looked_into(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [" ", "tf_xla_auto_jit=2", " xla_dump_to=/tmp"])
 def test_a_flag_without_dashes_is_meant_for_no_file(text: str) -> None:
-    assert [error.token for error in parse_xla_flags(text).errors] == [text]
+    assert [token for token, _ in parse_xla_flags(text).errors] == [text]
 
 
 def test_a_flag_is_added_before_the_text_that_is_not_read() -> None:

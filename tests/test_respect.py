@@ -24,7 +24,6 @@ from autoxla.model import (
     Setting,
     Settings,
     Situation,
-    Toolchain,
     Tuned,
     Usage,
 )
@@ -82,11 +81,7 @@ HARDWARE = st.sampled_from(
         *(Hardware("present", frozenset({kind})) for kind in ("xpu", "cuda", "rocm")),
     ]
 )
-TOOLCHAINS = st.builds(
-    Toolchain,
-    cuda_seen=st.booleans(),
-    cuda_found=st.none() | st.just("/cuda 12"),
-)
+LIBDEVICES = st.sampled_from(["", None, "/cuda 12"])
 SAID = st.builds(
     Evidence,
     st.sampled_from(["import", "attribute", "call", "jit_compile", "variable", "loads", "saves"]),
@@ -149,7 +144,7 @@ def situations(draw: st.DrawFn) -> Situation:
         versions=draw(VERSIONS),
         plugins=draw(PLUGINS),
         hardware=draw(HARDWARE),
-        toolchain=draw(TOOLCHAINS),
+        libdevice=draw(LIBDEVICES),
         keras_config=draw(st.none() | st.builds(KerasConfig, st.just("keras.json"), WORDS)),
         backends=draw(st.frozensets(st.sampled_from(["tensorflow", "jax", "torch"]))),
         usage=draw(USAGES),
@@ -189,7 +184,7 @@ def keeps_the_meaning(setting: Setting) -> bool:
     Situation(
         environment={"XLA_FLAGS": "--xla_dump_to=/d"},
         hardware=Hardware("present", frozenset({"cuda"})),
-        toolchain=Toolchain(cuda_found="/cuda 12"),
+        libdevice="/cuda 12",
     )
 )
 @example(Situation(environment={SWITCH: "yes"}, versions={"tensorflow": (2, 21), "tf-keras": (2, 21)}))

@@ -29,8 +29,7 @@ from autoxla.hooks import other_generation
 from autoxla.hooks.error_hints import find_hint
 from autoxla.hooks.known_errors import KNOWN_ERRORS, KnownError
 from autoxla.policies import list_rules
-from autoxla.policies.example import FILE, KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import FILE, KERAS, Example, Rule
 from programs import clean_environment, run, run_code
 
 CHECKOUT = Path(__file__).parents[1]

@@ -26,7 +26,6 @@ from autoxla.model import (
     Saved,
     Settings,
     Situation,
-    Toolchain,
     Tuned,
     Usage,
 )
@@ -252,16 +251,16 @@ CASES: dict[str, tuple[Situation, Situation]] = {
         make(environment={"TF_XLA_FLAGS": "--tf_xla_auto_jit=1 --tf_xla_cpu_global_jit"}, hardware=NO_DEVICE),
     ),
     "AX307": (
-        make(hardware=CUDA, toolchain=Toolchain(cuda_found="/cuda 12")),
+        make(hardware=CUDA, libdevice="/cuda 12"),
         make(
             hardware=CUDA,
-            toolchain=Toolchain(cuda_found="/cuda"),
+            libdevice="/cuda",
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
         ),
     ),
     "AX318": (
-        make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True, lacking="libcudnn.so.9")),
-        make(hardware=CUDA, toolchain=Toolchain(cuda_seen=True)),
+        make(hardware=CUDA, gpu_lacks="libcudnn.so.9"),
+        make(hardware=CUDA),
     ),
     "AX317": (make(settings=Settings(steps_per_execution="16")), make(settings=Settings(step="xla"))),
     "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
@@ -569,7 +568,7 @@ def test_an_empty_situation_gives_an_empty_plan() -> None:
         (
             make(
                 hardware=CUDA,
-                toolchain=Toolchain(cuda_found="/cuda 12"),
+                libdevice="/cuda 12",
                 environment={"XLA_FLAGS": "--xla_dump_to=/d"},
             ),
             {"XLA_FLAGS": '--xla_dump_to=/d --xla_gpu_cuda_data_dir="/cuda 12"'},
@@ -758,9 +757,7 @@ def test_keras_on_jax_alone_is_only_a_warning_under_itex() -> None:
 def test_how_an_unused_gpu_comes_into_use(
     versions: dict[str, tuple[int, ...]], lacking: str, remedy: str
 ) -> None:
-    (finding,) = found(
-        make(hardware=CUDA, versions=versions, toolchain=Toolchain(cuda_seen=True, lacking=lacking)), "AX318"
-    )
+    (finding,) = found(make(hardware=CUDA, versions=versions, gpu_lacks=lacking), "AX318")
     assert finding.remedy == remedy
     told = "it was built without CUDA" if lacking == "CUDA" else "it does not find libcudnn.so.9"
     assert finding.message.endswith(told)
@@ -776,7 +773,7 @@ def test_how_an_unused_gpu_comes_into_use(
 )
 def test_who_does_not_want_the_gpu_is_not_told(known: dict[str, Any]) -> None:
     """Another backend, no TensorFlow, or a program that keeps off the GPU itself."""
-    assert not found(make(hardware=CUDA, toolchain=Toolchain(lacking="CUDA"), **known), "AX318")
+    assert not found(make(hardware=CUDA, gpu_lacks="CUDA", **known), "AX318")
 
 
 @pytest.mark.tensorflow

@@ -15,11 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoxla.model import Hardware, KerasConfig, Plugin, Settings, Situation, Toolchain, Usage
+from autoxla.model import Hardware, KerasConfig, Plugin, Settings, Situation, Usage
 from autoxla.situation.environment import APPLIED, is_watched, remembered, restore, select_watched
 from autoxla.situation.gathering import gather, read_keras_config
 from autoxla.situation.hardware import find_hardware
-from programs import clean_environment
 
 LIBDEVICE = "nvvm/libdevice/libdevice.10.bc"
 ITEX = "tensorflow-plugins/libitex_gpu.so"
@@ -195,6 +194,25 @@ def test_broken_metadata_are_skipped(machine: Machine, metadata: str) -> None:
     assert machine.gather().versions == {}
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("keras-3.1.0.dist-info/METADATA", "Keras-3.1.0-py3.12.egg-info/PKG-INFO"),
+        *("keras.egg-info/PKG-INFO", "keras-3.1.0.egg-info"),
+    ],
+)
+def test_metadata_in_each_form(machine: Machine, name: str) -> None:
+    machine.write(name, "Name: keras\nVersion: 3.1.0\n")
+    assert machine.gather().versions == {"keras": (3, 1, 0)}
+
+
+def test_the_first_distribution_that_can_be_read_counts(machine: Machine) -> None:
+    machine.write("keras-3.0.0.dist-info/RECORD")
+    machine.install("keras", "3.1.0")
+    machine.install("keras", "3.2.0")
+    assert machine.gather().versions == {"keras": (3, 1, 0)}
+
+
 def test_metadata_that_are_no_text_are_skipped(machine: Machine) -> None:
     machine.write("keras-3.0.dist-info/METADATA").write_bytes(b"Version: \xff\xfe3")
     assert machine.gather().versions == {}
@@ -334,7 +352,7 @@ def test_where_xla_finds_libdevice_itself(machine: Machine, folder: str, release
     machine.install("tensorflow", release)
     machine.write("tensorflow/__init__.py")
     machine.write(str(machine.root / folder / LIBDEVICE))
-    assert machine.gather().toolchain.cuda_seen is seen
+    assert (machine.gather().libdevice == "") is seen
 
 
 @pytest.mark.parametrize(
@@ -351,14 +369,14 @@ def test_libdevice_elsewhere(machine: Machine, folders: tuple[str, ...], found: 
     machine.add_gpu("nvidia0")
     for folder in folders:
         machine.write(str(machine.root / folder / LIBDEVICE))
-    toolchain = machine.gather({"CUDA_HOME": str(machine.root / "home/toolkit")}).toolchain
-    assert toolchain == Toolchain(cuda_found=str(machine.root / found) if found else None)
+    libdevice = machine.gather({"CUDA_HOME": str(machine.root / "home/toolkit")}).libdevice
+    assert libdevice == (str(machine.root / found) if found else None)
 
 
 def test_the_directory_that_the_flags_name_counts(machine: Machine) -> None:
     machine.add_gpu("nvidia0")
     folder = machine.write(str(machine.root / "a b" / LIBDEVICE)).parents[2]
-    assert machine.gather({"XLA_FLAGS": f"--xla_gpu_cuda_data_dir='{folder}'"}).toolchain.cuda_seen
+    assert machine.gather({"XLA_FLAGS": f"--xla_gpu_cuda_data_dir='{folder}'"}).libdevice == ""
 
 
 BUILD = "build_info = dict([('cudnn_version', '9'), ('is_cuda_build', {}), ('is_rocm_build', {})])"
@@ -389,30 +407,30 @@ def test_where_tensorflow_finds_cudnn(machine: Machine, file: str, text: str, la
     install_tensorflow(machine)
     machine.write(str(machine.root / file), text)
     found = machine.gather({"LD_LIBRARY_PATH": f":{machine.root / 'named'}"})
-    assert found.toolchain.lacking == lacking
+    assert found.gpu_lacks == lacking
 
 
 def test_a_build_without_cuda_lacks_it(machine: Machine) -> None:
     install_tensorflow(machine, cuda=False)
-    assert machine.gather().toolchain.lacking == "CUDA"
+    assert machine.gather().gpu_lacks == "CUDA"
 
 
 def test_of_an_unknown_build_and_of_rocm_nothing_is_said(machine: Machine) -> None:
     install_tensorflow(machine, cuda=False, rocm=True)
-    assert machine.gather().toolchain.lacking == ""
+    assert machine.gather().gpu_lacks == ""
     machine.write("tensorflow/python/platform/build_info.py", "build_info = {}")
-    assert machine.gather().toolchain.lacking == ""
+    assert machine.gather().gpu_lacks == ""
 
 
 def test_a_gpu_that_the_user_hides_is_none_that_is_unused(machine: Machine) -> None:
     install_tensorflow(machine)
     for hidden in ("-1", ""):
-        assert machine.gather({"CUDA_VISIBLE_DEVICES": hidden}).toolchain.lacking == ""
+        assert machine.gather({"CUDA_VISIBLE_DEVICES": hidden}).gpu_lacks == ""
 
 
 def test_without_a_gpu_nothing_is_looked_for(machine: Machine) -> None:
     machine.write(str(machine.root / "usr/local/cuda" / LIBDEVICE))
-    assert machine.gather().toolchain == Toolchain()
+    assert machine.gather().libdevice == ""
 
 
 # Keras' configuration.
@@ -509,7 +527,7 @@ from autoxla.model import Settings, Usage
 from autoxla.situation.gathering import gather
 finders = list(sys.meta_path)
 found = gather(Settings(), Usage(), environ=os.environ, path=sys.path)
-heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy", "importlib_metadata"} & set(sys.modules)
+heavy = {"tensorflow", "keras", "tf_keras", "jax", "torch", "numpy"} & set(sys.modules)
 print(sorted(heavy), sys.meta_path == finders)
 """
 
@@ -550,27 +568,3 @@ def test_the_state_of_a_loaded_tensorflow() -> None:
         pytest.skip("tensorflow is not installed")
     lines = ["['keras', 'tensorflow'] False tensorflow", "['keras', 'tensorflow'] True tensorflow"]
     assert _run(READY, TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="0") == lines
-
-
-def test_the_reader_that_the_program_loaded_is_used_and_none_is_loaded(tmp_path: Path) -> None:
-    """Loading ``importlib_metadata`` changes ``sys.meta_path``, which is the program's to do."""
-    folder = tmp_path / "keras-3.1.0.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Name: keras\nVersion: 3.1.0\n", encoding="utf-8")
-    code = """
-import sys
-from autoxla.situation.distributions import _load_finder, find_versions
-finders = list(sys.meta_path)
-first = find_versions([sys.argv[1]])
-unchanged = sys.meta_path == finders and "importlib_metadata" not in sys.modules
-import importlib_metadata
-print(first == find_versions([sys.argv[1]]) == {"keras": (3, 1, 0)}, unchanged, _load_finder().__module__)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["True", "True", "importlib_metadata"]

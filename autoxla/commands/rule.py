@@ -20,11 +20,11 @@ from autoxla.commands import BadArgumentsError
 from autoxla.commands.terminal import make_console
 from autoxla.hooks.known_errors import KNOWN_ERRORS, SOURCES
 from autoxla.lookahead import Program, read_program
-from autoxla.model import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation, Toolchain
+from autoxla.model import Finding, Hardware, KerasConfig, Place, Plugin, Settings, Situation
 from autoxla.notice import headline
 from autoxla.planning import with_reading
 from autoxla.policies import decide, list_rules
-from autoxla.policies.example import FILE, Example
+from autoxla.policies.rule import FILE, Example
 from autoxla.report.story import finding_lines
 from autoxla.settings import load_toml
 
@@ -71,14 +71,14 @@ _MACHINES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         f"{_WITH} by pip install tensorflow, and an NVIDIA GPU",
         {
             "hardware": Hardware("present", frozenset({"cuda"})),
-            "toolchain": Toolchain(cuda_seen=True, lacking="libcudnn.so.9"),
+            "gpu_lacks": "libcudnn.so.9",
         },
     ),
     "CUDA elsewhere": (
         f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
         {
             "hardware": Hardware("present", frozenset({"cuda"})),
-            "toolchain": Toolchain(cuda_found="/data/cuda-12"),
+            "libdevice": "/data/cuda-12",
         },
     ),
 }

@@ -21,7 +21,12 @@ from autoxla.situation.files import UnreadableError, read_bytes
 SITE = frozenset({"site-packages", "dist-packages"})
 #: Bytes. What is longer is data that happens to be Python.
 LIMIT = 4 << 20
+#: What parsing a file may raise, whatever is in it.
+SYNTAX_ERRORS = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 _COMPILED = (*EXTENSION_SUFFIXES, ".pyc")
+#: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
+_TRACKED = frozenset({"intel_extension_for_tensorflow", "tf2onnx", "transformers"})
+_TRACKED_PREFIXES = ("tensorflow", "keras", "tf_")
 
 
 class OutOfTimeError(Exception):
@@ -76,22 +81,6 @@ def shorten(path: str, cwd: str) -> str:
     return path[len(cwd) + 1 :] if cwd and path.startswith(cwd + os.sep) else path
 
 
-def own_folders(folder: Path, path: Iterable[str]) -> list[str]:
-    """Return the folders of `path` (as ``sys.path``) from which the program's own modules come.
-
-    The program's folder is the first. Installed packages and the standard library are not among them.
-    """
-    library = os.path.dirname(os.__file__)
-    folders = [os.path.abspath(folder)]
-    for entry in path:
-        absolute = os.path.abspath(entry) if isinstance(entry, str) and entry else ""
-        # The standard library is itself a folder, another with ``lib-dynload``, and a zip.
-        installed = is_in_site(absolute) or absolute.startswith(library)
-        if absolute and not installed and not absolute.endswith(".zip"):
-            folders.append(absolute)
-    return list(dict.fromkeys(folders))
-
-
 def is_in_site(file: str) -> bool:
     """Tell whether a path is one of installed packages, or below it."""
     return not SITE.isdisjoint(Path(file).parts)
@@ -103,6 +92,11 @@ def is_installed(file: str) -> bool:
     folders = {os.path.join(prefix, "bin") for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
     in_library = path.is_relative_to(os.path.dirname(os.__file__))
     return in_library or is_in_site(str(path)) or str(path.parent) in folders
+
+
+def is_tracked(module: str) -> bool:
+    """Tell whether attributes of a module outside the program are evidence."""
+    return module.startswith(_TRACKED_PREFIXES) or module.partition(".")[0] in _TRACKED
 
 
 def find_top(name: str, path: Iterable[object]) -> str | None:
@@ -124,14 +118,22 @@ def find_editable(finders: Sequence[object]) -> dict[str, str]:
 
 
 class Finder:
-    """Finds modules by their dotted names in folders, and reads them.
+    """Finds a program's own modules by their dotted names, and reads them.
 
-    `seen` holds what was where anything was looked for, at the first look. `packages` lie where the
-    program's own modules do not, and are its own nevertheless: `find_top` of each.
+    They lie in `folders`: the program's `folder`, and those of `path` (as ``sys.path``) that are neither of
+    installed packages nor of the standard library. `packages` lie elsewhere and are its own nevertheless:
+    `find_top` of each. `seen` holds what was where anything was looked for, at the first look.
     """
 
-    def __init__(self, folders: list[str], packages: Mapping[str, str]) -> None:
-        self.folders, self._packages = folders, packages
+    def __init__(self, folder: str | Path, path: Iterable[str], packages: Mapping[str, str]) -> None:
+        self.folders, self._packages = [os.path.abspath(folder)], packages
+        self._installed: list[str] = []
+        library = os.path.dirname(os.__file__)
+        for entry in dict.fromkeys(map(os.path.abspath, filter(None, path))):
+            # The standard library is itself a folder, another with ``lib-dynload``, and a zip.
+            is_own = not (is_in_site(entry) or entry.startswith(library) or entry.endswith(".zip"))
+            if entry not in self.folders:
+                (self.folders if is_own else self._installed).append(entry)
         self.seen: dict[str, tuple[str, int, int] | None] = {}
         self._found: dict[str, Location | None] = {}
 
@@ -152,35 +154,42 @@ class Finder:
         return content
 
     def add_folder(self, folder: str) -> None:
-        """Search `folder`, too, as after ``sys.path.append``."""
-        if folder not in self.folders:
+        """Search `folder`, too, as after ``sys.path.append``; a relative one is below the working directory.
+
+        Where packages are installed nothing is the program's own, whichever environment it belongs to.
+        """
+        folder = os.path.normpath(os.path.join(current_folder(), folder))
+        if not is_in_site(folder) and folder not in self.folders:
             self.folders.append(folder)
             self._found = {name: place for name, place in self._found.items() if place is not None}
 
     def find(self, module: str) -> Location | None:
         """Return where one of the program's own modules is; None for all others."""
-        if module in self._found:
-            return self._found[module]
-        found: Location | None = None
+        if module not in self._found:
+            self._found[module] = self._find(module)
+        return self._found[module]
+
+    def _find(self, module: str) -> Location | None:
         package, _, name = module.rpartition(".")
         if not name or os.sep in module:  # no module, and a path to where nothing is the program's
             return None
         if package:
             parent = self.find(package)
-            if parent is not None and parent.folder is not None:
-                found = self._find_in(parent.folder, name, _COMPILED)
-        else:
-            for folder in self.folders:
-                here = self._find_in(folder, name)
-                found = found or here
-                if here is not None and here.file is not None:
-                    found = here
-                    break
-            else:
-                base = self._packages.get(name)
-                found = found if base is None else self._find_in(*os.path.split(base))
-        self._found[module] = found
-        return found
+            folder = None if parent is None else parent.folder
+            return None if folder is None else self._find_in(folder, name, _COMPILED)
+        if name in sys.builtin_module_names or name in ("autoxla", "__main__"):
+            return None
+        bare = None
+        for each in self.folders:
+            found = self._find_in(each, name)
+            if found is not None and found.file is not None:
+                return found
+            bare = bare or found
+        if name in self._packages:
+            return self._find_in(*os.path.split(self._packages[name]))
+        # Any installed package goes before a folder that is none.
+        is_theirs = name in sys.stdlib_module_names or is_tracked(name) or find_top(name, self._installed)
+        return None if is_theirs else bare
 
     def _find_in(self, folder: str, name: str, suffixes: Sequence[str] = ()) -> Location | None:
         base = os.path.join(folder, name)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable
+from importlib.util import resolve_name
 from typing import TYPE_CHECKING
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
-from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function, is_tracked
+from autoxla.lookahead.files import is_tracked
+from autoxla.lookahead.notes import FILES, brings_backend, is_tf_function
 from autoxla.lookahead.objects import (
     METRICS_NAMES,
     PARTS,
@@ -36,12 +38,10 @@ from autoxla.lookahead.values import (
     Function,
     Instance,
     Items,
-    Method,
     Module,
     Outside,
     Part,
     Scope,
-    Source,
     Super,
     Table,
     Target,
@@ -84,41 +84,36 @@ _PLAIN = frozenset({"classmethod", "property", "staticmethod"})
 _EXPECTING = frozenset({"assertRaises", "assertRaisesRegex", "raises", "suppress"})
 #: What the program's own classes may be to Keras.
 _DERIVED = ("layer", "model", "optimizer", *PARTS)
-#: With how many sets of arguments a function is followed.
-_MOST_RUNS, _MOST_RUNS_DEEP = 3, 8
+#: With how many sets of arguments a function is followed, and a loop with how many elements.
+_MOST_RUNS, _MOST_ELEMENTS = 8, 3
 
 
 class Follower(Objects):
-    """Collects evidence; see `Notes` for `deep`."""
+    """Collects evidence."""
 
-    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
-        super().__init__(library, deep=deep)
+    def __init__(self, library: ProgramReader) -> None:
+        super().__init__(library)
         self._functions: list[Function] = []
         #: The level at which code was followed, and what functions return, by their arguments.
-        self._sources: dict[Source, int] = {}
+        self._levels: dict[Module, int] = {}
         self._runs: dict[ast.AST, dict[object, tuple[int, Bindings]]] = {}
         self._instances: dict[tuple[ast.Call | None, Class], Instance] = {}
         self._scopes: list[Scope] = []
 
-    def follow(self, main: Module, before: Iterable[Module] = ()) -> tuple[Evidence, ...]:
-        """Return the evidence of the program, in the order in which it would execute.
-
-        `before` are the packages that are imported on the way to the main module.
-        """
-        for module in (*before, main):
-            for source in module.sources:
-                self._run_source(module, source, source.certain, 0)
+    def follow(self, modules: Iterable[Module]) -> tuple[Evidence, ...]:
+        """Return the evidence of the program that runs `modules`, in the order in which it would execute."""
+        for module in modules:
+            self._run_module(module, 0 if module.certain else POSSIBLE)
         # What nothing has called may be called by others, with arguments that nobody knows.
         self.is_deferred = True
         for function in self._functions:  # grows while it is gone through
             if not self._runs.get(function.node):
-                self.frame = Frame(function.source, function.scope, function.module, certain=False)
-                owner, kinds = function.owner, {_name_of(each) for each in function.node.decorator_list}
+                self.frame = Frame(function.module, function.scope, POSSIBLE)
                 # Only the object of a method is known, as one of its class.
                 given: list[Bindings] = []
-                if owner is not None and kinds.isdisjoint(("classmethod", "staticmethod")):
-                    given = [(Binding(self._instance_of(None, owner), certain=False),)]
-                self._run(function, Arguments(given), sure=False)
+                if function.owner is not None and function.kind not in ("classmethod", "staticmethod"):
+                    given = [(Binding(self._instance_of(None, function.owner), certain=False),)]
+                self._run(function, Arguments(given))
         return tuple(self.evidence.values())
 
     def forget(self) -> None:
@@ -133,47 +128,47 @@ class Follower(Objects):
         self._scopes.append(scope)
         return scope
 
-    def _visit(self, frame: Frame, body: list[ast.stmt]) -> None:
+    def _visit(self, frame: Frame, body: Iterable[ast.stmt]) -> None:
         self.library.check_time()
         outer = getattr(self, "frame", frame)
         self.frame = frame
         try:
             self._block(body)
         except RecursionError:
-            self.library.note(Place(frame.source.label), "it is nested too deeply")
+            self.library.note(Place(frame.module.label), "it is nested too deeply")
         finally:
             self.frame = outer
 
-    def _run_source(self, module: Module, source: Source, certain: bool, outer: int) -> None:
-        level = _level(certain, outer)
-        if level <= self._sources.get(source, 0):
+    def _run_module(self, module: Module, flow: int) -> None:
+        level = _level(flow)
+        if level <= self._levels.get(module, 0):
             return
-        self._sources[source] = level
+        self._levels[module] = level
         self._scopes.append(module.scope)
-        if source.place is not None:
-            module.scope.names["__file__"] = make_constant(source.place)
-        self._visit(Frame(source, module.scope, module, certain, outer), source.tree.body)
+        if module.file is not None:
+            module.scope.names["__file__"] = make_constant(module.file)
+        self._visit(Frame(module, module.scope, flow), module.body)
 
-    def _run(self, function: Function, arguments: Arguments, *, sure: bool) -> Bindings:
+    def _run(self, function: Function, arguments: Arguments) -> Bindings:
         """Return what a function returns, after following it where that has not been done."""
         runs = self._runs.setdefault(function.node, {})
-        if runs and self.is_deferred and not self.deep:
+        if runs and self.is_deferred:
             # There is nothing in it that has not been found.
-            return ()
-        certain, outer = sure and function.plain and self.is_certain(), self.get_outer()
+            return next(reversed(runs.values()))[1]
+        flow = self.get_flow() | (0 if function.plain else POSSIBLE)
         bound = _bind_arguments(function, arguments)
         signature: object = tuple(bound.items())
-        if signature not in runs and len(runs) >= (_MOST_RUNS_DEEP if self.deep else _MOST_RUNS):
+        if signature not in runs and len(runs) >= _MOST_RUNS:
             bound = dict.fromkeys(bound, ())
             signature = tuple(bound.items())
-        level = _level(certain, outer)
+        level = _level(flow)
         if signature in runs and runs[signature][0] >= level:
             return runs[signature][1]
         # One that calls itself finds this.
         runs[signature] = (level, ())
         scope = self._scope(function.scope)
         scope.names.update(bound)
-        frame = Frame(function.source, scope, function.module, certain, outer, function=function)
+        frame = Frame(function.module, scope, flow, function=function)
         self._visit(frame, function.node.body)
         value = tuple(dict.fromkeys(frame.returned))[:MOST_BINDINGS]
         runs[signature] = (level, value if function.plain else doubt(value))
@@ -225,12 +220,8 @@ class Follower(Objects):
                 self._define(node)
             case ast.Import():
                 for alias in node.names:
-                    module, top = self._load(node, alias.name), alias.name.partition(".")[0]
-                    if alias.asname is not None:
-                        self._bind(alias.asname, (Binding(module or Outside(alias.name)),))
-                    else:
-                        module = module and self.library.load(top)
-                        self._bind(top, (Binding(module or Outside(top)),))
+                    module = self._import(node, alias.name, top=alias.asname is None)
+                    self._bind(alias.asname or alias.name.partition(".")[0], module)
             case ast.ImportFrom():
                 self._import_from(node)
             case ast.ClassDef():
@@ -262,7 +253,7 @@ class Follower(Objects):
                     self._evaluate(node.exc)
                     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
                     if _name_of(raised) == "SystemExit":
-                        self.has_ended |= not self.get_outer() & HANDLER
+                        self.has_ended |= not self.get_flow() & HANDLER
                 return _RAISE
             case ast.Break() | ast.Continue():
                 return _BREAK
@@ -315,8 +306,8 @@ class Follower(Objects):
             return [()], False
         found = [b for value in items.values for b in value]
         is_filled = bool(items.values) and subject[0].certain
-        is_followed = self.deep and not items.open and not all(isinstance(b.target, Const) for b in found)
-        if len(items.values) == 1 or (is_followed and 1 < len(items.values) <= _MOST_RUNS):
+        is_followed = not items.open and not all(isinstance(b.target, Const) for b in found)
+        if len(items.values) == 1 or (is_followed and 1 < len(items.values) <= _MOST_ELEMENTS):
             return [*items.values], is_filled
         return [doubt(found)], is_filled
 
@@ -329,7 +320,7 @@ class Follower(Objects):
             case ast.Tuple() | ast.List():
                 has_star = any(isinstance(element, ast.Starred) for element in target.elts)
                 for at, element in enumerate(target.elts):
-                    self._assign(element, self._item(value, () if has_star else make_constant(at)))
+                    self._assign(element, get_item(value, () if has_star else make_constant(at)))
             case ast.Starred():
                 self._assign(target.value, ())
 
@@ -340,35 +331,31 @@ class Follower(Objects):
         """
         owners = self._evaluate(target.value)
         if isinstance(target, ast.Subscript):
-            key = self._evaluate(target.slice)
+            attribute, key = "", self._evaluate(target.slice)
             value = () if adds else value
-            for owner, certain in owners:
-                if isinstance(owner, Outside) and owner.name == "os.environ":
-                    self.add_variable(target, key, value, certain)
-                elif isinstance(owner, Outside) and owner.name == "sys.path":
-                    self.add_folder(target, value)
-                elif isinstance(owner, Outside):
-                    self._patch(owner.name)
-                elif isinstance(owner, Table) and get_constant(key) is not None and self.is_certain():
-                    owner.items.append((key, value))
-                elif isinstance(owner, (Items, Table)):
-                    owner.forget()
-            return
-        if target.attr == "jit_compile":
-            self.add_jit(target, "attribute", value)
-        self.freezes |= target.attr == "trainable"
-        if target.attr in SET_IN_VAIN and not adds:
-            self.note_set(target, target.attr, target.value, owners)
+        else:
+            attribute, key = target.attr, ()
+            if attribute == "jit_compile":
+                self.add_jit(target, "attribute", value)
+            self.freezes |= attribute == "trainable"
+            if attribute in SET_IN_VAIN and not adds:
+                self.note_set(target, owners)
         for owner, certain in owners:
-            name = f"{owner.name}.{target.attr}" if isinstance(owner, Outside) else ""
-            if name:
-                self._patch(name)
-            if name == "os.environ":
-                self.update_environ(target, value, certain)
-            elif name == "sys.path":
-                self.add_folder(target, value)
-            elif isinstance(owner, Instance) and not adds:
-                owner.attributes.set(target.attr, value, certain=certain and self.is_certain())
+            match owner, attribute:
+                case Outside("os.environ"), "":
+                    self.add_variable(target, key, value, certain=certain)
+                case Outside("os"), "environ":
+                    self.update_environ(target, value, certain=certain)
+                case (Outside("sys.path"), "") | (Outside("sys"), "path"):
+                    self.add_folder(target, value)
+                case Outside(name), _:
+                    self._patch(f"{name}.{attribute}")
+                case Table(), "" if get_constant(key) is not None and self.is_certain():
+                    owner.items.append((key, value))
+                case ((Items() | Table()), ""):
+                    owner.forget()
+                case Instance(), str() if attribute and not adds:
+                    owner.attributes.set(attribute, value, certain=certain and self.is_certain())
 
     def _patch(self, name: str) -> None:
         """Note that the program puts something of its own in the place of what Keras has, or lacks."""
@@ -416,7 +403,7 @@ class Follower(Objects):
             case ast.Call():
                 return self._call(node)
             case ast.Subscript():
-                return self._item(self._evaluate(node.value), self._evaluate(node.slice))
+                return get_item(self._evaluate(node.value), self._evaluate(node.slice))
             case ast.List() | ast.Tuple() | ast.Set():
                 return (Binding(Items(*self._list(node.elts))),)
             case ast.BinOp():
@@ -499,13 +486,6 @@ class Follower(Objects):
             return (Binding(Table([((), doubt(value))])),)
         return (Binding(Items([value if sure else doubt(value)], open=True), certain=sure),)
 
-    def _item(self, owner: Bindings, key: Bindings) -> Bindings:
-        found: list[Binding] = []
-        for target, certain in owner:
-            inner = get_item(target, get_constant(key))
-            found += inner if certain and len(owner) == 1 else doubt(inner)
-        return tuple(found)
-
     def _combine(self, node: ast.BinOp, left: Bindings, right: Bindings) -> Bindings:
         """Return the path, list or symbolic tensor that an operator makes of two values."""
         if len(left) == len(right) == 1 and left[0].certain and right[0].certain:
@@ -532,7 +512,7 @@ class Follower(Objects):
             case ast.Compare(left=left, ops=[(ast.Eq() | ast.NotEq()) as operator], comparators=[right]):
                 sides = {getattr(p, "id", None) or getattr(p, "value", None) for p in (left, right)}
                 if sides == {"__name__", "__main__"}:
-                    return self.frame.source.main is isinstance(operator, ast.Eq)
+                    return self.frame.module.main is isinstance(operator, ast.Eq)
         return None
 
     # Names
@@ -567,7 +547,7 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
-        if node.attr == METRICS_NAMES and (self.deep or not found):
+        if node.attr == METRICS_NAMES:
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
@@ -603,10 +583,10 @@ class Follower(Objects):
             return self._inherited(owner, instance, name)
         if instance is None or len(found) != 1 or not isinstance(function := found[0].target, Function):
             return found
-        kinds = {_name_of(decorator) for decorator in function.node.decorator_list}
-        if "property" in kinds:
-            return self._run(function, Arguments(((Binding(instance),),)), sure=True)
-        return found if "staticmethod" in kinds else (Binding(Method(function, instance), found[0].certain),)
+        if function.kind == "property":
+            return self._run(function, Arguments(((Binding(instance),),)))
+        is_static = function.kind == "staticmethod"
+        return found if is_static else (Binding(function._replace(bound=instance), found[0].certain),)
 
     def _inherited(self, owner: Class, instance: Target | None, name: str) -> Bindings:
         for base in owner.bases:
@@ -622,8 +602,9 @@ class Follower(Objects):
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         """Bind the names of ``from … import``, after following a module of the program's own."""
-        name = self._absolute(node)
-        if name is None:
+        try:
+            name = resolve_name("." * node.level + (node.module or ""), self.frame.module.package)
+        except ImportError:
             self.note(node, "a relative import outside of any package")
             for alias in node.names:
                 self._bind(alias.asname or alias.name, ())
@@ -631,33 +612,28 @@ class Follower(Objects):
         module = self._load(node, name)
         for alias in node.names:
             bound = alias.asname or alias.name
-            if module is None and alias.name != "*":
+            if alias.name == "*":
+                # Of a module that is not the program's own anything may come.
+                for each, bindings in [] if module is None else [*module.scope.names.items()]:
+                    if not each.startswith("_"):
+                        self._bind(each, bindings)
+            elif module is None:
                 if is_tracked(name):
                     self.add(node, "attribute", f"{name}.{alias.name}")
                 self._bind(bound, (Binding(Outside(f"{name}.{alias.name}")),))
-            elif module is None:
-                continue  # anything may come of it
-            elif alias.name == "*":
-                listed = module.scope.names.get("__all__", ())
-                names = listed[0].target if len(listed) == 1 else None
-                public = [get_text(value) for value in names.values] if isinstance(names, Items) else None
-                for each, bindings in [*module.scope.names.items()]:
-                    if (not each.startswith("_")) if public is None else each in public:
-                        self._bind(each, bindings)
             else:
                 inner = f"{module.name}.{alias.name}"
                 if alias.name not in module.scope.names and self.library.load(inner) is not None:
                     self._load(node, inner)
                 self._bind(bound, module.scope.names.get(alias.name, ()))
 
-    def _absolute(self, node: ast.ImportFrom) -> str | None:
-        if not node.level:
-            return node.module
-        package = self.frame.module.package
-        kept = (package or "").split(".")[: (package or "").count(".") + 2 - node.level]
-        if not package or not kept:
-            return None
-        return ".".join([*kept, node.module] if node.module else kept)
+    def _import(self, node: ast.AST, name: str, *, top: bool) -> Bindings:
+        """Return what importing a module gives: the module, or the package at its top."""
+        module = self._load(node, name)
+        if top:
+            name = name.partition(".")[0]
+            module = module and self.library.load(name)
+        return (Binding(module or Outside(name)),)
 
     def _load(self, node: ast.AST, name: str) -> Module | None:
         """Return a module of the program's after what importing it runs; None for all others, with a note."""
@@ -672,12 +648,11 @@ class Follower(Objects):
                 return None
             if inner is None:
                 self.note(node, f"module {'.'.join(parts[:end])} is not there")
-                return Module(name, None, ())
+                return Module(name, None, name, None)
             if module is not None:
                 module.scope.names.setdefault(parts[end - 1], (Binding(inner),))
             module = inner
-            for source in module.sources:
-                self._run_source(module, source, self.is_certain(), self.get_outer())
+            self._run_module(module, self.get_flow())
         return module
 
     # Definitions
@@ -685,11 +660,15 @@ class Follower(Objects):
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
-        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.source.yields)
+        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.module.yields)
         is_plain = isinstance(node, ast.FunctionDef) and not (has_yield and _is_generator(node))
+        kind = ""
         for decorator in node.decorator_list:
             names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
-            is_plain &= any(map(is_tf_function, names)) or _name_of(decorator) in _PLAIN
+            if (name := _name_of(decorator)) in _PLAIN:
+                kind = name or ""
+            else:
+                is_plain &= any(map(is_tf_function, names))
         for part in (*given.defaults, *given.kw_defaults):
             if part is not None:
                 self._evaluate(part)
@@ -699,7 +678,7 @@ class Follower(Objects):
                 self._perhaps(part)
         # The names of a class are none of its methods'.
         scope = frame.scope if frame.in_class is None else frame.scope.parent or frame.scope
-        function = Function(node, scope, frame.module, frame.source, is_plain, frame.in_class)
+        function = Function(node, scope, frame.module, is_plain, kind, frame.in_class)
         if not self._runs.get(node):
             self._functions.append(function)
         self._bind(node.name, (Binding(function),))
@@ -714,9 +693,7 @@ class Follower(Objects):
             name = target.keras if isinstance(target, Class) else getattr(target, "name", "")
             if not owner.keras and find_role(name) in _DERIVED:
                 owner.keras = name
-        inner = Frame(frame.source, owner.scope, frame.module, self.is_certain(), self.get_outer())
-        inner.in_class = owner
-        self._visit(inner, node.body)
+        self._visit(Frame(frame.module, owner.scope, self.get_flow(), in_class=owner), node.body)
         self._bind(node.name, (Binding(owner),))
 
     def _instance_of(self, node: ast.Call | None, owner: Class) -> Instance:
@@ -724,7 +701,7 @@ class Follower(Objects):
         found = self._instances.get((node, owner))
         if found is None:
             thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
-            if self.deep and family is not None and role is not None:
+            if family is not None and role is not None:
                 place = self.spot(node or owner.node)
                 thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
@@ -743,25 +720,31 @@ class Follower(Objects):
             self.note_jit(node, name, found, arguments)
         if name in FILES:
             self.note_file(node, name, found, arguments)
-        if len(found) == 1:
-            return self._apply(node, found[0].target, arguments, sure=found[0].certain)
-        return doubt(b for target, _ in found for b in self._apply(node, target, arguments, sure=False))
+        return self._apply(node, found, arguments)
 
-    def _apply(self, node: ast.Call, target: Target, arguments: Arguments, *, sure: bool) -> Bindings:
+    def _apply(self, node: ast.Call, found: Bindings, arguments: Arguments) -> Bindings:
+        """Return what calling a value gives; where it may be several things, each is called only possibly."""
+        outer = self.frame.flow
+        if len(found) != 1 or not found[0].certain:
+            self.frame.flow |= POSSIBLE
+        values = [self._apply_to(node, target, arguments) for target, _ in found]
+        self.frame.flow = outer
+        return values[0] if len(values) == 1 else doubt(b for value in values for b in value)
+
+    def _apply_to(self, node: ast.Call, target: Target, arguments: Arguments) -> Bindings:
         match target:
             case Outside():
-                return self._call_outside(node, target.name, arguments, sure)
+                return self._call_outside(node, target.name, arguments)
             case Function():
-                return self._run(target, arguments, sure=sure)
-            case Method():
-                given = arguments._replace(positional=[(Binding(target.owner),), *arguments.positional])
-                return self._run(target.function, given, sure=sure)
+                if target.bound is not None:
+                    own = (Binding(target.bound),)
+                    arguments = arguments._replace(positional=[own, *arguments.positional])
+                return self._run(target, arguments)
             case Class():
                 instance = self._instance_of(node, target)
-                self._add_call(node, target.keras, arguments, sure)
+                self._add_call(node, target.keras, arguments)
                 starts = self._member(target, instance, "__init__")[:1]
-                for start, certain in starts:
-                    self._apply(node, start, arguments, sure=sure and certain)
+                self._apply(node, starts, arguments)
                 if not starts:
                     # A dataclass, or a named tuple.
                     annotated = [each.target for each in target.node.body if isinstance(each, ast.AnnAssign)]
@@ -771,47 +754,40 @@ class Follower(Objects):
                     instance.attributes.names.update(named)
                 return (Binding(instance),)
             case Part():
-                return self._call_part(node, target, arguments, sure)
+                return self._call_part(node, target, arguments)
             case Thing():
-                return self.call_thing(node, target, arguments, sure)
+                return self.call_thing(node, target, arguments)
             case Instance():
                 members = [self._member(target.owner, target, name) for name in ("__call__", "call")]
-                method = next((m[0].target for m in members if m and isinstance(m[0].target, Method)), None)
-                value = self._apply(node, method, arguments, sure=sure) if method is not None else ()
+                method = next((m[:1] for m in members if m and isinstance(m[0].target, Function)), ())
+                value = self._apply(node, method, arguments)
                 if target.thing is None:
                     return value
                 # What a method of the program's own does with objects shows in its own lines.
-                sure = sure and method is None
-                return self.call_thing(node, target.thing, arguments, sure) or value
+                return self.call_thing(node, target.thing, arguments, certain=not method) or value
         return ()
 
-    def _call_outside(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
+    def _call_outside(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         given = arguments.positional
         if given and name in _RUNNERS:
-            for target, certain in given[0]:
-                if isinstance(target, Function):
-                    self._run(target, Arguments(), sure=sure and certain)
+            self._apply(node, given[0], Arguments())
         if is_tracked(name):
-            self._add_call(node, name, arguments, sure)
+            self._add_call(node, name, arguments)
             if ".__dict__." in name:
                 self._patch(name)
             package, layers, _ = name.rpartition(".layers.")
             if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
-                self.add(node, "attribute", f"{package}.activations.hard_sigmoid", certain=sure)
-            return self.make(node, name, arguments, sure) if self.deep else ()
+                self.add(node, "attribute", f"{package}.activations.hard_sigmoid")
+            return self.make(node, name, arguments)
         if name in _IMPORTERS:
             text = get_text(arguments.get(0, "name"))
             if text is None or text.startswith("."):
                 self.note(node, "the name of an imported module is computed")
                 return ()
-            module = self._load(node, text)
-            if name == "builtins.__import__":
-                text = text.partition(".")[0]
-                module = module and self.library.load(text)
-            return (Binding(module or Outside(text)),)
+            return self._import(node, text, top=name == "builtins.__import__")
         if name in _EXITS:
             # What ends the program after an error is left out of account.
-            self.has_ended |= not self.get_outer() & HANDLER
+            self.has_ended |= not self.get_flow() & HANDLER
         elif name in _DYNAMIC:
             self.note(node, f"{name.removeprefix('builtins.')} runs code that is not read")
         elif name.startswith("builtins."):
@@ -819,14 +795,14 @@ class Follower(Objects):
         elif name.startswith(("os.path.", "pathlib.", "os.fspath")):
             return evaluate_path(name.rpartition(".")[2], [*map(get_constant, given)])
         elif name.startswith(_CHANGES):
-            self.note_change(node, name, arguments, sure)
+            self.note_change(node, name, arguments)
         return ()
 
-    def _add_call(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> None:
+    def _add_call(self, node: ast.Call, name: str, arguments: Arguments) -> None:
         """Note a call where it tells more than its name."""
         if is_tracked(name) and not _CALLS.isdisjoint(name.split(".")):
             first = get_constant(arguments.get(0))
-            self.add(node, "call", name, None if first is None else str(first.value), certain=sure)
+            self.add(node, "call", name, None if first is None else str(first.value))
 
     def _call_builtin(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         first = arguments.positional[0] if arguments.positional else ()
@@ -853,7 +829,7 @@ class Follower(Objects):
             return tuple(Binding(Super(function.owner, b.target), b.certain) for b in own[:1])
         return ()
 
-    def _call_part(self, node: ast.Call, target: Part, arguments: Arguments, sure: bool) -> Bindings:
+    def _call_part(self, node: ast.Call, target: Part, arguments: Arguments) -> Bindings:
         """Call a method of a path, a list, a dictionary or an object of Keras."""
         name = target.name
         match owner := target.owner:
@@ -869,7 +845,7 @@ class Follower(Objects):
                 else:
                     owner.forget()
             case Table() if name == "get":
-                return self._item((Binding(owner),), arguments.get(0))
+                return get_item((Binding(owner),), arguments.get(0))
             case Table() if name == "items":
                 return (Binding(Items([(Binding(Items([*pair])),) for pair in owner.items])),)
             case Table() if name == "values":
@@ -877,13 +853,13 @@ class Follower(Objects):
             case Table() if name not in ("copy", "keys"):
                 owner.forget()
             case Thing():
-                return self.call_method(node, owner, name, arguments, sure)
+                return self.call_method(node, owner, name, arguments)
         return ()
 
 
-def _level(certain: bool, outer: int) -> int:
+def _level(flow: int) -> int:
     """Return how much it says that code is followed: as possible or certain, in a ``try`` or not."""
-    return 1 + 2 * certain + (not outer & CAUGHT)
+    return 1 + 2 * (not flow & POSSIBLE) + (not flow & CAUGHT)
 
 
 def _bind_arguments(function: Function, arguments: Arguments) -> dict[str, Bindings]:

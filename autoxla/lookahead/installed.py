@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoxla.lookahead.files import find_editable, find_top, is_in_site, is_installed
+from autoxla.lookahead.files import find_editable, find_top, is_in_site, is_installed, is_tracked
 from autoxla.situation.files import UnreadableError, read_bytes
 
 if TYPE_CHECKING:
@@ -45,25 +45,21 @@ def find_own(program: Program, file: str | None) -> Program | None:
     Tools (pytest, gunicorn) start programs in ways of their own: their source is not the user's. `file` is
     the main module's, where that is known.
     """
-    path = [entry for entry in sys.path if isinstance(entry, str)]
     if program.kind == "module":
         module: str | None = program.target
-        place = file or find_top(program.target.partition(".")[0], path)
+        place = file or find_top(program.target.partition(".")[0], sys.path)
         if place is None or not is_installed(place):
             return None if program.target in sys.stdlib_module_names else program
-    elif program.kind != "script":
-        return None
-    else:
+    elif program.kind == "script":
         module = read_entry(program.target)
+    else:
+        return None
     if module is None:
         return None if is_installed(program.target) else program
-    # Late, as following is not needed where a reading is kept.
-    from autoxla.lookahead.notes import is_tracked
-
     top = module.partition(".")[0]
     if top in _TOOLS or top in sys.stdlib_module_names or is_tracked(top):
         return None
-    base = find_top(top, path)
+    base = find_top(top, sys.path)
     if base is not None and is_in_site(base):
         return replace(program, installed=True, packages={top: base})
     if not is_installed(program.target):

@@ -48,8 +48,8 @@ def recall(folder: Path, key: str) -> Reading | None:
                 return None
         rows, complete, known, files, unread = entry["reading"]
         evidence = (
-            Evidence(kind, name, value, grade, Place(*place), early, caught, origin and Place(*origin))
-            for kind, name, value, grade, place, early, caught, origin in rows
+            Evidence(kind, name, value, grade, Place(*at), early, caught, origin and Place(*origin), default)
+            for kind, name, value, grade, at, early, caught, origin, default in rows
         )
         gaps = tuple((Place(*place), reason) for place, reason in unread)
         return Reading(tuple(evidence), complete, known, tuple(files), gaps)

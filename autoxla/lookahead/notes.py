@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Literal
 
+from autoxla.lookahead.files import is_tracked
 from autoxla.lookahead.values import (
     CAUGHT,
-    HANDLER,
     POSSIBLE,
     Arguments,
     Bindings,
@@ -24,9 +24,6 @@ from autoxla.model import Evidence, EvidenceKind, Place
 if TYPE_CHECKING:
     from autoxla.lookahead.library import ProgramReader
 
-#: Packages whose attributes are evidence, beside all that are called after TensorFlow or Keras.
-_TRACKED = frozenset({"intel_extension_for_tensorflow", "tf2onnx", "transformers"})
-_TRACKED_PREFIXES = ("tensorflow", "keras", "tf_")
 #: Packages that may import a backend when they are imported, beside the tracked ones.
 _BRINGERS = frozenset({"autokeras", "deepface", "ktrain", "larq", "scikeras", "sonnet", "spektral", "trax"})
 #: Importing a name that begins so makes ``tf.keras`` tf_keras, unless it has been used before.
@@ -36,45 +33,36 @@ _JIT_KEYWORDS = ("jit_compile", "experimental_compile")
 FILES = {"load_model": 0, "load_weights": 0, "save": 0, "save_model": 1, "save_weights": 0}
 
 
-def is_tracked(module: str) -> bool:
-    """Tell whether attributes of a module outside the program are evidence."""
-    return module.startswith(_TRACKED_PREFIXES) or module.partition(".")[0] in _TRACKED
-
-
 def brings_backend(module: str) -> bool:
     """Tell whether importing a module outside the program may import a backend."""
     return is_tracked(module) or module.partition(".")[0] in _BRINGERS
 
 
 class Notes:
-    """Evidence and gaps of one program, as certain as the code of `frame`.
+    """Evidence and gaps of one program, as certain as the code of `frame`."""
 
-    `deep`: objects of Keras are followed.
-    """
-
-    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
-        self.library, self.deep = library, deep
+    def __init__(self, library: ProgramReader) -> None:
+        self.library = library
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
         self.has_ended = self.is_deferred = self.backend_seen = False
         #: What the program has put in place itself: dotted names, each with a dot at its end.
         self.patched: tuple[str, ...] = ()
-        #: ``tf.keras`` has been made tf_keras by a package.
-        self.is_switched = False
-        self._is_resolved = False
+        #: ``tf.keras`` has been made tf_keras by a package; it has been used before.
+        self.is_switched = self._is_resolved = False
+
+    def get_flow(self) -> int:
+        """Return how the statement that is followed stands to the program: `POSSIBLE` and the like."""
+        return self.frame.base | self.frame.flow | (POSSIBLE if self.has_ended else 0)
 
     def is_certain(self) -> bool:
         """Tell whether the statement that is followed runs for sure."""
-        return self.frame.certain and not self.has_ended and not self.frame.flow & POSSIBLE
-
-    def get_outer(self) -> int:
-        """Return which ``try`` and ``except`` what is followed stands in."""
-        return (self.frame.outer | self.frame.flow) & (HANDLER | CAUGHT)
+        return not self.get_flow() & POSSIBLE
 
     def spot(self, node: ast.AST) -> tuple[str, int, int]:
         """Return the place of a node: file, line, column."""
-        return (self.frame.source.label, node.lineno, node.col_offset + 1)  # type: ignore[attr-defined]
+        return (self.frame.module.label, node.lineno, node.col_offset + 1)  # type: ignore[attr-defined]
 
     def note(self, node: ast.AST, reason: str) -> None:
         """Note what cannot be followed."""
@@ -89,17 +77,18 @@ class Notes:
         *,
         certain: bool = True,
         early: bool = False,
-        caught: bool = False,
         origin: Place | None = None,
+        default: bool = False,
     ) -> None:
         """Add evidence, or raise the grade of what is known from the same place."""
-        certain = certain and self.is_certain() and not f"{name}.".startswith(self.patched)
-        caught = caught or bool(self.get_outer() & CAUGHT)
+        flow = self.get_flow()
+        certain = certain and not flow & POSSIBLE and not f"{name}.".startswith(self.patched)
+        caught = bool(flow & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
         if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
-        if self.deep and certain and kind in ("attribute", "import"):
+        if certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.
             if name.startswith("tensorflow.keras") and (kind == "import" or not self.is_switched):
                 self._is_resolved, self.is_switched = True, False
@@ -113,22 +102,26 @@ class Notes:
             early, caught = early and known.early, caught and known.caught
             certain = certain or known.grade == "certain"
         grade: Literal["certain", "possible"] = "certain" if certain else "possible"
-        self.evidence[key] = Evidence(kind, name, value, grade, Place(*spot), early, caught, origin)
+        place = Place(*spot)
+        self.evidence[key] = Evidence(kind, name, value, grade, place, early, caught, origin, default)
 
     # What programs set: environment variables, folders of modules
 
-    def add_variable(self, node: ast.AST, key: Bindings, value: Bindings, certain: bool) -> None:
+    def add_variable(
+        self, node: ast.AST, key: Bindings, value: Bindings, *, certain: bool = True, default: bool = False
+    ) -> None:
         """Note that an environment variable is set, to something computed where `value` is no constant."""
         name, text = get_text(key), get_text(value)
         if name is not None:
-            is_early = not self.backend_seen and not self.is_deferred
-            self.add(node, "variable", name, text, certain=certain and text is not None, early=is_early)
+            early = not self.backend_seen and not self.is_deferred
+            certain = certain and text is not None
+            self.add(node, "variable", name, text, certain=certain, early=early, default=default)
 
-    def update_environ(self, node: ast.AST, value: Bindings, certain: bool) -> None:
+    def update_environ(self, node: ast.AST, value: Bindings, *, certain: bool = True) -> None:
         """Note that all of a dictionary becomes environment variables."""
         for target, sure in value:
             for key, item in target.items if isinstance(target, Table) else ():
-                self.add_variable(node, key, item, certain and sure)
+                self.add_variable(node, key, item, certain=certain and sure)
 
     def add_folder(self, node: ast.AST, value: Bindings) -> None:
         """Search the folder, or list of folders, that is added to ``sys.path``."""
@@ -136,23 +129,23 @@ class Notes:
         for part in only.values if isinstance(only, Items) else [value]:
             folder = get_text(part)
             if folder is not None:
-                self.library.add_folder(folder)
+                self.library.finder.add_folder(folder)
             else:
                 self.note(node, "sys.path is changed to something computed")
 
-    def note_change(self, node: ast.AST, name: str, arguments: Arguments, certain: bool) -> None:
+    def note_change(self, node: ast.AST, name: str, arguments: Arguments) -> None:
         """Note a call of what changes ``os.environ`` or ``sys.path``."""
         verb, given = name.rpartition(".")[2], arguments.positional
         if name.startswith("sys.path.") or name == "site.addsitedir":
             self.add_folder(node, given[-1] if given else ())
         elif verb in ("setdefault", "putenv") and len(given) > 1:
-            self.add_variable(node, given[0], given[1], certain)
+            self.add_variable(node, given[0], given[1], default=verb == "setdefault")
         elif verb in ("pop", "unsetenv") and given:
-            self.add_variable(node, given[0], (), certain)
+            self.add_variable(node, given[0], ())
         elif verb == "update":
-            self.update_environ(node, given[0] if given else (), certain)
+            self.update_environ(node, given[0] if given else ())
             for key, value in arguments.keywords:
-                self.add_variable(node, make_constant(key), value, certain)
+                self.add_variable(node, make_constant(key), value)
 
     # What calls say by their arguments
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from functools import cache
+from typing import Literal
 
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.lookahead.notes import Notes
-from autoxla.lookahead.values import (
-    CAUGHT,
-    Arguments,
-    Binding,
-    Bindings,
-    Instance,
-    Items,
-    Part,
-    Thing,
-    flatten,
-)
+from autoxla.lookahead.values import Arguments, Binding, Bindings, Instance, Items, Part, Thing, flatten
 from autoxla.model import Place
-
-Role: TypeAlias = Literal[
-    "layer", "model", "optimizer", "tensor", "operation", "callback", "metric", "schedule", "sequence"
-]
-
-How: TypeAlias = Literal["holds", "called", "runs"]
 
 #: The packages whose objects do not fit each other, by the names under which programs reach them.
 _FAMILIES = (
@@ -37,13 +21,13 @@ _FAMILIES = (
     ("tf_keras.", "tf_keras"),
 )
 #: What other packages make with tf_keras, whatever ``tf.keras`` is.
-_BROUGHT: dict[str, Role] = {
+_BROUGHT = {
     "transformers.TF": "model",
     "tensorflow_hub.KerasLayer": "layer",
     "tensorflow_probability.layers.": "layer",
 }
 #: What classes make, by the module that they are in.
-_ROLES: dict[str, Role] = {
+_ROLES = {
     "applications": "model",
     "callbacks": "callback",
     "layers": "layer",
@@ -73,6 +57,7 @@ _WEIGHTED = (
 )
 
 
+@cache
 def find_family(name: str) -> str | None:
     """Return the package whose objects a dotted name makes, None for no package of Keras."""
     if name.startswith(tuple(_BROUGHT)):
@@ -80,8 +65,13 @@ def find_family(name: str) -> str | None:
     return next((family for start, family in _FAMILIES if f"{name}.".startswith(start)), None)
 
 
-def find_role(name: str) -> Role | None:
-    """Return what calling a dotted name gives, None where it does not matter to models."""
+@cache
+def find_role(name: str) -> str | None:
+    """Return what calling a dotted name gives, None where it does not matter to models.
+
+    That is an operation on tensors, or a layer, model, optimizer, tensor, callback, metric, schedule or
+    sequence.
+    """
     brought = next((role for start, role in _BROUGHT.items() if name.startswith(start)), None)
     if brought is not None:
         # ``TFBertModel(…)`` and ``TFBertModel.from_pretrained(…)``, but no function of the class.
@@ -130,53 +120,59 @@ class Objects(Notes):
         family = find_family(name)
         return "tf_keras" if family == "tensorflow.keras" and self.is_switched else family
 
-    def make(self, node: ast.Call, name: str, arguments: Arguments, sure: bool) -> Bindings:
+    def make(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         """Return the object of Keras that calling a public name gives."""
         family, role, last = self.find_family(name), find_role(name), name.rpartition(".")[2]
         if family is None or role is None:
             return ()
-        made = Thing(family, name, role, self.spot(node), sure and self.is_certain())
+        made = Thing(family, name, role, self.spot(node), self.is_certain())
         self.freezes |= any(keyword.arg == "trainable" for keyword in node.keywords)
         if role != "tensor" and last not in _MAKERS:
             refuses = last in _REFUSING or role == "optimizer"
-            symbolic = self.meet(node, made, arguments.all(), sure and refuses)
+            symbolic = self.meet(node, made, arguments, certain=refuses)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
             if symbolic is not None and family == "tf_keras":
                 made = made._replace(lost=symbolic.lost)
         return (Binding(made),)
 
-    def call_thing(self, node: ast.Call, thing: Thing, arguments: Arguments, sure: bool) -> Bindings:
+    def call_thing(
+        self, node: ast.Call, thing: Thing, arguments: Arguments, *, certain: bool = True
+    ) -> Bindings:
         """Return what calling a layer or model gives: a symbolic tensor where it is given some."""
         if thing.role not in ("layer", "model"):
             return ()
-        sure = sure and thing.name.rpartition(".")[2] not in _OPEN
-        symbolic = self.meet(node, thing, arguments.all(), sure, "called")
+        certain = certain and thing.name.rpartition(".")[2] not in _OPEN
+        symbolic = self.meet(node, thing, arguments, "called", certain=certain)
         return () if symbolic is None else (Binding(symbolic),)
 
-    def call_method(
-        self, node: ast.Call, thing: Thing, name: str, arguments: Arguments, sure: bool
-    ) -> Bindings:
+    def call_method(self, node: ast.Call, thing: Thing, name: str, arguments: Arguments) -> Bindings:
         """Return what a method of an object gives."""
         if name in _RUNNING and thing.role == "model":
-            self.meet(node, thing, arguments.all(), sure, "runs")
+            self.meet(node, thing, arguments, "runs")
         if name in ("add", "compile") and thing.role == "model":
-            self.meet(node, thing, arguments.all(), sure)
+            self.meet(node, thing, arguments)
         elif name == "__init__":
-            self.meet(node, thing, arguments.all(), sure and thing.name.rpartition(".")[2] in _REFUSING)
+            self.meet(node, thing, arguments, certain=thing.name.rpartition(".")[2] in _REFUSING)
         elif name in _TRAINING and thing.lost is not None:
             # tf_keras trains no weights of Keras 3, and says nothing.
-            self._add_meeting(node, thing.lost, thing, certain=sure and not self.freezes)
+            self._add_meeting(node, thing.lost, thing, certain=not self.freezes)
         elif name == "__call__":
-            return self.call_thing(node, thing, arguments, sure)
+            return self.call_thing(node, thing, arguments)
         elif name == "get_layer":
             return (Binding(thing._replace(role="layer")),)
         return ()
 
     def meet(
-        self, node: ast.AST, into: Thing, values: Iterable[Bindings], sure: bool, how: How = "holds"
+        self,
+        node: ast.AST,
+        into: Thing,
+        arguments: Arguments,
+        how: Literal["holds", "called", "runs"] = "holds",
+        *,
+        certain: bool = True,
     ) -> Thing | None:
-        """Note objects that come to one of another package: it holds them, is called or run with them.
+        """Note arguments that come to an object of another package: that holds, is called or run with them.
 
         Return the symbolic tensor that is made of those among them, None without any.
         """
@@ -184,14 +180,14 @@ class Objects(Notes):
         lost = None
         if into.role in PARTS:
             return None
-        for target, certain in (b for value in values for b in flatten(value)):
+        for target, sure in (b for value in arguments.all() for b in flatten(value)):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing) or (how == "runs" and thing.role not in PARTS):
                 continue
             if thing.role == "tensor":
                 tensors.append(thing)
             if thing.family != into.family and (thing.family != "tf_keras" or thing.role not in _TAKEN):
-                is_certain = sure and certain and thing.certain and into.certain
+                is_certain = certain and sure and thing.certain and into.certain
                 # Keras 3 takes tensors of tf_keras for TensorFlow's, and computes with them.
                 works = how == "called" and thing.role == "tensor" and thing.family == "tf_keras"
                 is_weighted = into.name.rpartition(".")[2].startswith(_WEIGHTED)
@@ -205,22 +201,19 @@ class Objects(Notes):
         lost = next((tensor.lost for tensor in tensors if tensor.lost is not None), lost)
         return into._replace(role="tensor", family=family, place=self.spot(node), lost=lost)
 
-    def note_set(self, node: ast.AST, name: str, of: ast.expr, owners: Bindings) -> None:
+    def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
+        self.add(node, "meets", thing.name, into.name, certain=certain, origin=Place(*thing.place))
+
+    def note_set(self, node: ast.Attribute, owners: Bindings) -> None:
         """Note that an attribute of Keras 2 is set; an unknown object counts if its name tells its role."""
+        name = node.attr
         roles = ("layer", "model") if SET_IN_VAIN[name][0] == "Layer" else ("optimizer",)
         for target, certain in owners:
+            # A class of the program's own may have that attribute for itself.
+            is_own = isinstance(target, Instance)
             thing = target.thing if isinstance(target, Instance) else target
             if isinstance(thing, Thing) and thing.role in roles:
-                # A class of the program's own may have that attribute for itself.
-                is_own = isinstance(target, Instance)
                 self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
-        called = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
-        words = called.lower().split("_")
-        is_called_so = any(word in (*roles, "opt") for word in words)
-        # Before objects are followed, all are unknown.
-        if not owners and (is_called_so or not self.deep):
+        called = str(getattr(node.value, "attr", getattr(node.value, "id", "")))
+        if not owners and not {*roles, "opt"}.isdisjoint(called.lower().split("_")):
             self.add(node, "old", name, certain=False)
-
-    def _add_meeting(self, node: ast.AST, thing: Thing, into: Thing, *, certain: bool) -> None:
-        caught, origin = bool(self.get_outer() & CAUGHT), Place(*thing.place)
-        self.add(node, "meets", thing.name, into.name, certain=certain, caught=caught, origin=origin)

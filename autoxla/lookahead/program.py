@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -58,13 +58,11 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
     if kind == "c":
         # multiprocessing and loky start processes for parts of a program so.
         is_worker = value is None or value.startswith("from multiprocessing.") or "loky.backend" in value
-        found = None if value is None or is_worker else Program("code", value, Path.cwd())
-    elif kind == "m" and value:
+        return None if value is None or is_worker else Program("code", value, Path.cwd(), patience=PATIENCE)
+    if kind == "m" and value:
         name = getattr(getattr(main, "__spec__", None), "name", None)
         named = value if name is None else name.removesuffix(".__main__")
-        from autoxla.lookahead.installed import find_own
-
-        found = find_own(Program("module", named, Path.cwd()), file)
+        found, may_be_installed = Program("module", named, Path.cwd(), patience=PATIENCE), True
     else:
         if not isinstance(file, str):
             # Before it executes, the main module has no file yet: the command line does.
@@ -75,16 +73,18 @@ def find_program(main: ModuleType | None, argv: Sequence[str], orig_argv: Sequen
         given = Path(os.path.abspath(argv[0])) if argv and argv[0] else path
         container = path if path.name != "__main__.py" else given
         if container.is_dir() or (container.is_file() and container.suffix in (".zip", ".pyz")):
-            found = Program("directory", str(container), container)
+            found = Program("directory", str(container), container, patience=PATIENCE)
         elif path.suffix == ".ipynb":
-            found = Program("notebook", str(path), path.parent)
+            found = Program("notebook", str(path), path.parent, patience=PATIENCE)
         else:
-            found = Program("script", str(path), Path(os.path.realpath(path)).parent)
-        if is_installed(file) or (found.kind == "script" and not path.suffix):
-            from autoxla.lookahead.installed import find_own
+            folder = Path(os.path.realpath(path)).parent
+            found = Program("script", str(path), folder, patience=PATIENCE)
+        may_be_installed = is_installed(file) or (found.kind == "script" and not path.suffix)
+    if may_be_installed:
+        from autoxla.lookahead.installed import find_own
 
-            found = find_own(found, file)
-    return None if found is None else replace(found, patience=PATIENCE)
+        return find_own(found, file)
+    return found
 
 
 def search_path(program: Program | None) -> list[str]:
@@ -92,17 +92,18 @@ def search_path(program: Program | None) -> list[str]:
 
     Without a program: as it is for any one in the current folder.
     """
-    if program is not None and program.patience is not None:
-        return sys.path
+    path = [entry for entry in sys.path if isinstance(entry, str)]
     is_safe = getattr(sys.flags, "safe_path", False)  # PYVERSION: -P came with 3.11
+    if is_safe or (program is not None and program.patience is not None):
+        return path
     try:
         here = os.getcwd()
         # The folder that Python put in front for the command: of ``python -m``, or of a script.
         ours = ("", here, os.path.dirname(os.path.abspath(sys.argv[0])))
     except FileNotFoundError:  # the current folder is gone
-        return sys.path
-    entries = sys.path[1:] if not is_safe and sys.path[:1] and sys.path[0] in ours else sys.path
-    return entries if is_safe else [here if program is None else str(program.folder), *entries]
+        return path
+    own = here if program is None else str(program.folder)
+    return [own, *(path[1:] if path[:1] and path[0] in ours else path)]
 
 
 def read_command(orig_argv: Sequence[str]) -> tuple[str, str | None, list[str]]:

@@ -10,10 +10,16 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 from autoxla.cache import has_record, make_key
-from autoxla.lookahead.files import Finder, current_folder, find_editable, own_folders, shorten, undisturbed
+from autoxla.lookahead.files import (
+    SYNTAX_ERRORS,
+    Finder,
+    current_folder,
+    find_editable,
+    shorten,
+    undisturbed,
+)
 from autoxla.lookahead.program import Program, search_path
 from autoxla.model import Evidence, Place, Reading
 from autoxla.situation.files import UnreadableError
@@ -26,7 +32,7 @@ _TELLING = re.compile(
 )
 _LONGEST_PLAIN = 1 << 16  # bytes
 #: Changes with the meaning of what is kept, or of what is read.
-_FORMAT = 9
+_FORMAT = 10
 
 
 def read_program(
@@ -41,15 +47,14 @@ def read_program(
     an attribute or call is evidence at the first place only, and none is where nobody asks for any of them.
     Columns begin with 1; those of text beyond ASCII count bytes. Raises nothing of its own.
     """
-    entries = [entry for entry in (search_path(program) if path is None else path) if isinstance(entry, str)]
-    folders = own_folders(program.folder, entries)
+    entries = search_path(program) if path is None else path
     packages = {**program.packages, **(find_editable(sys.meta_path) if path is None else {})}
-    finder = Finder(folders, packages)
+    finder = Finder(program.folder, entries, packages)
     with undisturbed():
         plain = read_plain(program, finder)
         if plain is not None:
             return plain
-        own = (program.kind, program.target, program.installed, folders, packages)
+        own = (program.kind, program.target, program.installed, finder.folders, packages)
         key = make_key(_FORMAT, own, current_folder(), entries, sys.version_info[:3])
         if cache is not None and has_record(cache, key):
             from autoxla.lookahead.kept import recall
@@ -58,13 +63,8 @@ def read_program(
             if known is not None:
                 return known
         from autoxla.lookahead.library import ProgramReader
-        from autoxla.lookahead.notes import brings_backend
 
-        reading = ProgramReader(program, finder, entries).read()
-        named = (e.name for e in reading.evidence if e.kind in ("import", "attribute", "call"))
-        if program.installed and reading.known and not any(map(brings_backend, named)):
-            reason = "it is installed and names no backend: it may be a tool that runs other programs"
-            reading = Reading(unread=((Place(program.target), reason),))
+        reading = ProgramReader(program, finder).read()
         if cache is not None and reading.known:
             from autoxla.lookahead.kept import keep
 
@@ -77,7 +77,7 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
 
     That is a short one of a single file, whose imports stand at its start, and which says nothing else that
     anybody asks for: it names no Keras, sets no variable, imports nothing by a computed name. Its imports are
-    the evidence.
+    the evidence. The modules that follow a program are not even loaded for it.
     """
     if program.kind != "script" or program.installed:
         return None
@@ -88,35 +88,31 @@ def read_plain(program: Program, finder: Finder) -> Reading | None:
         # Letters beyond ASCII may stand for those of a name, and so may others under a declared coding.
         if len(data) > _LONGEST_PLAIN or not data.isascii() or _TELLING.search(data):
             return None
-        tree = cast("ast.Module", compile(data, label, "exec", ast.PyCF_ONLY_AST, dont_inherit=True))
-    except (UnreadableError, SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        tree = ast.parse(data, label)
+    except (UnreadableError, *SYNTAX_ERRORS):
+        return None
+    nodes = [*ast.walk(tree)]
+    imports = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom))]
+    statements = [n for n in tree.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    # ``getattr`` with the text of a name is as good as the name.
+    texts = (n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    if any(_TELLING.search(text.encode(errors="ignore")) for text in texts):
+        return None
+    if imports != statements[: len(imports)]:
         return None
     evidence: list[Evidence] = []
-    tops: set[str] = set()
-    left = b""
-    for node in tree.body:
-        match node:
-            case ast.Import():
-                names = [alias.name for alias in node.names]
-            case ast.ImportFrom(module=str(name), level=0) if node.names[0].name != "*":
-                names = [] if name == "__future__" else [name]
-            case ast.Expr(value=ast.Constant()):  # the documentation
-                names = []
-            case _:
-                left = b"\n".join(data.splitlines()[node.lineno - 1 :])
-                break
+    for node in imports:
+        if isinstance(node, ast.ImportFrom):
+            if node.level or node.names[0].name == "*":
+                return None
+            names = [node.module or ""]
+        else:
+            names = [alias.name for alias in node.names]
         for name in dict.fromkeys(names):
             top = name.partition(".")[0]
-            tops.add(top)
+            if finder.find(top) is not None or (top in ("sys", "site") and b"path" in data):
+                return None
             if top not in sys.stdlib_module_names and top != "__main__":
                 at = Place(label, node.lineno, node.col_offset + 1)
                 evidence.append(Evidence("import", name, None, "certain", at))
-    # ``getattr`` with the text of a name is as good as the name.
-    texts = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str))
-    is_followed = (
-        re.search(rb"\bimport\b", left) is not None
-        or (not tops.isdisjoint(("sys", "site")) and b"path" in data)
-        or any(_TELLING.search(text.encode(errors="ignore")) for text in texts)
-        or any(finder.find(top) is not None for top in tops.difference(sys.builtin_module_names))
-    )
-    return None if is_followed else Reading(tuple(evidence), True, True, (label,))
+    return Reading(tuple(evidence), True, True, (label,))

@@ -1,16 +1,17 @@
 """What names may stand for while a program is followed, and where names are kept."""
 
-# ruff: noqa: PTH117, PTH118, PTH120 - what is evaluated are expressions over strings
+# ruff: noqa: PTH118 - what is evaluated are expressions over strings
 
 from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import NamedTuple, TypeAlias
 
-# Flow: how a statement stands to the code around it.
+# Flow: how a statement stands to the code around it, and code to the program.
 POSSIBLE = 1  # under a condition, or after something that may have ended its function
 HANDLER = 2  # in an ``except``: runs only after an error, which grades leave out of account
 CAUGHT = 4  # in a ``try`` that goes on where something is missing, or objects do not fit each other
@@ -20,10 +21,12 @@ MOST_BINDINGS = 8
 _BUILTINS = frozenset(
     ("__import__", "eval", "exec", "exit", "list", "quit", "range", "setattr", "str", "super", "tuple")
 )
-#: Functions and methods that leave a path what it is, or make it absolute.
-_PATHS = frozenset(
-    {"abspath", "absolute", "as_posix", "normpath", "realpath", "resolve", "Path", "PurePath", "fspath"}
-)
+#: What functions and methods make of a path. One that is relative remains so.
+_PATHS: dict[str, Callable[[str], str]] = {
+    "dirname": os.path.dirname,
+    **dict.fromkeys(("Path", "PurePath", "as_posix", "fspath", "join", "joinpath"), str),
+    **dict.fromkeys(("abspath", "absolute", "normpath", "realpath", "resolve"), os.path.normpath),
+}
 
 
 class Const(NamedTuple):
@@ -39,8 +42,9 @@ class Outside(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of the program's; `owner` is the class of a method.
+    """A function of the program's; `owner` is the class of a method, `bound` the object it is called on.
 
+    `kind`: it is a ``classmethod``, ``property`` or ``staticmethod``, empty for all others.
     `plain`: calling its name runs its body, and gives what that returns. Under an unknown decorator it may
     not, and in generators and coroutines it runs as far as somebody takes values from them.
     """
@@ -48,9 +52,10 @@ class Function(NamedTuple):
     node: ast.FunctionDef | ast.AsyncFunctionDef
     scope: Scope
     module: Module
-    source: Source
     plain: bool
+    kind: str
     owner: Class | None
+    bound: Target | None = None
 
 
 class Thing(NamedTuple):
@@ -73,13 +78,6 @@ class Part(NamedTuple):
 
     owner: Target
     name: str
-
-
-class Method(NamedTuple):
-    """A function of the program's own class, with the object it belongs to."""
-
-    function: Function
-    owner: Target
 
 
 class Super(NamedTuple):
@@ -132,7 +130,7 @@ class Table:
 
 
 Target: TypeAlias = (
-    "Const | Outside | Module | Function | Thing | Part | Method | Super | Class | Instance | Items | Table"
+    "Const | Outside | Module | Function | Thing | Part | Super | Class | Instance | Items | Table"
 )
 
 
@@ -192,43 +190,35 @@ class Scope:
 
 
 @dataclass(slots=True, eq=False)
-class Source:
-    """A parsed file, or a cell of a notebook; `place` is where ``__file__`` lies.
-
-    `yields` are the lines with the word. `main`: it is the program's main module, or a part of it. `certain`:
-    it runs where its module does.
-    """
-
-    label: str
-    place: str | None
-    tree: ast.Module
-    yields: list[int]
-    main: bool
-    certain: bool = True
-
-
-@dataclass(slots=True, eq=False)
 class Module:
-    """One of the program's own modules while it is followed.
+    """One of the program's own modules, or a cell of a notebook, while it is followed.
 
-    `sources`: one, or one a cell of a notebook. `package`: for relative imports, None where they fail.
+    `package`: for relative imports, None where they fail. `label` is its file as places have it, `file` its
+    ``__file__``. `yields` are the lines with the word. `main`: it is the program's main module, or a cell of
+    it. `certain`: it runs where it is imported. `scope` is one for all cells.
     """
 
     name: str
     package: str | None
-    sources: tuple[Source, ...]
+    label: str
+    file: str | None
+    main: bool = False
+    certain: bool = True
     scope: Scope = field(default_factory=Scope)
+    body: Sequence[ast.stmt] = ()
+    yields: Sequence[int] = ()
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """Code that is being followed: a module, or the body of a function or class."""
+    """Code that is being followed: a module, or the body of a function or class.
 
-    source: Source
-    scope: Scope
+    `base` is how the code as a whole stands to the program, `flow` how its current statement stands to it.
+    """
+
     module: Module
-    certain: bool
-    outer: int = 0
+    scope: Scope
+    base: int
     flow: int = 0
     function: Function | None = None
     in_class: Class | None = None
@@ -271,39 +261,38 @@ def make_constant(value: str | bool | int | float | None) -> Bindings:
     return (Binding(Const(value)),)
 
 
-def get_item(owner: Target, key: Const | None) -> Bindings:
-    """Return what an index or key gives; None is one that is computed."""
-    if isinstance(owner, Items):
-        at = key.value if key is not None else None
-        if isinstance(at, int) and not owner.open and -len(owner.values) <= at < len(owner.values):
-            return owner.values[at]
-        return doubt(b for value in owner.values for b in value)
-    if isinstance(owner, Table):
-        exact = [value for name, value in owner.items if key is not None and get_constant(name) == key]
-        return exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
-    # One of several outputs is symbolic, too.
-    return (Binding(owner),) if isinstance(owner, Thing) and owner.role == "tensor" else ()
+def get_item(owners: Bindings, key: Bindings) -> Bindings:
+    """Return what an index or key gives; a key that is computed may give any of the values."""
+    found: list[Binding] = []
+    at = get_constant(key)
+    for owner, certain in owners:
+        inner: Bindings = ()
+        if isinstance(owner, Items):
+            inner = doubt(b for value in owner.values for b in value)
+            number = at.value if at is not None and not owner.open else None
+            if isinstance(number, int) and -len(owner.values) <= number < len(owner.values):
+                inner = owner.values[number]
+        elif isinstance(owner, Table):
+            exact = [value for name, value in owner.items if at is not None and get_constant(name) == at]
+            inner = exact[-1] if exact else doubt(b for _, value in owner.items for b in value)
+        elif isinstance(owner, Thing) and owner.role == "tensor":
+            # One of several outputs is symbolic, too.
+            inner = (Binding(owner),)
+        found += inner if certain and len(owners) == 1 else doubt(inner)
+    return tuple(found)
 
 
 def get_path_attribute(path: str, name: str) -> Bindings:
     """Return an attribute of a path of ``pathlib``."""
-    folders = [os.path.dirname(os.path.normpath(path))]
-    while name == "parents" and len(folders) < 32:
-        folders.append(os.path.dirname(folders[-1]))
-    parents = [make_constant(folder) for folder in folders]
+    if name == "parent":
+        return make_constant(str(PurePath(path).parent))
     if name == "parents":
-        return (Binding(Items(parents)),)
-    return parents[0] if name == "parent" else (Binding(Part(Const(path), name)),)
+        return (Binding(Items([make_constant(str(parent)) for parent in PurePath(path).parents])),)
+    return (Binding(Part(Const(path), name)),)
 
 
 def evaluate_path(function: str, parts: Sequence[Const | None]) -> Bindings:
     """Return the path that a function of ``os.path`` or ``pathlib`` makes of constant parts."""
     texts = [part.value for part in parts if part is not None and isinstance(part.value, str)]
-    if not texts or len(texts) != len(parts):
-        return ()
-    if function == "dirname":
-        return make_constant(os.path.dirname(os.path.normpath(texts[0])))
-    if function in ("join", "joinpath") or function in _PATHS:
-        joined = os.path.join(*texts)
-        return make_constant(os.path.normpath(joined) if os.path.isabs(joined) else joined)
-    return ()
+    is_known = function in _PATHS and texts and len(texts) == len(parts)
+    return make_constant(_PATHS[function](os.path.join(*texts))) if is_known else ()

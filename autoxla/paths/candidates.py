@@ -145,7 +145,7 @@ def _list_flags(name: str, situation: Situation) -> Iterator[tuple[Path, str]]:
     if not text:
         return
     flags = parse_xla_flags(text)
-    strange = {error.token for error in flags.errors}
+    strange = {token for token, _ in flags.errors}
     if (names := situation.flag_names.get(name)) is not None:
         strange |= {f"--{each}" for each in (*names.unknown, *names.unchecked)}
     kept = tuple(token for token in flags.tokens if not {token, token.partition("=")[0]} & strange)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from autoxla.model import BACKENDS
 from autoxla.policies.draft import KERAS_3, SWITCHABLE, Draft
-from autoxla.policies.example import TF_KERAS, Example, set_late
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import TF_KERAS, Example, Rule, set_late
 
 VARIABLE = "KERAS_BACKEND"
-BACKENDS = frozenset({"tensorflow", "jax", "torch", "numpy", "openvino"})
 OVERRIDE = "Intel Extension for TensorFlow, override of Keras 3's compile and predict"
 CONFIGURING = "Keras 3: A new multi-backend Keras, Configuring your backend"
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from autoxla.model import OUTDATED, Cure
 from autoxla.policies.draft import Draft
-from autoxla.policies.example import FILE, TF_KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import FILE, TF_KERAS, Example, Rule
 
 _WHO = {"heal": "`heal` found that it dies otherwise", "learned": "an earlier run died without it"}
 #: What differs from run to run in the message of one and the same death.

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from autoxla.model import FlagNames
 from autoxla.policies.draft import FLAGS, XLA_FLAGS, Draft
-from autoxla.policies.example import KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import KERAS, Example, Rule
 
 FLAG_READER = "TensorFlow, flags from the environment"
 #: By variable: who ends the process, and when.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from autoxla.model import NO_ANSWER, OUT_OF_TIME, Place, Reading
-from autoxla.policies.example import FILE, KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import FILE, KERAS, Example, Rule
 
 RULES = (
     Rule(

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoxla.policies.draft import AUTO_JIT, FLAGS, KERAS_3, NPD, Draft
-from autoxla.policies.example import KERAS, TF_KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import KERAS, TF_KERAS, Example, Rule
 from autoxla.situation.env_parsing import (
     guard_disabled,
     guard_sees_auto_jit,

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from autoxla.model import SWITCHING, Evidence, Place, Saved
 from autoxla.policies.draft import KERAS_3, SWITCH, SWITCHABLE, Draft
-from autoxla.policies.example import KERAS, LEGACY_ADAM, TF_KERAS, Example, set_late
 from autoxla.policies.packages import find_package
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import KERAS, LEGACY_ADAM, TF_KERAS, Example, Rule, set_late
 from autoxla.policies.usage import Demand, find_alias, is_below
 from autoxla.situation.env_parsing import intended, tensorflow_bool
 

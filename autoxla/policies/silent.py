@@ -5,8 +5,7 @@ from __future__ import annotations
 from autoxla.hooks.keras_internals import SET_IN_VAIN
 from autoxla.model import Evidence
 from autoxla.policies.draft import KERAS_3, Draft
-from autoxla.policies.example import Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import Example, Rule
 
 #: The code of each, for what is told while the program runs.
 SET, NAMES, HARD_SIGMOID = "AX195", "AX196", "AX197"

@@ -7,8 +7,7 @@ from dataclasses import replace
 from autoxla.model import Tuned
 from autoxla.policies.cures import name_settings
 from autoxla.policies.draft import AUTO_JIT, FLAGS, NPD, SWITCH, XLA_FLAGS, Draft
-from autoxla.policies.example import KERAS, Example
-from autoxla.policies.rule import Rule
+from autoxla.policies.rule import KERAS, Example, Rule
 
 _STRATEGIES = ("Mirrored", "MultiWorkerMirrored", "ParameterServer", "CentralStorage")
 #: What makes a strategy of several devices. One on a single device runs XLA.
@@ -85,14 +84,13 @@ def _tuned(draft: Draft) -> Tuned | None:
     return open_ if open_.step is not None or variables else None
 
 
-def _take_setting(draft: Draft, name: str, value: str) -> bool:
-    """Plan a variable of the tuned path; the settings were read already, so one of them is planned itself."""
-    return draft.choose_steps(int(value)) if name == STEPS else draft.set(name, value)
-
-
-def _cuda(draft: Draft) -> str:
-    """Return the folder of CUDA where XLA does not look, empty for none."""
-    return draft.situation.toolchain.cuda_found or ""
+def _take_tuned(draft: Draft) -> bool:
+    """Plan the tuned path. The settings were read already, so that one of them is planned itself."""
+    taken = [
+        draft.choose_steps(int(value)) if name == STEPS else draft.set(name, value)
+        for name, value in draft.found.settings.items()
+    ]
+    return any([*taken, _take_step(draft, draft.found.step)])
 
 
 def _bring_cuda(draft: Draft) -> str:
@@ -176,9 +174,7 @@ RULES = (
             told="after python -m autoxla tune train.py",
         ),
         source="autoxla, tune",
-        act=lambda d: any(
-            [*(_take_setting(d, *each) for each in d.found.settings.items()), _take_step(d, d.found.step)]
-        ),
+        act=_take_tuned,
     ),
     Rule(
         code="AX317",
@@ -234,18 +230,22 @@ RULES = (
         title="XLA does not find libdevice",
         applies=lambda d: (
             "cuda" in d.situation.hardware.kinds
-            and not d.situation.toolchain.cuda_seen
+            and d.situation.libdevice != ""
             and d.parse(XLA_FLAGS).get(CUDA_DIR) is None
             and d.parse(XLA_FLAGS).file is None
             and not d.parse(XLA_FLAGS).errors
         ),
         message=lambda d: (
-            "XLA finds libdevice in none of its own places; "
-            f"it is {f'in {_cuda(d)}' if _cuda(d) else 'missing, and XLA fails if TensorFlow uses the GPU'}"
+            "XLA finds libdevice in none of its own places; it is "
+            + (
+                f"in {d.situation.libdevice}"
+                if d.situation.libdevice
+                else "missing, and XLA fails if TensorFlow uses the GPU"
+            )
         ),
         remedy=lambda d: (
-            f"add --{CUDA_DIR}={_cuda(d)} to XLA_FLAGS"
-            if _cuda(d)
+            f"add --{CUDA_DIR}={d.situation.libdevice} to XLA_FLAGS"
+            if d.situation.libdevice
             else "pip install nvidia-cuda-nvcc, or compile(jit_compile=False)"
         ),
         why="""To compile for an NVIDIA GPU, XLA needs CUDA's file libdevice. Without it the first compiled
@@ -255,7 +255,8 @@ RULES = (
         source=LIBDEVICE,
         # What the user put into XLA_FLAGS stays there.
         act=lambda d: (
-            _cuda(d) != "" and d.set(XLA_FLAGS, str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, _cuda(d))))
+            d.situation.libdevice is not None
+            and d.set(XLA_FLAGS, str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, d.situation.libdevice)))
         ),
     ),
     Rule(
@@ -266,7 +267,7 @@ RULES = (
             d.has("tensorflow")
             and d.backend == "tensorflow"
             and not d.says("call", *_HIDING, certain=False)
-            and d.situation.toolchain.lacking
+            and d.situation.gpu_lacks
         ),
         message=lambda d: (
             "this machine has an NVIDIA GPU, and TensorFlow runs without it: "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import glob
-import hashlib
 import json
 import re
 import sys
@@ -12,9 +11,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 from autoxla import __version__
+from autoxla.cache import make_key
 from autoxla.model import Finding, Plan, Situation
 from autoxla.notice import notify
 from autoxla.situation.env_parsing import tensorflow_bool
@@ -49,7 +48,7 @@ def as_data(
     compiles: Sequence[Mapping[str, object]] = (),
     faults: Iterable[tuple[str, Exception]] = (),
     trials: Sequence[Mapping[str, object]] = (),
-    left_out: Mapping[str, int] = MappingProxyType({}),
+    left_out: Mapping[str, int] | None = None,
 ) -> dict[str, object]:
     """Return the report as JSON has it. No variable but the watched ones is in it.
 
@@ -64,7 +63,7 @@ def as_data(
         "compile": list(compiles),
         "trials": list(trials),
         "errors": [f"{where}: {type(error).__name__}: {error}" for where, error in faults],
-        "left_out": {name: count for name, count in left_out.items() if count},
+        "left_out": {name: count for name, count in (left_out or {}).items() if count},
     }
 
 
@@ -82,15 +81,14 @@ def fingerprint(situation: Situation, plan: Plan) -> str:
         words = [word for word in str(kept[name]).split() if word.startswith("-")]
         kept[name] = " ".join(word for word in words if not word.startswith(_OWN_FLAGS))
     kept[_SWITCH] = "1" if tensorflow_bool(kept.get(_SWITCH)) else ""
-    facts = [
+    return make_key(
         sys.version_info[:2],
         __version__,
         [(name, situation.versions.get(name)) for name in _SHARED],
         sorted((name, value) for name, value in kept.items() if value),
         [plan.path.step, plan.path.device, plan.path.backend, plan.jit_compile],
         [sorted(plan.alias.items()), plan.import_first],
-    ]
-    return hashlib.sha256(json.dumps(facts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    )[:16]
 
 
 def find_differing(file: Path, situation: Situation, plan: Plan, *, since: float) -> list[str]:
@@ -116,12 +114,12 @@ def page_data(
 
     found = data.get("findings")
     codes = {finding["code"] for finding in found} if isinstance(found, list) else set()
-    rules = {code: story.find_rule(code) for code in sorted(codes)}
+    rules = [rule for rule in map(story.find_rule, sorted(codes)) if rule is not None]
     return {
         **data,
         "program": program,
         "made_by": f"autoxla {__version__}",
-        "rules": {code: {"title": r.title, "source": r.source} for code, r in rules.items() if r is not None},
+        "rules": {rule.code: {"title": rule.title, "source": rule.source} for rule in rules},
         "story": {title: [list(row) for row in rows] for title, rows in story.tell(situation, plan)},
     }
 

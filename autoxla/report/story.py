@@ -29,10 +29,13 @@ _TITLE = "text-align:left;padding-top:.6em"
 
 def tell(situation: Situation, plan: Plan) -> list[Section]:
     """Return what there is to tell of ``plan`` beside its findings; a part that is empty is not there."""
-    left, others = list(left_rows(situation, plan)), list(mode_rows(situation, plan))
-    parts: list[Section] = [("Situation", list(situation_rows(situation))), ("Plan", list(plan_rows(plan)))]
-    parts += [("Left alone", left)] if left else []
-    return parts + ([("In other modes", others)] if others else [])
+    parts = (
+        ("Situation", situation_rows(situation)),
+        ("Plan", plan_rows(plan)),
+        ("Left alone", left_rows(situation, plan)),
+        ("In other modes", mode_rows(situation, plan)),
+    )
+    return [(title, told) for title, rows in parts if (told := list(rows))]
 
 
 def find_rule(code: str) -> Rule | None:

@@ -1,24 +1,20 @@
 """Installed distributions with their releases: the watched names only, never all that are there.
 
-The standard library's reader is used, unless the program has loaded ``importlib_metadata`` already.
-Importing that package puts a finder of its own on ``sys.meta_path`` and takes the standard library's
-away, after which ``importlib.metadata`` hands out objects of another class: a program that does not
-use it must not be changed like that. So it is an extra, ``metadata``, and no dependency.
+Their folders of metadata are read as they lie on ``sys.path``. The standard library's reader would cost each
+start the import of a parser for mail, and it waits for ever where a pipe stands in the place of a file.
 """
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Protocol
 
-from autoxla.model import Version
+from autoxla.model import BACKENDS, Version
 from autoxla.situation.env_parsing import parse_version
-from autoxla.situation.files import is_file
+from autoxla.situation.files import UnreadableError, list_names, read_bytes
 
 #: Rules ask for the first name; the others are the same software under another name.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
@@ -41,20 +37,12 @@ WATCHED_DISTRIBUTIONS = (
     *("tensorflow-metal", "tensorflow-text", "torch", "wrapt"),
 )
 
-#: Keras' backends; each is the name of its package, too.
-BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
-
 #: Bytes. What is longer is no metadata; lists of the files of large packages have some millions.
 _LARGEST = 1 << 24
+#: A folder of metadata, as pip or setuptools names it; in a checkout it has no release.
+_ENTRY = re.compile(r"([A-Za-z0-9][\w.]*?)(?:-[^-]+(?:-py[\w.]+)?)?\.(?:dist|egg)-info")
 _ANY_CASE = re.MULTILINE | re.IGNORECASE
 _VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
-
-
-class MetadataReader(Protocol):
-    """What gives files of a distribution's metadata."""
-
-    def read_text(self, filename: str, /) -> str | None:
-        """Return the text of a file, None where it is not there."""
 
 
 def find_versions(path: Sequence[str]) -> dict[str, Version]:
@@ -75,34 +63,49 @@ def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
 
     Of several distributions of one name the first one that can be read counts.
     """
-    versions = {}
-    for name in names:
-        # Parsing all of the metadata, as `Distribution.version` does, takes ten times as long.
-        found = map(_VERSION_LINE.search, _read_headers(name, path))
-        releases = (parse_version(line[1]) for line in found if line)
-        version = next(filter(None, releases), None)
-        if version is not None:
-            versions[name] = version
-    return versions
+    spelt, found = {normalise(name): name for name in names}, dict[str, Version]()
+    for name, folder in find_metadata(spelt.keys(), path):
+        line = _VERSION_LINE.search(read_headers(folder))
+        version = parse_version(line[1]) if line else ()
+        if version:
+            found.setdefault(name, version)
+    return {name: found[key] for key, name in spelt.items() if key in found}
 
 
 def find_requiring(names: Iterable[str], required: str, path: Sequence[str]) -> frozenset[str]:
     """Return those of `names` whose distribution of the same name requires `required`, extras apart."""
-    spelt = normalise(required).replace("-", "[-_.]+")
-    wanted = re.compile(rf"^Requires-Dist:[ \t]*{spelt}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
-    return frozenset(name for name in names if any(map(wanted.search, _read_headers(name, path))))
+    spelt = {normalise(name): name for name in names}
+    pattern = normalise(required).replace("-", "[-_.]+")
+    wanted = re.compile(rf"^Requires-Dist:[ \t]*{pattern}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
+    found = find_metadata(spelt.keys(), path)
+    return frozenset(spelt[name] for name, folder in found if wanted.search(read_headers(folder)))
 
 
-def read_text(distribution: MetadataReader, name: str) -> str:
-    """Return a file of a distribution's metadata, empty where there is none that could be one.
+def find_metadata(names: Collection[str], path: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the distributions of `names`, as `normalise` spells them, each with its metadata's folder.
 
-    Raises OSError and ValueError as the distribution does.
+    They come in the order of `path`, which is like ``sys.path``.
     """
-    # The reader would wait for a pipe. In a zip, whose paths are of another class, there is none.
-    folder = getattr(distribution, "_path", None)
-    if isinstance(folder, Path) and not is_file(folder / name, _LARGEST):
-        return ""
-    return distribution.read_text(name) or ""
+    for entry in (each for each in path if names and isinstance(each, str)):
+        for file in list_names(entry, "*-info"):
+            found = _ENTRY.fullmatch(file)
+            if found and (name := normalise(found[1])) in names:
+                yield name, Path(entry, file)
+
+
+def read_headers(folder: Path) -> str:
+    """Return the headers of a distribution's metadata, empty where there are none that can be read."""
+    # The last is for metadata in a single file, as distutils wrote it.
+    return read_metadata(folder, "METADATA", "PKG-INFO", "").partition("\n\n")[0]
+
+
+def read_metadata(folder: Path, *files: str) -> str:
+    """Return the first of the `files` in a folder of metadata that can be read, empty for none."""
+    for file in files:
+        with suppress(UnreadableError):
+            if content := read_bytes(folder / file, _LARGEST):
+                return content.decode("utf-8", "replace")
+    return ""
 
 
 def find_backends(path: Sequence[str], versions: Mapping[str, Version]) -> frozenset[str]:
@@ -127,22 +130,3 @@ def locate(name: str, path: Sequence[str]) -> Path | None:
 def normalise(name: str) -> str:
     """Return a distribution's name as PEP 503 spells it."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _load_finder() -> Any:
-    loaded = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
-    if loaded is not None:
-        return loaded
-    from importlib.metadata import Distribution
-
-    return Distribution
-
-
-def _read_headers(name: str, path: Sequence[str]) -> Iterator[str]:
-    """Yield the headers of the metadata of each distribution of that name, those that can be read."""
-    folders = [entry for entry in path if isinstance(entry, str)]
-    with suppress(OSError, ValueError):
-        for distribution in _load_finder().discover(name=name, path=folders):
-            with suppress(OSError, ValueError):
-                text = read_text(distribution, "METADATA") or read_text(distribution, "PKG-INFO")
-                yield text.partition("\n\n")[0]

@@ -12,10 +12,9 @@ behaves in TensorFlow 2.15 and 2.21. Where they differ, the later one is meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from autoxla.model import Version
 
@@ -79,27 +78,38 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in found[1].split(".")) if found else ()
 
 
-class FlagError(NamedTuple):
-    """A part of a flags variable for which TensorFlow ends the process, and why."""
-
-    token: str
-    reason: str
-
-
 @dataclass(frozen=True, slots=True)
 class XlaFlags:
     """The flags of ``TF_XLA_FLAGS`` or ``XLA_FLAGS``.
 
     `tokens` are the flags as the user wrote them, in order. `file` is the name of a file that the
     variable names instead, into which nobody looks. `ignored` is text after the first word that is no flag:
-    TensorFlow stops there without a word. `errors` hold what ends the process, as far as the text alone
-    tells: what names and values there are depends on the release and is not judged, but for auto-clustering.
+    TensorFlow stops there without a word.
     """
 
     tokens: tuple[str, ...]
     file: str | None = None
-    errors: tuple[FlagError, ...] = ()
     ignored: str = ""
+
+    @property
+    def errors(self) -> tuple[tuple[str, str], ...]:
+        """The parts for which TensorFlow ends the process, each with the reason, as far as the text tells.
+
+        What names and values there are depends on the release and is not judged, but for auto-clustering.
+        """
+        if self.file is not None:
+            is_meant = "=" not in self.file and self.file.strip(_SPACE)
+            return () if is_meant else ((self.file, "a flag begins with --"),)
+        errors = []
+        for token in self.tokens:
+            name, value = _split(token)
+            if name is None:
+                errors.append((token, "a flag is written --name=value"))
+            elif name == "help" or not _FLAG_NAME.fullmatch(name):
+                errors.append((token, "there is no flag of this name"))
+            elif name == "tf_xla_auto_jit" and _auto_jit_level(value or "") is None:
+                errors.append((token, "its value is to be a number, fusible or single-gpu(number)"))
+        return tuple(errors)
 
     def get(self, name: str) -> str | None:
         """Return the effective value of a flag, without quotes: the last wins; ``true`` for a bare flag."""
@@ -134,8 +144,7 @@ class XlaFlags:
         places = {i for i, old in enumerate(self.tokens) if _split(old)[0] == name}
         last = max(places, default=len(self.tokens))
         before = [old for i, old in enumerate(self.tokens[:last]) if i not in places]
-        tokens = (*before, token, *self.tokens[last + 1 :])
-        return replace(self, tokens=tokens, errors=_find_errors(tokens))
+        return replace(self, tokens=(*before, token, *self.tokens[last + 1 :]))
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -149,9 +158,7 @@ def parse_xla_flags(text: str | None) -> XlaFlags:
     rest = (text or "").lstrip(_SPACE)
     if text and not rest.startswith("-"):
         # Any other text, space alone included, is handed to fopen as it is.
-        is_meant = "=" not in text and rest
-        errors = () if is_meant else (FlagError(text, "a flag begins with --"),)
-        return XlaFlags((), file=text, errors=errors)
+        return XlaFlags((), file=text)
     tokens: list[str] = []
     while rest.startswith("-") and (found := _TOKEN.match(rest)):
         is_open = found[1] is not None and not (found[3] or found[5])
@@ -159,7 +166,7 @@ def parse_xla_flags(text: str | None) -> XlaFlags:
         value = _unquote(found[0].partition("=")[2]) if is_open else ""
         tokens.append(_join(found[1].removeprefix("--"), value) if is_open else found[0])
         rest = rest[found.end() :].lstrip(_SPACE)
-    return XlaFlags(tuple(tokens), errors=_find_errors(tokens), ignored=rest.rstrip(_SPACE))
+    return XlaFlags(tuple(tokens), ignored=rest.rstrip(_SPACE))
 
 
 def _split(token: str) -> tuple[str | None, str | None]:
@@ -184,20 +191,6 @@ def _join(name: str, value: str) -> str:
         return f"--{name}={value}"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'--{name}="{escaped}"'
-
-
-def _find_errors(tokens: Iterable[str]) -> tuple[FlagError, ...]:
-    """Return the flags for which TensorFlow ends the process, as far as the text alone tells."""
-    errors = []
-    for token in tokens:
-        name, value = _split(token)
-        if name is None:
-            errors.append(FlagError(token, "a flag is written --name=value"))
-        elif name == "help" or not _FLAG_NAME.fullmatch(name):
-            errors.append(FlagError(token, "there is no flag of this name"))
-        elif name == "tf_xla_auto_jit" and _auto_jit_level(value or "") is None:
-            errors.append(FlagError(token, "its value is to be a number, fusible or single-gpu(number)"))
-    return tuple(errors)
 
 
 def _auto_jit_level(value: str) -> int | None:

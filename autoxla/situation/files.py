@@ -15,22 +15,30 @@ class UnreadableError(Exception):
     """A file that is there is not read, for the reason given, such as its length."""
 
 
-def read_bytes(path: str | Path, limit: int = LIMIT) -> bytes | None:
-    """Return the content of a regular file, None where nothing can be opened.
+def read_start(path: str | Path, most: int) -> bytes | None:
+    """Return the first ``most`` bytes of a regular file, None where there is none that can be opened.
 
-    Raises `UnreadableError` for all that may block or has more than `limit` bytes. A pipe is not even
-    opened: what is read from it would be missing for its true reader.
+    A pipe is not even opened: what is read from it would be missing for its true reader.
     """
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise UnreadableError("it is not a regular file")
+            return None
         # Something else may be there by now, of which O_NONBLOCK waits for no writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor
-            content = stream.read(limit + 1) or b""
+        with open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as stream:
+            return stream.read(most) or b""
     except (OSError, ValueError):
         return None
-    if len(content) > limit:
+
+
+def read_bytes(path: str | Path, limit: int = LIMIT) -> bytes | None:
+    """Return the content of a regular file, None where nothing can be opened.
+
+    Raises `UnreadableError` for all that may block or has more than `limit` bytes.
+    """
+    content = read_start(path, limit + 1)
+    if content is None and os.path.exists(path) and not is_file(path):  # noqa: PTH110 - it raises nothing
+        raise UnreadableError("it is not a regular file")
+    if content is not None and len(content) > limit:
         raise UnreadableError(f"it has more than {limit} bytes")
     return content
 
@@ -43,18 +51,11 @@ def list_names(folder: str | Path, pattern: str = "*") -> list[str]:
         return []
 
 
-def is_file(path: str | Path, limit: int | None = None) -> bool:
-    """Tell whether there is a regular file of at most `limit` bytes; False where that cannot be found out."""
-    try:
-        status = Path(path).stat()
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISREG(status.st_mode) and (limit is None or status.st_size <= limit)
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is a regular file; False where that cannot be found out."""
+    return os.path.isfile(path)  # noqa: PTH113 - that of Path raises where a folder may not be searched
 
 
 def is_folder(path: str | Path) -> bool:
     """Tell whether there is a folder; False where that cannot be found out."""
-    try:
-        return stat.S_ISDIR(Path(path).stat().st_mode)
-    except (OSError, ValueError):
-        return False
+    return os.path.isdir(path)  # noqa: PTH112 - as above

@@ -21,12 +21,12 @@ from pathlib import Path
 
 from autoxla.model import Accelerator, Hardware, Plugin
 from autoxla.situation.environment import read_environ
-from autoxla.situation.files import list_names, read_bytes
+from autoxla.situation.files import list_names, read_start
 
 # nvhost-gpu is the node of boards with an integrated GPU; dxg that of the Windows subsystem.
 _NODES = (("nvidia[0-9]*", "cuda"), ("nvhost-gpu", "cuda"), ("kfd", "rocm"))
 _DOUBTFUL_NODES = ("dxg", "accel", "accel[0-9]*")
-_INTEL = b"0x8086"
+_INTEL = "0x8086"
 # Where Intel processors have their own graphics, of which most are not usable for TensorFlow.
 _INTEGRATED_SLOT = "0000:00:02.0"
 _HIDDEN_BY = {
@@ -75,8 +75,7 @@ def find_hardware(
         doubtful.add("")  # a device of unknown kind
     for node in list_names(root / "dev/dri", "renderD*"):
         device = root / "sys/class/drm" / node / "device"
-        # The kernel gives this file a size that is not its own, but it is a regular file.
-        is_intel = (read_bytes(device / "vendor") or b"").strip() == _INTEL
+        is_intel = _read(device / "vendor").strip() == _INTEL
         # Without a plug-in TensorFlow has no use for it: no sign at all.
         if is_intel and any(plugin.kind == "itex" for plugin in plugins):
             is_own = device.resolve().name != _INTEGRATED_SLOT
@@ -141,8 +140,4 @@ def count_cores(root: Path = Path("/")) -> int:
 
 
 def _read(file: Path, most: int = 4096) -> str:
-    try:
-        with file.open("rb", buffering=0) as stream:
-            return (stream.read(most) or b"").decode(errors="replace")
-    except (OSError, ValueError):
-        return ""
+    return (read_start(file, most) or b"").decode(errors="replace")

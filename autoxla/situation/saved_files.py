@@ -7,11 +7,11 @@ or is something else, is None.
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from autoxla.model import Evidence, Saved, SavedKind
+from autoxla.situation.files import read_start
 
 #: Bytes that are read of a file, or of a member of a zip.
 MOST = 1 << 20
@@ -32,21 +32,24 @@ def identify(path: Path) -> Saved | None:
     """Return what wrote the file or folder at ``path``, None where that cannot be told. Never raises."""
     try:
         if path.is_dir():
-            return _identify_folder(path)
+            # Keras 2 leaves metadata of its own in a SavedModel, and an export has none.
+            if (metadata := path / "keras_metadata.pb").exists():
+                return identify_text("folder", [read_start(metadata, MOST) or b""]) or Saved("folder", 2)
+            # `model.export` of Keras 3, and whatever else TensorFlow saves: no Keras reads it as a model.
+            return Saved("folder", 3) if (path / "saved_model.pb").exists() else None
         if not path.exists():
-            index = path.with_name(f"{path.name}.index")
-            return Saved("checkpoint", 2) if b"_CHECKPOINTABLE_OBJECT_GRAPH" in _read(index) else None
-        start = _read(path)
+            index = read_start(path.with_name(f"{path.name}.index"), MOST) or b""
+            return Saved("checkpoint", 2) if b"_CHECKPOINTABLE_OBJECT_GRAPH" in index else None
+        start = read_start(path, MOST) or b""
         if start.startswith(b"PK"):
             import zipfile  # costs more than all else here
 
             with zipfile.ZipFile(path) as archive:
                 members = [archive.open(name).read(MOST) for name in ("metadata.json", "config.json")]
             return identify_text("keras", members)
-        if start.startswith(_HDF5):
+        if start.startswith(_HDF5) and b"model_config" in start:
             release = _HEAP.search(start)
-            is_model = b"model_config" in start
-            return identify_text("h5", [start], release[1].decode() if release else "") if is_model else None
+            return identify_text("h5", [start], release[1].decode() if release else "")
         return identify_text("json", [start]) if start.lstrip().startswith(b"{") else None
     except Exception:  # noqa: BLE001 - a zip that is damaged raises what its decompression raises
         return None
@@ -71,20 +74,3 @@ def identify_text(kind: SavedKind, texts: Sequence[bytes], release: str = "") ->
     is_2 = release.startswith("2") if release else _OF_2.search(text) is not None
     parts = frozenset(part for part in _PARTS if f'"{part}"'.encode() in text)
     return Saved(kind, 2 if is_2 else 3, release, parts)
-
-
-def _identify_folder(folder: Path) -> Saved | None:
-    """Return what wrote a SavedModel: Keras 2 leaves metadata of its own in it, and an export has none."""
-    metadata = folder / "keras_metadata.pb"
-    if metadata.exists():
-        return identify_text("folder", [_read(metadata)]) or Saved("folder", 2)
-    # `model.export` of Keras 3, and whatever else TensorFlow saves: no Keras reads it as a model.
-    return Saved("folder", 3) if (folder / "saved_model.pb").exists() else None
-
-
-def _read(file: Path) -> bytes:
-    """Return the beginning of a regular file; raises OSError. A pipe would wait for its writer."""
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise OSError("it is no file")
-    with file.open("rb") as stream:
-        return stream.read(MOST)

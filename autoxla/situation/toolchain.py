@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from autoxla.model import Toolchain, Version
+from autoxla.model import Version
 from autoxla.situation.distributions import locate
 from autoxla.situation.env_parsing import parse_version, parse_xla_flags
 from autoxla.situation.files import UnreadableError, is_file, list_names, read_bytes
@@ -27,21 +27,18 @@ _CUDNN = re.compile(rb"'cudnn_version', '(\d+)'")
 _LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu")
 
 
-def find_toolchain(
-    environ: Mapping[str, str],
-    path: Sequence[str],
-    versions: Mapping[str, Version],
-    *,
-    root: Path = Path("/"),
-) -> Toolchain:
-    """Return what there is; `root` is ``/``."""
+def find_libdevice(
+    environ: Mapping[str, str], path: Sequence[str], versions: Mapping[str, Version], *, root: Path
+) -> str | None:
+    """Return a folder that has the file and is not on XLA's list, None for none, empty where XLA finds it.
+
+    `root` is ``/``.
+    """
     data_dir = parse_xla_flags(environ.get("XLA_FLAGS")).get("xla_gpu_cuda_data_dir")
     longer = versions.get("tensorflow", ()) >= _LONGER_LIST
     searched = [Path(data_dir or "./cuda_sdk_lib"), Path(), root / "usr/local/cuda"]
     searched += [root / "opt/cuda"] if longer else []
-    lacking = ""
     if package := locate("tensorflow", path):
-        lacking = find_lacking(environ, package.parent, path, root)
         parents = package.parent.parents
         searched += [package.parent / "cuda", *(up / "nvidia/cuda_nvcc" for up in parents[:2])]
         searched += parents[3:5] if longer else ()
@@ -50,19 +47,22 @@ def find_toolchain(
     others += (each for entry in path for each in _newest(Path(entry, "nvidia"), "*"))
     others += (*_newest(root / "usr/local", "cuda-*"), root / "usr/lib/cuda")
     if is_file("libdevice.10.bc") or any(is_file(folder / _LIBDEVICE) for folder in searched):
-        return Toolchain(cuda_seen=True, lacking=lacking)
-    found = next((str(f) for f in others if is_file(f / _LIBDEVICE)), None)
-    return Toolchain(cuda_found=found, lacking=lacking)
+        return ""
+    return next((str(folder) for folder in others if is_file(folder / _LIBDEVICE)), None)
 
 
-def find_lacking(environ: Mapping[str, str], package: Path, path: Sequence[str], root: Path) -> str:
-    """Return what keeps the TensorFlow in the folder ``package`` from using a GPU, see `Toolchain`.
+def find_lacking(environ: Mapping[str, str], path: Sequence[str], *, root: Path) -> str:
+    """Return what keeps TensorFlow from using a GPU: ``CUDA`` for a build without, or a library's name.
 
-    It opens CUDA's libraries by name when it lists its devices, and goes on without the GPU if one is
-    missing. cuDNN stands for all: no driver brings it, and every way to install it brings the others.
+    Empty where nothing is known to. TensorFlow opens CUDA's libraries by name when it lists its devices, and
+    goes on without the GPU if one is missing. cuDNN stands for all: no driver brings it, and every way to
+    install it brings the others. `root` is ``/``.
     """
+    package = locate("tensorflow", path)
+    if package is None:
+        return ""
     try:
-        build = read_bytes(package / _BUILD) or b""
+        build = read_bytes(package.parent / _BUILD) or b""
         cache = read_bytes(root / "etc/ld.so.cache", 1 << 24) or b""
     except UnreadableError:
         return ""
@@ -73,12 +73,12 @@ def find_lacking(environ: Mapping[str, str], package: Path, path: Sequence[str],
         return "CUDA"
     if cudnn is None:
         return ""
-    name = f"libcudnn.so.{cudnn[1].decode()}"
+    name, above = f"libcudnn.so.{cudnn[1].decode()}", package.parent.parents
     folders = [Path(entry) for entry in environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
-    folders += (Path(entry, "nvidia/cudnn/lib") for entry in (*path, str(package.parent)))
-    # That of a conda environment is three folders above its packages.
-    folders += (*package.parents[2:3], *(root / folder for folder in _LIBRARIES))
-    # In front of a NUL: the name itself, which is no part of a longer one.
+    folders += (Path(entry, "nvidia/cudnn/lib") for entry in (*path, str(above[0])))
+    # The libraries of a conda environment are two folders above its packages.
+    folders += (*above[2:3], *(root / folder for folder in _LIBRARIES))
+    # With a NUL behind it: the name itself, which is no part of a longer one.
     is_there = f"{name}\0".encode() in cache or any(is_file(folder / name) for folder in folders)
     return "" if is_there else name
 

@@ -154,7 +154,6 @@ def list_all() -> list[str]:
         "autoxla.commands",
         "autoxla.paths",
         "autoxla.report.page",
-        "autoxla.report.chart",
         "autoxla.ray",
         "autoxla.launch",
         "autoxla.__main__",

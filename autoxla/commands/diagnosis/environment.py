@@ -129,10 +129,10 @@ def check_variables(scene: Scene) -> Iterator[Line]:
 
 def check_devices(scene: Scene) -> Iterator[Line]:
     """Say which accelerators there are, and what XLA finds for them; what it misses is a rule's."""
-    hardware, toolchain = scene.situation.hardware, scene.situation.toolchain
+    hardware = scene.situation.hardware
     seen = ", ".join(sorted(hardware.kinds)) or hardware.accelerator
     yield Line("ok", "AX860", f"accelerators: {'not known' if seen == 'unknown' else seen}")
-    if "cuda" in hardware.kinds and toolchain.cuda_seen:
+    if "cuda" in hardware.kinds and scene.situation.libdevice == "":
         yield Line("ok", "AX861", "XLA finds libdevice")
 
 

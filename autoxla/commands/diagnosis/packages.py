@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,9 +15,16 @@ from typing import TYPE_CHECKING, Literal
 from autoxla.model import Situation, Version
 from autoxla.policies.draft import KERAS_3, SWITCHABLE
 from autoxla.policies.usage import is_below
-from autoxla.situation.distributions import VARIANTS, WATCHED_DISTRIBUTIONS, normalise
+from autoxla.situation.distributions import (
+    VARIANTS,
+    WATCHED_DISTRIBUTIONS,
+    find_metadata,
+    normalise,
+    read_headers,
+    read_metadata,
+)
 from autoxla.situation.env_parsing import parse_version, tensorflow_bool
-from autoxla.situation.files import UnreadableError, is_file, is_folder, list_names, read_bytes
+from autoxla.situation.files import is_file, is_folder, list_names
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -36,9 +42,6 @@ NAMES = frozenset(
 #: The packages of which it matters to which distribution they belong.
 PACKAGES = ("tensorflow", "keras", "tf_keras")
 
-#: Bytes that are read of a file of metadata; the list of TensorFlow's files has three million.
-_LIMIT = 16 << 20
-_ENTRY = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>[^-]+)(?:-py[\w.]+)?\.(?:dist|egg)-info")
 _HEADER = re.compile(r"^(Version|Requires-Dist):[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
 
 _SHOWN = ("tensorflow", "keras", "tf-keras", "wrapt", "numpy", "protobuf", "ml-dtypes", "h5py")
@@ -130,30 +133,21 @@ class Scene:
 def take_inventory(path: Sequence[str]) -> Inventory:
     """Return what is installed in the folders of ``path``; bad content raises nothing."""
     found: list[Installed] = []
-    for folder in dict.fromkeys(Path(entry).resolve() for entry in path if entry and is_folder(entry)):
-        for name in list_names(folder):
-            entry = _ENTRY.fullmatch(name)
-            if entry is None or normalise(entry["name"]) not in NAMES:
-                continue
-            texts = []
-            for files in (("METADATA", "PKG-INFO"), ("RECORD", "installed-files.txt")):
-                content = b""
-                for file in files:
-                    with suppress(UnreadableError):
-                        content = content or read_bytes(folder / name / file, _LIMIT) or b""
-                texts.append(content.decode("utf-8", "replace"))
-            headers = _HEADER.findall(texts[0].partition("\n\n")[0])
-            listed = (re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", texts[1], re.MULTILINE) for p in PACKAGES)
-            owns = frozenset(package for package, line in zip(PACKAGES, listed, strict=True) if line)
-            one = Installed(
-                name=normalise(entry["name"]),
-                text=next((value for header, value in headers if header == "Version"), ""),
-                folder=folder / name,
-                requires=tuple(value for header, value in headers if header == "Requires-Dist"),
-                owns=owns,
-                missing=frozenset(p for p in owns if not (folder / p / "__init__.py").exists()),
-            )
-            found.append(one)
+    folders = dict.fromkeys(str(Path(entry).resolve()) for entry in path if entry and is_folder(entry))
+    for name, metadata in find_metadata(NAMES, tuple(folders)):
+        folder, files = metadata.parent, read_metadata(metadata, "RECORD", "installed-files.txt")
+        headers = _HEADER.findall(read_headers(metadata))
+        listed = (re.search(rf"^(?:\.\./)?{p}/__init__\.py\b", files, re.MULTILINE) for p in PACKAGES)
+        owns = frozenset(package for package, line in zip(PACKAGES, listed, strict=True) if line)
+        one = Installed(
+            name=name,
+            text=next((value for header, value in headers if header == "Version"), ""),
+            folder=metadata,
+            requires=tuple(value for header, value in headers if header == "Requires-Dist"),
+            owns=owns,
+            missing=frozenset(p for p in owns if not (folder / p / "__init__.py").exists()),
+        )
+        found.append(one)
     return Inventory(tuple(found))
 
 
