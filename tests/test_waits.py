@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from programs import run_code
+from programs import Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow
 
@@ -25,7 +25,7 @@ from autoxla.runtime import current
 from autoxla.trial import economics, waits
 
 economics.SHORTEST, waits._PAUSE = 0.05, 0.0
-UNIT, ROWS = 0.03, 32
+UNIT, ROWS = 0.02, 32
 drawn = []
 x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
 
@@ -98,10 +98,16 @@ print(json.dumps([{{**each, "said": None}} for each in facts]))
 """
 
 
+def start(code: str, folder: Path, mode: str) -> Outcome:
+    """Run ``code`` as a program, in this mode of autoxla's."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    return run(["program.py"], folder, clean_environment(AUTOXLA=mode), limit=400)
+
+
 @pytest.mark.parametrize("package", ["keras", "tf_keras"])
 def test_what_waits_for_data_is_told_with_what_helps(package: str, tmp_path: Path) -> None:
     """Each remedy is tried: with it, nothing is told."""
-    outcome = run_code((PROGRAM + DATA_SETS).format(package=package), tmp_path, AUTOXLA="auto")
+    outcome = start((PROGRAM + DATA_SETS).format(package=package), tmp_path, "auto")
     assert outcome.status == 0, outcome.err[-2000:]
     assert "AX901" not in outcome.err
     told = {name: fact["said"] for name, fact in outcome.last.items()}
@@ -122,8 +128,8 @@ def test_what_waits_for_data_is_told_with_what_helps(package: str, tmp_path: Pat
 def test_the_training_stays_the_same_bit_by_bit(package: str, tmp_path: Path) -> None:
     """The program is seeded and has no trial; its batches are drawn once each, in their order."""
     program = (PROGRAM + ONCE).format(package=package)
-    plain = run_code(program, tmp_path, AUTOXLA="off")
-    told = run_code(program, tmp_path, AUTOXLA="auto")
+    plain = start(program, tmp_path, "off")
+    told = start(program, tmp_path, "auto")
     assert (plain.status, told.status) == (0, 0), told.err[-2000:]
     assert told.last == plain.last
     assert [fact["steps"] for fact in told.last] == [32, 32]
@@ -133,13 +139,13 @@ def test_the_training_stays_the_same_bit_by_bit(package: str, tmp_path: Path) ->
 
 def test_it_is_told_once_in_a_process(tmp_path: Path) -> None:
     program = (PROGRAM + ONCE).format(package="keras").replace("current().findings[:] =", "ignored =")
-    outcome = run_code(program, tmp_path, AUTOXLA="auto")
+    outcome = start(program, tmp_path, "auto")
     assert outcome.status == 0, outcome.err[-2000:]
     assert sum("AX707" in line for line in outcome.notices) == 1
 
 
 def test_observe_fetches_nothing_by_hand(tmp_path: Path) -> None:
-    outcome = run_code((PROGRAM + ONCE).format(package="keras"), tmp_path, AUTOXLA="observe")
+    outcome = start((PROGRAM + ONCE).format(package="keras"), tmp_path, "observe")
     assert (outcome.status, outcome.notices) == (0, [])
 
 

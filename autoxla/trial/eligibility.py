@@ -21,7 +21,7 @@ from autoxla.situation.environment import read_environ
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted
 #: Where initializers keep the seed that they were given, Keras 3 and Keras 2; None is none.
 _SEEDS = ("_init_seed", "seed")
-#: Operations whose numbers XLA draws from the process' own source of randomness, whatever the seed.
+#: Operations that give the same numbers under XLA whatever the seed is.
 UNSEEDED = frozenset({
     "Multinomial", "RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt",
     "TruncatedNormal",
