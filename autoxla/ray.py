@@ -13,12 +13,12 @@ worker takes it away by itself. Ray expands ``$NAME`` in values.
 from __future__ import annotations
 
 import os
-import site
 from collections.abc import Mapping
 from pathlib import Path
 
 import autoxla
 from autoxla.commands.env import changes
+from autoxla.commands.site import site_folders
 from autoxla.launch.launcher import PRIVATE
 from autoxla.notice import say
 from autoxla.planning import assemble, declare
@@ -83,8 +83,7 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
     variables |= theirs
     # What starts autoxla from a checkout; an installed one has its own file for that.
     home = Path(autoxla.__file__).parent.parent
-    folders = {*site.getsitepackages(), site.getusersitepackages()}
-    if str(home) not in folders or not (home / "autoxla.pth").is_file():
+    if home not in site_folders() or not (home / "autoxla.pth").is_file():
         # Ray puts in what the worker's node has there, or nothing.
         variables["PYTHONPATH"] = os.pathsep.join([PRIVATE, theirs.get("PYTHONPATH", "${PYTHONPATH}")])
     return {**runtime_env, "env_vars": variables}

@@ -159,14 +159,12 @@ class Site:
         return info
 
     def scene(self, **variables: str) -> Scene:
-        environ = {"HOME": str(self.home), "AUTOXLA_CACHE": str(self.root / "cache"), **variables}
+        folders = {"AUTOXLA_CACHE": "cache", "ONEAPI_ROOT": "opt/intel/oneapi"}
+        own = {name: str(self.root / folder) for name, folder in folders.items()}
+        environ = {"HOME": str(self.home), **own, **variables}
         path = [str(self.folder)]
         situation = gather(Settings(), Usage(), environ=environ, modules={}, path=path, root=self.root)
-        inventory = take_inventory(path)
-        folders = {"folder": self.program, "current": self.program, "root": self.root}
-        return Scene(
-            situation, environ, tuple(path), inventory=inventory, prefix=self.root / "env", **folders
-        )
+        return Scene(situation, environ, tuple(path), self.program, take_inventory(path))
 
 
 def build_library(file: Path, source: str, *options: str) -> Path:

@@ -164,8 +164,9 @@ def test_off_does_not_silence_a_linter(project: Path) -> None:
 
 def test_what_cannot_be_read_is_noted(project: Path) -> None:
     (project / "broken.py").write_text("import tensorflow as\n", encoding="utf-8")
-    outcome = check(project, "broken.py", "clean.py")
-    assert (outcome.status, codes(outcome)) == (0, ["AX905"])
+    for words in (["broken.py", "clean.py"], ["--", "broken.py", "clean.py"]):
+        outcome = check(project, *words)
+        assert (outcome.status, codes(outcome)) == (0, ["AX905"])
 
 
 @pytest.mark.parametrize(

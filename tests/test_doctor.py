@@ -50,20 +50,24 @@ def say(check: Check, scene: Scene) -> dict[str, Line]:
 # --- versions
 
 
+def generation(scene: Scene) -> str:
+    return list(packages.check_versions(scene))[-1].message
+
+
 def test_which_keras_tf_keras_is(site: Site) -> None:
     site.install("tensorflow-cpu", "2.16.1")
     site.install("keras", "3.3.0")
     texts = [line.message for line in packages.check_versions(site.scene())]
     assert "tensorflow 2.16.1, from tensorflow-cpu" in texts
     assert texts[-1] == "tf.keras is Keras 3 (3.3.0): TF_USE_LEGACY_KERAS is not set"
-    assert "for off" in packages.describe_generation(site.scene(TF_USE_LEGACY_KERAS="yes"))
-    switched = packages.describe_generation(site.scene(TF_USE_LEGACY_KERAS="1"))
+    assert "for off" in generation(site.scene(TF_USE_LEGACY_KERAS="yes"))
+    switched = generation(site.scene(TF_USE_LEGACY_KERAS="1"))
     assert switched.startswith("tf.keras is Keras 2, which is not installed")
 
 
 def test_an_older_tensorflow_has_keras_2_only(site: Site) -> None:
     site.install("tensorflow", "2.15.0")
-    assert packages.describe_generation(site.scene()).startswith("tf.keras is Keras 2")
+    assert generation(site.scene()).startswith("tf.keras is Keras 2")
 
 
 def test_tensorflow_that_is_not_there(site: Site) -> None:
@@ -237,14 +241,15 @@ def test_a_file_beside_the_program(site: Site, name: str) -> None:
     assert say(environment.check_shadowing, site.scene())["AX821"].state == "error"
 
 
-def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(site: Site) -> None:
+def test_a_file_in_the_current_folder_and_one_named_like_a_module_of_python(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere = site.root / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "keras.py").touch()
     (elsewhere / "random.py").touch()
-    scene = site.scene()
-    moved = Scene(scene.situation, scene.environ, scene.path, scene.folder, scene.inventory, elsewhere)
-    assert {code: line.state for code, line in say(environment.check_shadowing, moved).items()} == {
+    monkeypatch.chdir(elsewhere)
+    assert {code: line.state for code, line in say(environment.check_shadowing, site.scene()).items()} == {
         "AX822": "warning",
         "AX823": "warning",
     }
@@ -381,7 +386,8 @@ def test_a_plugin_that_finds_all(site: Site) -> None:
     assert say(plugins.check, Site(site.root / "other").scene()) == {}
 
 
-def test_a_plugin_that_misses_a_library(site: Site) -> None:
+def test_a_plugin_that_misses_a_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(site.root / "env"))
     add_plugin(site, *build_needed(site.root / "libs", "libimf.so"))
     line = say(plugins.check, site.scene())["AX871"]
     assert line.state == "error"
@@ -588,7 +594,7 @@ def test_a_run_says_which_of_its_records_was_left_out(tmp_path: Path) -> None:
 
 def try_import(site: Site, *names: str, limit: float = 60, **variables: str) -> Line:
     environ = {**clean_environment(), "PYTHONPATH": str(site.folder), **variables}
-    scene = Scene(site.scene().situation, environ, (), site.program, take_inventory([]), root=site.root)
+    scene = Scene(site.scene().situation, environ, (), site.program, take_inventory([]))
     said = tuple(Evidence("import", name, None, "certain", Place("a.py", 1)) for name in names)
     scene = replace(scene, situation=replace(scene.situation, reading=Reading(said)))
     (line,) = plugins.try_import(scene, limit)

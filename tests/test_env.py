@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from autoxla.commands import env
+from autoxla.commands import CommandError, env
 from autoxla.model import Setting
 from autoxla.situation.environment import APPLIED, restore
 from programs import Outcome, clean_environment, run
@@ -77,7 +77,7 @@ def test_dotenv_is_read_back_or_refused(values: dict[str, str | None]) -> None:
     present = {name: value for name, value in values.items() if value is not None}
     try:
         text = env.write(values, "dotenv")
-    except env.UnwritableError:
+    except CommandError:
         assert any(
             "$" in value or value.endswith(("\\", '"')) or not is_text(value) for value in present.values()
         )
@@ -91,7 +91,7 @@ def test_docker_reads_it_back_or_it_is_refused(values: dict[str, str | None]) ->
     present = {name: value for name, value in values.items() if value is not None}
     try:
         text = env.write(values, "docker")
-    except env.UnwritableError:
+    except CommandError:
         assert any("\n" in value or "\r" in value or not is_text(value) for value in present.values())
         return
     assert read_as_docker(text) == present
@@ -116,13 +116,13 @@ def is_text(value: str) -> bool:
 @pytest.mark.parametrize("value", ["1", None])
 @pytest.mark.parametrize("name", ["", "A B", "A;touch", "$(touch x)", "A\n", "1A", "Ä", "A=B", "-n"])
 def test_no_name_reaches_a_shell_that_is_none(form: str, value: str | None, name: str) -> None:
-    with pytest.raises(env.UnwritableError, match="use --format json"):
+    with pytest.raises(CommandError, match="use --format json"):
         env.write({name: value}, form)
 
 
 @pytest.mark.parametrize("form", ["sh", "dotenv", "docker"])
 def test_no_nul(form: str) -> None:
-    with pytest.raises(env.UnwritableError, match=r"^ITEX_X: "):
+    with pytest.raises(CommandError, match=r"^ITEX_X: "):
         env.write({"ITEX_X": "a\0b"}, form)
 
 

@@ -82,6 +82,14 @@ def test_paths_make_no_other_death() -> None:
     assert one.is_same(other)
 
 
+def test_an_abort_in_a_thread_of_c_is_the_same_as_in_a_line() -> None:
+    line = Mark("signal", "SIGABRT", "Unknown flags in XLA_FLAGS", frames(10, 3))
+    assert line.is_same(replace(line, stack=()))
+    assert replace(line, stack=()).is_same(line)
+    assert not line.is_same(replace(line, stack=frames(10, 4)))
+    assert not ERROR.is_same(replace(ERROR, stack=()))
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -138,7 +138,7 @@ def _metadata(pipe: Path) -> None:
     path = [str(pipe.parent)]
     assert find_versions(path) == {}
     assert find_requiring(["keras"], "tensorflow", path) == frozenset()
-    assert [each.text for each in take_inventory(path).distributions] == [""]
+    assert [each.text for each in take_inventory(path)] == [""]
 
 
 def _script(pipe: Path) -> None:
@@ -155,7 +155,7 @@ def _marker(pipe: Path) -> None:
         site.disable(pipe.parent)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(site, "site_folders", lambda: [pipe.parent])
-        assert site.look()["folders"][0]["pth"] == "changed"
+        assert site.look()["folders"][0]["pth"] == "missing"
 
 
 CASES = {case.__name__.lstrip("_"): case for case in (_entry, _metadata, _script, _marker)}

@@ -765,6 +765,20 @@ def test_a_notebook_written_in_any_layout_stays_in_it(indent: int | None) -> Non
     assert change.text == notebook(*moved, indent=indent)
 
 
+def test_a_magic_that_sets_a_variable_counts_as_what_it_does() -> None:
+    for line, code in (("%env KERAS_BACKEND=jax", ["AX127"]), ("%env KERAS_BACKEND=tensorflow", [])):
+        change = migrate_notebook(notebook(f"{line}\nimport keras"), "legacy")
+        assert [refusal.code for _, refusal in change.refusals] == code
+        assert code or f"{line}\\nimport tf_keras as keras" in change.text
+
+
+def test_what_only_looks_like_a_magic_stays() -> None:
+    cell = "import keras\nx = (1\n  %y\n  != 2)\n"
+    assert cell.replace("import keras", "import tf_keras as keras") in [
+        after for _, _, after in migrate_notebook(notebook(cell), "legacy").cells
+    ]
+
+
 def test_a_notebook_of_another_language_is_none_of_ours() -> None:
     text = notebook("import keras", language_info={"name": "julia"})
     assert migrate_notebook(text, "legacy").text == text

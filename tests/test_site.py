@@ -477,13 +477,6 @@ def test_status_tells_the_example(installed: Installation) -> None:
     assert explain(status) == (True, f"{copy} imports autoxla")
 
 
-def test_status_tells_a_changed_file(installed: Installation) -> None:
-    (installed.site / "autoxla.pth").write_text("# nothing\n")
-    (installed.site / "autoxla.start").unlink()
-    folder = {"folder": str(installed.site), "pth": "changed", "start": "missing", "enabled": False}
-    assert read_status(installed)["folders"] == [folder]
-
-
 def test_status_of_a_checkout(tmp_path: Path) -> None:
     package = copy_checkout(tmp_path)
     make_environment(tmp_path / "environment")

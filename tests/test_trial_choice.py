@@ -87,6 +87,12 @@ def test_what_is_expected_of_operations(operations: dict[str, int], wins: bool) 
     assert (expect(operations).chance > 0.5) == wins
 
 
+def test_recurrent_layers_are_begun_with_earlier() -> None:
+    loop, plain = expect({"While": 1, "MatMul": 12}), expect({"MatMul": 12})
+    assert pays(0.006, 1000, 1.5, loop, 2)
+    assert not pays(0.006, 1000, 1.5, plain, 2)
+
+
 @given(step=st.floats(1e-4, 1), left=st.integers(0, 10**6), seconds=st.floats(0.1, 60))
 def test_short_trainings_are_left_alone(step: float, left: int, seconds: float) -> None:
     if step * left < economics.SHORTEST:

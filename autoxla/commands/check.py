@@ -12,8 +12,8 @@ from autoxla.commands.terminal import as_line, is_ignored, is_left, print_text
 from autoxla.lookahead.files import LIMIT
 from autoxla.lookahead.library import read_paths
 from autoxla.lookahead.notebook import NotANotebookError, read_standing
-from autoxla.model import ENVIRONMENT, Finding, Place, Reading
-from autoxla.planning import assemble, with_reading
+from autoxla.model import ENVIRONMENT, Finding, Place
+from autoxla.planning import read_subject, with_reading
 from autoxla.policies import decide
 from autoxla.report import finding_data
 from autoxla.running import subject_from, subject_of
@@ -32,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         folder = options.paths[0].resolve()
         subject = subject_of(None, (), folder if folder.is_dir() else folder.parent)
-    settings, usage = read_settings(subject.folder, read_environ())
+    environ = read_environ()
+    settings, usage = read_settings(subject.folder, environ)
     # What is set at run time, or whether, is another question than what is wrong with a program.
     settings = replace(
         settings,
@@ -40,18 +41,18 @@ def run(options: argparse.Namespace) -> int:
         select=options.select or settings.select,
         ignore=(*settings.ignore, *options.ignore),
     )
+    situation = gather(settings, usage, environ=environ, path=subject.path)
     found: list[Finding] = []
-    if options.words:
-        planned = assemble(subject, read_environ(), declared=(settings, usage))
-        if planned.situation.reading.evidence:
-            found += [*_list_unread(planned.situation.reading), *planned.findings]
-    else:
-        situation = gather(settings, usage, environ=read_environ(), path=subject.path)
-        for reading in read_paths(options.paths).values():
-            found += _list_unread(reading)
-            # A file that says nothing of Keras or TensorFlow is no program of ours.
-            if reading.evidence:
-                found += decide(with_reading(situation, reading, None, subject.path)).findings
+    for reading in [read_subject(subject, environ)] if options.words else read_paths(options.paths).values():
+        found += [
+            Finding("AX905", "info", f"not read: {reason}", "nothing was checked there", place)
+            for place, reason in reading.unread
+            # All else is about single imports: computed, or of files that are read by themselves.
+            if reason.startswith("it ")
+        ]
+        # A file that says nothing of Keras or TensorFlow is no program of ours.
+        if reading.evidence:
+            found += decide(with_reading(situation, reading, None, subject.path)).findings
     findings = [
         finding
         for finding in dict.fromkeys(found)
@@ -68,16 +69,6 @@ def run(options: argparse.Namespace) -> int:
     if any(finding.bad_input for finding in findings):
         return 2
     return 1 if any(finding.level == "error" for finding in findings) else 0
-
-
-def _list_unread(reading: Reading) -> list[Finding]:
-    """Return what is to be told of the files that ``reading`` could not take in."""
-    return [
-        Finding("AX905", "info", f"not read: {reason}", "nothing was checked there", place)
-        for place, reason in reading.unread
-        # All else is about single imports: computed, or of files that are read by themselves.
-        if reason.startswith("it ")
-    ]
 
 
 def line_of(place: Place) -> str:

@@ -56,7 +56,6 @@ def run(options: argparse.Namespace) -> int:
         path=path,
         folder=Path.cwd() if subject.program is None else subject.program.folder,
         inventory=take_inventory(path),
-        prefix=Path(sys.prefix),
     )
     lines += examine(scene, CHECKS)
     if options.import_check:

@@ -32,10 +32,6 @@ _UNFIT = {
 _DOTENV = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
-class UnwritableError(CommandError):
-    """A variable that a format cannot carry."""
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the settings for the program that ``options`` name; return the exit status."""
     subject = subject_from(options.words)
@@ -69,15 +65,15 @@ def changes(environ: Mapping[str, str], settings: Sequence[Setting]) -> dict[str
 
 
 def write(values: Values, form: str) -> str:
-    """Return ``values`` as ``sh``, ``dotenv``, ``docker`` or ``json`` has them. Raises `UnwritableError`."""
+    """Return ``values`` as ``sh``, ``dotenv``, ``docker`` or ``json`` has them. Raises `CommandError`."""
     if form == "json":
         return json.dumps(values, indent=2) + "\n"
     lines = []
     for name, value in values.items():
         if not _NAME.fullmatch(name):
-            raise UnwritableError(f"{name!r} cannot be the name of a variable here; use --format json")
+            raise CommandError(f"{name!r} cannot be the name of a variable here; use --format json")
         if value is not None and _UNFIT[form].search(value):
-            raise UnwritableError(f"{name}: this format cannot hold {value!r}; use --format sh or json")
+            raise CommandError(f"{name}: this format cannot hold {value!r}; use --format sh or json")
         if form == "sh":
             line = f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
         elif value is None:

@@ -82,8 +82,8 @@ def explain() -> str:
     parts = tell(situation, plan)
     rows = []
     for each in findings:
-        said, *rest = finding_lines(each)
-        lines = [f"{each.place}: {said.partition(f' {each.level} ')[2]}", *(line.strip() for line in rest)]
+        _, *rest = finding_lines(each)
+        lines = [f"{each.place}: {each.message}", *(line.strip() for line in rest)]
         rows.append((f"{each.code} {each.level}", "\n".join(lines)))
     told = Explanation(_render(situation, parts, findings))
     told.html = render_html(_title(situation), parts, rows)

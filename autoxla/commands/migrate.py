@@ -86,17 +86,14 @@ def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, l
     try:
         if file.suffix == ".ipynb":
             encoding = "utf-8"
-            change = migrate_notebook(data.decode(encoding), target)
-            new, refused = change.text, change.refusals
-            parts = [(f":cell {number}", before, after) for number, before, after in change.cells]
-            lines = [f":cell {n}:{r.line}:{r.column} {r.code} warning {r.message}" for n, r in refused]
+            new, parts, refused = migrate_notebook(data.decode(encoding), target)
         else:
             # With a byte order mark it is utf-8-sig, which writes one, too.
             encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
             text = data.decode(encoding)
             new, refusals = migrate_text(text, target)
-            parts = [("", text, new)]
-            lines = [f":{r.line}:{r.column} {r.code} warning {r.message}" for r in refusals]
+            # All of it, as if it were a cell without a number.
+            parts, refused = ((0, text, new),), tuple((0, refusal) for refusal in refusals)
         content = new.encode(encoding)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
@@ -106,10 +103,11 @@ def _migrate(file: Path, data: bytes, target: Generation) -> tuple[bytes, str, l
     if content != data and own and not (file.parent / "__init__.py").exists():
         return data, "", [f":1:1 AX122 warning `keras` may be the program's own {own[0]}"]
     diff = ""
-    for cell, before, after in parts:
+    for number, before, after in parts:
         # Of all that ends lines for Python, only this one does for a diff.
         old, now = (io.StringIO(each).readlines() for each in (before, after))
-        name = printable(f"{file}{cell}")
+        name = printable(f"{file}:cell {number}" if number else str(file))
         for line in difflib.unified_diff(old, now, name, name):
             diff += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-    return content, diff, lines
+    lines = [(f":cell {number}" if number else "", refusal) for number, refusal in refused]
+    return content, diff, [f"{cell}:{r.line}:{r.column} {r.code} warning {r.message}" for cell, r in lines]

@@ -16,10 +16,10 @@ from typing import Any
 
 from autoxla import __version__
 from autoxla.commands import CommandError
-from autoxla.launch.launcher import PRIVATE
+from autoxla.launch.launcher import PRIVATE, read_options
 from autoxla.notice import printable
 from autoxla.situation.environment import read_environ
-from autoxla.situation.files import UnreadableError, read_bytes
+from autoxla.situation.files import UnreadableError, is_file, read_bytes
 from autoxla.store import write_whole
 
 COMMAND = "python -m autoxla site"
@@ -33,9 +33,6 @@ _PACKAGE = Path(PRIVATE).parent.parent
 _EXAMPLE = b'"""Activates autoxla in every Python process'
 _SEE = ": see sitecustomize.py and the .pth files"
 _PROBE = "import sys; print(any(type(f).__name__ == 'AutoxlaFinder' for f in sys.meta_path))"
-
-#: What the start files of this release hold.
-_STARTERS = {"autoxla.pth": b'exec("try: import autoxla\\n', "autoxla.start": b"_autoxla_start:start"}
 
 
 class RefusalError(CommandError):
@@ -124,23 +121,15 @@ def look() -> dict[str, Any]:
     """Return what there is in this environment, and whether a new interpreter is active, as JSON has it.
 
     ``active`` was tried: None where the interpreter that was to show it did not end in time. ``because`` is
-    what explains it. A start file in ``folders`` is ``changed`` where it does not call autoxla: an older
-    release's, or edited.
+    what explains it.
     """
     folders: list[dict[str, Any]] = []
     for folder in site_folders():
-        states = {}
-        for name, call in _STARTERS.items():
-            try:
-                content = read_bytes(folder / name)
-            except UnreadableError:
-                content = b""
-            state = "missing" if content is None else "present" if call in content else "changed"
-            states[name.partition(".")[2]] = state
+        files = {ending: folder / f"autoxla.{ending}" for ending in ("pth", "start")}
+        states = {ending: "present" if is_file(file) else "missing" for ending, file in files.items()}
         folders.append({"folder": str(folder), **states, "enabled": (folder / MARKER).exists()})
     # What keeps this interpreter from reading what activates autoxla keeps the new one, too.
-    names = {"-S": "no_site", "-I": "isolated", "-E": "ignore_environment", "-s": "no_user_site"}
-    options = [option for option, name in names.items() if getattr(sys.flags, name)]
+    options, _ = read_options(sys.orig_argv[1:])
     active = None
     try:
         done = subprocess.run(

@@ -37,13 +37,12 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
     When that fails with the shim, it is done without it. ``quiet`` keeps the notices of the program and its
     children to errors that are left. Raises OSError where the system starts no process at all.
     """
-    command: list[str] = []
+    options, _ = read_options(sys.orig_argv[1:])
+    command = [sys.orig_argv[0], *options, *words]
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()
-        options, _ = read_options(sys.orig_argv[1:])
-        command = [sys.orig_argv[0], *options, *words]
         _replace(command, _make_environment(command, quiet=quiet))
     except Exception as error:  # noqa: BLE001 - the program must run, whatever is wrong here
         try:
@@ -52,11 +51,6 @@ def launch(words: "list[str]", *, quiet: bool = False) -> "NoReturn":
             boundary.say("in the launcher", error, first=True)
         except Exception:  # noqa: BLE001, S110 - what says it is broken, too
             pass
-    if not command:
-        import subprocess
-
-        # The options by what came of them, where they cannot be read.
-        command = [sys.orig_argv[0], *subprocess._args_from_interpreter_flags(), *words]  # type: ignore[attr-defined]
     _replace(command, dict(os.environ))
 
 
@@ -69,14 +63,14 @@ def wants_healing(words: "list[str]") -> bool:
         folder = os.getcwd()  # noqa: PTH109
         if words and not words[0].startswith("-"):
             folder = os.path.dirname(os.path.realpath(words[0]))
-        above = folder
-        while not chosen and not os.path.isfile(os.path.join(above, "pyproject.toml")):
-            above, former = os.path.dirname(above), above
-            if above == former:
-                return False
-        # Most projects say nothing of this, and reading settings costs more than all the rest here.
         if not chosen:
-            with open(os.path.join(above, "pyproject.toml"), "rb") as stream:  # noqa: PTH123
+            above = folder
+            while not os.path.isfile(file := os.path.join(above, "pyproject.toml")):
+                above, former = os.path.dirname(above), above
+                if above == former:
+                    return False
+            # Most projects say nothing of this, and reading settings costs more than all the rest here.
+            with open(file, "rb") as stream:  # noqa: PTH123
                 if b"heal" not in stream.read(_LONGEST):
                     return False
         from pathlib import Path

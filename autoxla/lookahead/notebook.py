@@ -10,7 +10,7 @@ from typing import NamedTuple
 #: Cell magics whose body is Python that runs in the kernel.
 _PYTHON_CELLS = frozenset({"capture", "time", "timeit", "prun"})
 # A name follows the sign at once; ``% 2`` goes on with a sum of the line before.
-_LINE = re.compile(r"^(\s*)(%(?=[^\W\d])|[!?]|[\w.]+\s*\?{1,2}\s*$)(.*)$")
+_LINE = re.compile(r"^(\s*)(%(?=[^\W\d])|!(?!=)|\?|[\w.]+\s*\?{1,2}\s*$)(.*)$")
 # No two parts that both match a space stand side by side: each could leave spaces to the other.
 _ASSIGNED = re.compile(r"^(\s*[\w.,][\w., ]*=\s*)[%!](?!=).*$")
 _ENV = re.compile(r"(?:set_)?env\s+(\S.*)")

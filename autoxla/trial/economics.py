@@ -12,8 +12,8 @@ from statistics import median
 
 from autoxla.trial.comparison import GAIN
 
-#: With less training than this ahead, nothing is started: any trial could only cost.
-SHORTEST = 3.0
+#: With less training than this ahead, nothing is started: a trial that XLA loses costs about a second.
+SHORTEST = 5.0
 #: What a compile must be expected to save, or none is started.
 LEAST_SAVING = 0.5
 #: How much more than its cost that must be.
@@ -32,6 +32,8 @@ CONVOLUTIONS = frozenset({
     "DepthwiseConv2dNativeBackpropFilter", "DepthwiseConv2dNativeBackpropInput", "Conv3D",
     "Conv3DBackpropFilterV2", "Conv3DBackpropInputV2", "_FusedConv2D",
 })  # fmt: skip
+#: Loops of recurrent layers: XLA fuses the many small operations of each round.
+LOOPS = frozenset({"While", "StatelessWhile"})
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "_FusedMatMul"})
 
 
@@ -59,10 +61,13 @@ def expect(operations: Mapping[str, int]) -> Prior:
 
     Convolutions over two dimensions lose, the more of the work they are; one patch embedding before
     many matrix products does not matter. ``operations`` counts one-dimensional ones apart, as Conv1D.
+    Recurrent layers win, most of them by more than others.
     """
     convolutions = sum(operations.get(name, 0) for name in CONVOLUTIONS)
     products = sum(operations.get(name, 0) for name in PRODUCTS) + operations.get("Conv1D", 0)
-    return Prior(0.03, 0.8) if 4 * convolutions > convolutions + products else Prior(0.8, 0.7)
+    if 4 * convolutions > convolutions + products:
+        return Prior(0.03, 0.8)
+    return Prior(0.9, 0.6) if LOOPS & operations.keys() else Prior(0.8, 0.7)
 
 
 def pays(step: float, steps_left: float, compile_s: float, prior: Prior, cores: int) -> bool:

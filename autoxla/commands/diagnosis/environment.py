@@ -15,7 +15,7 @@ from autoxla.commands.records import KINDS, list_kept
 from autoxla.commands.site import describe, look
 from autoxla.model import ENVIRONMENT
 from autoxla.policies import decide
-from autoxla.policies.draft import KERAS_3
+from autoxla.policies.draft import KERAS_3, Draft
 from autoxla.situation.distributions import locate
 from autoxla.situation.files import is_folder, list_names
 from autoxla.store import Store
@@ -35,15 +35,15 @@ def check_shadowing(scene: Scene) -> Iterator[Line]:
     # In a folder that an installer fills lies the package itself. An .egg-info is such a sign on PYTHONPATH
     # only: a project that is being developed has one beside its programs.
     named = [folder for folder in named if not list_names(folder, "*.egg-info")]
-    lines = []
-    for folder in dict.fromkeys([scene.folder, scene.current, *named]):
+    lines, current = [], Path.cwd()
+    for folder in dict.fromkeys([scene.folder, current, *named]):
         if _INSTALLED.intersection(folder.parts) or list_names(folder, "*.dist-info"):
             continue
         for name in _SHADOWED:
             if (found := locate(name, [str(folder)])) is None:
                 continue
             remedy = f"rename {found.parent if found.name == '__init__.py' else found}"
-            if folder == scene.current != scene.folder:
+            if folder == current and folder not in (scene.folder, *named):
                 where = "in programs that start here with -m or -c, or in notebooks"
                 lines.append(Line("warning", "AX822", f"{found} takes the place of {name} {where}", remedy))
             else:
@@ -87,28 +87,23 @@ def check_backend(scene: Scene) -> Iterator[Line]:
         wanted = f"only {' or '.join(_FIELDS.get(name, ()))}"
         if name in _FIELDS:
             effect = _FIELDS[name].get(value) if isinstance(value, str) else None
-        elif name == "epsilon":
-            wanted = "only a number with a decimal point or an exponent"
-            is_usual = isinstance(value, float) and 0 < value <= _LARGEST_EPSILON
+        elif name == "epsilon" and isinstance(value, float):
+            is_usual = 0 < value <= _LARGEST_EPSILON
             effect = "" if is_usual else "it is added where Keras divides: results are wrong or not a number"
-            effect = effect if isinstance(value, float) else None
+        elif name == "epsilon":
+            effect, wanted = None, "only a number with a decimal point or an exponent"
         remedy = f"correct or remove {name} in {file}"
         if effect is None:
             text = f"{file}: {name} is {value!r}, and Keras takes {wanted}: import keras fails"
             yield Line("error", "AX835", text, remedy)
         elif effect:
             yield Line("warning", "AX834", f"{file}: {name} is {value!r}: {effect}", remedy)
-    keras = scene.inventory.provider("keras")
-    if keras is None or keras.version < KERAS_3:
-        return
-    backend, chosen = scene.environ.get("KERAS_BACKEND", ""), "KERAS_BACKEND"
-    if not backend:
-        backend, chosen = "tensorflow", "default"
-        if config is not None and config.backend:
-            backend, chosen = config.backend, file
+    draft = Draft(scene.situation)
     # What is wrong with one that is not installed is a rule's.
-    if backend in scene.situation.backends:
-        yield Line("ok", "AX830", f"{backend}, installed; chosen by {chosen}")
+    if draft.has("keras", KERAS_3) and draft.backend in scene.situation.backends:
+        chosen = file if config is not None and config.backend else "default"
+        chosen = "KERAS_BACKEND" if draft.environment.get("KERAS_BACKEND") else chosen
+        yield Line("ok", "AX830", f"{draft.backend}, installed; chosen by {chosen}")
 
 
 _PLUGGABLE = "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"
@@ -176,8 +171,3 @@ def check_autoxla(scene: Scene) -> Iterator[Line]:
             yield Line("note", "AX907", f"{file} is left out: {reason}", remedy)
     status = look()
     yield Line("ok", "AX891", f"{describe(status)}: {'; '.join(status['because'])}")
-    for each in status["folders"]:
-        if each["pth"] == "changed":
-            remedy = "pip install --force-reinstall --no-deps autoxla-runtime"
-            text = f"{each['folder']}/autoxla.pth is not the one of this release"
-            yield Line("warning", "AX892", text, remedy)

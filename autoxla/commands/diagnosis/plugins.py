@@ -6,7 +6,6 @@ Python with the plug-in, and runs none of their code. Another loader is not aske
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 
 import autoxla
 from autoxla.commands.diagnosis.packages import Line, Scene
+from autoxla.paths.children import read_facts
 from autoxla.situation.files import is_file
 
 _SECONDS = 20
@@ -113,7 +113,7 @@ def explain(file: Path, answer: str, scene: Scene) -> Line:
 
 def propose(names: Sequence[str], scene: Scene) -> str:
     """Return how to come by the shared libraries ``names``."""
-    folder = scene.prefix / "lib"
+    folder = Path(sys.prefix, "lib")
     absent = [name for name in names if not is_file(folder / name)]
     export = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH before Python starts"
     if not absent:
@@ -122,8 +122,7 @@ def propose(names: Sequence[str], scene: Scene) -> str:
     wheels = list(dict.fromkeys(wheel for each in found.values() for wheel in each))
     if any(not wheel.startswith("nvidia") for wheel in wheels):
         # The rest belongs to oneAPI, whose script sets the paths.
-        named = scene.environ.get("ONEAPI_ROOT")
-        script = (Path(named) if named else scene.root / "opt/intel/oneapi") / "setvars.sh"
+        script = Path(scene.environ.get("ONEAPI_ROOT") or "/opt/intel/oneapi", "setvars.sh")
         if is_file(script):
             return f"source {script} before Python starts"
     steps = [f"find what provides {name}" for name in absent if not found[name]]
@@ -149,7 +148,7 @@ _SIGNALS = {
     "SIGKILL": "look for the system's out-of-memory killer: dmesg, or the limit of the container",
 }
 
-#: What the child does: it imports, and writes to a file how that went. Its notes need the traceback.
+#: What the child does: it imports, and writes to a file how that went. A hint needs the exception itself.
 _CHILD = """
 import sys
 if sys.path[0] == "":
@@ -158,31 +157,28 @@ import json
 file, folder, home, *names = sys.argv[1:]
 sys.argv[:] = [""]
 sys.path.insert(0, folder)
-done = {}
-try:
-    for name in names:
-        done["last"] = name
-        json.dump(done, open(file, "w"))
-        __import__(name)
-    done["ok"] = True
-except BaseException as error:
-    done["error"] = [type(error).__name__, str(error)[:4000]]
-    json.dump(done, open(file, "w"))
+def tell(**told):
+    with open(file, "w") as stream:
+        json.dump(told, stream)
+for name in names:
+    tell(last=name)
     try:
+        __import__(name)
+    except BaseException as error:
+        told = {"last": name, "error": [type(error).__name__, str(error)[:4000]]}
+        tell(**told)
         sys.path.append(home)
         from autoxla.hooks.error_hints import find_hint
         note = find_hint(error)
-        done["note"] = note and [note.code, note.text]
-    except Exception:
-        pass
-json.dump(done, open(file, "w"))
+        sys.exit(tell(**told, note=note and [note.code, note.text]))
+tell(ok=True)
 """
 
 
 def try_import(scene: Scene, limit: float) -> Iterator[Line]:
     """Import the backends in a new interpreter within ``limit`` seconds, and say how that ended."""
     names = choose_names(scene)
-    status, told = None, dict[str, Any]()
+    status = None
     with tempfile.TemporaryDirectory() as folder:
         report, output = Path(folder, "report.json"), Path(folder, "output")
         words = [sys.executable, "-c", _CHILD, str(report), str(scene.folder), str(_HOME), *names]
@@ -196,8 +192,7 @@ def try_import(scene: Scene, limit: float) -> Iterator[Line]:
                 timeout=limit,
                 check=False,
             ).returncode
-        with suppress(OSError, ValueError):
-            told |= json.loads(report.read_text(encoding="utf-8"))
+        told: dict[str, Any] = read_facts(report)
         printed = output.read_bytes()[-_TAIL:].decode("utf-8", "replace")
     what = " and ".join(f"import {name}" for name in names)
     if told.get("ok") and status == 0:
@@ -235,5 +230,6 @@ def choose_names(scene: Scene) -> tuple[str, ...]:
     evidence = scene.situation.reading.evidence
     said = (e for e in evidence if e.kind == "import" and e.grade == "certain" and not e.caught)
     tops = dict.fromkeys(each.name.partition(".")[0] for each in said)
-    alone = scene.inventory.provider("keras") is not None and scene.inventory.provider("tensorflow") is None
+    versions = scene.situation.versions
+    alone = "keras" in versions and "tensorflow" not in versions
     return tuple(name for name in tops if name in autoxla.WATCHED) or ("keras" if alone else "tensorflow",)

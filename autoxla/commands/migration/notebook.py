@@ -1,8 +1,8 @@
 """Notebooks: their code cells as one module, and changed sources put back into the file's own JSON text.
 
-The cells are read together, since a name bound in one is used in another. Lines that are IPython's
-and not Python's are held back meanwhile. In the file only the sources that change are written anew;
-all else keeps its characters.
+The cells are read together, since a name bound in one is used in another. What only IPython understands,
+`autoxla.lookahead.notebook` replaces; a mark stands behind each such line, and in the end the line is back in
+its place. In the file only the sources that change are written anew; all else keeps its characters.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ from typing import Any, NamedTuple
 from autoxla.commands.migration.codemod import Refusal, migrate_text
 from autoxla.commands.migration.names import Generation
 from autoxla.commands.migration.source import check
+from autoxla.lookahead.notebook import Standing, read_standing
 
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
 #: The key before a cell's source. No string holds it: there its quotes would be escaped.
 _SOURCE = re.compile(r'"source"\s*:\s*')
-#: Only asked of lines that Python refuses.
-_MAGIC = re.compile(r"(?:cat|cd|cp|ls|mkdir|mv|pwd|rm)\b|\s*([%!?]|[\w.]+\s*=\s*[%!]|[^#'\"]*\?\s*$)")
-_PYTHON_CELLS = re.compile(r"%%(time|timeit|capture|prun)\b")
-#: Shell commands, other languages, and help: ``name?``.
-_HARMLESS = re.compile(
-    r"\s*(\w+\s*=\s*)?(!|\?|[^%].*\?\s*\Z"
-    r"|%%?(bash|cd|conda|env|html|latex|mamba|markdown|pip|set_env|sh|sx|uv)\b)"
+#: Magics that run Python, which cannot be read here; not those that run shells and other languages.
+_RUNNING = re.compile(
+    r"\s*(?:\w+\s*=\s*)?%%?"
+    r"(?!%|(?:bash|cd|conda|env|html|latex|mamba|markdown|pip|set_env|sh|sx|uv)\b)"
 )
 _KERAS = re.compile(r"\b(tf_)?keras\b")
 #: Stands behind each cell in the module that they make together.
 _END = "#autoxla:end of cell\n"
+#: Stands behind a line in the place of one that is held back, with the number of that.
+_HELD = re.compile(r"^.*#autoxla:held (\d+)$", re.MULTILINE)
 
 
-class NotebookError(ValueError):
-    """The file is no notebook that can be read; the message says why."""
+class Held(NamedTuple):
+    """What only IPython understands: the number of its cell, its line there, and the text."""
+
+    cell: int
+    line: int
+    text: str
 
 
 class NotebookChange(NamedTuple):
@@ -46,72 +50,63 @@ class NotebookChange(NamedTuple):
 def migrate_notebook(text: str, target: Generation) -> NotebookChange:
     """Return what to do with the notebook whose JSON is ``text``.
 
-    Raises `NotebookError` where it is none of format 4 or a cell is no Python.
+    Raises ValueError where it is none of format 4 or a cell is no Python.
     """
     try:
+        cells = read_standing(text.encode())
         data = json.loads(text)
-        sources = ["".join(cell["source"]) for cell in data["cells"]]
-        kinds = [cell["cell_type"] for cell in data["cells"]]
+        if not all("source" in cell for cell in data["cells"]):
+            raise ValueError("a cell has no source")
         language = data.get("metadata", {}).get("language_info", {}).get("name", "python")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise NotebookError(f"it is no notebook of format 4: {type(error).__name__}: {error}") from None
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"it is no notebook of format 4: {error}") from None
     if language not in ("python", "ipython"):
         return NotebookChange(text)
-    #: By number, counted from 1: the code of a cell as Python, and the lines that are held back for it.
-    cells = {
-        number: _hold_back(number, source)
-        for number, (source, kind) in enumerate(zip(sources, kinds, strict=True), 1)
-        if kind == "code"
-    }
-    joined = "".join(f"{code}\n{_END}" for code, _ in cells.values())
+    held: list[Held] = []
+    codes = [_hold_back(cell, held) for cell in cells]
+    joined = "".join(f"{code}\n{_END}" for code in codes)
     new, refused = migrate_text(joined, target)
-    numbers = [number for number, (code, _) in cells.items() for _ in range(code.count("\n") + 2)]
+    numbers = [cell.number for cell, code in zip(cells, codes, strict=True) for _ in f"{code}\n".split("\n")]
     refusals = []
-    for each in refused:
-        number = numbers[each.line - 1]
-        refusals.append((number, each._replace(line=each.line - numbers.index(number))))
-    changes: dict[int, str] = {}
-    for (number, (_, held)), code in zip(cells.items(), new.split(_END), strict=False):
-        changes[number] = code.removesuffix("\n")
-        for mark, line in held.items():
-            changes[number] = changes[number].replace(mark, line)
-            # Python that names Keras behind a magic command cannot be read here.
-            if (new != joined or refused) and _KERAS.search(line) and not _HARMLESS.match(line):
-                source = sources[number - 1]
-                at = source.count("\n", 0, source.find(line)) + 1
-                refusals.append((number, Refusal(at, 1, "AX129", "a magic command holds code with Keras")))
+    for refusal in refused:
+        number = numbers[refusal.line - 1]
+        refusals.append((number, refusal._replace(line=refusal.line - numbers.index(number))))
+    for each in held if new != joined or refused else ():
+        if _KERAS.search(each.text) and _RUNNING.match(each.text):
+            message = "a magic command holds code with Keras"
+            refusals.append((each.cell, Refusal(each.line, 1, "AX129", message)))
     if refusals:
         return NotebookChange(text, refusals=tuple(sorted(refusals)))
-    changes = {number: after for number, after in changes.items() if after != sources[number - 1]}
-    told = ((number, sources[number - 1], after) for number, after in changes.items())
+    new = _HELD.sub(lambda found: held[int(found[1])].text, new)
+    moved = (code.removesuffix("\n") for code in new.split(_END))
+    told = [(cell.number, cell.typed, after) for cell, after in zip(cells, moved, strict=False)]
+    told = [each for each in told if each[1] != each[2]]
+    changes = {number: after for number, _, after in told}
     return NotebookChange(_put_back(text, data, changes), tuple(told))
 
 
-def _hold_back(number: int, source: str) -> tuple[str, dict[str, str]]:
-    """Return a cell with names in the place of the lines of IPython's, and by name these lines."""
-    mark = f"autoxla_held_{number}_"
-    if source.startswith("%%") and not _PYTHON_CELLS.match(source):
-        return mark, {mark: source}
-    lines, held = _LINES.findall(source), dict[str, str]()
-    while True:
-        try:
-            check("".join(lines))
-            return "".join(lines), held
-        except SyntaxError as error:
-            line, message = error.lineno or 1, error.msg
-        # The last line of IPython's up to where Python fails is what makes it fail.
-        at = next((at for at in reversed(range(line)) if _MAGIC.match("".join(lines[at : at + 1]))), None)
-        if at is None:
-            raise NotebookError(f"cell {number}, line {line}: {message}")
-        # It is held back with the lines that continue it, for which empty ones stand.
-        end = at + 1
-        while end < len(lines) and lines[end - 1].endswith("\\\n"):
-            end += 1
-        text = "".join(lines[at:end])
-        body = text.strip()
-        name = f"{mark}{len(held)}_" + "\n" * body.count("\n")
-        held[name] = body
-        lines[at:end] = _LINES.findall(text.replace(body, name))
+def _hold_back(cell: Standing, held: list[Held]) -> str:
+    """Return a cell as Python, and append to ``held`` what the marks in it stand for.
+
+    Raises ValueError where it is none.
+    """
+    lines = []
+    try:
+        check(cell.typed)
+        return cell.typed
+    except SyntaxError:
+        # A cell in another language is held back as a whole.
+        typed = [cell.typed] if cell.text is None else cell.typed.split("\n")
+    for number, (line, before) in enumerate(zip((cell.text or "").split("\n"), typed, strict=True), 1):
+        lines.append(line if line == before else f"{line}#autoxla:held {len(held)}")
+        if line != before:
+            held.append(Held(cell.number, number, before))
+    code = "\n".join(lines)
+    try:
+        check(code)
+    except SyntaxError as error:
+        raise ValueError(f"cell {cell.number}, line {error.lineno or 1}: {error.msg}") from None
+    return code
 
 
 def _put_back(text: str, data: Any, changes: dict[int, str]) -> str:
@@ -137,5 +132,5 @@ def _put_back(text: str, data: Any, changes: dict[int, str]) -> str:
         done = end
     new = "".join([*parts, text[done:]])
     if json.loads(new) != data:
-        raise NotebookError("its cells cannot be told from other parts of it")
+        raise ValueError("its cells cannot be told from other parts of it")
     return new
