@@ -206,6 +206,16 @@ def test_metadata_in_each_form(machine: Machine, name: str) -> None:
     assert machine.gather().versions == {"keras": (3, 1, 0)}
 
 
+def test_a_loaded_importlib_metadata_is_the_reader(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Distribution:
+        @staticmethod
+        def discover(**_: object) -> list[object]:
+            return [SimpleNamespace(read_text={"METADATA": "Version: 3.2.1\n"}.get)]
+
+    monkeypatch.setitem(sys.modules, "importlib_metadata", SimpleNamespace(Distribution=Distribution))
+    assert machine.gather().versions["keras"] == (3, 2, 1)
+
+
 def test_the_first_distribution_that_can_be_read_counts(machine: Machine) -> None:
     machine.write("keras-3.0.0.dist-info/RECORD")
     machine.install("keras", "3.1.0")

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.wrapping import leave_no_frame
 from autoxla.model import Finding, Place
 from autoxla.runtime import current

@@ -23,7 +23,8 @@ from typing import Any
 import tensorflow as tf
 
 from autoxla.cache import has_records
-from autoxla.hooks.boundary import attempt, is_of_a_signal
+from autoxla.hooks.boundary import is_of_a_signal
+from autoxla.hooks.finder import attempt
 from autoxla.runtime import Runtime
 from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores

@@ -28,7 +28,7 @@ class Entry:
         self.facts.setdefault("samples", [] if len(self._session.trials) < _SAMPLED else None)
         self.facts.update(facts)
         if not any(facts is self.facts for facts in self._session.trials):
-            self._session.trials.append(self.facts)
+            self._session.add_trial(self.facts)
 
     def sample(self, step: int, path: PathName, seconds: float) -> None:
         """Keep the time of one step."""
