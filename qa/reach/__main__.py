@@ -183,7 +183,8 @@ def judge_driver(driver: Mapping[str, Any]) -> tuple[str, str]:
 
 def make_table(data: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the counts, and each program with its reason, as tables."""
-    judged = {title: judge(facts) for title, facts in data.items()}
+    titles = [f"model: {name}" for name in architectures.TASKS] + [each.title for each in list_programs()]
+    judged = {title: judge(data[title]) for title in titles if title in data}
     kinds = {title: "models" if title.startswith("model:") else "programs" for title in data}
     counts = Counter((kinds[title], category) for title, (category, _) in judged.items())
     categories = sorted(
