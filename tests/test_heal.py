@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 import plugin_double
 from autoxla.commands.heal import _write_cure
-from autoxla.cures import Cure, keep
+from autoxla.cures import keep
 from autoxla.model import (
+    Cure,
     Evidence,
     FlagNames,
     Hardware,

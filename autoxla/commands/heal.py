@@ -32,10 +32,10 @@ from autoxla.planning import WATCH, assemble
 from autoxla.policies.cures import name_settings
 from autoxla.running import subject_from
 from autoxla.settings import VARIABLES
-from autoxla.situation.environment import read_environ
+from autoxla.situation.environment import UNCURED, read_environ
 
 #: Healing was asked for, whatever the mode of other runs is, and what cured the program before is not used.
-_IN_CHILDREN = {"AUTOXLA": "auto", cures.UNCURED: "1"}
+_IN_CHILDREN = {"AUTOXLA": "auto", UNCURED: "1"}
 _HEAD = ("run", "under", "result", "s")
 _QUESTION = (
     "heal runs the program several times. Each run is real: it writes files, downloads data and registers "

@@ -12,16 +12,14 @@ Under ITEX a second duty comes first. Its guard ends the process, with status 0,
 from __future__ import annotations
 
 import inspect
-import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import TARGETS, Role, Target, in_strategy, of_module
-from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.hooks.finder import attempt
+from autoxla.hooks.keras_internals import in_strategy
+from autoxla.hooks.wrapping import Wrapper
 from autoxla.model import Finding, Setting
 from autoxla.running import calling_place
 from autoxla.runtime import current, put
@@ -31,54 +29,10 @@ from autoxla.situation.environment import read_environ
 DISABLE = "ITEX_DISABLE_XLA"
 
 
-def hook(module: ModuleType) -> None:
-    """Wrap what a release of Keras has in ``module``: of prediction what ITEX' guard or XLA needs."""
-    plan = current().plan
-    roles: dict[Role, object] = {"compile": True, "predict": plan.guard, "infer": plan.jit_compile}
-    for target in of_module(module, *(role for role, is_needed in roles.items() if is_needed)):
-        owner = target.find(module)
-        if owner is None:
-            stand_aside(target.lacking(getattr(module, target.owner, object)))
-        else:
-            _wrap(owner, target)
-
-
-def hook_elsewhere(package: ModuleType) -> None:
-    """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
-    # A stub in its place, as for building documentation, may have neither name nor model.
-    name, model = getattr(package, "__name__", ""), getattr(package, "Model", None)
-    targets = [target for target in TARGETS if (target.package, target.role) == (name, "compile")]
-    if not targets or not isinstance(model, type) or any(each.module in sys.modules for each in targets):
-        return
-    for target in targets:
-        for base in model.__mro__:
-            if not target.lacking(base):
-                _wrap(base, target)
-                return
-    stand_aside(("compile",))
-
-
-def hook_again(_: ModuleType) -> None:
-    """Be outermost again, after a plug-in put its own methods over ours while TensorFlow loaded."""
-    for target in TARGETS:
-        if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
-            hook(sys.modules[target.module])
-
-
-def _wrap(owner: type, target: Target) -> None:
-    calls = current().of(Calls)
-    for name in target.names:
-        current().wrap(owner, name, getattr(calls, name))
-
-
-def stand_aside(names: Sequence[str]) -> None:
-    """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
-    if all(finding.code != "AX904" for finding in current().findings):
-        methods = ", ".join(f"{name}()" for name in names)
-        message = (
-            f"this release of Keras has no {methods} where autoxla knows it; the program runs without them"
-        )
-        current().add_finding(Finding("AX904", "warning", message, "report the release of Keras"))
+def find_wrapper(name: str) -> Wrapper:
+    """Return the wrapper of the method ``name`` in this process."""
+    wrapper: Wrapper = getattr(current().of(Calls), name)
+    return wrapper
 
 
 class Calls:
@@ -103,12 +57,8 @@ class Calls:
         model = args[0] if args else None
         if id(model) in self.inside:
             return wrapped(*args, **kwargs)
-        try:
-            with self._under_way(model, "compile"):
-                result = wrapped(*args, **kwargs)
-        except Exception as error:
-            attempt("compile", leave_no_frame, error)
-            raise
+        with self._under_way(model, "compile"):
+            result = wrapped(*args, **kwargs)
         attempt("compile", _follow_plan, wrapped, args, kwargs)
         return result
 

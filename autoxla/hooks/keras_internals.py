@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 
 Role = Literal["compile", "infer", "predict", "train"]
 

@@ -26,7 +26,8 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from autoxla.hooks import boundary
+from autoxla.hooks.boundary import note_fault
+from autoxla.hooks.finder import attempt
 from autoxla.hooks.keras_internals import LISTING, PHASES, TRAINERS, steps_per_call
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import current, put
@@ -262,7 +263,7 @@ class Counter:
 
 
 def _count(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    boundary.attempt("probe", lambda: os.write(current().of(Counter).file, b"."))
+    attempt("probe", lambda: os.write(current().of(Counter).file, b"."))
     return wrapped(*args, **kwargs)
 
 
@@ -279,7 +280,7 @@ def _make(
     try:
         setattr(model, PHASES[phase], probe)
     except Exception as error:  # noqa: BLE001 - the parent sees that there was no step
-        boundary.note_fault("probe", error)
+        note_fault("probe", error)
         return result
     # Keras 2 assigns what is returned here, Keras 3 does not look at it.
     return result if result is None else probe
