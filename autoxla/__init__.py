@@ -50,8 +50,8 @@ def activate() -> None:
     for name in WATCHED:
         finder.before_import(name, _begin)
     finder.install()
-    atexit.unregister(_finish)
-    atexit.register(_finish)
+    atexit.unregister(finder.attempt)
+    atexit.register(finder.attempt, "exit", _finish)
     finder.attempt("start", _catch_up)
 
 
@@ -80,33 +80,24 @@ def _catch_up() -> None:
         from autoxla.hooks import finder
 
         if finder.mark_loaded(WATCHED):
-            from autoxla import activation
-
-            activation.begin(None, None)
+            _begin(None)
 
 
-def _begin(module: "ModuleType") -> None:
+def _begin(module: "ModuleType | None") -> None:
     from autoxla import activation
 
-    activation.begin(module.__name__, module)
+    activation.begin(module)
 
 
 def _finish() -> None:
-    # A process that never met a watched module has nothing to report and loads nothing now.
-    if not WATCHED.isdisjoint(sys.modules) or "autoxla.runtime" in sys.modules:
-        from autoxla.hooks import finder
-
-        finder.attempt("exit", _conclude)
-
-
-def _conclude() -> None:
     from autoxla.hooks.finder import FINDER
 
     bypassed = FINDER.bypassed(WATCHED)
+    # A process that never met a watched module has nothing to report and loads nothing now.
     if bypassed or "autoxla.runtime" in sys.modules:
-        from autoxla import activation
+        from autoxla import runtime
 
-        activation.finish(bypassed)
+        runtime.current().finish(bypassed)
 
 
 def __getattr__(name: str) -> "object":

@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 
-from autoxla.hooks import boundary, finder, uncaught
-from autoxla.hooks.keras_internals import KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
+from autoxla.hooks import finder, uncaught
+from autoxla.hooks.keras_internals import FUNCTIONS, KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ, remembered
 
-#: The module of ours that wraps the targets of a role.
-_WRAPPERS = {
-    "compile": "autoxla.hooks.compile",
-    "predict": "autoxla.hooks.compile",
-    "train": "autoxla.trial.hooks",
-}
 #: Module to wait for, module of ours that hooks it, function in that one.
 METHOD_HOOKS = (
-    *((target.module, _WRAPPERS[target.role], "hook") for target in TARGETS),
-    *((package, "autoxla.hooks.compile", "hook_elsewhere") for package in KERAS_PACKAGES),
-    ("tensorflow", "autoxla.hooks.compile", "hook_again"),
-    *((module, "autoxla.hooks.silent", "hook") for module in SILENT),
+    *((module, "autoxla.hooks.keras", "hook") for module in dict.fromkeys(t.module for t in TARGETS)),
+    *((package, "autoxla.hooks.keras", "hook_elsewhere") for package in KERAS_PACKAGES),
+    ("tensorflow", "autoxla.hooks.keras", "hook_again"),
+    *((module, "autoxla.hooks.keras", "hook_silent") for module in SILENT),
 )
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = (
     *((target.module, "autoxla.paths.probe", "hook") for target in TRAINERS),
+    (FUNCTIONS, "autoxla.paths.probe", "hook_functions"),
     (SEEDS, "autoxla.paths.probe", "hook_seeds"),
 )
 #: What counts its batches for ``python -m autoxla heal``.
@@ -44,41 +38,30 @@ WATCH_HOOKS = tuple(
 _FIRST_USE = ("keras._tf_keras.keras", "tf_keras.api._v2.keras")
 
 
-def begin(name: str | None, module: ModuleType | None) -> None:
-    """Start on the first call; then do what has to be done before ``module`` executes."""
-    runtime = current()
+def begin(module: ModuleType | None) -> None:
+    """Start on the first call; then do what has to be done before ``module`` executes (None: it has).
+
+    Where other packages go first, they are imported while ``module`` is out of the way; an alias takes its
+    place. What they import under its name is then a whole module; the finder sees that and does not execute
+    ours a second time.
+    """
+    runtime, name = current(), None if module is None else module.__name__
     runtime.begin(name, install)
-    boundary.attempt("plan", runtime.note_read, name)
+    finder.attempt("plan", runtime.note_read, name)
     if name is None or module is None:
         return
-    first = runtime.plan.import_first if name == "keras" else ()
-    if name in runtime.plan.alias:
-        import_out_of_the_way(name, module, (runtime.plan.alias[name],), replace=True)
-    elif first and not any(other in sys.modules for other in first):
-        import_out_of_the_way(name, module, first)
-
-
-def import_out_of_the_way(
-    name: str, module: ModuleType, others: Iterable[str], *, replace: bool = False
-) -> None:
-    """Import ``others`` while ``module``, not executed yet, is out of the way; they may ``replace`` it.
-
-    What they import under its name is then a whole module; the finder sees that and does not execute ours a
-    second time.
-    """
+    alias = runtime.plan.alias.get(name)
+    first = runtime.plan.import_first if name == "keras" and alias is None else ()
+    if alias is None and (not first or any(other in sys.modules for other in first)):
+        return
     sys.modules.pop(name, None)
     try:
-        for other in others:
-            found = importlib.import_module(other)
-            if replace:
-                sys.modules[name] = found
+        for other in first:
+            importlib.import_module(other)
+        if alias is not None:
+            sys.modules[name] = importlib.import_module(alias)
     finally:
         sys.modules.setdefault(name, module)
-
-
-def finish(bypassed: Iterable[str]) -> None:
-    """See `Runtime.finish`."""
-    current().finish(bypassed)
 
 
 def install(runtime: Runtime) -> None:
@@ -91,9 +74,9 @@ def install(runtime: Runtime) -> None:
     situation = runtime.situation
     if situation is not None and situation.settings.mode != "observe":
         # Hints come in front of the import, since that itself may be what fails.
-        boundary.attempt("hooks", uncaught.register, runtime)
-        boundary.attempt("hooks", hook_keras, runtime)
-    boundary.attempt("hooks", look_later, runtime)
+        finder.attempt("hooks", uncaught.register, runtime)
+        finder.attempt("hooks", hook_keras, runtime)
+    finder.attempt("hooks", look_later, runtime)
 
 
 def hook_keras(runtime: Runtime) -> None:
@@ -111,7 +94,7 @@ def hook_keras(runtime: Runtime) -> None:
         if sum(sign in sys.modules for sign in SIGNS) >= 2:
             from autoxla.hooks import mixed_models
 
-            mixed_models.register(runtime)
+            mixed_models.register()
 
     for sign in SIGNS:
         finder.on_import(sign, look_for_mixtures)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from autoxla.cache import find_refusal, make_folder, make_key
-from autoxla.model import Situation
+from autoxla.model import Finding, Place, Situation
 from autoxla.situation.distributions import locate
 from autoxla.situation.hardware import identity
 from autoxla.store import DAY
@@ -50,6 +50,15 @@ class Compiled:
             self.dropped += [entry.name] if known.is_file() else []
             for file in (entry, known):
                 file.unlink(missing_ok=True)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The finding that entries were dropped, where some were."""
+        if not self.dropped:
+            return ()
+        message = f"{len(self.dropped)} compiled program(s) were damaged or half written, and dropped"
+        remedy, place = "none: XLA compiles them again", Place(str(self.folder))
+        return (Finding("AX908", "info", message, remedy, place, applied=True),)
 
     def finish(self, environ: Mapping[str, str]) -> None:
         """Keep what is new for the next run, unless the program changed what it depends on."""

@@ -2,7 +2,7 @@
 
 ``python -m autoxla heal`` finds one by running the program; a run that dies of a known error with one
 possible setting learns it. One cure a program, whatever its arguments: it holds over edits, until the program
-dies under it or the releases change. What a run under it disproved is not learned again.
+dies under it or the releases change. What a run disproved is not learned again.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoxla.cache import cache_dir, key_of, make_key, program_key
+from autoxla.cache import cache_dir, key_of, make_key
 from autoxla.model import CURE, OUTDATED, Cure, Settings, Situation
 from autoxla.policies.cures import name_settings
 from autoxla.policies.usage import find_demands, first
 from autoxla.settings import VARIABLES as OF_SETTINGS
-from autoxla.situation.environment import ROOT, UNCURED
+from autoxla.situation.environment import ROOT
 from autoxla.store import DAY, Store
 
 if TYPE_CHECKING:
     from autoxla.running import Subject
-
-__all__ = ["UNCURED", "Cure", "drop", "keep", "open_cures", "recall", "use"]
 
 #: What a cure may set, and to what; it may take away each of them, and any of ITEX's.
 VARIABLES: Mapping[str, re.Pattern[str]] = {
@@ -65,19 +63,17 @@ def keep(subject: Subject, situation: Situation, cure: Cure, environ: Mapping[st
     key = key_of(subject)
     if key is None:
         return None
-    store, content = open_cures(environ), program_key(situation.reading, ())
+    store = open_cures(environ)
     backend = cure.variables.get("KERAS_BACKEND") or situation.environment.get("KERAS_BACKEND")
     releases = _find_releases(situation, [*_RELEASES, *([backend] if backend else [])])
-    old = store.read(key) or {}
-    refused = old.get("refused") if cure.origin == "learned" and old.get("versions") == releases else None
-    refused = refused if isinstance(refused, dict) else {}
-    name = name_settings(cure.variables)
-    if name in refused and refused[name] in (None, content):
-        return None
     values = _choose(situation.settings, situation.environment)
-    # What the user chose stands, unless heal has seen the program die of it.
-    if cure.origin == "learned" and any(name in values for name in _list_compared(cure)):
-        return None
+    refused: list[object] = []
+    if cure.origin == "learned":
+        old = store.read(key) or {}
+        refused = _read_refused(old) if old.get("versions") == releases else []
+        # What the user chose stands, unless heal has seen the program die of it.
+        if name_settings(cure.variables) in refused or not values.keys().isdisjoint(_list_compared(cure)):
+            return None
     facts = {
         "program": name_subject(subject),
         "origin": cure.origin,
@@ -86,7 +82,6 @@ def keep(subject: Subject, situation: Situation, cure: Cure, environ: Mapping[st
         "variables": dict(cure.variables),
         "replaced": {name: values.get(name) for name in _list_compared(cure)},
         "versions": releases,
-        "content": content,
         "refused": refused,
     }
     store.write(key, facts)
@@ -107,27 +102,21 @@ def recall(subject: Subject, situation: Situation, environ: Mapping[str, str], s
     if cure is None or not isinstance(versions, dict) or not isinstance(replaced, dict):
         return situation
     now = _find_releases(situation, versions)
+    variables = cure.variables
     cure = replace(
-        cure, program=name_subject(subject), replaced={name: environ.get(name) for name in cure.variables}
+        cure, program=name_subject(subject), replaced={name: environ.get(name) for name in variables}
     )
     values = _choose(situation.settings, environ)
-    if all(values.get(name) == value for name, value in cure.variables.items()):
+    if all(values.get(name) == value for name, value in variables.items()):
         return situation  # the user does it
     changed = next((name for name in versions if versions[name] != now[name]), None)
-    chosen = next(
-        (
-            name
-            for name in _list_compared(cure)
-            if values.get(name) not in (None, cure.variables.get(name), replaced.get(name))
-        ),
-        None,
-    )
+    compared = ((name, (None, variables.get(name), replaced.get(name))) for name in _list_compared(cure))
+    chosen = next((name for name, known in compared if values.get(name) not in known), None)
     demands = find_demands(
         situation.reading, situation.versions, situation.settings.packages, situation.requiring_keras_2
     )
     needs_3 = first(demands, 3, certain=True) if first(demands, 2, certain=True) is None else None
-    switch, setting = (cure.variables.get(name) for name in ("TF_USE_LEGACY_KERAS", "AUTOXLA_KERAS"))
-    gives_2 = switch == "1" or setting in ("2", "legacy")
+    gives_2 = variables.get("TF_USE_LEGACY_KERAS") == "1" or variables.get("AUTOXLA_KERAS") in ("2", "legacy")
     reason = ""
     if changed is not None:
         then, today = (each or "not installed" for each in (versions[changed], now[changed]))
@@ -148,40 +137,43 @@ def use(cure: Cure, settings: Settings, environ: Mapping[str, str]) -> tuple[Set
     return replace(settings, **asked, places={**settings.places, **places}), values  # type: ignore[arg-type]
 
 
-def drop(subject: Subject, situation: Situation, environ: Mapping[str, str], *, for_good: bool) -> None:
-    """Drop the cure in ``situation``; no run learns it again for the program as it is now, or ``for_good``.
+def drop(subject: Subject, situation: Situation, environ: Mapping[str, str]) -> bool:
+    """Drop the cure in ``situation``, so that no run learns it again under the same releases.
 
-    Raises OSError where the folder cannot be written.
+    Returns whether it is gone: a folder that cannot be written is left as it is.
     """
     key, cure, store = key_of(subject), situation.cure, open_cures(environ)
     old = store.read(key) if key is not None else None
     if key is None or cure is None or old is None:
-        return
-    if situation.uncured.startswith(OUTDATED):
-        store.remove(key)
-        return
-    content = None if for_good else program_key(situation.reading, ())
-    refused = old.get("refused")
-    refused = refused if isinstance(refused, dict) else {}
-    refused = {**refused, name_settings(cure.variables): content}
-    store.write(key, {**{name: old.get(name) for name in ("program", "versions")}, "refused": refused})
+        return True
+    try:
+        if situation.uncured.startswith(OUTDATED):
+            store.remove(key)
+        else:
+            refused = [*_read_refused(old), name_settings(cure.variables)]
+            kept = {"program": old.get("program"), "versions": old.get("versions")}
+            store.write(key, {**kept, "refused": refused})
+    except OSError:
+        return False
+    return True
 
 
 def read_cure(store: Store, key: str, record: Mapping[str, object]) -> Cure | None:
     """Return what ``record`` says; None, noted in ``store``, where any part is not what a cure has."""
-    variables, origin = record.get("variables"), record.get("origin")
-    mark, code = record.get("mark"), record.get("code")
-    texts = isinstance(mark, str) and isinstance(code, str)
-    if texts and isinstance(variables, dict) and variables and origin in ("heal", "learned"):
-        switch = re.compile("[01]")
-        patterns = [switch if _ITEX.fullmatch(name) else VARIABLES.get(name) for name in variables]
-        if all(
-            pattern is not None and (value is None or (isinstance(value, str) and pattern.fullmatch(value)))
-            for pattern, value in zip(patterns, variables.values(), strict=True)
-        ):
-            return Cure(variables, str(mark), "heal" if origin == "heal" else "learned", str(code))
+    variables, origin, mark, code = (record.get(name) for name in ("variables", "origin", "mark", "code"))
+    has_texts = isinstance(mark, str) and isinstance(code, str) and origin in ("heal", "learned")
+    pairs = variables.items() if has_texts and isinstance(variables, dict) else ()
+    if pairs and all(_may_set(name, value) for name, value in pairs):
+        return Cure(dict(pairs), str(mark), "heal" if origin == "heal" else "learned", str(code))
     store.ignored.append((store.folder / f"{key}.json", "it is no cure"))
     return None
+
+
+def _may_set(name: str, value: object) -> bool:
+    """Return whether a cure may give a variable this value; None takes it away."""
+    pattern = re.compile("[01]") if _ITEX.fullmatch(name) else VARIABLES.get(name)
+    is_fitting = isinstance(value, str) and pattern is not None and pattern.fullmatch(value) is not None
+    return pattern is not None and (value is None or is_fitting)
 
 
 def is_first(environ: Mapping[str, str], what: str) -> bool:
@@ -201,6 +193,12 @@ def name_subject(subject: Subject) -> str:
     if program is None or program.kind == "code":
         return "-c"
     return program.target if program.kind == "module" else os.path.basename(program.target)  # noqa: PTH119
+
+
+def _read_refused(record: Mapping[str, object]) -> list[object]:
+    """Return what the cures set that a run disproved."""
+    refused = record.get("refused")
+    return refused if isinstance(refused, list) else []
 
 
 def _find_releases(situation: Situation, names: Iterable[str]) -> dict[str, str | None]:

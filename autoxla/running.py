@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from autoxla.lookahead import Program, find_program
-from autoxla.lookahead.files import current_folder, find_top
+from autoxla.lookahead.files import current_folder, find_top, is_installed
 from autoxla.lookahead.program import read_command, search_path
 from autoxla.model import Place
 from autoxla.situation.cluster import runs_parts
@@ -89,7 +89,8 @@ def subject_of(program: Program | None, arguments: Sequence[str], folder: Path |
 
 def running_subject() -> Subject:
     """Return the program of this process; where it is not known, a worker's main module tells the project."""
-    in_ipython = _find_in_ipython()
+    log = find_log()
+    in_ipython = None if log is None else log.program()
     if in_ipython is not None and in_ipython.kind == "cells":
         return subject_of(in_ipython, ())
     try:
@@ -97,7 +98,7 @@ def running_subject() -> Subject:
     except FileNotFoundError:  # the current folder is gone, and a name is relative to it
         found = None
     file = program_file() if found is None else None
-    folder = None if file is None or _is_installed(str(file)) else file.resolve().parent
+    folder = None if file is None or is_installed(str(file)) else file.resolve().parent
     return subject_of(found, sys.argv[1:], folder)
 
 
@@ -105,7 +106,7 @@ def program_file() -> Path | None:
     """Return the file of the program that runs, None where there is none (``-c``, a notebook)."""
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     # In a worker of loky or Ray, theirs is the main module.
-    if not isinstance(file, str) or (is_worker() and _is_installed(file)):
+    if not isinstance(file, str) or (is_worker() and is_installed(file)):
         return None
     return Path(file)
 
@@ -115,16 +116,11 @@ def is_worker() -> bool:
     return runs_parts(sys.orig_argv)
 
 
-def find_cells() -> Program | None:
-    """Return the notebook, or the session of IPython, that runs in this process, None where none does."""
-    found = _find_in_ipython()
-    return found if found is not None and found.kind == "cells" else None
-
-
 def find_shell() -> Literal["the kernel", "IPython"] | None:
     """Return what runs the program cell by cell, as a user would call it."""
     log = find_log()
-    if log is None or find_cells() is None:
+    program = None if log is None else log.program()
+    if log is None or program is None or program.kind != "cells":
         return None
     return "the kernel" if hasattr(log.shell, "kernel") else "IPython"
 
@@ -153,15 +149,10 @@ def name_program() -> str | None:
 
 def importing_place() -> Place:
     """Return the line of the program whose import statement is under way."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes.
-        ours = name == "autoxla" or name.startswith(("autoxla.", "importlib", "IPython."))
-        if not ours and not frame.f_code.co_filename.startswith("<frozen importlib"):
-            break
-        frame = frame.f_back
-    return place_of(frame)
+    # IPython's own frames stand between a cell and the import that its ``%load_ext`` makes. The import
+    # system has other names before ``importlib`` is imported.
+    importing = ("importlib", "_frozen_importlib", "_frozen_importlib_external", "IPython")
+    return place_of(_frame_outside("autoxla", *importing))
 
 
 def place_of(frame: FrameType | None) -> Place:
@@ -180,17 +171,12 @@ def calling_place() -> Place:
 
 def calling_frame() -> FrameType | None:
     """Return the frame that called into Keras, the first that is neither of Keras nor of ours."""
-    libraries = ("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
+    return _frame_outside("autoxla", "wrapt", "contextlib", "keras", "tf_keras", "tensorflow")
+
+
+def _frame_outside(*packages: str) -> FrameType | None:
+    """Return the innermost frame whose module is in none of these top-level packages."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in libraries:
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in packages:
         frame = frame.f_back
     return frame
-
-
-def _find_in_ipython() -> Program | None:
-    log = find_log()
-    return None if log is None else log.program()
-
-
-def _is_installed(file: str) -> bool:
-    return Path(file).resolve().is_relative_to(Path(sys.prefix).resolve())

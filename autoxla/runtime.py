@@ -11,8 +11,8 @@ import json
 import os
 import sys
 from _thread import RLock
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, time
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from autoxla.hooks import boundary, wrapping
-from autoxla.model import OUTDATED, Finding, Place, Plan, Setting, Situation
+from autoxla.hooks.finder import attempt
+from autoxla.model import OUTDATED, Finding, Plan, Setting, Situation
 from autoxla.planning import Planned, Start, add_reading, assemble, declare, read_subject
 from autoxla.policies import decide
 from autoxla.running import find_shell, importing_place, is_worker, name_program, running_subject
@@ -39,23 +40,6 @@ _MOST_ALIKE = 20
 #: Seconds that writing reports may take in any case while the program runs, and the share of its time.
 _FREE, _SHARE = 0.25, 0.02
 State = TypeVar("State")
-T = TypeVar("T")
-
-
-class First(list[T]):
-    """The first ``most`` of what is appended; of the others `left_out` tells how many there were."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.left_out = 0
-        self._most = most
-
-    def append(self, value: T) -> None:
-        """Keep ``value``, or count it."""
-        if len(self) < self._most:
-            super().append(value)
-        else:
-            self.left_out += 1
 
 
 class Runtime:
@@ -68,9 +52,10 @@ class Runtime:
         self.situation: Situation | None = None
         self.plan = Plan()
         self.findings: list[Finding] = []
-        self.compiles: First[dict[str, object]] = First(_MOST)
-        self.trials: First[dict[str, object]] = First(_MOST)
-        self.findings_left_out = 0
+        self.compiles: list[dict[str, object]] = []
+        self.trials: list[dict[str, object]] = []
+        #: How many the report has not, for want of room: of ``findings``, ``compile`` and ``trials``.
+        self.left_out: Counter[str] = Counter()
         #: The models that were compiled without a choice of jit_compile, and what Keras made of that.
         self.left_open: WeakKeyDictionary[object, object] = WeakKeyDictionary()
         self.configured: dict[str, object] = {}
@@ -107,7 +92,7 @@ class Runtime:
         # Outside: a handler of the program's log may import a backend, in a thread that waits for the lock.
         if is_first:
             # What cannot be told is done all the same, all of it.
-            boundary.attempt("notice", self._tell)
+            attempt("notice", self._tell)
 
     def _plan(self, name: str | None, install: Callable[[Runtime], None]) -> None:
         """Read the settings, make the plan and do what it says; or leave this process alone."""
@@ -152,18 +137,12 @@ class Runtime:
         # All that the plan says is done, or nothing of it: half of it may be worse than none.
         try:
             self.plan, self.findings = planned.plan, list(planned.findings)
-            if self.compiled is not None and self.compiled.dropped:
-                place, number = Place(str(self.compiled.folder)), len(self.compiled.dropped)
-                message = f"{number} compiled program(s) were damaged or half written, and dropped"
-                remedy = "none: XLA compiles them again"
-                self.findings.append(Finding("AX908", "info", message, remedy, place, applied=True))
+            self.findings += () if self.compiled is None else self.compiled.findings
             install(self)
             if planned.situation.uncured.startswith(OUTDATED):
-                # A cache that cannot be written is lost, and nothing else.
-                with suppress(OSError):
-                    from autoxla import cures
+                from autoxla import cures
 
-                    cures.drop(subject, planned.situation, read_environ(), for_good=False)
+                cures.drop(subject, planned.situation, read_environ())
             for variable in inherited:
                 put(variable, planned.situation.environment.get(variable))
             if not is_part:
@@ -200,7 +179,7 @@ class Runtime:
         self.is_taken_back = True
         wrapping.unwrap(self.wrapped)
         while self._undos:
-            boundary.attempt("uninstall", self._undos.pop())
+            attempt("uninstall", self._undos.pop())
         self._states.clear()
 
     # --- What is learned later
@@ -216,11 +195,10 @@ class Runtime:
         if finding in self.findings:
             return
         if sum(each.code == finding.code for each in self.findings) >= _MOST_ALIKE:
-            self.findings_left_out += 1
+            self.left_out["findings"] += 1
             return
         self.findings.append(finding)
-        if self.situation is None or self.situation.settings.shows(finding.code):
-            say_findings([finding], self.program)
+        self._say(finding)
         self.write_report()
 
     def confirm(self, finding: Finding, _: object = None) -> None:
@@ -234,10 +212,21 @@ class Runtime:
 
     def add_compile(self, entry: dict[str, object]) -> None:
         """Note one call of ``Model.compile``; the first is a checkpoint for variables set too late."""
-        self.compiles.append(entry)
-        if len(self.compiles) == 1:
+        is_first = not self.compiles
+        self._keep("compile", self.compiles, entry)
+        if is_first:
             self.check_again()
         self.write_report()
+
+    def add_trial(self, facts: dict[str, object]) -> None:
+        """Note a trial, of which ``facts`` goes on to tell."""
+        self._keep("trials", self.trials, facts)
+
+    def _keep(self, name: str, kept: list[dict[str, object]], entry: dict[str, object]) -> None:
+        if len(kept) < _MOST:
+            kept.append(entry)
+        else:
+            self.left_out[name] += 1
 
     def check_again(self) -> None:
         """Find variables that were set after they had been read."""
@@ -247,19 +236,20 @@ class Runtime:
     def _found_again(self) -> list[Finding]:
         if self.situation is None:
             return []
-        now = self._look_again(self.situation)
+        found = decide(self._look_again(self.situation)).findings
         # What the source showed beforehand was said then.
         said = {name for finding in self.findings if not finding.checked_again for name in finding.late}
-        later = [finding for finding in decide(now).findings if finding.checked_again]
-        return [f for f in later if f not in self.findings and not said.intersection(f.late)]
+        return [
+            f for f in found if f.checked_again and f not in self.findings and not said.intersection(f.late)
+        ]
 
     def _look_again(self, before: Situation) -> Situation:
         path = running_subject().path
         now = gather(before.settings, before.usage, environ=read_environ(), path=path, is_part=is_worker())
         # What the plan set is not put back in this view: it is what TensorFlow read.
         ours = {setting.variable for setting in self.plan.settings}
-        set_values = {name: value for name, value in read_environ().items() if name in ours}
-        environment = {**now.environment, **set_values}
+        kept = {name: value for name, value in read_environ().items() if name in ours}
+        environment = {**now.environment, **kept}
         return replace(now, environment=environment, read_values=self.read_values, restart=before.restart)
 
     def check_cell(self, label: str) -> None:
@@ -271,24 +261,22 @@ class Runtime:
         if all(evidence.place.file != label for evidence in reading.evidence):
             return
         now = add_reading(self._look_again(self.situation), reading, subject.path)
-        said = {(finding.code, finding.message) for finding in self.findings}
-        for finding in decide(now).findings:
-            is_new = finding.place.file == label and (finding.code, finding.message) not in said
-            if is_new and finding.level != "info":
-                self.add_finding(replace(finding, applied=False))
+        said = {(f.code, f.message) for f in self.findings}
+        for f in decide(now).findings:
+            if f.place.file == label and f.level != "info" and (f.code, f.message) not in said:
+                self.add_finding(replace(f, applied=False))
 
     # --- The end
 
     def finish(self, bypassed: Iterable[str]) -> None:
         """Say at exit what went past the finder, keep what XLA compiled, and write the last report."""
-        is_off = self.is_off
         if not self.began:
             # What went past the finder may be all, and the settings were never read.
             try:
-                is_off = declare(running_subject(), read_environ(), self.configured)[0].mode == "off"
+                self.is_off = declare(running_subject(), read_environ(), self.configured)[0].mode == "off"
             except BadSettingError:
-                is_off = True
-        for name in () if is_off else bypassed:
+                self.is_off = True
+        for name in () if self.is_off else bypassed:
             message = (
                 f"{name} was imported past autoxla: another finder stands in front of it, or sys.meta_path "
                 "was rewritten; nothing was checked or set"
@@ -300,7 +288,7 @@ class Runtime:
         # Not said at exit any more: it may be meant for a child process.
         self.findings += self._found_again()
         self.write_report(last=True)
-        boundary.attempt("reports of other workers", self._compare_workers)
+        attempt("reports of other workers", self._compare_workers)
 
     def _compare_workers(self) -> None:
         """Say in the first worker of a job which others planned differently, as their reports tell."""
@@ -311,7 +299,12 @@ class Runtime:
 
         others = find_differing(Path(target), self.situation, self.plan, since=self._started_at)
         if others:
-            self.add_finding(differing_workers(target, others))
+            message = (
+                "workers of this job ran on other plans than the first one: "
+                f"{', '.join(others)} against {target}"
+            )
+            remedy = "give all of them the same packages, variables and settings"
+            self.add_finding(Finding("AX601", "warning", message, remedy))
 
     # --- Saying and reporting
 
@@ -337,12 +330,15 @@ class Runtime:
                 say_findings(cured, self.program)
         self.write_report()
 
+    def _say(self, finding: Finding) -> None:
+        if self.situation is None or self.situation.settings.shows(finding.code):
+            say_findings([finding], self.program)
+
     def say_once_a_tree(self, finding: Finding) -> None:
         """Say ``finding`` in the process that planned first, unless the settings leave it out."""
         own = str(os.getpid())
-        is_shown = self.situation is None or self.situation.settings.shows(finding.code)
-        if is_shown and read_environ().get(ROOT, own) == own:
-            say_findings([finding], self.program)
+        if read_environ().get(ROOT, own) == own:
+            self._say(finding)
 
     def write_report(self, *, last: bool = False) -> None:
         """Write ``AUTOXLA_REPORT`` if it is wanted; where it cannot be written, say so and go on.
@@ -352,7 +348,7 @@ class Runtime:
         """
         begin = perf_counter()
         if last or self._seconds_of_reports < _FREE + _SHARE * (begin - self._made_at):
-            boundary.attempt("report", self._write_report)
+            attempt("report", self._write_report)
             self._seconds_of_reports += perf_counter() - begin
 
     def _write_report(self) -> None:
@@ -364,9 +360,8 @@ class Runtime:
         # Another worker or a child has a file beside it. The ending says what a report is written as.
         number = str(os.getpid())
         is_child = environ.get(ROOT, number) != number or is_worker()
-        start, ending = os.path.splitext(target)  # noqa: PTH122
-        start, ending = (start, ending) if ending.lower() in report.PAGES else (target, "")
-        parts = (start, name_follower(environ), number if is_child else "")
+        ending = Path(target).suffix if target.lower().endswith(report.PAGES) else ""
+        parts = (target.removesuffix(ending), name_follower(environ), number if is_child else "")
         data = report.as_data(
             self.situation,
             self.plan,
@@ -374,14 +369,9 @@ class Runtime:
             compiles=self.compiles,
             trials=self.trials,
             faults=boundary.FAULTS.kept,
-            left_out={
-                "findings": self.findings_left_out,
-                "compile": self.compiles.left_out,
-                "trials": self.trials.left_out,
-                "errors": boundary.FAULTS.left_out,
-            },
+            left_out={**self.left_out, "errors": boundary.FAULTS.left_out},
         )
-        file = Path(".".join(part for part in parts if part) + ending)
+        file = Path(".".join(filter(None, parts)) + ending)
         report.write_report(file, self.situation, self.plan, data, self.program)
 
     def after_fork(self) -> None:
@@ -455,11 +445,7 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 
     Another one says only an error that is left, since that may be its machine's alone.
     """
-    if not findings:
-        return
-    shown = findings
-    if is_follower():
-        shown = [f for f in findings if f.level == "error" and not f.applied]
+    shown = [f for f in findings if (f.level == "error" and not f.applied) or not is_follower()]
     if shown:
         from autoxla.notice import headline, notify
 
@@ -469,13 +455,3 @@ def say_findings(findings: list[Finding], program: str | None) -> None:
 def is_follower() -> bool:
     """Return whether another worker of the job or pool speaks for this one."""
     return bool(name_follower(read_environ())) or (part_number(read_environ()) or 1) > 1
-
-
-def differing_workers(target: str, others: Iterable[str]) -> Finding:
-    """Return the finding that the reports ``others`` tell of other plans than the report ``target``."""
-    return Finding(
-        "AX601",
-        "warning",
-        f"workers of this job ran on other plans than the first one: {', '.join(others)} against {target}",
-        "give all of them the same packages, variables and settings",
-    )

@@ -201,7 +201,8 @@ def name_program(folder: Path, name: str) -> Path:
 
 def keep_cure(folder: Path) -> None:
     """Keep `SETTING` for the program of `CURED`, as ``heal`` does."""
-    from autoxla.cures import Cure, keep
+    from autoxla.cures import keep
+    from autoxla.model import Cure
     from autoxla.planning import assemble
     from autoxla.running import subject_from
 

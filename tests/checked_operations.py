@@ -105,6 +105,65 @@ def _list() -> Any:
     return tf.TensorArray(tf.float32, 3, element_shape=[]).unstack(tf.ones(3))
 
 
+def _gradient(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the gradient of ``function`` as a function of floats."""
+
+    def gradient(index: Any) -> Any:
+        x = tf.cast(index, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        return tape.gradient(y, x)
+
+    return gradient
+
+
+def _pool(x: Any) -> Any:
+    # The numbers are the upper right and the lower left of each window that are greatest.
+    zeros = tf.zeros_like(x[:1])
+    image = tf.reshape(tf.concat([zeros[:, :1], x[:1], zeros], 1)[:, :4], [1, 2, 2, 1])
+    image = tf.pad(image, [[0, 0], [0, 1], [0, 1], [0, 0]])
+    return tf.nn.max_pool2d(image, 2, 2, "SAME")
+
+
+def _in_branch(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what calls ``function`` with numbers that hang on shapes, where the first number is not 0."""
+    return lambda i: tf.cond(i[0, 0] != 0, lambda: function(tf.shape(i)), lambda: 0.0)
+
+
+def _failed(shape: Any) -> Any:
+    with tf.control_dependencies([tf.debugging.Assert(False, [shape])]):
+        return tf.constant(1.0)
+
+
+def _unique(function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """Return what calls ``function`` with numbers that differ, and for each number which one it is."""
+    return lambda i: function(*tf.unique(_flat(i)))
+
+
+def _counted(different: Any, which: Any) -> Any:
+    count = tf.shape(different)[0]
+    added = tf.math.unsorted_segment_sum(_ones_like(which), which, count)
+    return tf.reduce_sum(added) + tf.cast(7 // (count - 1), tf.float32)
+
+
+def _added(different: Any, which: Any) -> Any:
+    return tf.math.unsorted_segment_sum(_ones_like(which), which, tf.shape(different)[0]) + tf.ones(2)
+
+
+def _apply(index: Any) -> Any:
+    """Apply a gradient at a rate that must be above 0."""
+    for slot in SLOTS:
+        slot.assign(1.0)
+    variable, sums = SLOTS
+    rate = tf.cast(index[0, 0], tf.float32)
+    raw.ResourceApplyProximalAdagrad(
+        var=variable.handle, accum=sums.handle, lr=rate, l1=0.0, l2=0.0, grad=1.0
+    )
+    return variable.read_value()
+
+
+SLOTS = tf.Variable(1.0, trainable=False), tf.Variable(1.0, trainable=False)
 VARIABLE = tf.Variable(tf.ones((ROWS, COLUMNS)), trainable=False)
 IN, ABOVE, BELOW, POINT = [[0, 5], [3, 2]], [[0, 6], [3, 2]], [[0, -1], [3, 2]], [[0, 3], [1, 2]]
 #: Which of an `Operation`'s is called how.
@@ -314,6 +373,80 @@ OPERATIONS: dict[str, Operation] = {
         [[2, 1]],
         [[0, 0]],
         False,
+    ),
+    "ResourceApplyProximalAdagrad": Operation(_apply, [[1, 0]], [[0, 0]], False),
+    # In a branch that no step took yet, and by the number of rows that are different
+    "Assert in a branch": Operation(_in_branch(_failed), [[0, 1]], [[1, 1]], False),
+    "FloorDiv in a branch": Operation(
+        _in_branch(lambda shape: tf.cast(7 // (shape[1] - 2), tf.float32)), [[0, 1]], [[1, 1]], False
+    ),
+    "GatherV2 in a branch": Operation(
+        _in_branch(lambda shape: tf.gather(tf.ones(ROWS), shape[1] + ROWS)), [[0, 1]], [[1, 1]], False
+    ),
+    "Unique by segments": Operation(
+        _unique(lambda _, which: tf.math.unsorted_segment_sum(_ones_like(which), which, 1)),
+        [[1, 1]],
+        [[0, 1]],
+        False,
+    ),
+    "Unique by number": Operation(_unique(_counted), [[0, 1]], [[1, 1]], False),
+    "Unique by shapes": Operation(_unique(_added), [[0, 1]], [[0, 1], [2, 3]], False),
+    # Numbers that differ
+    "LeftShift": Operation(
+        lambda i: tf.cast(tf.bitwise.left_shift(tf.ones_like(i), i), tf.float32),
+        [[0, 5]],
+        [[0, 33]],
+        raises=False,
+    ),
+    "RightShift": Operation(
+        lambda i: tf.cast(tf.bitwise.right_shift(tf.fill(tf.shape(i), 9), i), tf.float32),
+        [[0, 5]],
+        [[0, -1]],
+        raises=False,
+    ),
+    "SqrtGrad": Operation(
+        _gradient(lambda x: tf.where(x > 0, tf.sqrt(x), 0.0)), [[1, 4]], [[0, 4]], False, raises=False
+    ),
+    "RsqrtGrad": Operation(
+        _gradient(lambda x: tf.minimum(tf.math.rsqrt(x), 1e6)), [[1, 4]], [[0, 4]], False, raises=False
+    ),
+    "ReciprocalGrad": Operation(
+        _gradient(lambda x: tf.minimum(tf.math.reciprocal(x), 1e6)), [[1, 4]], [[0, 4]], False, raises=False
+    ),
+    "SeluGrad": Operation(_gradient(tf.nn.selu), [[1, 4]], [[0, 4]], False, raises=False),
+    "MaxPoolGrad": Operation(_gradient(_pool), [[1, 2]], [[1, 1]], False, raises=False),
+    "TopKV2": Operation(
+        lambda i: tf.math.top_k(tf.cast(tf.concat([i[0], [3, 3, 1, 5]], 0), tf.float32), 3, sorted=False)[0],
+        [[5, 5]],
+        [[3, 1]],
+        False,
+        raises=False,
+    ),
+    "InTopKV2 of infinities": Operation(
+        lambda i: raw.InTopKV2(
+            predictions=[tf.where(i[0] == 0, -np.inf, tf.cast(i[0], tf.float32))], targets=[1], k=1
+        ),
+        [[1, 2]],
+        [[0, 2]],
+        False,
+        raises=False,
+    ),
+    "StatelessRandomGetKeyCounter": Operation(
+        lambda i: tf.random.stateless_uniform((2,), i[0]), [[1, 2]], [[1, 3]], False, raises=False
+    ),
+    "Svd": Operation(
+        lambda i: tf.linalg.svd(tf.cast([i[0], [3, 1]], tf.float32))[1],
+        [[1, 2]],
+        [[2, 1]],
+        False,
+        raises=False,
+    ),
+    "ResizeBilinear": Operation(
+        lambda i: tf.compat.v1.image.resize_bilinear(tf.cast(i, tf.float32)[None, :, :, None], [6, 6]),
+        [[0, 0], [0, 0]],
+        [[1, 2], [3, 4]],
+        False,
+        raises=False,
     ),
     # What XLA compiles in
     "ResourceStridedSliceAssign": Operation(_assign, [[5, 2]], [[6, 2]], False),

@@ -60,6 +60,29 @@ def prefixes(x: Any, i: Any) -> Any:
     return tf.while_loop(lambda k, _: k < 6, body, [1, 0.0])[1]
 
 
+def gradient(function: Step) -> Step:
+    """Return the gradient of ``function`` in its first operand."""
+
+    def step(x: Any, i: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x, i)
+        return tape.gradient(y, x)
+
+    return step
+
+
+def normalised(x: Any, i: Any) -> Any:
+    """Return rows of the variance 1, as layers do."""
+    mean, variance = tf.nn.moments(x, -1, keepdims=True)
+    return tf.nn.batch_normalization(x, mean, variance, None, None, 1e-3) + tf.sqrt(tf.nn.softplus(x) + 1e-6)
+
+
+def pooled(padding: str) -> Step:
+    """Return the greatest of each two neighbours."""
+    return gradient(lambda x, i: tf.nn.max_pool2d(x[:, :6, :, None], 2, 2, padding))
+
+
 def labelled(x: Any, i: Any) -> Any:
     """Compute a loss with labels that come as floats."""
     labels = tf.cast(x[:, 0, 0], tf.int64)
@@ -82,7 +105,23 @@ STEPS: dict[str, tuple[Step, Sequence[Any]]] = {
     ),
     "mapped": (lambda x, i: tf.map_fn(lambda row: row * 2.0, x), [(DATA, GOOD)]),
     "by shape": (lambda x, i: tf.cast(7 // tf.shape(x)[1], tf.float32), [(DATA, GOOD)]),
+    "normalised": (gradient(normalised), [(DATA, GOOD)]),
+    "pooled": (pooled("VALID"), [(DATA, GOOD)]),
+    "in a branch": (
+        lambda x, i: tf.cond(
+            i[0] > 3, lambda: tf.gather(WEIGHTS, 3)[0] + tf.cast(i[0] // 2, tf.float32), lambda: 0.0
+        ),
+        [(DATA, GOOD), (DATA, BAD)],
+    ),
+    "shifted": (lambda x, i: tf.bitwise.left_shift(i, 3), [(DATA, GOOD)]),
     # No guard
+    "true": (
+        lambda x, i: tf.gather(tf.ones(7), tf.where(tf.cast(i - 3, tf.bool), i, tf.fill(tf.shape(i), 9))),
+        [(DATA, GOOD)],
+    ),
+    "stitched": (lambda x, i: tf.dynamic_stitch([[0, 1], i], [tf.ones(2), tf.ones(2)]), [(DATA, GOOD)]),
+    "norm": (gradient(lambda x, i: tf.norm(x, axis=-1)), [(DATA, GOOD)]),
+    "padded": (pooled("SAME"), [(DATA, GOOD)]),
     "nested": (lambda x, i: inner(inner(tf.ones((9, 8)), i), i), [(DATA, GOOD)]),
     "argmax of more": (lambda x, i: tf.gather(tf.ones(4), tf.argmax(network(x), -1)), [(DATA, GOOD)]),
     "added up": (lambda x, i: tf.gather(tf.ones(9), i + tf.cast(x[0, 0, 0], tf.int32)), [(DATA, GOOD)]),

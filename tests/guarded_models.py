@@ -27,7 +27,7 @@ IMAGES, VOLUMES = (DRAWN.random(shape, dtype="float32") for shape in ((8, 8, 8, 
 TOKENS, LABELS = DRAWN.integers(0, 9, (8, 6)).astype("int32"), DRAWN.integers(0, 4, 8)
 TARGETS, CLASSES = DRAWN.random((8, 1), dtype="float32"), np.eye(4, dtype="float32")[LABELS]
 ACTIVATIONS = (
-    "elu", "exponential", "gelu", "hard_sigmoid", "linear", "relu", "selu", "sigmoid", "softmax", "softplus",
+    "elu", "exponential", "gelu", "hard_sigmoid", "linear", "relu", "sigmoid", "softmax", "softplus",
     "softsign", "swish", "tanh",
 )  # fmt: skip
 OPTIMIZERS = (
@@ -69,7 +69,7 @@ def models() -> Iterator[tuple[str, Any, Any, Any]]:
     dense += [layer(dense[0]) for layer in (
         layers.BatchNormalization(), layers.Dropout(0.3), layers.GaussianNoise(0.3),
         layers.GaussianDropout(0.3),
-        layers.LayerNormalization(), layers.UnitNormalization(), layers.PReLU(), layers.LeakyReLU(),
+        layers.LayerNormalization(), layers.PReLU(), layers.LeakyReLU(),
         layers.RepeatVector(2), layers.Reshape((3, 1)), layers.Rescaling(0.5),
     )]  # fmt: skip
     dense += [layer(dense[:2]) for layer in (
@@ -77,6 +77,12 @@ def models() -> Iterator[tuple[str, Any, Any, Any]]:
         layers.Minimum(), layers.Dot(1),
     )]  # fmt: skip
     yield "dense", _model(x, _join(dense), optimizer="adam"), VECTORS, TARGETS
+    x = keras.Input((12,))
+    yield "unit", _model(x, layers.UnitNormalization()(layers.Dense(1)(x))), VECTORS, TARGETS
+    yield "selu", _model(x, layers.Dense(1, activation="selu")(x)), VECTORS, TARGETS
+    x = keras.Input((8, 8, 3))
+    bilinear = layers.UpSampling2D(interpolation="bilinear")(layers.Conv2D(2, 3)(x))
+    yield "bilinear", _model(x, _join([bilinear])), IMAGES, TARGETS
     x = keras.Input((6, 4))
     series = [layer(x) for layer in (
         layers.LSTM(3), layers.GRU(3, dropout=0.1, recurrent_dropout=0.1), layers.SimpleRNN(3),
@@ -104,8 +110,7 @@ def models() -> Iterator[tuple[str, Any, Any, Any]]:
         layers.DepthwiseConv2D(2), layers.SeparableConv2D(2, 2), layers.Conv2DTranspose(2, 3, strides=2),
         layers.BatchNormalization(), layers.MaxPooling2D(), layers.AveragePooling2D((2, 2)),
         layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D(), layers.UpSampling2D(),
-        layers.UpSampling2D(interpolation="bilinear"), layers.ZeroPadding2D(), layers.Cropping2D(),
-        layers.GroupNormalization(2), layers.RandomFlip(), layers.Resizing(4, 4),
+        layers.ZeroPadding2D(), layers.Cropping2D(), layers.GroupNormalization(2), layers.RandomFlip(),
         layers.CenterCrop(4, 4),
     )]  # fmt: skip
     images.append(layers.RandomContrast(0.1)(x))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from autoxla.cache import key_of
-from autoxla.cures import Cure, keep, open_cures, read_cure
+from autoxla.cures import keep, open_cures, read_cure
 from autoxla.lookahead import Program
+from autoxla.model import Cure
 from autoxla.planning import assemble
 from autoxla.running import subject_from, subject_of
 from autoxla.store import Store
@@ -285,6 +286,18 @@ def test_what_dies_in_the_same_way_again_is_dropped_for_good(project: Project) -
     project.write(f"{DIES}# edited\n")
     third = project.run("train.py", "--always")
     assert not any(code in third.err for code in ("AX911", "AX913", "AX914"))
+
+
+def test_what_heal_found_and_a_run_disproved_is_not_learned(project: Project) -> None:
+    project.write(DIES)
+    project.keep()
+    assert "dropped for good" in project.run("train.py", "--always").err
+    project.write(f"{DIES}# edited\n")
+    outcome = project.run()
+    assert outcome.status == 1
+    assert "AX914" not in outcome.err
+    assert project.keep() is not None  # heal may find it again
+    assert project.run().out == "trained\n"
 
 
 def test_the_launcher_starts_anew_with_what_the_run_learned(project: Project) -> None:

@@ -85,6 +85,7 @@ TOLD: Mapping[tuple[str, str], str] = {
     ("docs/migrate.md", "AX124"): "test_migrate_prints_what_is_shown",
     ("docs/notebooks.md", "AX112"): "test_the_notebook",
     ("docs/records.md", "AX914"): "test_cures",
+    ("docs/trial.md", "AX707"): "test_waits",
     ("docs/tune.md", "AX705"): "test_the_line_of_a_tuned_program",
 }
 #: Transcripts of which some lines need what is not here; the lines with these codes are compared.
@@ -455,8 +456,15 @@ def test_migrate_prints_what_is_shown(
     assert [text.splitlines() for text in (printed.out, printed.err)] == [text.splitlines() for text in shown]
 
 
-def test_a_worker_that_differs() -> None:
-    finding = runtime.differing_workers("report.json", ["report.json.worker1"])
+def test_a_worker_that_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"AUTOXLA_REPORT": "report.json", "RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("autoxla.report.find_differing", lambda *_, **__: ["report.json.worker1"])
+    session = runtime.Runtime()
+    session.situation = Situation()
+    session._compare_workers()
+    (finding,) = session.findings
     assert f"autoxla: {headline([finding], 'train.py')}" in PAGES["docs/clusters.md"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from autoxla import report, runtime
-from autoxla.hooks import boundary
+from autoxla.hooks import boundary, finder
 from autoxla.model import Finding, Place, Settings, Usage
 from autoxla.policies import decide
 from autoxla.report import as_data
@@ -229,7 +229,7 @@ def test_reports_of_many_models_take_a_small_share_of_the_time(
     assert clock.now - models * own < 0.25 + 0.02 * clock.now + 1.1
     session.finish(())
     assert written[-1] == 1000
-    assert session.compiles.left_out == models - 1000
+    assert session.left_out["compile"] == models - 1000
 
 
 def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(
@@ -245,7 +245,7 @@ def test_many_findings_of_one_kind_are_said_and_kept_for_a_while(
     assert [line.split("model ")[1].split(";")[0] for line in said[:20]] == [str(n) for n in range(20)]
     assert "another kind" in said[20]
     assert len(said) == 21
-    assert (len(session.findings), session.findings_left_out) == (21, 30)
+    assert (len(session.findings), session.left_out["findings"]) == (21, 30)
 
 
 def test_a_fault_that_comes_again_and_again_does_not_grow(
@@ -264,7 +264,7 @@ def test_a_fault_that_comes_again_and_again_does_not_grow(
             raise RuntimeError("injected") from cause
 
     for _ in range(5000):
-        boundary.attempt("place", fail)
+        finder.attempt("place", fail)
     assert (len(faults.kept), faults.left_out) == (100, 4900)
     assert capfd.readouterr().err.count("\n") == 1
     # Nothing holds what the failing function had at hand.

@@ -17,19 +17,22 @@ PARITY = (
     "GatherV2", "GatherNd", "ResourceGather", "ScatterNd", "TensorScatterAdd", "ResourceScatterAdd",
     "ResourceScatterNdUpdate", "UnsortedSegmentSum", "UnsortedSegmentMax", "ReverseSequence", "DenseBincount",
     "Div", "FloorDiv", "FloorMod", "TruncateMod", "Pow", "CheckNumerics", "Assert", "MatrixInverse",
-    "TensorListGetItem", "StridedSlice", "Where",
+    "TensorListGetItem", "StridedSlice", "Where", "Assert in a branch", "Unique by segments",
 )  # fmt: skip
 REASONS = (
     "GatherNd", "ScatterNd", "TensorScatterAdd", "ResourceScatterNdUpdate", "ReverseSequence",
     "DenseBincount", "Div", "FloorDiv", "FloorMod", "TruncateMod", "Pow", "CheckNumerics", "Assert",
-    "MatrixInverse", "TensorListGetItem", "StridedSlice", "Where",
+    "MatrixInverse", "TensorListGetItem", "StridedSlice", "Where", "Assert in a branch", "Unique by segments",
 )  # fmt: skip
 #: What is looked at each time; the rest by ``nox -s guards``.
 SELECTED = () if os.environ.get("GUARDS") == "all" else (
     "GatherV2", "GatherNd", "ResourceScatterAdd", "UnsortedSegmentSum", "FloorDiv", "DenseBincount",
     "SparseSoftmaxCrossEntropyWithLogits", "ReverseSequence", "Pow", "Cast", "InTopKV2", "CheckNumerics",
     "StridedSlice",
-    "TensorListGetItem", "Where", "MatrixInverse",
+    "TensorListGetItem", "Where", "MatrixInverse", "Assert in a branch", "FloorDiv in a branch",
+    "GatherV2 in a branch", "Unique by segments", "Unique by number", "Unique by shapes", "LeftShift",
+    "RightShift", "SqrtGrad", "RsqrtGrad", "SeluGrad", "MaxPoolGrad", "TopKV2", "InTopKV2 of infinities",
+    "StatelessRandomGetKeyCounter", "Svd", "ResizeBilinear", "ResourceApplyProximalAdagrad",
 )  # fmt: skip
 #: Operations that XLA compiles anew for each value, or not at all where the value is bad.
 COMPILED_IN = (
@@ -84,6 +87,10 @@ REFUSED = {
     "unknown": "not known",
     "rows by a counter": "a loop's counter",
     "rows by data": "Where",
+    "true": "GatherV2",
+    "stitched": "DynamicStitch",
+    "norm": "SqrtGrad",
+    "padded": "MaxPoolGrad",
 }
 
 
@@ -100,11 +107,14 @@ def test_what_an_operand_hangs_on(tmp_path: Path) -> None:
 
 
 #: Models that XLA does not get. Optimizers look for the rows of a sparse gradient that differ from zero, or
-#: for its unique rows; a layer for images has branches, and one of the losses asserts.
+#: for its unique rows; a layer for images has branches, and one of the losses asserts. Of some layers XLA
+#: computes other gradients.
 REFUSED_MODELS = {
-    "keras": {"Adagrad", "Adadelta", "RMSprop", "Adafactor"},
-    "tf_keras": {"Nadam", "Adadelta", "RMSprop", "Ftrl", "Adafactor", "images", "losses"},
-}
+    "keras": {"Adagrad", "Adadelta", "RMSprop", "Adafactor", "bilinear", "selu", "unit"},
+    "tf_keras": {
+        "Nadam", "Adadelta", "RMSprop", "Ftrl", "Adafactor", "images", "losses", "bilinear", "selu",
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("generation", ["keras", "tf_keras"])

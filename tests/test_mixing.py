@@ -19,7 +19,7 @@ HAS_NOTES = sys.version_info >= (3, 11)
 #: One line, as `NOTHING` is: the lines of a program have the same numbers behind both.
 REGISTER = (
     "import autoxla.runtime; from autoxla.hooks import error_hints, mixed_models, uncaught; "
-    "[hooks.register(autoxla.runtime.current()) for hooks in (uncaught, mixed_models)]\n"
+    "uncaught.register(autoxla.runtime.current()); mixed_models.register()\n"
 )
 NOTHING = "#\n"
 START = """

@@ -270,10 +270,10 @@ shell.run_cell("import autoxla\\nautoxla.explain()", store_history=True)
 def test_ipython_as_a_library_is_no_notebook(tmp_path: Path) -> None:
     code = (
         "import IPython\nimport autoxla\nfrom autoxla import running\n"
-        "print(running.find_cells(), running.find_shell(), running.name_program())"
+        "print(running.find_shell(), running.name_program())"
     )
     (tmp_path / "tool.py").write_text(code, encoding="utf-8")
-    assert run(["tool.py"], tmp_path).out == "None None tool.py\n"
+    assert run(["tool.py"], tmp_path).out == "None tool.py\n"
 
 
 WHICH = """
@@ -285,7 +285,8 @@ shell.run_cell("import autoxla", store_history=True)
 shell.run_cell(sys.argv[1], store_history=True)
 shell.run_cell("1 / 0", store_history=False)
 from autoxla import running
-print(Path(running.find_cells().target or "none").name)
+program = running.running_subject().program
+print(Path(program.target or "none").name if running.find_shell() else "none")
 """
 
 
@@ -311,7 +312,7 @@ IDENTIFIED = """
 import sys
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="own")
-code = "import autoxla\\nfrom autoxla import running\\nprint(running.find_cells().cells)"
+code = "import autoxla\\nfrom autoxla import running\\nprint(running.running_subject().program.cells)"
 content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
 client.shell_channel.send(client.session.msg("execute_request", content, metadata={"cellId": sys.argv[1]}))
 message = {"msg_type": ""}

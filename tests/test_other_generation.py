@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from autoxla.cures import Cure, keep
+from autoxla.cures import keep
 from autoxla.hooks import other_generation
 from autoxla.hooks.keras_sources import Source
 from autoxla.hooks.other_generation import find_fitting_release, find_way
+from autoxla.model import Cure
 from autoxla.planning import assemble
 from autoxla.running import subject_from
 from programs import clean_environment, run, run_code

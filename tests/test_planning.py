@@ -243,7 +243,8 @@ def test_what_tuning_found_counts_for_the_same_arguments(tmp_path: Path) -> None
 
 CURE = """
 import os, sys
-from autoxla.cures import Cure, keep
+from autoxla.cures import keep
+from autoxla.model import Cure
 from autoxla.planning import assemble
 from autoxla.running import subject_from
 subject = subject_from(sys.argv[1:])

@@ -368,10 +368,10 @@ def test_what_a_machine_is_told_apart_by(tmp_path: Path) -> None:
             "sys__class__drm__card1__device__vendor": "0x1a03\n",
         },
     )
-    found = identity({"CUDA_VISIBLE_DEVICES": "0,2"}, root=root)
+    found = identity({"CUDA_VISIBLE_DEVICES": "0,2", "ONEAPI_DEVICE_SELECTOR": "*:cpu"}, root=root)
     assert found["cpu"] == "Intel(R) Xeon(R) Gold"
     assert found["accelerators"] == ["0x8086:0x56c0", "NVIDIA H200"]
-    assert found["masks"] == ["CUDA_VISIBLE_DEVICES=0,2"]
+    assert found["masks"] == ["CUDA_VISIBLE_DEVICES=0,2", "ONEAPI_DEVICE_SELECTOR=*:cpu"]
 
 
 def test_an_unknown_machine_is_one_too(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_mixture_is_told_as_on_its_page(code: str, tmp_path: Path) -> None:
     arrays = "__import__('numpy').ones((8, 4)), __import__('numpy').ones((8, 1))"
     program = example["given"].replace(
         "import keras",
-        "import keras, autoxla.hooks.mixed_models as m, autoxla.runtime as r; m.register(r.current())",
+        "import keras, autoxla.hooks.mixed_models as m; m.register()",
         1,
     )
     outcome = run_code(program.replace("fit(x, y)", f"fit({arrays})"), tmp_path)

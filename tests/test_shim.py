@@ -291,7 +291,7 @@ print(json.dumps(model.evaluate(np.ones((8, 4)), np.ones((8, 2)), verbose=0)))
         "autoxla.runtime.put",
         "autoxla.planning.read_settings",
         "autoxla.hooks.compile._reconcile",
-        "autoxla.hooks.compile._wrap",
+        "autoxla.hooks.keras._wrap",
         "autoxla.notice.headline",
     ],
 )
@@ -400,8 +400,8 @@ def test_ignored_findings_are_not_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stub", ["types.ModuleType('keras')", "unittest.mock.MagicMock()"])
 def test_a_stub_of_keras_is_no_release_that_is_not_known(stub: str, tmp_path: Path) -> None:
     """As programs put it there that build documentation; and a module of the program's own of that name."""
-    code = "import autoxla, types, unittest.mock\nfrom autoxla.hooks import compile\n"
-    outcome = run_code(f"{code}compile.hook_elsewhere({stub})\n", tmp_path)
+    code = "import autoxla, types, unittest.mock\nfrom autoxla.hooks import keras\n"
+    outcome = run_code(f"{code}keras.hook_elsewhere({stub})\n", tmp_path)
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     (tmp_path / "keras.py").write_text("VALUE = 1\n", encoding="utf-8")
     outcome = run_code("import autoxla, keras\nprint(keras.VALUE)", tmp_path)

@@ -149,6 +149,7 @@ def test_costs_are_always_usable(compiles: list[tuple[int, float]]) -> None:
         ("x = 1\nrandom.seed(3)\n", 2),
         ("keras.utils.set_random_seed(1)\n", 1),
         ("layer = Dropout(0.1, seed=args.s)\n", 1),
+        ("draws = tf.random.Generator.from_state(numbers, 'philox')\n", 1),
         ("SEED = 3\n", 1),
         ("# reseeded by hand\nx = 'seed'\n", None),
         ("x = 1\n", None),

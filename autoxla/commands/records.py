@@ -26,7 +26,7 @@ _SHORT = 12  # characters of a key in a table
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 #: What a table tells first, and what it leaves out: what only a run compares.
 _FIRST = ("program", "model")
-_HIDDEN = ("schema", "key", "machine_digest", "content")
+_HIDDEN = ("schema", "key", "machine_digest", "refused")
 
 
 class Kept(NamedTuple):
@@ -135,8 +135,8 @@ def describe(data: Mapping[str, object]) -> str:
         told |= {"winner", "graph_ms", "xla_ms", "compile_s"}
     if isinstance(variables := data.get("variables"), dict):
         parts.append(name_settings(variables))
-    elif isinstance(refused := data.get("refused"), dict) and refused:
-        parts.append(f"dropped: {', '.join(refused)}")
+    elif isinstance(refused := data.get("refused"), list) and refused:
+        parts.append(f"dropped: {', '.join(map(str, refused))}")
     for name, value in data.items():
         if name not in told and value is not None and not isinstance(value, dict):
             parts.append(f"{name}={_as_text(value)}")

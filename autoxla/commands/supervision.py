@@ -85,8 +85,7 @@ def _find_cure(
         return None  # it died under the cure, and of its own
     if cure is not None:
         # Nobody was left in the process to drop it.
-        with suppress(OSError):
-            cures.drop(subject, situation, read_environ(), for_good=False)
+        cures.drop(subject, situation, read_environ())
     if not quiet:
         if cure is not None:
             say(f"the program died under {name_settings(cure.variables)}, which is dropped")

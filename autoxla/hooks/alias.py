@@ -15,26 +15,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class AliasLoader:
-    """Executes nothing: it puts the target's module where the import system looks afterwards."""
-
-    def __init__(self, target: str) -> None:
-        self.target = target
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to the import system; the module that it makes is thrown away.
-
-        Giving it the target's module here would make it overwrite that module's ``__spec__``.
-        """
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Import the target and let it take the place of ``module``."""
-        sys.modules[module.__name__] = importlib.import_module(self.target)
-
-
 @dataclass(frozen=True)
 class AliasFinder:
-    """Finds ``alias`` and all below it as ``target`` and all below that."""
+    """Finds ``alias`` and all below it as ``target`` and all below that, and loads them."""
 
     alias: str
     target: str
@@ -46,14 +29,25 @@ class AliasFinder:
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return a spec that leads to the target's module, None for other names and missing targets."""
-        top, dot, rest = fullname.partition(".")
-        real = f"{self.target}{dot}{rest}"
-        found = importlib.util.find_spec(real) if top == self.alias else None
+        is_below = fullname.partition(".")[0] == self.alias
+        found = importlib.util.find_spec(self._target_of(fullname)) if is_below else None
         if found is None:
             return None
         is_package = found.submodule_search_locations is not None
-        loader: object = AliasLoader(real)
-        return ModuleSpec(fullname, loader, origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
+        return ModuleSpec(fullname, self, origin=found.origin, is_package=is_package)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to the import system; the module that it makes is thrown away.
+
+        Giving it the target's module here would make it overwrite that module's ``__spec__``.
+        """
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Import the target, which takes the place of ``module`` where the import system looks afterwards."""
+        sys.modules[module.__name__] = importlib.import_module(self._target_of(module.__name__))
+
+    def _target_of(self, name: str) -> str:
+        return self.target + name.removeprefix(self.alias)
 
 
 def install_alias(alias: str, target: str) -> None:

@@ -1,7 +1,6 @@
-"""The boundary between autoxla and the program: what fails in autoxla never reaches the program.
+"""What becomes of a fault in autoxla, which never reaches the program (`autoxla.hooks.finder.attempt`).
 
-Whatever of autoxla a program runs into goes through `attempt`. A fault is kept for the report, and the
-first one of a process is said in one line on stderr.
+It is kept for the report, and the first one of a process is said in one line on stderr.
 
 Loaded in the middle of an import, so it imports ``os`` and ``sys`` only.
 """
@@ -11,10 +10,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TextIO, TypeVar
-
-    Result = TypeVar("Result")
+    from typing import TextIO
 
 #: How many faults are kept: one may come again at each step, or at each import.
 MOST = 100
@@ -30,20 +26,6 @@ class Faults:
 
 #: The faults of this process.
 FAULTS = Faults()
-
-
-def attempt(
-    where: str,
-    function: "Callable[..., Result]",
-    *arguments: "Any",
-    otherwise: "Callable[[], Result] | None" = None,
-) -> "Result | None":
-    """Return ``function(*arguments)``; where it fails, note the fault and return ``otherwise()`` or None."""
-    try:
-        return function(*arguments)
-    except Exception as error:  # noqa: BLE001  whatever it is, it is ours, and the program goes on
-        note_fault(where, error)
-    return None if otherwise is None else otherwise()
 
 
 def note_fault(where: str, error: Exception) -> None:

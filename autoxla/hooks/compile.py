@@ -1,4 +1,4 @@
-"""The wrappers of ``Model.compile`` and ``Model.predict``: what the program left open follows the plan.
+"""The wrappers of ``Model.compile`` and of prediction: what the program left open follows the plan.
 
 An explicit ``jit_compile=`` stands. The value is assigned to the model after Keras' own ``compile``
 has run with the caller's own arguments, so that the signature, overrides in subclasses and the saved
@@ -12,16 +12,14 @@ Under ITEX a second duty comes first. Its guard ends the process, with status 0,
 from __future__ import annotations
 
 import inspect
-import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
-from autoxla.hooks.boundary import attempt
-from autoxla.hooks.keras_internals import TARGETS, Target, in_strategy, of_module
-from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.hooks.finder import attempt
+from autoxla.hooks.keras_internals import in_strategy
+from autoxla.hooks.wrapping import Wrapper
 from autoxla.model import Finding, Setting
 from autoxla.running import calling_place
 from autoxla.runtime import current, put
@@ -31,54 +29,10 @@ from autoxla.situation.environment import read_environ
 DISABLE = "ITEX_DISABLE_XLA"
 
 
-def hook(module: ModuleType) -> None:
-    """Wrap what a release of Keras has in ``module``; ``predict`` only where ITEX guards it."""
-    for target in of_module(module, "compile", "predict"):
-        owner = target.find(module)
-        if target.role == "predict" and not current().plan.guard:
-            continue
-        if owner is None:
-            stand_aside(target.lacking(getattr(module, target.owner, object)))
-        else:
-            _wrap(owner, target)
-
-
-def hook_elsewhere(package: ModuleType) -> None:
-    """Wrap what ``package``, a Keras that is imported now, has in a place where no release had it."""
-    # A stub in its place, as for building documentation, may have neither name nor model.
-    name, model = getattr(package, "__name__", ""), getattr(package, "Model", None)
-    targets = [target for target in TARGETS if (target.package, target.role) == (name, "compile")]
-    if not targets or not isinstance(model, type) or any(each.module in sys.modules for each in targets):
-        return
-    for target in targets:
-        for base in model.__mro__:
-            if not target.lacking(base):
-                _wrap(base, target)
-                return
-    stand_aside(("compile",))
-
-
-def hook_again(_: ModuleType) -> None:
-    """Be outermost again, after a plug-in put its own methods over ours while TensorFlow loaded."""
-    for target in TARGETS:
-        if target.role != "train" and target.since >= (3, 0) and target.module in sys.modules:
-            hook(sys.modules[target.module])
-
-
-def _wrap(owner: type, target: Target) -> None:
-    calls = current().of(Calls)
-    for name in target.names:
-        current().wrap(owner, name, getattr(calls, name))
-
-
-def stand_aside(names: Sequence[str]) -> None:
-    """Say that this release of Keras has no methods of these names for a hook; once, of the first."""
-    if all(finding.code != "AX904" for finding in current().findings):
-        methods = ", ".join(f"{name}()" for name in names)
-        message = (
-            f"this release of Keras has no {methods} where autoxla knows it; the program runs without them"
-        )
-        current().add_finding(Finding("AX904", "warning", message, "report the release of Keras"))
+def find_wrapper(name: str) -> Wrapper:
+    """Return the wrapper of the method ``name`` in this process."""
+    wrapper: Wrapper = getattr(current().of(Calls), name)
+    return wrapper
 
 
 class Calls:
@@ -103,12 +57,8 @@ class Calls:
         model = args[0] if args else None
         if id(model) in self.inside:
             return wrapped(*args, **kwargs)
-        try:
-            with self._under_way(model, "compile"):
-                result = wrapped(*args, **kwargs)
-        except Exception as error:
-            attempt("compile", leave_no_frame, error)
-            raise
+        with self._under_way(model, "compile"):
+            result = wrapped(*args, **kwargs)
         attempt("compile", _follow_plan, wrapped, args, kwargs)
         return result
 
@@ -117,8 +67,8 @@ class Calls:
     ) -> Any:
         """Load a compiled model.
 
-        The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
-        it gives way; it is never turned on.
+        The jit_compile in its file is what another machine resolved, so it gives way to what the settings,
+        a record of tuning or ITEX ask for.
         """
         model = args[0] if args else None
         with self._under_way(model, "compile"):
@@ -135,6 +85,13 @@ class Calls:
             return wrapped(*args, **kwargs)
         with self._under_way(model, "predict"):
             return wrapped(*args, **kwargs)
+
+    def make_predict_function(
+        self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Make the function, with the plan's jit_compile for a model that was never compiled."""
+        attempt("predict", _follow_plan_uncompiled, args[0] if args else None)
+        return wrapped(*args, **kwargs)
 
     @contextmanager
     def _under_way(self, model: Any, method: str) -> Iterator[None]:
@@ -210,8 +167,15 @@ def _announce(because: Sequence[str]) -> None:
         runtime.say_once_a_tree(reason)
 
 
+def _follow_plan_uncompiled(model: Any) -> None:
+    """Give the plan's jit_compile to a model whose own is open: None, until Keras 3 is asked for it."""
+    is_first = getattr(model, "predict_function", None) is None
+    if is_first and getattr(model, "_jit_compile", False) is None and current().plan.jit_compile:
+        _reconcile(model, None)
+
+
 def _follow_plan_loaded(model: Any) -> None:
-    if getattr(model, "compiled", False) and not current().plan.jit_compile:
+    if getattr(model, "compiled", False):
         _reconcile(model, None)
     # Its file does not tell a choice from what Keras made of none.
     current().left_open.pop(model, None)

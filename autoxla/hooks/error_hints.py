@@ -1,7 +1,7 @@
 """Hints on errors that nobody caught: which error is known, what it means and what to do about it.
 
 What only the other generation of Keras has is found by comparison (`autoxla.hooks.other_generation`); a file
-that does not load tells who wrote it (`autoxla.hooks.saved_files`); all other errors that are known are data
+that does not load tells who wrote it (`explain_load`); all other errors that are known are data
 (`autoxla.hooks.known_errors`). Loads with the first error, see `autoxla.hooks.uncaught`.
 """
 
@@ -11,7 +11,9 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from autoxla.hooks.finder import FINDER
 from autoxla.hooks.known_errors import KNOWN_ERRORS, Sign
@@ -20,10 +22,14 @@ from autoxla.hooks.other_generation import (
     find_way,
     find_ways,
     is_in_neither,
+    last_line,
     list_frames,
     name_module,
 )
-from autoxla.hooks.saved_files import explain
+from autoxla.policies.saved_files import KERAS_2, advise
+from autoxla.situation.distributions import find_versions
+from autoxla.situation.env_parsing import parse_version
+from autoxla.situation.saved_files import identify, identify_text
 
 #: What `Exception.add_note` puts in front of every hint of ours.
 PREFIX = "autoxla: "
@@ -32,6 +38,10 @@ HAS_NOTES = sys.version_info >= (3, 11)  # PYVERSION
 LONGEST_CHAIN = 20
 #: Characters of a message that are searched, at its start and again at its end.
 SEARCHED = 8192
+#: Functions of Keras that load, each with the argument that has the path, or the text itself.
+_LOADERS = {"load_model": "filepath", "load_weights": "filepath", "model_from_json": "json_string"}
+#: Modules that only Keras 2 has, and its pickles name.
+_OF_KERAS_2 = re.compile(r"keras\.src\.(?:preprocessing|engine|saving\.pickle_utils)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +96,9 @@ def find_hint(error: BaseException) -> Hint | None:
     A file that does not load goes first, then what the other generation of Keras has, then the known errors.
     """
     try:
-        explained = explain(error)
+        explained = explain_load(error)
         if explained is not None:
-            return Hint("AX147", *explained)
+            return explained
         claim = compare(error)
         way = None if claim is None else find_way(error, claim[0])
         if claim is not None and way is not None:
@@ -108,6 +118,51 @@ def find_hint(error: BaseException) -> Hint | None:
     except Exception:  # noqa: BLE001, S110 - a foreign exception's __str__ may raise anything
         pass
     return None
+
+
+def explain_load(error: BaseException) -> Hint | None:
+    """Return what wrote the file whose load ended in ``error``, and how it is read.
+
+    The file is found on the traceback. None where ``error`` is not of a load, or no way to read it is known.
+    """
+    for frame in list_frames(error):
+        package = name_module(frame).partition(".")[0]
+        argument = _LOADERS.get(frame.f_code.co_name) if package in ("keras", "tf_keras") else None
+        given: Any = frame.f_locals.get(argument) if argument is not None else None
+        if given is not None:
+            break
+    else:
+        # A pickle that names a module of Keras 2, unless a line imports that itself.
+        missing = _OF_KERAS_2.match(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+        line = last_line(error)
+        if missing is None or "load" not in line or "import" in line:
+            return None
+        way = find_way(error, "keras", alias=True)
+        if way is None:
+            return None
+        return Hint("AX147", f"what is unpickled was written by Keras 2: {way.text}.", way.setting)
+    is_text = argument == "json_string"
+    saved = identify_text("json", [str(given).encode()]) if is_text else identify(Path(given))
+    release = str(getattr(sys.modules.get(package), "__version__", ""))
+    reader = parse_version(release)
+    if saved is None or not reader:
+        return None
+    tf_keras = find_versions(sys.path).get("tf-keras", ())
+    advice = advise(saved, reader=reader, tf_keras=tf_keras, error=str(error))
+    if advice is None:
+        return None
+    setting = None
+    if KERAS_2 in advice:
+        way = find_way(error, "keras")
+        if way is None:
+            return None
+        advice = advice.replace(KERAS_2, way.text)
+        # Where the program has to be edited besides, the setting alone does not make it live.
+        setting = way.setting if "safe_mode" not in advice else None
+    name = "the configuration" if is_text else Path(given).name
+    writer = saved.release or saved.generation
+    told = f"{name} was written by Keras {writer}, and this is {package} {release}: {advice}."
+    return Hint("AX147", told, setting)
 
 
 def _message(error: BaseException) -> str:

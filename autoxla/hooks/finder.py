@@ -9,9 +9,8 @@ CPython holds its import lock during a search. So a search imports nothing: a mo
 is just importing, and that needs the lock for its own imports, would never be finished. All that a search
 needs is in this file, which loads at interpreter start and imports only what is built in.
 
-Known limits, besides those in docs/limits.md: a loader that offers only the deprecated ``load_module``, or
-that takes no attributes, is left alone, and so is code that runs a module without its loader's
-``exec_module`` (``runpy``). A deep copy of a spec that was found but not executed has no callbacks.
+A known limit, besides those in docs/limits.md: a deep copy of a spec that was found but not executed has no
+callbacks.
 """
 
 import os
@@ -125,7 +124,7 @@ class AutoxlaFinder:
         ended = watch.ended
         registered = sys.modules.get(name) is module
         for callback in tuple(watch.before):
-            _call(callback, name, module)
+            attempt(f"callback for {name}", callback, module)
             if registered and sys.modules.setdefault(name, module) is not module:
                 # Another thread may have taken ours out of ``sys.modules`` before and waits for it to be
                 # imported, so it gets what the other consists of. A lazily loaded one is what its users
@@ -144,18 +143,15 @@ class AutoxlaFinder:
         watch = self.watched.get(name, Watch())
         watch.ended += 1
         for callback in tuple(watch.after):
-            _call(callback, name, sys.modules.get(name, module))
+            attempt(f"callback for {name}", callback, sys.modules.get(name, module))
 
     def bypassed(self, names: "Iterable[str]") -> "tuple[str, ...]":
         """Return those of ``names`` that were loaded from a file, as such, without this finder's doing."""
-        present = [name for name in names if name not in self.seen and name in sys.modules]
-        return tuple(
-            name
-            for name in present
-            if _has_begun(sys.modules[name])
-            and not _is_starting(sys.modules[name])
-            and getattr(_spec_of(sys.modules[name]), "name", None) == name
-        )
+        unseen = [
+            (name, sys.modules[name]) for name in names if name in sys.modules and name not in self.seen
+        ]
+        loaded = [(name, each) for name, each in unseen if _has_begun(each) and not _is_starting(each)]
+        return tuple(name for name, each in loaded if getattr(_spec_of(each), "name", None) == name)
 
     def after_fork(self) -> None:
         """Stand aside in a forked child where another thread of the parent was importing a watched module.
@@ -225,10 +221,15 @@ class ExecShadow:
         return True
 
 
-def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") -> "Result | None":
-    """Return ``function(*arguments)``; where it fails, have the boundary note that, and return None.
+def attempt(
+    where: str,
+    function: "Callable[..., Result]",
+    *arguments: "Any",
+    otherwise: "Callable[[], Result] | None" = None,
+) -> "Result | None":
+    """Return ``function(*arguments)``; where it fails, have that noted, and return ``otherwise()`` or None.
 
-    As `autoxla.hooks.boundary.attempt`, for what runs where that may not be loaded yet.
+    Whatever of autoxla a program runs into goes through this.
     """
     try:
         return function(*arguments)
@@ -237,14 +238,10 @@ def attempt(where: str, function: "Callable[..., Result]", *arguments: "Any") ->
     try:
         from autoxla.hooks import boundary
     except Exception:  # noqa: BLE001  autoxla was taken away while the program runs
-        return None
-    boundary.note_fault(where, fault)
-    return None
-
-
-def _call(callback: "Callable[[Any], Result]", name: str, argument: object) -> "Result | None":
-    """Return ``callback(argument)``; keep an exception from the program that imports ``name``."""
-    return attempt(f"callback for {name}", callback, argument)
+        boundary = None  # type: ignore[assignment]
+    if boundary is not None:
+        boundary.note_fault(where, fault)
+    return None if otherwise is None else otherwise()
 
 
 def _spec_of(module: object) -> "ModuleSpec | None":
@@ -323,7 +320,7 @@ def on_import(name: str, callback: "Callback") -> None:
     FINDER.watch(name).after.append(callback)
     module = sys.modules.get(name)
     if module is not None and not _is_starting(module) and not _is_unloaded(module):
-        _call(callback, name, module)
+        attempt(f"callback for {name}", callback, module)
 
 
 def before_import(name: str, callback: "Callback") -> None:

@@ -20,7 +20,7 @@ from autoxla.policies.cures import name_settings, shape_of
 from autoxla.running import is_worker, running_subject
 from autoxla.runtime import current
 from autoxla.situation.cluster import is_of_many
-from autoxla.situation.environment import read_environ
+from autoxla.situation.environment import UNCURED, read_environ
 
 #: Errors whose message names what was missing, where no code of that package is on the traceback.
 _NAMING = (AttributeError, ImportError, KeyError, TypeError)
@@ -39,7 +39,7 @@ def conclude(error: BaseException, hint: Hint | None) -> None:
         notify(str(hint))
     runtime, environ = current(), read_environ()
     situation = runtime.situation
-    if situation is None or situation.settings.mode == "observe" or cures.UNCURED in environ:
+    if situation is None or situation.settings.mode == "observe" or UNCURED in environ:
         return
     setting = None if hint is None else hint.setting
     if situation.restart is not None:
@@ -76,14 +76,12 @@ def conclude(error: BaseException, hint: Hint | None) -> None:
 
 
 def _drop(situation: Situation, cure: Cure) -> None:
-    """Drop the cure under which the program died, for good where a run had only learned it."""
-    for_good = cure.origin == "learned"
-    # A cache that cannot be written is lost, and nothing else.
-    with suppress(OSError):
-        cures.drop(running_subject(), situation, read_environ(), for_good=for_good)
-        message = f"the program died under {name_settings(cure.variables)}, which had cured it"
-        remedy = f"that is dropped{' for good' if for_good else ''}, and the next run starts without it"
-        current().add_finding(Finding("AX913", "warning", message, remedy, Place(cure.program), applied=True))
+    """Drop the cure under which the program died, for good: only heal may find it again."""
+    if not cures.drop(running_subject(), situation, read_environ()):
+        return
+    message = f"the program died under {name_settings(cure.variables)}, which had cured it"
+    remedy = "that is dropped for good, and the next run starts without it"
+    current().add_finding(Finding("AX913", "warning", message, remedy, Place(cure.program), applied=True))
 
 
 def _learn(situation: Situation, cure: Cure) -> None:

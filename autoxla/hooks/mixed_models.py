@@ -23,7 +23,7 @@ from autoxla.hooks.keras_internals import GENERATIONS, TARGETS, is_keras_3_varia
 from autoxla.hooks.wrapping import Wrapper, behind
 from autoxla.model import Finding, Place
 from autoxla.running import calling_place
-from autoxla.runtime import Runtime, current
+from autoxla.runtime import current
 
 #: Objects of a model that are looked at, and items of one container.
 MOST_OBJECTS = 5000
@@ -41,24 +41,19 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self.registered = False
         self.settled: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.said: set[tuple[str, str, Place]] = set()
 
 
-def register(runtime: Runtime) -> None:
+def register() -> None:
     """Look for mixtures in every model that is compiled or trained from now on."""
-    seen = runtime.of(Seen)
-    if seen.registered:
-        return
-    seen.registered = True
     for target in TARGETS:
         if target.role == "compile":
             finder.on_import(target.module, hook)
 
 
 def hook(module: ModuleType) -> None:
-    """Wrap what compiles a model in ``module``, and what its first step ends with, which builds it."""
+    """Wrap what compiles a model in ``module``, and what its first step ends with, which builds it; once."""
     for target in of_module(module, "compile"):
         owner = getattr(module, target.owner, None)
         current().wrap(owner, "compile", _LOOK_AT_COMPILED)

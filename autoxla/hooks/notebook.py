@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import autoxla
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.lookahead import Program
+from autoxla.lookahead.files import current_folder, shorten
 from autoxla.lookahead.notebook import (
     Run,
     Standing,
@@ -93,21 +94,21 @@ class CellLog:
             path = Path(script).absolute()
             is_notebook = path.suffix == ".ipynb"
             return Program("notebook" if is_notebook else "script", str(path), path.resolve().parent)
-        file, standing = self._find_file()
+        file, label, standing = self._find_file()
         # A failed cell may not have come to what it asks for. Once a backend is there no variable is set
         # for it any more, and what it asked for may be why it failed.
         specs = [getattr(sys.modules.get(name), "__spec__", None) for name in autoxla.WATCHED]
         has_backend = any(spec and not getattr(spec, "_initializing", False) for spec in specs)
         ran = [run._replace(failed=run.failed and not has_backend) for run in self.ran]
-        cells = arrange(ran, standing, _shorten(file))
+        cells = arrange(ran, standing, label)
         self.known = frozenset(cell.text for cell in cells if cell.certain)
         folder = Path.cwd() if file is None else file.parent
         return Program("cells", "" if file is None else str(file), folder, cells=cells)
 
     def name(self, run: Run) -> str:
         """Return what findings call a cell."""
-        file, standing = self._find_file()
-        return name_cell(run, standing, _shorten(file))
+        _, label, standing = self._find_file()
+        return name_cell(run, standing, label)
 
     def name_code(self, file: str) -> str | None:
         """Return what findings call the cell whose code objects have the file name ``file``."""
@@ -120,8 +121,8 @@ class CellLog:
         run = next((run for run in reversed(self.ran) if run.number == int(number)), None)
         return f"cell {number}" if run is None else self.name(run)
 
-    def _find_file(self) -> tuple[Path | None, tuple[Standing, ...]]:
-        """Return the notebook's file and the cells in it, if there is one that is this notebook's."""
+    def _find_file(self) -> tuple[Path | None, str, tuple[Standing, ...]]:
+        """Return the notebook's file, what places call it, and the cells in it, as far as it is known."""
         named = [self.shell.user_ns.get(name) for name in _OWN_NAMES]
         # Also below the folder in which all this was started (``papermill --cwd``).
         folders = (Path.cwd(), Path(read_environ().get("PWD", Path.cwd())))
@@ -132,8 +133,8 @@ class CellLog:
         for file in (*own, session.absolute(), Path(session.name).absolute()):
             standing = _read(file) if file.suffix == ".ipynb" else None
             if standing is not None and (file in own or is_of(self.ran, standing)):
-                return file, standing
-        return None, ()
+                return file, shorten(str(file), current_folder()), standing
+        return None, "", ()
 
 
 def follow(check: Callable[[str], None] | None = None) -> None:
@@ -198,12 +199,3 @@ def _read(file: Path) -> tuple[Standing, ...] | None:
 def _read_once(file: Path, _changed: int) -> tuple[Standing, ...] | None:
     """Return the cells in ``file``. Raises OSError, and `NotANotebookError`, which is a ValueError."""
     return read_standing(file.read_bytes()) if file.is_file() else None
-
-
-def _shorten(file: Path | None) -> str:
-    if file is None:
-        return ""
-    try:
-        return str(file.relative_to(Path.cwd()))
-    except (OSError, ValueError):  # the current folder is gone, or it lies elsewhere
-        return str(file)

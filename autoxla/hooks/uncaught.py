@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 from autoxla.runtime import Runtime
 
 if TYPE_CHECKING:

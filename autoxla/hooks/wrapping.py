@@ -5,15 +5,13 @@ wrapt keeps name, documentation, signature and ``isinstance``; what it lacks for
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from types import MethodType
 from typing import Any, SupportsIndex
 
 import wrapt
 
-from autoxla.hooks.boundary import attempt
+from autoxla.hooks.finder import attempt
 
 #: Called with the wrapped function, None, and the arguments, of which a method's first is the object.
 Wrapper = Callable[[Callable[..., Any], None, Sequence[Any], Mapping[str, Any]], Any]
@@ -87,24 +85,8 @@ def behind(where: str, then: Callable[[Any, Sequence[Any], Mapping[str, Any]], o
 
 
 def leave_no_frame(error: BaseException) -> None:
-    """Take a wrapper's frame off. PYVERSION: 3.10 does not look at this when it raises again."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
-
-
-def hide_frames(until: ExitStack) -> None:
-    """Have TensorFlow leave autoxla out of the stacks that it shows with its errors, ``until`` is closed."""
-    stacks = sys.modules.get("tensorflow.python.util.tf_stack")
-    if not hasattr(stacks, "StackTraceFilter"):
-        return
-    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "autoxla"]
-    files = frozenset(str(getattr(module, "__file__", "")) for module in ours)
-
-    class OursFilter(stacks.StackTraceFilter):  # type: ignore[misc, name-defined]
-        """Leaves out these files, and those that are left out already."""
-
-        def get_filtered_filenames(self) -> frozenset[str]:
-            """Return the names of the files."""
-            return files | frozenset(self.parent.get_filtered_filenames())
-
-    until.enter_context(OursFilter())
+    """Take the frames of wrappers off. PYVERSION: 3.10 does not look at this when it raises again."""
+    trace = error.__traceback__
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith("autoxla."):
+        trace = trace.tb_next
+    error.__traceback__ = trace

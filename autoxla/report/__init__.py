@@ -17,6 +17,7 @@ from autoxla.cache import make_key
 from autoxla.model import Finding, Plan, Situation
 from autoxla.notice import notify
 from autoxla.situation.env_parsing import tensorflow_bool
+from autoxla.situation.environment import MASKS
 from autoxla.store import write_whole
 
 #: Endings of files that get a page.
@@ -25,8 +26,7 @@ PAGES = (".html", ".htm")
 _SHARED = ("tensorflow", "keras", "tf-keras", "intel-extension-for-tensorflow", "tensorflow-metal")
 _OWN_VARIABLES = frozenset(
     (
-        *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"),
-        *("ONEAPI_DEVICE_SELECTOR", "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"),
+        *(*MASKS, "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_CPP_MIN_LOG_LEVEL"),
         *("KERAS_HOME", "ROCM_PATH", "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"),
     )
 )

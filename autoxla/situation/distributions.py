@@ -1,20 +1,24 @@
 """Installed distributions with their releases: the watched names only, never all that are there.
 
-Their folders of metadata are read as they lie on ``sys.path``. The standard library's reader would cost each
-start the import of a parser for mail, and it waits for ever where a pipe stands in the place of a file.
+The standard library finds them, unless the program has loaded ``importlib_metadata`` already. Importing that
+package puts a finder of its own on ``sys.meta_path`` and takes the standard library's away, after which
+``importlib.metadata`` hands out objects of another class: a program that does not use it must not be changed
+like that. So it is an extra, ``metadata``, and no dependency.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 from autoxla.model import BACKENDS, Version
 from autoxla.situation.env_parsing import parse_version
-from autoxla.situation.files import UnreadableError, list_names, read_bytes
+from autoxla.situation.files import UnreadableError, read_bytes
 
 #: Rules ask for the first name; the others are the same software under another name.
 VARIANTS: Mapping[str, tuple[str, ...]] = {
@@ -39,8 +43,6 @@ WATCHED_DISTRIBUTIONS = (
 
 #: Bytes. What is longer is no metadata; lists of the files of large packages have some millions.
 _LARGEST = 1 << 24
-#: A folder of metadata, as pip or setuptools names it; in a checkout it has no release.
-_ENTRY = re.compile(r"([A-Za-z0-9][\w.]*?)(?:-[^-]+(?:-py[\w.]+)?)?\.(?:dist|egg)-info")
 _ANY_CASE = re.MULTILINE | re.IGNORECASE
 _VERSION_LINE = re.compile(r"^Version:[ \t]*(\S+)", re.MULTILINE)
 
@@ -64,8 +66,8 @@ def look_up(names: Iterable[str], path: Sequence[str]) -> dict[str, Version]:
     Of several distributions of one name the first one that can be read counts.
     """
     spelt, found = {normalise(name): name for name in names}, dict[str, Version]()
-    for name, folder in find_metadata(spelt.keys(), path):
-        line = _VERSION_LINE.search(read_headers(folder))
+    for name, distribution in find_metadata(spelt.keys(), path):
+        line = _VERSION_LINE.search(read_headers(distribution))
         version = parse_version(line[1]) if line else ()
         if version:
             found.setdefault(name, version)
@@ -78,33 +80,42 @@ def find_requiring(names: Iterable[str], required: str, path: Sequence[str]) -> 
     pattern = normalise(required).replace("-", "[-_.]+")
     wanted = re.compile(rf"^Requires-Dist:[ \t]*{pattern}(?![\w.-])(?!.*\bextra\b)", _ANY_CASE)
     found = find_metadata(spelt.keys(), path)
-    return frozenset(spelt[name] for name, folder in found if wanted.search(read_headers(folder)))
+    return frozenset(spelt[name] for name, each in found if wanted.search(read_headers(each)))
 
 
-def find_metadata(names: Collection[str], path: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """Yield the distributions of `names`, as `normalise` spells them, each with its metadata's folder.
+def find_metadata(names: Collection[str], path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the distributions of `names`, as `normalise` spells them, as the metadata's reader knows them.
 
-    They come in the order of `path`, which is like ``sys.path``.
+    Those of one name come in the order of `path`, which is like ``sys.path``.
     """
-    for entry in (each for each in path if names and isinstance(each, str)):
-        for file in list_names(entry, "*-info"):
-            found = _ENTRY.fullmatch(file)
-            if found and (name := normalise(found[1])) in names:
-                yield name, Path(entry, file)
+    reader: Any = getattr(sys.modules.get("importlib_metadata"), "Distribution", None)
+    if reader is None:
+        from importlib.metadata import Distribution as reader  # noqa: N813
+    folders = [entry for entry in path if isinstance(entry, str)]
+    for name in names:
+        with suppress(OSError, ValueError):
+            yield from ((name, distribution) for distribution in reader.discover(name=name, path=folders))
 
 
-def read_headers(folder: Path) -> str:
+def read_headers(distribution: Any) -> str:
     """Return the headers of a distribution's metadata, empty where there are none that can be read."""
     # The last is for metadata in a single file, as distutils wrote it.
-    return read_metadata(folder, "METADATA", "PKG-INFO", "").partition("\n\n")[0]
+    return read_metadata(distribution, "METADATA", "PKG-INFO", "").partition("\n\n")[0]
 
 
-def read_metadata(folder: Path, *files: str) -> str:
-    """Return the first of the `files` in a folder of metadata that can be read, empty for none."""
+def read_metadata(distribution: Any, *files: str) -> str:
+    """Return the first of the `files` of a distribution's metadata that can be read, empty for none."""
+    # In a zip, whose paths are of another class, there is nothing that a reader would wait for.
+    folder = getattr(distribution, "_path", None)
     for file in files:
-        with suppress(UnreadableError):
-            if content := read_bytes(folder / file, _LARGEST):
-                return content.decode("utf-8", "replace")
+        if isinstance(folder, Path):
+            with suppress(UnreadableError):
+                if content := read_bytes(folder / file, _LARGEST):
+                    return content.decode("utf-8", "replace")
+        else:
+            with suppress(OSError, ValueError):
+                if text := distribution.read_text(file):
+                    return str(text)
     return ""
 
 

@@ -19,13 +19,23 @@ UNCURED = "AUTOXLA_UNCURED"
 #: Names the process that planned first; its children keep quiet and report into files of their own.
 ROOT = "AUTOXLA_ROOT"
 
+#: The variables that hide devices from a process.
+MASKS = (
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+    *("ONEAPI_DEVICE_SELECTOR", "ZE_AFFINITY_MASK"),
+)
 #: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
     *("AUTOXLA_IMPORT_FIRST", "AUTOXLA_KERAS", "AUTOXLA_STEP", "AUTOXLA_STEPS_PER_EXECUTION"),
-    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "KERAS_HOME", "OMP_NUM_THREADS"),
-    *("ONEAPI_DEVICE_SELECTOR", "ROCR_VISIBLE_DEVICES", "SM_FRAMEWORK", "TF_DETERMINISTIC_OPS"),
-    *("TF_ENABLE_ONEDNN_OPTS", "TF_KERAS", "TF_NUM_INTRAOP_THREADS", "TF_PLUGGABLE_DEVICE_LIBRARY_PATH"),
-    *("USE_TF", "ZE_AFFINITY_MASK"),
+    *(
+        "AUTOXLA_TRIAL",
+        "KERAS_HOME",
+        "OMP_NUM_THREADS",
+        "SM_FRAMEWORK",
+        "TF_DETERMINISTIC_OPS",
+        "TF_ENABLE_ONEDNN_OPTS",
+    ),
+    *("TF_KERAS", "TF_NUM_INTRAOP_THREADS", "TF_PLUGGABLE_DEVICE_LIBRARY_PATH", "USE_TF", *MASKS),
 )
 #: The variables of a situation; those that begin with `WATCHED_PREFIX` come to them.
 WATCHED_VARIABLES = (*sorted(VARIABLES), *_SURROUNDINGS)

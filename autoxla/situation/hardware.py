@@ -20,7 +20,7 @@ from fnmatch import filter as select
 from pathlib import Path
 
 from autoxla.model import Accelerator, Hardware, Plugin
-from autoxla.situation.environment import read_environ
+from autoxla.situation.environment import MASKS, read_environ
 from autoxla.situation.files import list_names, read_start
 
 # nvhost-gpu is the node of boards with an integrated GPU; dxg that of the Windows subsystem.
@@ -42,7 +42,6 @@ _FIRST_CPU = 16_384
 _MODEL_FIELDS = ("model name", "cpu model", "uarch", "cpu", "CPU implementer", "CPU part", "CPU variant")
 _FEATURE_FIELDS = ("flags", "Features", "isa")
 _GPU_VENDORS = ("0x1002", "0x8086")  # AMD and Intel; NVIDIA has names of its own
-_MASKS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 def find_hardware(
@@ -111,7 +110,7 @@ def identity(environ: Mapping[str, str] | None = None, *, root: Path = Path("/")
         "cpu_features": hashlib.sha256(" ".join(features).encode()).hexdigest()[:16],
         "cores": count_cores(root),
         "accelerators": sorted(accelerators),
-        "masks": [f"{name}={environ[name]}" for name in _MASKS if name in environ],
+        "masks": [f"{name}={environ[name]}" for name in MASKS if name in environ],
     }
 
 

@@ -150,6 +150,21 @@ class Trace:
                 body.loop = condition.loop = [{"value", "contents"} for _ in body.arguments]
                 self._loops.append((body, condition))
 
+    def is_certain(self, call: Call) -> bool:
+        """Return whether ``call`` is run, and as often, whatever the data are."""
+        while call.caller is not None:
+            outer, node = call.caller.call, call.caller.node
+            if node.op in BRANCHES:
+                decides = outer.operands(node)[0]
+            elif node.op in LOOPS:
+                decides = outer.inner[node.name][1].result(0)
+            else:
+                decides = None
+            if decides is not None and not self.is_given(decides):
+                return False
+            call = outer
+        return True
+
     # What a value hangs on
 
     def _vary(self, body: Call, condition: Call) -> bool:

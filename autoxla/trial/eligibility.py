@@ -19,8 +19,15 @@ from autoxla.situation.cluster import is_of_many
 from autoxla.situation.environment import read_environ
 
 _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken for granted
+#: Parts of names by which a program makes its random numbers repeatable.
+_WORDS = ("seed", "from_state", "key_counter", "setstate")
 #: Where initializers keep the seed that they were given, Keras 3 and Keras 2; None is none.
 _SEEDS = ("_init_seed", "seed")
+#: Operations that give the same numbers under XLA whatever the seed is.
+UNSEEDED = frozenset({
+    "Multinomial", "RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt",
+    "TruncatedNormal",
+})  # fmt: skip
 _DRAWING = ("kernel_initializer", "recurrent_initializer", "embeddings_initializer")
 
 
@@ -85,7 +92,8 @@ def find_seed(model: Any, session: Runtime) -> str | None:
 def find_word(files: Iterable[str]) -> str | None:
     """Return the first place in ``files``, Python sources, where a name speaks of a seed.
 
-    ``random.seed(…)`` or an initializer's ``seed=`` leave nothing to be found at run time.
+    ``random.seed(…)`` or an initializer's ``seed=`` leave nothing to be found at run time, nor does
+    ``Generator.from_state(…)``.
     """
     for file in files:
         # What cannot be read is taken for seeded.
@@ -94,7 +102,7 @@ def find_word(files: Iterable[str]) -> str | None:
                 content = stream.read(_LARGEST + 1)
         except OSError:
             return file
-        if b"seed" not in content.lower():
+        if not any(word.encode() in content.lower() for word in _WORDS):
             continue
         if len(content) > _LARGEST or not file.endswith(".py"):
             return file
@@ -103,7 +111,7 @@ def find_word(files: Iterable[str]) -> str | None:
         except (SyntaxError, ValueError, tokenize.TokenError):
             return file
         for token in tokens:
-            if token.type == tokenize.NAME and "seed" in token.string.lower():
+            if token.type == tokenize.NAME and any(word in token.string.lower() for word in _WORDS):
                 return f"{file}:{token.start[0]}"
     return None
 

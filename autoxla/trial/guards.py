@@ -20,18 +20,27 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from autoxla.trial.checks import COMPILED_IN, GIVEN, HARMLESS, INDICES, INTEGERS
+from autoxla.trial.checks import (
+    COMPILED_IN,
+    DRAWS,
+    GIVEN,
+    HARMLESS,
+    INDICES,
+    INTEGERS,
+    POOLED,
+    ROOTS,
+    SHIFTS,
+    STITCHES,
+)
 from autoxla.trial.dataflow import Refused, Trace, Value
-from autoxla.trial.intervals import Interval, find_interval
+from autoxla.trial.intervals import Interval, find_interval, find_least
 
 #: What is said of an operand that no guard can check.
 _NO_GUARD = "XLA does not check an operand of {} as TensorFlow does, and bounds of the batch cannot"
-#: How the two results of a `Unique` are used that adds up the rows of a sparse gradient.
-_SUMMED = ("UnsortedSegmentSum", 1, 1)
-_USES = {
-    _SUMMED, ("Shape", 0, 0), ("ResourceScatterAdd", 1, 0), ("ResourceScatterSub", 1, 0),
-    ("ResourceScatterUpdate", 1, 0), ("ResourceGather", 1, 0),
-}  # fmt: skip
+#: What optimizers of Keras 2 compute of the rows of a sparse gradient, row by row.
+_BY_ROWS = frozenset({
+    "Abs", "AddV2", "Identity", "Maximum", "Mul", "Neg", "RealDiv", "Sign", "Sqrt", "Square", "Sub",
+})  # fmt: skip
 #: The type in which floats of so many bytes are added up.
 _WIDER = {2: np.float32}
 
@@ -67,15 +76,20 @@ def examine(concrete: Any, definition: Any) -> Guard:
         for number in GIVEN.get(operation, ()) if is_checked else ():
             if not trace.is_given(operands[number]):
                 raise Refused(_NO_GUARD.format(operation))
-        for number in COMPILED_IN.get(operation, ()):
+            if not (trace.is_certain(value.call) or _is_positive(trace, operation, operands[number])):
+                raise Refused(f"XLA does not check {operation}, and the data decide whether it is run")
+        compiled_in = COMPILED_IN.get(operation, ())
+        for number in range(node.attr["N"].i) if operation in STITCHES else compiled_in:
             if not trace.is_given(operands[number]):
                 raise Refused(f"XLA would compile the step anew for each value of an operand of {operation}")
             if trace.counts(operands[number]):
                 raise Refused(f"a loop's counter decides what {operation} takes: XLA's gradients are wrong")
-        if operation == "Unique" and not _is_of_gradient(value):
+        if operation == "Unique" and not _is_of_gradient(trace, value):
             raise Refused("the data say how many rows Unique gives")
-        if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES)):
+        if not any(operation in known for known in (HARMLESS, GIVEN, COMPILED_IN, INDICES, ROOTS)):
             raise Refused(f"it is not known whether XLA has {operation}, and whether with all checks")
+        if _is_other(trace, value, fed):
+            raise Refused(f"XLA gives other numbers than TensorFlow in {operation}")
         check = _find_check(trace, value)
         if check is None or check.holds(trace, {}):
             continue
@@ -105,8 +119,10 @@ def _find_check(trace: Trace, value: Value) -> Check | None:
         limit = source.as_numpy_dtype(target.max)
         high = limit if limit < target.max + 1 else np.nextafter(limit, limit.dtype.type(0))
         return Check("Cast", operands[0], float(target.min), float(high))
+    if node.op in SHIFTS:
+        return Check(str(node.op), operands[1], 0, 8 * tf.as_dtype(node.attr["T"].type).size - 1)
     rows = INDICES.get(node.op)
-    if rows is None or trace.is_given(operands[rows.operand]):
+    if rows is None or (trace.is_given(operands[rows.operand]) and trace.is_certain(value.call)):
         return None
     index = trace.follow(operands[rows.operand])
     if index.node is not None and (index.node.op, index.output) == ("Unique", 1):
@@ -124,18 +140,88 @@ def _find_check(trace: Trace, value: Value) -> Check | None:
     return Check(str(node.op), index, 0, float(size) - 1)
 
 
-def _is_of_gradient(unique: Value) -> bool:
+def _is_other(trace: Trace, value: Value, fed: Mapping[Value, int]) -> bool:
+    """Return whether XLA may give other numbers than TensorFlow, beyond rounding, of numbers that are finite.
+
+    ``fed`` are the tensors of a batch.
+    """
+    node, operands = value.node, value.call.operands(value.node)
+    if node.op in ROOTS:
+        (name, least), kind = ROOTS[node.op], tf.as_dtype(node.attr["T"].type)
+        root = trace.follow(operands[0])
+        if not kind.is_floating or root.node is None or root.node.op != name:
+            return True
+        return find_least(trace, root.call.operands(root.node)[0]) < (1e-3 if kind == tf.float16 else least)
+    if node.op in DRAWS:
+        # Random for the program, too, only where a variable decides.
+        seed = operands[DRAWS[node.op]]
+        return trace.is_given(seed) or trace.arguments(seed) <= fed.keys()
+    if node.op == "TopKV2":
+        return not node.attr["sorted"].b
+    if node.op == "InTopKV2":
+        constants = [each for call in trace.calls for each in call.nodes.values() if each.op == "Const"]
+        arrays = [tf.make_ndarray(each.attr["value"].tensor) for each in constants]
+        return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)
+    return node.op in POOLED and node.attr["padding"].s == b"SAME"
+
+
+def _is_positive(trace: Trace, operation: str, operand: Value) -> bool:
+    """Return whether ``operand`` of a division or a power of integers is above 0 whatever the data are."""
+    found = find_interval(trace, operand, {}) if operation in INTEGERS else None
+    return found is not None and found[0] > 0
+
+
+def _is_of_gradient(trace: Trace, unique: Value) -> bool:
     """Return whether ``unique`` adds up the rows of a sparse gradient, as optimizers of Keras 2 do.
 
-    What follows takes as many rows as it gives, whatever these are.
+    What follows takes as many rows as it gives, whatever these are, and nothing else knows their number.
     """
-    uses = [
-        (node.op, number, output)
-        for node in unique.call.nodes.values()
-        for number, (_, name, output) in enumerate(unique.call.operands(node))
-        if name == unique.name
-    ]
-    return all(use in _USES for use in uses) and (_SUMMED in uses)
+    call = unique.call
+    operands = {
+        name: [(each.name, each.output) for each in call.operands(node)] for name, node in call.nodes.items()
+    }
+    takers: dict[str, list[str]] = {}
+    for taker, places in operands.items():
+        for name, _ in places:
+            takers.setdefault(name, []).append(taker)
+    reached, waiting = set(), [unique.name]
+    while waiting:
+        for taker in takers.get(waiting.pop(), ()):
+            if taker not in reached:
+                reached.add(taker)
+                waiting.append(taker)
+    kinds = {name: call.nodes[name].op for name in reached}
+    different, which = (unique.name, 0), (unique.name, 1)
+
+    def is_row(name: str, output: int) -> bool:
+        has_rows = kinds.get(name) in _BY_ROWS | {"UnsortedSegmentSum", "ResourceGather"}
+        return has_rows or (name not in reached and trace.shape(Value(call, name, output)) == [])
+
+    def takes_all(name: str) -> bool:
+        kind, places = kinds[name], operands[name]
+        if kind == "Shape":
+            return places == [different]
+        if kind == "StridedSlice":
+            return kinds.get(places[0][0]) == "Shape"
+        if kind == "UnsortedSegmentSum":
+            return (
+                places[1] == which
+                and kinds.get(places[2][0]) == "StridedSlice"
+                and places[0][0] not in reached
+            )
+        if kind == "ResourceGather":
+            return places[1] == different
+        if kind in ("ResourceScatterAdd", "ResourceScatterSub", "ResourceScatterUpdate"):
+            return places[1] == different and is_row(*places[2])
+        return kind in _BY_ROWS and all(is_row(*place) for place in places)
+
+    is_used = "UnsortedSegmentSum" in kinds.values()
+    given_out = {tensor.op.name for tensor in trace.graph.outputs} if call.caller is None else call.results
+    return (
+        is_used
+        and all(takes_all(name) for name in reached)
+        and not any(name.partition(":")[0] in reached for name in given_out)
+    )
 
 
 class Guard:

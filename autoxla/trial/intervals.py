@@ -14,7 +14,7 @@ from autoxla.trial.dataflow import DEEPEST, Trace, Value
 #: The least and the greatest that a value can be.
 Interval = tuple[float, float]
 #: Up to here floats of a kind tell integers apart.
-_EXACT = {"half": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53}
+_EXACT = {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53}
 
 
 def find_interval(
@@ -63,6 +63,38 @@ def find_interval(
     return _fit(node, "T", (min(low for low, _ in known), max(high for _, high in known)))
 
 
+def find_least(trace: Trace, value: Value, depth: int = 0) -> float:
+    """Return what the floats ``value`` are not below whatever the data are, unless they are NaN."""
+    value = trace.follow(value)
+    constant = trace.constant(value)
+    if constant is not None:
+        return float(constant.min()) if constant.size else -math.inf
+    node = value.node
+    if node is None or depth > DEEPEST:
+        return -math.inf
+    operands, operation = value.call.operands(node), str(node.op)
+
+    def of(number: int) -> float:
+        return find_least(trace, operands[number], depth + 1)
+
+    if operation in _NEVER_NEGATIVE:
+        return 0.0
+    if operation in MOVES and operation != "Unique":
+        return of(MOVES[operation])
+    if operation == "Maximum":
+        return max(of(1), of(0))
+    if operation in ("Add", "AddV2", "Minimum"):
+        # Constants come second.
+        second = of(1)
+        first = of(0) if second > -math.inf else second
+        return min(first, second) if operation == "Minimum" else first + second
+    if operation == "Cast":
+        return float(tf.as_dtype(node.attr["DstT"].type).as_numpy_dtype(of(0)))
+    if operation in ("Mean", "Sum"):
+        return 0.0 if of(0) >= 0 else -math.inf
+    return -math.inf
+
+
 def _find_extent(node: Any, attribute: str) -> Interval | None:
     """Return the bounds of the type that ``attribute`` names, None for floats."""
     kind = tf.as_dtype(node.attr[attribute].type)
@@ -77,14 +109,19 @@ def _fit(node: Any, attribute: str, bounds: Interval) -> Interval | None:
     Integers may overflow. Floats may round, but not past an integer that they tell from the next.
     """
     kind = tf.as_dtype(node.attr[attribute].type)
+    if kind.is_bool:
+        return 0, 1  # all numbers but 0 are true
     low, high = math.trunc(bounds[0]), math.trunc(bounds[1])
     if kind.is_integer:
         return (low, high) if kind.min <= low and high <= kind.max else None
     are_integers = low == bounds[0] and high == bounds[1]
     is_exact = are_integers and max(-low, high) <= _EXACT.get(kind.name, 0)
-    return bounds if is_exact or kind.is_bool else None
+    return bounds if is_exact else None
 
 
+_NEVER_NEGATIVE = frozenset(
+    {"Abs", "Exp", "Relu", "Sigmoid", "Softplus", "Sqrt", "Square", "SquaredDifference"}
+)
 _COMPUTED: dict[str, Callable[[Interval, Interval], Interval | None]] = {
     "Add": lambda x, y: (x[0] + y[0], x[1] + y[1]),
     "AddV2": lambda x, y: (x[0] + y[0], x[1] + y[1]),

@@ -28,7 +28,7 @@ class Entry:
         self.facts.setdefault("samples", [] if len(self._session.trials) < _SAMPLED else None)
         self.facts.update(facts)
         if not any(facts is self.facts for facts in self._session.trials):
-            self._session.trials.append(self.facts)
+            self._session.add_trial(self.facts)
 
     def sample(self, step: int, path: PathName, seconds: float) -> None:
         """Keep the time of one step."""
@@ -55,6 +55,24 @@ def given_up(outcome: str, step: int) -> Finding:
     return Finding(
         "AX703", "info", outcome, f"went back to the plain graph at step {step}", Place("fit"), applied=True
     )
+
+
+def differing(seed: str) -> Finding:
+    """Return the line that says that a seeded program does not repeat itself this time."""
+    message = (
+        f"this program is seeded ({seed}), and XLA has some of its batches now: the numbers of this run are "
+        "not those of another one"
+    )
+    remedy = "run it again: the runs from the record of this one are equal"
+    return Finding("AX708", "info", message, remedy, Place("fit"))
+
+
+def waiting(wait: float, step: float, remedy: str) -> Finding:
+    """Return the line that says that a step of ``step`` seconds waits for data for ``wait`` of them."""
+    share = f"{min(1.0, wait / step):.0%} of the time"
+    figures = f"{wait * 1e3:.3g} of the {step * 1e3:.3g} ms of a step"
+    message = f"training waits for its data {share}: {figures}"
+    return Finding("AX707", "info", message, remedy, Place("fit"))
 
 
 def find_reason(error: Exception) -> str:

@@ -127,20 +127,20 @@ class Scene:
 def take_inventory(path: Sequence[str]) -> tuple[Installed, ...]:
     """Return what is installed in the folders of ``path``; bad content raises nothing."""
     found: list[Installed] = []
-    folders = dict.fromkeys(str(Path(entry).resolve()) for entry in path if entry and is_folder(entry))
-    for name, folder in find_metadata(NAMES, tuple(folders)):
-        headers = _HEADER.findall(read_headers(folder))
-        files = read_metadata(folder, "RECORD", "installed-files.txt")
+    folders = list(dict.fromkeys(str(Path(entry).resolve()) for entry in path if entry and is_folder(entry)))
+    for name, distribution in find_metadata(NAMES, folders):
+        headers = _HEADER.findall(read_headers(distribution))
+        files = read_metadata(distribution, "RECORD", "installed-files.txt")
         listed = {line["package"] for line in _OWNED.finditer(files)}
         one = Installed(
             name=name,
             text=next((value for header, value in headers if header == "Version"), ""),
-            folder=folder,
+            folder=Path(distribution._path),
             requires=tuple(value for header, value in headers if header == "Requires-Dist"),
             owns=tuple(package for package in PACKAGES if package in listed),
         )
         found.append(one)
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: folders.index(str(one.folder.parent))))
 
 
 def check_versions(scene: Scene) -> Iterator[Line]:
