@@ -63,7 +63,8 @@ class Settings:
     `step`: how the training step is to be executed; None leaves it to Keras and the plan. `import_first`
     is imported in front of keras. `heal`: the launcher heals a program that dies before its first training
     step. `steps_per_execution`: how many steps Keras is to run in one call.
-    `trial`: paths may be timed against each other during training. `xla_cache`: TensorFlow may keep
+    `trial`: paths may be timed against each other during training; ``"seeded"``: in seeded programs, too.
+    `xla_cache`: TensorFlow may keep
     what XLA compiled on disk.
     """
 
@@ -73,7 +74,7 @@ class Settings:
     steps_per_execution: str | None = None
     import_first: Literal["tensorflow"] | None = None
     heal: bool = False
-    trial: bool = True
+    trial: Literal[True, False, "seeded"] = True
     xla_cache: bool = False
     packages: Mapping[str, str] = field(default_factory=dict)
     select: tuple[str, ...] = ()
@@ -262,7 +263,8 @@ class Situation:
 
     `versions` maps distributions to releases. `backends` are the Keras backends whose package is installed.
     `libdevice` is a folder outside XLA's own list that has this file of CUDA's, None where there is none,
-    empty where XLA finds it or needs none.
+    empty where XLA finds it or needs none. `gpu_lacks` is what keeps TensorFlow from using an NVIDIA GPU:
+    ``CUDA`` for a build without, or the name of a library that it does not find; empty for nothing known.
 
     `requiring_keras_2` are the modules that the program imports and whose distribution requires tf-keras, of
     which nothing else is known. `saved` holds, by the constant name in its source, what wrote the files that
@@ -287,6 +289,7 @@ class Situation:
     plugins: tuple[Plugin, ...] = ()
     hardware: Hardware = Hardware()
     libdevice: str | None = ""
+    gpu_lacks: str = ""
     keras_config: KerasConfig | None = None
     backends: frozenset[str] = frozenset({"tensorflow"})
     usage: Usage = field(default_factory=Usage)

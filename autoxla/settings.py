@@ -24,8 +24,11 @@ VARIABLES = {
     "step": "AUTOXLA_STEP",
     "steps_per_execution": "AUTOXLA_STEPS_PER_EXECUTION",
     "import_first": "AUTOXLA_IMPORT_FIRST",
+    "trial": "AUTOXLA_TRIAL",
 }
 _SWITCH = (True, False)
+#: How a variable spells them.
+_SPELT = {"1": True, "true": True, "0": False, "false": False}
 #: The values of what can be set in ``pyproject.toml`` and by `configure`.
 _CHOICES: Mapping[str, tuple[object, ...]] = {
     "mode": MODES,
@@ -34,7 +37,7 @@ _CHOICES: Mapping[str, tuple[object, ...]] = {
     "steps_per_execution": ("1", "2", "4", "8", "16", "32", "64"),
     "import_first": ("tensorflow",),
     "heal": _SWITCH,
-    "trial": _SWITCH,
+    "trial": (*_SWITCH, "seeded"),
     "xla_cache": _SWITCH,
 }
 _USAGE: Mapping[str, tuple[object, ...]] = {
@@ -79,7 +82,8 @@ def read_settings(
             asked.append((name, value, _place_in(project, name), f"[tool.autoxla] {name} = {value!r}"))
     for name, variable in VARIABLES.items():
         if text := environ.get(variable):
-            asked.append((name, text, ENVIRONMENT, f"{variable}={text!r}"))
+            spelt = _SPELT.get(text, text) if True in _CHOICES[name] else text
+            asked.append((name, spelt, ENVIRONMENT, f"{variable}={text!r}"))
     for name, value in (configured or {}).items():
         asked.append((name, value, Place("configure()"), f"{name}={value!r}"))
     # The launcher's variable goes before the site hook: the user asked for it by name.
@@ -147,7 +151,8 @@ def _choose(choices: tuple[object, ...], value: object, place: Place, text: str)
     """Return ``value``, which stands at ``place`` as ``text``; raise `BadSettingError` where it cannot be."""
     # 1 == True: a number must not pass for a boolean, nor the other way round.
     if not any(type(value) is type(choice) and value == choice for choice in choices):
-        listed = "true or false" if choices is _SWITCH else f"one of {', '.join(map(str, choices))}"
+        names = (str(each).lower() if isinstance(each, bool) else str(each) for each in choices)
+        listed = "true or false" if choices is _SWITCH else f"one of {', '.join(names)}"
         raise BadSettingError(place, f"{text}: use {listed}")
     return value
 

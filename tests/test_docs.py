@@ -85,6 +85,7 @@ TOLD: Mapping[tuple[str, str], str] = {
     ("docs/migrate.md", "AX124"): "test_migrate_prints_what_is_shown",
     ("docs/notebooks.md", "AX112"): "test_the_notebook",
     ("docs/records.md", "AX914"): "test_cures",
+    ("docs/trial.md", "AX707"): "test_waits",
     ("docs/tune.md", "AX705"): "test_the_line_of_a_tuned_program",
 }
 #: Transcripts of which some lines need what is not here; the lines with these codes are compared.

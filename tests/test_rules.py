@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from importlib.metadata import metadata
 from typing import Any
 
 import pytest
@@ -256,6 +257,10 @@ CASES: dict[str, tuple[Situation, Situation]] = {
             libdevice="/cuda",
             environment={"XLA_FLAGS": "--xla_gpu_cuda_data_dir=/mine"},
         ),
+    ),
+    "AX318": (
+        make(hardware=CUDA, gpu_lacks="libcudnn.so.9"),
+        make(hardware=CUDA),
     ),
     "AX317": (make(settings=Settings(steps_per_execution="16")), make(settings=Settings(step="xla"))),
     "AX313": (make(settings=CACHE, xla_cache="/c/xla/run-1"), make(xla_cache="/c/xla/run-1")),
@@ -735,3 +740,44 @@ def test_keras_on_jax_alone_is_only_a_warning_under_itex() -> None:
         importing="keras",
     )
     assert [finding.level for finding in decide(situation).findings] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "lacking", "remedy"),
+    [
+        (VERSIONS, "libcudnn.so.9", "pip install 'tensorflow[and-cuda]==2.21.*'"),
+        (VERSIONS, "CUDA", "install a build of TensorFlow with CUDA"),
+        (
+            {**VERSIONS, "tensorflow-cpu": (2, 21, 0)},
+            "CUDA",
+            "pip uninstall tensorflow-cpu, then pip install 'tensorflow[and-cuda]==2.21.*'",
+        ),
+    ],
+)
+def test_how_an_unused_gpu_comes_into_use(
+    versions: dict[str, tuple[int, ...]], lacking: str, remedy: str
+) -> None:
+    (finding,) = found(make(hardware=CUDA, versions=versions, gpu_lacks=lacking), "AX318")
+    assert finding.remedy == remedy
+    told = "it was built without CUDA" if lacking == "CUDA" else "it does not find libcudnn.so.9"
+    assert finding.message.endswith(told)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"environment": {"KERAS_BACKEND": "jax"}},
+        {"versions": {"keras": (3, 15, 1)}},
+        {"reading": Reading((says("call", "tensorflow.config.set_visible_devices", "[]"),), known=True)},
+    ],
+)
+def test_who_does_not_want_the_gpu_is_not_told(known: dict[str, Any]) -> None:
+    """Another backend, no TensorFlow, or a program that keeps off the GPU itself."""
+    assert not found(make(hardware=CUDA, gpu_lacks="CUDA", **known), "AX318")
+
+
+@pytest.mark.tensorflow
+def test_the_extra_that_brings_cuda_exists() -> None:
+    """What is told to install it is an extra of the release that is here."""
+    extras = metadata("tensorflow").get_all("Provides-Extra") or ()
+    assert "and-cuda" in extras

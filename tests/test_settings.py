@@ -40,6 +40,20 @@ def test_switches(tmp_path: Path) -> None:
     assert settings(tmp_path, trial=True).trial
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("seeded", "seeded"), ("1", True), ("true", True), ("0", False), ("false", False)]
+)
+def test_the_trial_by_a_variable(tmp_path: Path, text: str, value: object) -> None:
+    write(tmp_path, '[tool.autoxla]\ntrial = "seeded"\n')
+    assert settings(tmp_path, {"AUTOXLA_TRIAL": text}).trial == value
+    assert settings(tmp_path).trial == "seeded"
+
+
+def test_no_trial_of_another_name() -> None:
+    with pytest.raises(BadSettingError, match="AUTOXLA_TRIAL='yes': use one of true, false, seeded"):
+        read_settings(None, {"AUTOXLA_TRIAL": "yes"})
+
+
 def test_off_in_the_environment_beats_a_call() -> None:
     assert settings(None, {"AUTOXLA": "off"}, mode="auto").mode == "off"
 
@@ -77,7 +91,7 @@ def test_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("[tool.autoxla.usage]\njit_compile = 1\n", 2, "jit_compile = 1"),
         ("[tool.autoxla.usage]\njit = true\n", 2, "no 'jit'"),
         ("[tool.autoxla]\nusage = 3\n", 2, "use a table"),
-        ("[tool.autoxla]\ntrial = 0\n", 2, "trial = 0: use true or false"),
+        ("[tool.autoxla]\ntrial = 0\n", 2, "trial = 0: use one of true, false, seeded"),
         ("[tool]\nautoxla = 3\n", None, "use a table"),
         ("[tool.autoxla\n", None, "cannot be read"),
     ],

@@ -389,6 +389,55 @@ def test_the_directory_that_the_flags_name_counts(machine: Machine) -> None:
     assert machine.gather({"XLA_FLAGS": f"--xla_gpu_cuda_data_dir='{folder}'"}).libdevice == ""
 
 
+BUILD = "build_info = dict([('cudnn_version', '9'), ('is_cuda_build', {}), ('is_rocm_build', {})])"
+ENTRY = "2.5\0libcudnn.so.9{}\0/usr/lib/libcudnn.so.9\0"
+
+
+def install_tensorflow(machine: Machine, *, cuda: bool = True, rocm: bool = False) -> None:
+    """Install a build of TensorFlow, and a GPU."""
+    machine.add_gpu("nvidia0")
+    machine.write("tensorflow/__init__.py")
+    machine.write("tensorflow/python/platform/build_info.py", BUILD.format(cuda, rocm))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "lacking"),
+    [
+        ("unrelated", "", "libcudnn.so.9"),
+        ("env/lib/python3/site-packages/nvidia/cudnn/lib/libcudnn.so.8", "", "libcudnn.so.9"),
+        ("env/lib/python3/site-packages/nvidia/cudnn/lib/libcudnn.so.9", "", ""),
+        ("env/lib/libcudnn.so.9", "", ""),
+        ("named/libcudnn.so.9", "", ""),
+        ("usr/lib/x86_64-linux-gnu/libcudnn.so.9", "", ""),
+        ("etc/ld.so.cache", ENTRY.format(""), ""),
+        ("etc/ld.so.cache", "libcudnn.so.9.1.0\0", "libcudnn.so.9"),
+    ],
+)
+def test_where_tensorflow_finds_cudnn(machine: Machine, file: str, text: str, lacking: str) -> None:
+    install_tensorflow(machine)
+    machine.write(str(machine.root / file), text)
+    found = machine.gather({"LD_LIBRARY_PATH": f":{machine.root / 'named'}"})
+    assert found.gpu_lacks == lacking
+
+
+def test_a_build_without_cuda_lacks_it(machine: Machine) -> None:
+    install_tensorflow(machine, cuda=False)
+    assert machine.gather().gpu_lacks == "CUDA"
+
+
+def test_of_an_unknown_build_and_of_rocm_nothing_is_said(machine: Machine) -> None:
+    install_tensorflow(machine, cuda=False, rocm=True)
+    assert machine.gather().gpu_lacks == ""
+    machine.write("tensorflow/python/platform/build_info.py", "build_info = {}")
+    assert machine.gather().gpu_lacks == ""
+
+
+def test_a_gpu_that_the_user_hides_is_none_that_is_unused(machine: Machine) -> None:
+    install_tensorflow(machine)
+    for hidden in ("-1", ""):
+        assert machine.gather({"CUDA_VISIBLE_DEVICES": hidden}).gpu_lacks == ""
+
+
 def test_without_a_gpu_nothing_is_looked_for(machine: Machine) -> None:
     machine.write(str(machine.root / "usr/local/cuda" / LIBDEVICE))
     assert machine.gather().libdevice == ""

@@ -63,7 +63,9 @@ def test_every_transition_stands_in_the_code_and_no_other(driver: Any) -> None:
 
 def make_trial(driver: Any) -> Any:
     model = SimpleNamespace(jit_compile=False, train_function=None)
-    return driver.Driver(model, lambda iterator: {"loss": iterator}, SimpleNamespace(trials=[]))
+    return driver.Driver(
+        model, lambda iterator: {"loss": iterator}, SimpleNamespace(trials=[], situation=None)
+    )
 
 
 def test_what_the_table_does_not_have_is_refused(driver: Any) -> None:

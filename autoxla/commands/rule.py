@@ -67,6 +67,13 @@ _MACHINES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         },
     ),
     "Metal": (f"{_WITH}, tensorflow-metal on a Mac", {"plugins": (Plugin("metal"),)}),
+    "a GPU without CUDA's libraries": (
+        f"{_WITH} by pip install tensorflow, and an NVIDIA GPU",
+        {
+            "hardware": Hardware("present", frozenset({"cuda"})),
+            "gpu_lacks": "libcudnn.so.9",
+        },
+    ),
     "CUDA elsewhere": (
         f"{_WITH}, an NVIDIA GPU, CUDA's tools in /data/cuda-12",
         {

@@ -27,6 +27,9 @@ CACHE_DEVICES = "tf_xla_persistent_cache_device_types"
 #: By both names under which TensorFlow's releases ask for it; other devices were not tried.
 _CPU = "CPU,XLA_CPU_JIT"
 
+#: With these a program keeps off the GPU itself.
+_HIDING = ("tensorflow.config.set_visible_devices", "tensorflow.config.experimental.set_visible_devices")
+
 _JIT = KERAS.replace('"mse")', '"mse", jit_compile=True)')
 
 
@@ -88,6 +91,15 @@ def _take_tuned(draft: Draft) -> bool:
         for name, value in draft.found.settings.items()
     ]
     return any([*taken, _take_step(draft, draft.found.step)])
+
+
+def _bring_cuda(draft: Draft) -> str:
+    """Return how to come by a TensorFlow that can use the GPU, in the release that is installed."""
+    versions = draft.situation.versions
+    install = f"pip install 'tensorflow[and-cuda]=={'.'.join(map(str, versions['tensorflow'][:2]))}.*'"
+    if "tensorflow-cpu" in versions:
+        return f"pip uninstall tensorflow-cpu, then {install}"
+    return "install a build of TensorFlow with CUDA" if draft.found == "CUDA" else install
 
 
 def _asks_for_cache(draft: Draft) -> bool:
@@ -246,6 +258,29 @@ RULES = (
             d.situation.libdevice is not None
             and d.set(XLA_FLAGS, str(d.parse(XLA_FLAGS).with_flag(CUDA_DIR, d.situation.libdevice)))
         ),
+    ),
+    Rule(
+        code="AX318",
+        level="warning",
+        title="A GPU that TensorFlow cannot use",
+        applies=lambda d: (
+            d.has("tensorflow")
+            and d.backend == "tensorflow"
+            and not d.says("call", *_HIDING, certain=False)
+            and d.situation.gpu_lacks
+        ),
+        message=lambda d: (
+            "this machine has an NVIDIA GPU, and TensorFlow runs without it: "
+            f"{'it was built without CUDA' if d.found == 'CUDA' else f'it does not find {d.found}'}"
+        ),
+        remedy=_bring_cuda,
+        why="""TensorFlow opens CUDA's libraries when it lists its devices. If one is missing, it goes on with
+        the CPU, and says so only among its other lines, which many programs turn off. The package
+        `tensorflow-cpu` was built without CUDA, and `tensorflow` alone brings no libraries. To keep off the
+        GPU, set `CUDA_VISIBLE_DEVICES=-1`.""",
+        example=Example(KERAS, machine="a GPU without CUDA's libraries"),
+        source="TensorFlow, Install TensorFlow with pip",
+        about="hardware",
     ),
     Rule(
         code="AX312",

@@ -27,7 +27,14 @@ MASKS = (
 #: Variables that no rule reads and that change what a program meets: its devices, threads, files, packages.
 _SURROUNDINGS = (
     *("AUTOXLA_IMPORT_FIRST", "AUTOXLA_KERAS", "AUTOXLA_STEP", "AUTOXLA_STEPS_PER_EXECUTION"),
-    *("KERAS_HOME", "OMP_NUM_THREADS", "SM_FRAMEWORK", "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS"),
+    *(
+        "AUTOXLA_TRIAL",
+        "KERAS_HOME",
+        "OMP_NUM_THREADS",
+        "SM_FRAMEWORK",
+        "TF_DETERMINISTIC_OPS",
+        "TF_ENABLE_ONEDNN_OPTS",
+    ),
     *("TF_KERAS", "TF_NUM_INTRAOP_THREADS", "TF_PLUGGABLE_DEVICE_LIBRARY_PATH", "USE_TF", *MASKS),
 )
 #: The variables of a situation; those that begin with `WATCHED_PREFIX` come to them.

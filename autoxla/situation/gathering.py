@@ -77,10 +77,12 @@ def gather(
     plugins = find_plugins([*folders, *(site_folders() if sites is None else sites)], view, versions)
     hardware = find_hardware(view, plugins, root=root)
     libdevice: str | None = ""
+    gpu_lacks = ""
     if "cuda" in hardware.kinds:
-        from autoxla.situation.toolchain import find_libdevice
+        from autoxla.situation.toolchain import find_lacking, find_libdevice
 
         libdevice = find_libdevice(view, folders, versions, root=root)
+        gpu_lacks = find_lacking(view, folders, root=root)
     # TensorFlow listed its devices or started its context; both read ``TF_XLA_FLAGS``.
     context = _look(modules.get("tensorflow.python.eager.context"), "_context")
     signs = [_look(context, name) for name in ("_initialized", "_context_handle", "_physical_devices")]
@@ -94,6 +96,7 @@ def gather(
         plugins=plugins,
         hardware=hardware,
         libdevice=libdevice,
+        gpu_lacks=gpu_lacks,
         keras_config=read_keras_config(view),
         backends=find_backends(folders, versions),
         usage=usage,

@@ -2,7 +2,8 @@
 
 TensorFlow does not tell. What XLA compiles for a CPU lies in executable memory that belongs to no file, and
 each compilation of one step adds the same number of pieces. They are counted around the first step and at the
-end of the fit: no other step is touched, and the count is never too high. Elsewhere nothing is counted.
+end of the fit: the count is never too high. Of the other steps only the time is taken, of which the longest
+are those that compiled. Elsewhere nothing is counted.
 """
 
 from __future__ import annotations
@@ -12,49 +13,67 @@ from time import perf_counter
 from typing import Any
 
 from autoxla.hooks.finder import attempt
-from autoxla.model import Finding
+from autoxla.hooks.wrapping import leave_no_frame
+from autoxla.model import Finding, Place
 from autoxla.runtime import current
 
 _MAPS = Path("/proc/self/maps")
 #: So many are worth a word, where they take this part of the fit's time.
 _MANY, _SHARE = 8, 0.25
+#: The times of so many steps are kept.
+_KEPT = 10_000
 
 
 class Compilations:
-    """Stands for ``stock``, the model's own ``train_function``, for the first step of a fit."""
+    """Stands for ``stock``, the model's own ``train_function``, for a fit."""
 
     def __init__(self, model: Any, stock: Any) -> None:
         self.model, self.stock = model, stock
         self._begin = perf_counter()
-        #: The pieces of one compilation, all there were behind it, and the seconds of that step.
-        self._first: tuple[int, int, float] | None = None
+        #: The pieces of one compilation, and all there were behind it.
+        self._first: tuple[int, int] | None = None
+        self._times: list[float] = []
 
     def __call__(self, iterator: Any) -> Any:
-        """Run the first step; the model has its own function back for all others."""
-        self.model.train_function = self.stock
-        before, begin = attempt("trial", count_pieces), perf_counter()
-        logs = self.stock(iterator)
-        behind, seconds = attempt("trial", count_pieces), perf_counter() - begin
+        """Run a step; around the first one count what XLA compiles."""
+        is_first = not self._times
+        before, begin = attempt("trial", count_pieces) if is_first else None, perf_counter()
+        try:
+            logs = self.stock(iterator)
+        except BaseException as error:
+            leave_no_frame(error)
+            raise
+        if len(self._times) < _KEPT:
+            self._times.append(perf_counter() - begin)
+        behind = attempt("trial", count_pieces) if is_first else None
         if before is not None and behind is not None and behind > before:
-            self._first = behind - before, behind, seconds
+            self._first = behind - before, behind
         return logs
+
+    def __getattr__(self, name: str) -> Any:
+        """Look like the function whose place this takes, as TensorBoard's callback wants it."""
+        if name == "stock":
+            raise AttributeError(name)
+        return getattr(self.stock, name)
 
     def close(self) -> None:
         """Say at the end of the fit how often XLA compiled, if that took much of it."""
         is_said = any(finding.code == "AX706" for finding in current().findings)
         if self._first is None or is_said:
             return
-        pieces, behind, seconds = self._first
+        pieces, behind = self._first
         times = 1 + ((count_pieces() or 0) - behind) // pieces
         elapsed = perf_counter() - self._begin
-        # The first step was traced, too.
-        if times >= _MANY and times * seconds / 2 >= _SHARE * elapsed:
+        # The first step was traced, too, so that its time is left out.
+        longest = sorted(self._times[1:], reverse=True)
+        seconds = sum(each - longest[-1] for each in longest[: times - 1])
+        if times >= _MANY and seconds >= _SHARE * elapsed:
             message = (
-                f"XLA compiled at least {times} times in this fit of {elapsed:.0f} s, since jit_compile=True "
-                "makes it do so for each shape of a batch"
+                f"XLA compiled at least {times} times in this fit, which took about {seconds:.2g} of its "
+                f"{elapsed:.2g} s, since jit_compile=True makes it do so for each shape of a batch"
             )
             remedy = "pad the batches to a few lengths, or leave jit_compile=True out"
-            current().add_finding(Finding("AX706", "warning", message, remedy))
+            current().add_finding(Finding("AX706", "warning", message, remedy, Place("fit")))
 
 
 def count_pieces() -> int | None:

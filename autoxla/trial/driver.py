@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import tensorflow as tf
 
+from autoxla.cache import has_records
 from autoxla.hooks.boundary import is_of_a_signal
 from autoxla.hooks.finder import attempt
 from autoxla.runtime import Runtime
@@ -33,8 +34,8 @@ from autoxla.trial.comparison import Pair, judge
 from autoxla.trial.compilations import Compilations
 from autoxla.trial.dataflow import Refused
 from autoxla.trial.decisions import Decision, Decisions, PathName, Signature, decisions_folder
-from autoxla.trial.economics import Prior, is_worth_switching, pays, steps_expected
-from autoxla.trial.eligibility import find_global_seed, find_obstacle, find_seed
+from autoxla.trial.economics import Prior, compile_seconds, is_worth_switching, pays, steps_expected
+from autoxla.trial.eligibility import UNSEEDED, find_global_seed, find_obstacle, find_seed
 from autoxla.trial.executables import (
     Dispatch,
     Executable,
@@ -44,10 +45,11 @@ from autoxla.trial.executables import (
     synchronise,
 )
 from autoxla.trial.guards import Guard, replay
-from autoxla.trial.report import Entry, find_name, find_reason, given_up, switched
+from autoxla.trial.report import Entry, differing, find_name, find_reason, given_up, switched, waiting
 from autoxla.trial.steps import find_step
 from autoxla.trial.survey import Survey, survey
 from autoxla.trial.traces import for_xla, without_xla
+from autoxla.trial.waits import Waits, find_remedy
 
 #: Each state, and those that may follow it. From each, a fault leads to Retired.
 TRANSITIONS = {
@@ -68,6 +70,8 @@ _FIRST_LOOK = 8
 _WINDOW = 50
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
+#: The outcome where a record has another winner.
+_LOST = "an earlier run found the other path no faster"
 #: Where so many of the last batches were none for XLA, it is given up: each costs more than a plain step.
 _STRANGERS, _LAST = 4, 8
 
@@ -90,7 +94,8 @@ class State:
 class Fit:
     """A call of ``fit``: what it was asked for, its steps so far, what they take, and how many are to come.
 
-    `before`: the steps of earlier fits. `driver`: the trial in it, None where there is none; `compilations`
+    `before`: the steps of earlier fits. `waits`: how long its steps wait for data, and `remedy` what helps
+    then, empty where nothing does. `driver`: the trial in it, None where there is none; `compilations`
     counts those of a model whose program chose XLA.
     """
 
@@ -100,7 +105,9 @@ class Fit:
         self.compilations: Compilations | None = None
         self.before = self.step = 0
         self.times: deque[float] = deque(maxlen=_WINDOW)
+        self.waits = Waits()
         asked = arguments or {}
+        self.remedy = find_remedy(asked.get("x"))
         epochs, first = asked.get("epochs"), asked.get("initial_epoch")
         self._epochs = epochs - first if isinstance(epochs, int) and isinstance(first, int) else None
         # Of arrays, Keras takes 32 rows where it is not told.
@@ -135,7 +142,10 @@ class Fit:
 
 
 class Driver:
-    """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out."""
+    """Calls ``stock``, or what is faster, with the iterators that ``fit`` hands out.
+
+    `takes_seeded`: seeded programs have a trial, too. `seed`: where one was found.
+    """
 
     def __init__(self, model: Any, stock: Any, session: Runtime) -> None:
         self.model, self.stock, self.session = model, stock, session
@@ -145,6 +155,9 @@ class Driver:
         self.incumbent: PathName = "xla" if getattr(model, "jit_compile", None) else "graph"
         self.challenger: PathName = "graph" if self.incumbent == "xla" else "xla"
         self.state: State = Watching(self)
+        situation = session.situation
+        self.takes_seeded = situation is not None and situation.settings.trial == "seeded"
+        self.seed: str | None = None
         self._iterator: Any = None
 
     def open(self, fit: Fit) -> None:
@@ -153,7 +166,7 @@ class Driver:
         self.fit = fit
         if not isinstance(self.state, Watching) or self.state.known is not None:
             # What may have come since the trial began.
-            if find_global_seed() is not None:
+            if not self.takes_seeded and find_global_seed() is not None:
                 self.end("nothing is switched in a program that is seeded (tf.random.set_seed)")
             elif (obstacle := find_obstacle(self.model, self.session)) is not None:
                 self.end(f"nothing is switched any more: {obstacle}")
@@ -225,14 +238,42 @@ class Driver:
         self.go(Watching(self, known, 2 * self.fit.step if self.fit.planned is None else inf))
 
     def run_stock(self, iterator: Any) -> Any:
-        """Run Keras' own function, and note the time."""
-        begin = perf_counter()
+        """Run Keras' own function, and note the time; of a batch that is due, how long it was waited for."""
+        begin, fit = perf_counter(), self.fit
+        if begin >= fit.waits.due and fit.step >= fit.waits.due_at:
+            return self._run_sample(iterator, begin)
         logs = self.stock(iterator)
         took = perf_counter() - begin
-        self.fit.times.append(took)
-        self.fit.step += 1
-        attempt("trial", self.report.sample, self.fit.step, self.incumbent, took)
+        fit.times.append(took)
+        fit.step += 1
+        attempt("trial", self.report.sample, fit.step, self.incumbent, took)
         return logs
+
+    def _run_sample(self, iterator: Any, begin: float) -> Any:
+        """Train by Keras' own function on a batch that is fetched by hand."""
+        batch = self.fetch(iterator)
+        waited = perf_counter() - begin
+        if batch is None:
+            return self.stock(iterator)
+        logs = self.replay(iterator, batch)
+        attempt("trial", self._note_wait, waited)
+        return logs
+
+    def _note_wait(self, seconds: float) -> None:
+        """Note that a step waited for so long; say it, once in a process, where that is most of its time."""
+        fit = self.fit
+        fit.waits.note(seconds, fit.times[-1], fit.step)
+        found = fit.waits.find_long(fit.left)
+        if found is not None:
+            fit.waits.due = inf
+            if all(finding.code != "AX707" for finding in self.session.findings):
+                self.session.add_finding(waiting(*found, fit.remedy))
+
+    def begin_sampling(self) -> None:
+        """Look from now on how long steps wait for data, where a batch can be handed to Keras' function."""
+        is_plain = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(self.structure))
+        if self.fit.remedy and is_plain:
+            self.fit.waits.due = min(self.fit.waits.due, perf_counter())
 
     def fetch(self, iterator: Any) -> Sequence[Any] | None:
         """Return the tensors of the next batch.
@@ -297,6 +338,8 @@ class Watching(State):
             if iterator.element_spec != driver.structure:
                 # Other data than in an earlier fit: what was found out is of another trace.
                 driver.structure, self.known = iterator.element_spec, None
+            if driver.takes_seeded and driver.fit.step == 1:
+                driver.guarded(self._follow_record)
         elif driver.fit.step >= self._look_at:
             self._look_at = 2 * driver.fit.step
             driver.guarded(self._look)
@@ -308,14 +351,46 @@ class Watching(State):
 
     def _look(self) -> None:
         driver = self.driver
-        if self.known is not None:
-            consider(driver, self.known)
-        elif driver.fit.typical * driver.fit.left < economics.SHORTEST:
+        if self.known is None and driver.fit.typical * driver.fit.left < economics.SHORTEST:
             driver.rest(None)
-        elif find_obstacle(driver.model, driver.session) is not None:
+        elif self.known is None and find_obstacle(driver.model, driver.session) is not None:
             driver.go(Retired(driver))
         else:
-            driver.go(Surveying(driver))
+            driver.begin_sampling()
+            if self.known is not None:
+                consider(driver, self.known)
+            else:
+                driver.go(Surveying(driver))
+
+    def _follow_record(self) -> None:
+        """Take the path of an earlier run's record at a step that is the same in each run.
+
+        What the clock says of this run has no part in it: all runs with the record are equal.
+        """
+        driver, fit = self.driver, self.driver.fit
+        is_known = has_records(decisions_folder(read_environ()))
+        if not is_known or find_obstacle(driver.model, driver.session) is not None:
+            return
+        try:
+            known = self.known = self.known or look_at_step(driver)
+        except Refused as refused:
+            driver.end(str(refused))
+            return
+        decision = known.decision
+        if decision is None:
+            return
+        gain = (decision.graph_s or 0.0) - (decision.xla_s or 0.0)
+        gain = gain if driver.challenger == "xla" else -gain
+        is_winner = decision.winner == driver.challenger
+        # By the formula alone: what the compiles of other programs took may change from run to run.
+        if is_winner and gain * (fit.planned or inf) < compile_seconds(known.nodes):
+            driver.go(Watching(driver, known, inf))
+            return
+        begin_report(driver, known)
+        if is_winner:
+            driver.go(Fetching(driver, known, at_once=True))
+        else:
+            driver.end(_LOST)
 
 
 class Surveying(State):
@@ -323,7 +398,7 @@ class Surveying(State):
 
     def __init__(self, driver: Driver) -> None:
         super().__init__(driver)
-        self._job = begin_beside(self._look_at_step)
+        self._job = begin_beside(partial(look_at_step, driver))
 
     def run(self, iterator: Any) -> Any:
         """Train, and look whether the thread is done."""
@@ -342,24 +417,17 @@ class Surveying(State):
         except Refused as refused:
             self.driver.end(str(refused))
 
-    def _look_at_step(self) -> Survey:
-        driver = self.driver
-        seed = find_seed(driver.model, driver.session)
-        if seed is not None:
-            raise Refused(f"nothing is switched in a program that is seeded ({seed})")
-        concrete = find_step(driver.stock, driver.structure)
-        if concrete is None:
-            raise Refused("the traced step is not found, or takes more than plain tensors")
-        shapes = [str(spec.shape) for spec in tf.nest.flatten(driver.structure)]
-        return survey(concrete, shapes, driver.fit.batch_size, driver.decisions())
-
 
 class Fetching(State):
-    """One batch is fetched by hand, for the shapes of which the challenger is to be made."""
+    """One batch is fetched by hand, for the shapes of which the challenger is to be made.
 
-    def __init__(self, driver: Driver, known: Survey) -> None:
+    ``at_once``: training waits for the challenger, which a record says is faster.
+    """
+
+    def __init__(self, driver: Driver, known: Survey, *, at_once: bool = False) -> None:
         super().__init__(driver)
         self._known = known
+        self._at_once = at_once
 
     def run(self, iterator: Any) -> Any:
         """Train on one batch. What hangs on shapes alone is checked by that for all batches of them."""
@@ -375,10 +443,17 @@ class Fetching(State):
         return Watching(self.driver, self._known)
 
     def _go_on(self, batch: Sequence[Any]) -> None:
-        if self._known.guard.is_within(batch):
-            self.driver.go(Compiling(self.driver, self._known, batch))
+        driver, known = self.driver, self._known
+        if not known.guard.is_within(batch):
+            driver.end("TensorFlow has to check the first batch")
+        elif not self._at_once:
+            driver.go(Compiling(driver, known, batch))
+        elif known.decision is None or known.decision.batch != sign(batch):
+            driver.end("the batches of an earlier run were of another shape")
         else:
-            self.driver.end("TensorFlow has to check the first batch")
+            compiling = Compiling(driver, known, batch)
+            driver.go(compiling)
+            compiling.wait()
 
 
 @dataclass
@@ -420,6 +495,12 @@ class Compiling(State):
             driver.guarded(self._poll)
         return logs
 
+    def wait(self) -> None:
+        """Wait until XLA is done, or has failed."""
+        while self.driver.state is self:
+            self._poll()
+            sleep(_POLL)
+
     def end_fit(self) -> State:
         """Compile on."""
         self.driver.entry["outcome"] = "the fit ended before XLA had compiled the step"
@@ -458,6 +539,8 @@ class Compiling(State):
                 switch(driver, self._known, challenger, "AX704", self._decision)
             else:
                 driver.go(Racing(driver, self._known, challenger))
+                if driver.seed is not None:
+                    driver.session.add_finding(differing(driver.seed))
 
 
 class ByHand(State):
@@ -574,8 +657,29 @@ class Switched(ByHand):
 class Retired(State):
     """Keras' own function trains, for good."""
 
+    def run(self, iterator: Any) -> Any:
+        """Train; the clock is needed only while it is looked how long steps wait for data."""
+        driver = self.driver
+        return driver.run_stock(iterator) if driver.fit.waits.due < inf else driver.stock(iterator)
+
 
 # What several states do
+
+
+def look_at_step(driver: Driver) -> Survey:
+    """Return what is known of the step before anything is compiled. Raises Refused where it stays so."""
+    driver.seed = find_seed(driver.model, driver.session)
+    if driver.seed is not None and not driver.takes_seeded:
+        raise Refused(f"nothing is switched in a program that is seeded ({driver.seed})")
+    concrete = find_step(driver.stock, driver.structure)
+    if concrete is None:
+        raise Refused("the traced step is not found, or takes more than plain tensors")
+    shapes = [str(spec.shape) for spec in tf.nest.flatten(driver.structure)]
+    known = survey(concrete, shapes, driver.fit.batch_size, driver.decisions())
+    unseeded = sorted(UNSEEDED & known.operations)
+    if driver.seed is not None and unseeded:
+        raise Refused(f"XLA takes no seed for {unseeded[0]} in this seeded program")
+    return known
 
 
 def consider(driver: Driver, known: Survey) -> None:
@@ -584,6 +688,10 @@ def consider(driver: Driver, known: Survey) -> None:
     if decision is not None and decision.graph_s and decision.xla_s:
         prior = Prior(1.0, min(1.0, decision.xla_s / decision.graph_s))
     has_lost = decision is not None and decision.winner != driver.challenger
+    if decision is not None and driver.takes_seeded:
+        # It was followed in front of the second step, or is not worth it.
+        driver.rest(known)
+        return
     if driver.challenger == "graph":
         is_worth = fit.typical * fit.left >= economics.SHORTEST
     else:
@@ -591,15 +699,20 @@ def consider(driver: Driver, known: Survey) -> None:
     if not has_lost and not is_worth:
         driver.rest(known)
         return
-    driver.report.begin(
-        model=find_name(driver.model), incumbent=driver.incumbent, challenger=driver.challenger,
-        nodes=known.nodes, key=known.key, began_at=fit.step,
-        observed_ms=round(fit.typical * 1e3, 4), expected_compile_s=round(known.compile_s, 3),
-    )  # fmt: skip
+    begin_report(driver, known, observed_ms=round(fit.typical * 1e3, 4))
     if has_lost:
-        driver.end("an earlier run found the other path no faster")
+        driver.end(_LOST)
     else:
         driver.go(Fetching(driver, known))
+
+
+def begin_report(driver: Driver, known: Survey, **facts: object) -> None:
+    """Put the trial into the report, now that one begins."""
+    driver.report.begin(
+        model=find_name(driver.model), incumbent=driver.incumbent, challenger=driver.challenger,
+        nodes=known.nodes, key=known.key, began_at=driver.fit.step,
+        expected_compile_s=round(known.compile_s, 3), **facts,
+    )  # fmt: skip
 
 
 def switch(driver: Driver, known: Survey, challenger: Challenger, code: str, decision: Decision) -> None:

@@ -23,6 +23,11 @@ _LARGEST = 1 << 22  # bytes of a source file; in a larger one a seed is taken fo
 _WORDS = ("seed", "from_state", "key_counter", "setstate")
 #: Where initializers keep the seed that they were given, Keras 3 and Keras 2; None is none.
 _SEEDS = ("_init_seed", "seed")
+#: Operations that give the same numbers under XLA whatever the seed is.
+UNSEEDED = frozenset({
+    "Multinomial", "RandomShuffle", "RandomStandardNormal", "RandomUniform", "RandomUniformInt",
+    "TruncatedNormal",
+})  # fmt: skip
 _DRAWING = ("kernel_initializer", "recurrent_initializer", "embeddings_initializer")
 
 

@@ -25,11 +25,11 @@ def _fit(wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapp
             return wrapped(*args, **kwargs)
     finally:
         # First of all the model gets its own function back, whatever else fails.
-        if fit is not None and fit.driver is not None:
-            is_there = getattr(fit.model, "train_function", None) is fit.driver
-            if is_there:
-                fit.model.train_function = fit.driver.stock
         if fit is not None:
+            ours = fit.driver or fit.compilations
+            is_there = getattr(fit.model, "train_function", None) is ours
+            if ours is not None and is_there:
+                fit.model.train_function = ours.stock
             attempt("trial", fits.end, fit)
 
 

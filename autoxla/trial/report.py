@@ -57,6 +57,24 @@ def given_up(outcome: str, step: int) -> Finding:
     )
 
 
+def differing(seed: str) -> Finding:
+    """Return the line that says that a seeded program does not repeat itself this time."""
+    message = (
+        f"this program is seeded ({seed}), and XLA has some of its batches now: the numbers of this run are "
+        "not those of another one"
+    )
+    remedy = "run it again: the runs from the record of this one are equal"
+    return Finding("AX708", "info", message, remedy, Place("fit"))
+
+
+def waiting(wait: float, step: float, remedy: str) -> Finding:
+    """Return the line that says that a step of ``step`` seconds waits for data for ``wait`` of them."""
+    share = f"{min(1.0, wait / step):.0%} of the time"
+    figures = f"{wait * 1e3:.3g} of the {step * 1e3:.3g} ms of a step"
+    message = f"training waits for its data {share}: {figures}"
+    return Finding("AX707", "info", message, remedy, Place("fit"))
+
+
 def find_reason(error: Exception) -> str:
     """Return what of TensorFlow's message is no stack trace, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if not line.startswith("  ")]

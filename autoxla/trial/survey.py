@@ -31,11 +31,13 @@ _DRAWN = frozenset({"seed", "seed2"})
 class Survey:
     """A traced step that XLA may run, with what its graph and earlier runs tell.
 
-    `nodes`: those of the graph with all functions that it calls. `key`: the name of the step in records.
+    `nodes`: those of the graph with all functions that it calls, `operations` what they are. `key`: the name
+    of the step in records.
     """
 
     concrete: Any
     nodes: int
+    operations: frozenset[str]
     guard: Guard
     key: str
     decision: Decision | None
@@ -70,6 +72,7 @@ def survey(concrete: Any, shapes: Sequence[str], batch_size: int | None, decisio
     return Survey(
         concrete=concrete,
         nodes=len(nodes),
+        operations=frozenset(operations),
         guard=guard,
         key=key,
         decision=decisions.find(key),
