@@ -11,7 +11,7 @@ from functools import partial
 from types import ModuleType
 
 from autoxla.hooks import finder, uncaught
-from autoxla.hooks.keras_internals import KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
+from autoxla.hooks.keras_internals import FUNCTIONS, KERAS_PACKAGES, SEEDS, SIGNS, SILENT, TARGETS, TRAINERS
 from autoxla.planning import PROBE, WATCH
 from autoxla.runtime import Runtime, current
 from autoxla.situation.environment import read_environ, remembered
@@ -26,6 +26,7 @@ METHOD_HOOKS = (
 #: What watches a program for ``python -m autoxla tune``, in the place of a trial.
 PROBE_HOOKS = (
     *((target.module, "autoxla.paths.probe", "hook") for target in TRAINERS),
+    (FUNCTIONS, "autoxla.paths.probe", "hook_functions"),
     (SEEDS, "autoxla.paths.probe", "hook_seeds"),
 )
 #: What counts its batches for ``python -m autoxla heal``.

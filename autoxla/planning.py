@@ -8,6 +8,7 @@ here.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -208,13 +209,20 @@ def add_reading(situation: Situation, reading: Reading, path: Sequence[str]) -> 
 
 
 def _settle_defaults(evidence: Iterable[Evidence], environ: Mapping[str, str]) -> Iterator[Evidence]:
-    """Leave out each ``os.environ.setdefault`` of a variable that has another value by then."""
-    values: dict[str, str | bool | None] = {**environ}
-    for each in evidence:
+    """Leave out each ``os.environ.setdefault`` of a variable that is there by then.
+
+    In a run ``environ`` may hold what the program itself has set, so it counts where the program sets the
+    variable once.
+    """
+    listed, were_set = list(evidence), set[str]()
+    counts = Counter(each.name for each in listed if each.kind == "variable")
+    for each in listed:
         if each.kind == "variable":
-            if each.default and values.get(each.name, each.value) != each.value:
+            differs = counts[each.name] == 1 and environ.get(each.name, each.value) != each.value
+            if each.default and (differs or each.name in were_set):
                 continue
-            values[each.name] = each.value
+            if each.grade == "certain":
+                were_set.add(each.name)
         yield each
 
 

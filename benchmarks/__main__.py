@@ -3,7 +3,7 @@
 ``all`` runs each in a process of its own, keeps its figures in ``benchmarks/results`` (with ``--quick`` in
 a temporary folder, since they say nothing), says what became of those that were there, and renews the tables
 in the documentation. It needs valgrind, an index for pip, and what ``benchmarks/README.md`` names.
-``paths`` takes most of the time; ``--but NAME …`` leaves benchmarks out.
+``paths`` and ``backends`` take most of the time; ``--but NAME …`` leaves benchmarks out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "pinned": ("--quick",),
     "guards": ("--quick",),
     "paths": ("--models", "mlp", "--steps", "100", "--budget", "2"),
+    "backends": ("--models", "mlp", "--rounds", "1", "--seconds", "0.2"),
 }
+#: Those that are packages, with arguments of their own and no limits.
+PACKAGES = ("paths", "backends")
 
 
 def main(words: Sequence[str]) -> int:
@@ -54,9 +57,9 @@ def main(words: Sequence[str]) -> int:
 def run(name: str, words: Sequence[str]) -> None:
     """Run one benchmark in this process. It reads its arguments itself, `SystemExit` if they are bad."""
     sys.argv = [f"python -m benchmarks {name}", *words]
-    module = "benchmarks.paths.__main__" if name == "paths" else f"benchmarks.{name}"
+    module = f"benchmarks.{name}.__main__" if name in PACKAGES else f"benchmarks.{name}"
     import_module(module).main()
-    if name != "paths":
+    if name not in PACKAGES:
         judge_limits(name)
 
 
@@ -100,6 +103,9 @@ def run_child(name: str, folder: Path, rounds: int | None, quick: bool) -> bool:
         words += ["--against", str(before)]
     if rounds is not None and name != "paths":
         words += ["--rounds", str(rounds)]
+    if name == "backends":
+        # It would go on with what is there.
+        words.append("--anew")
     done = subprocess.run([sys.executable, "-m", "benchmarks", name, *words], cwd=HOME, check=False)
     return done.returncode == 0
 

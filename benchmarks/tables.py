@@ -1,4 +1,4 @@
-"""The tables of the pages on start-up, performance and paths, made from ``benchmarks/results``.
+"""The tables of the pages on start-up, performance, paths and XLA, made from ``benchmarks/results``.
 
 ``python -m benchmarks tables`` writes them between their marks, so that the pages show what was measured and
 nothing else.
@@ -10,8 +10,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+from benchmarks.backends import BACKENDS, WHOLE
+from benchmarks.backends.choice import USUAL, Regrets, Result, find_results, find_spread, sum_up
 from benchmarks.paths import table as paths
 from benchmarks.targets import TARGETS, Figure, Target, judge
 
@@ -19,7 +22,9 @@ CHECKOUT = Path(__file__).parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results"
 DOCUMENTS = tuple(
     CHECKOUT / name
-    for name in ("qa/startup.md", "docs/performance.md", "qa/performance.md", "docs/startup.md")
+    for name in (
+        *("qa/startup.md", "docs/performance.md", "qa/performance.md", "docs/startup.md", "docs/xla.md"),
+    )
 )
 #: What a column of the results is called, and how many decimal places it has.
 COLUMNS = {
@@ -209,6 +214,85 @@ def format_gain() -> str:
     return paths.make_sections(load("paths"))["summary"]
 
 
+#: What the pages call the paths of `benchmarks.backends`.
+PATHS = {"graph": "plain graph", "xla": "XLA", "jax": "JAX", "torch": "PyTorch"}
+
+
+def format_backends(data: Mapping[str, Any]) -> str:
+    """Return the seconds of trainings on each backend, and what ``tune`` would take; NOTHING without any."""
+    results = find_results(data["runs"]) if data else []
+    if not results:
+        return NOTHING
+    steps = " / ".join(f"{each:,}" for each in WHOLE)
+    head = ["model", *(f"{PATHS[path]}, s" for path in BACKENDS), "`tune` takes", "and loses"]
+    parts = [
+        f"Seconds of a training of {steps} steps:",
+        format_table(head, map(_format_result, results)),
+        "What a choice loses against the best path of each model, on average, and at worst:",
+        _format_regrets(results),
+    ]
+    parts += [_format_failures(results)] if any(result.failed for result in results) else []
+    good = [run for run in data["runs"] if "error" not in run]
+    others = sorted(run["others"] for run in good)
+    spread = find_spread(good)
+    noise = (
+        f"The slowest round took {spread:.2f} times as long as the fastest, as the median of all trainings. "
+        f"Other work took {median(others):.0%} of the processors, {others[-1]:.0%} at most."
+    )
+    return "\n\n".join([*parts, _format_tuned(data.get("tuned", {})) + noise, format_origin(data)])
+
+
+def _format_result(result: Result) -> list[str]:
+    cells = [_format_times(result, path) for path in BACKENDS]
+    regrets = " / ".join(f"{result.regret(steps, result.chosen):.0%}" for steps in WHOLE)
+    chosen = f"{PATHS[USUAL]} (too close)" if result.chosen is None else PATHS[result.chosen]
+    return [result.model, *cells, chosen, regrets]
+
+
+def _format_times(result: Result, path: str) -> str:
+    cells = []
+    for steps, times in result.times.items():
+        if path not in times:
+            return "-"
+        text = f"{'' if times[path].is_whole else '≈ '}{times[path].seconds:.3g}"
+        cells.append(f"**{text}**" if result.best(steps) == path else text)
+    return " / ".join(cells)
+
+
+def _format_regrets(results: Sequence[Result]) -> str:
+    by_steps = [sum_up(results, steps) for steps in WHOLE]
+    names = {"tune": "what `tune` takes", **{path: f"always {PATHS[path]}" for path in BACKENDS}}
+    rows = (
+        [text, *(_format_regret(regrets[name], len(results)) for regrets in by_steps)]
+        for name, text in names.items()
+        if name in by_steps[0]
+    )
+    return format_table(["", *(f"{steps:,} steps" for steps in WHOLE)], rows)
+
+
+def _format_regret(found: Regrets, models: int) -> str:
+    of = "" if found.models == models else f", {found.models} models"
+    return f"{found.mean:.0%} ({found.worst:.0%}, {found.model}{of})"
+
+
+def _format_failures(results: Sequence[Result]) -> str:
+    models: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        for path, reason in result.failed.items():
+            models.setdefault((path, reason), []).append(result.model)
+    return "\n".join(f"* {PATHS[path]}, {', '.join(of)}: {reason}" for (path, reason), of in models.items())
+
+
+def _format_tuned(tuned: Mapping[str, Any]) -> str:
+    if not tuned:
+        return ""
+    took = (
+        f"{model}: {found.get('winner') or found.get('error') or 'nothing is clear'}"
+        for model, found in tuned.items()
+    )
+    return f"`tune` itself, run on some of the models, took {', '.join(took)}.\n\n"
+
+
 def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table whose first column is text."""
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
@@ -233,4 +317,5 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "plans": lambda: format_plans(load("decide")),
     "records": lambda: format_records(load("records")),
     "gain": format_gain,
+    "backends": lambda: format_backends(load("backends")),
 }

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from autoxla.model import Hardware
+from autoxla.paths.listing import Paths, find_paths
+from autoxla.planning import assemble
+from autoxla.running import subject_from
 from programs import Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow
@@ -21,6 +26,22 @@ ROOT = Path(__file__).parents[1]
 DIGITS = ("examples/digits_cnn.py", "--epochs", "4", "--seed", "1")
 TRANSFORMER = ("examples/source_transformer.py", "--batches", "40", "--epochs", "2", "--seed", "1")
 both = pytest.mark.parametrize("example", [DIGITS, TRANSFORMER], ids=["digits", "transformer"])
+#: For each program that shows a winner of `tune`: fewer epochs, and what its last line has.
+TUNED = {
+    "digits_separable": (("--epochs", "3"), r"test accuracy (?P<better>[\d.]+)(?P<worse>)"),
+    "digits_mixture": (
+        ("--epochs", "8"),
+        r"log density (?P<better>[-\d.]+) nats a pixel, of one Gaussian (?P<worse>[-\d.]+)",
+    ),
+    "pendulum_lstm": (
+        ("--epochs", "2", "--pendulums", "32"),
+        r"mean squared error (?P<worse>[\d.]+), going on as before (?P<better>[\d.]+)",
+    ),
+    "digits_denoise": (("--epochs", "2"), r"noisy (?P<worse>[-\d.]+) dB, cleaned (?P<better>[-\d.]+) dB"),
+    "wine_repeatable": (("--epochs", "20"), r"test accuracy (?P<better>[\d.]+)(?P<worse>), sum .*"),
+}
+#: Better than this by far: one of ten digits, or of three wines, is right by chance.
+CHANCE = 0.6
 
 Start = Callable[..., Outcome]
 
@@ -78,3 +99,64 @@ def test_launcher_changes_nothing_that_is_printed(
     assert (launched.status, launched.out) == (plain.status, plain.out), launched.err
     # Without this, a shim that never woke up would pass, too.
     assert len(json.loads(report.read_text(encoding="utf-8"))["compile"]) == 1
+
+
+# --- The programs for `tune`: what can be told without a clock
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_a_program_for_tune_learns(start: Start, name: str) -> None:
+    words, pattern = TUNED[name]
+    done = start(f"examples/{name}.py", *words)
+    assert done.status == 0, done.err
+    last = done.out.splitlines()[-1]
+    found = re.fullmatch(pattern, last)
+    assert found, last
+    assert float(found["better"]) > float(found["worse"] or CHANCE), last
+
+
+def test_a_repeatable_program_repeats_itself(start: Start) -> None:
+    words = ("examples/wine_repeatable.py", *TUNED["wine_repeatable"][0])
+    plain, launched = start(*words), start("-m", "autoxla", *words)
+    assert plain.out.splitlines()[-1] == launched.out.splitlines()[-1]
+
+
+def find(name: str) -> Paths:
+    """Return what `tune` may try of an example, with all backends installed."""
+    situation = assemble(subject_from([str(ROOT / "examples" / f"{name}.py")]), {}).situation
+    backends = frozenset({"tensorflow", "jax", "torch"})
+    versions = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
+    known = {"backends": backends, "versions": versions, "plugins": (), "hardware": Hardware("none")}
+    return find_paths(replace(situation, **known), {}, "x86_64", 2)  # type: ignore[arg-type]
+
+
+STEPS = {"graph", "xla", "autocluster-1", "autocluster-2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "possible"),
+    [
+        ("digits_separable", STEPS | {"onednn-off", "jax", "torch", "steps-16"}),
+        ("digits_mixture", STEPS | {"onednn-off", "steps-16"}),
+        ("pendulum_lstm", STEPS | {"onednn-off", "jax", "torch"}),
+        ("digits_denoise", STEPS | {"onednn-off", "jax", "torch", "steps-16", "tf-keras"}),
+        ("wine_repeatable", set()),
+    ],
+)
+def test_what_is_open_in_a_program_for_tune(name: str, possible: set[str]) -> None:
+    assert {path.name for path in find(name).possible} == possible
+
+
+def test_what_a_program_chose_is_named() -> None:
+    reasons = find("wine_repeatable").impossible
+    assert "jit_compile=False" in reasons["xla"]
+    assert "KERAS_BACKEND" in reasons["jax"]
+    assert "TF_ENABLE_ONEDNN_OPTS" in reasons["onednn-off"]
+    assert "steps_per_execution" in reasons["steps-16"]
+    assert "tensorflow." in find("digits_mixture").impossible["jax"]
+    assert "TerminateOnNaN" in find("pendulum_lstm").impossible["steps-16"]
+
+
+def test_every_example_is_in_the_list() -> None:
+    listed = re.findall(r"^\| `(\w+)\.py` \|", (ROOT / "examples/README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(set(listed)) == sorted(file.stem for file in (ROOT / "examples").glob("*.py"))

@@ -668,7 +668,7 @@ def test_what_the_program_sets_itself_is_not_tried() -> None:
 
 def test_other_backends_only_where_the_source_allows_them() -> None:
     several = frozenset({"tensorflow", "jax", "torch"})
-    assert {"backend-jax", "backend-torch"} <= set(names(replace(BARE, backends=several)))
+    assert {"jax", "torch"} <= set(names(replace(BARE, backends=several)))
     found = candidates(replace(TF_KERAS, backends=several))
     assert found.impossible["KERAS_BACKEND=jax"] == "the program imports tensorflow itself"
     assert candidates(BARE).impossible["KERAS_BACKEND=jax"] == "jax is not installed"

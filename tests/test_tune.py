@@ -38,21 +38,22 @@ from autoxla.paths.children import Children, Run, raising_interrupts
 from autoxla.paths.judging import GAIN, Judgement, Sample, chance, judge
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.paths.listing import find_paths
-from autoxla.paths.losses import explain, find_departure, find_difference, repeats
+from autoxla.paths.losses import explain, find_changed_lines, find_departure, find_difference, repeats
 from autoxla.paths.measuring import Failure, Measurement, Request, measure
 from autoxla.paths.race import ROUNDS, Race, find_break_even
+from autoxla.paths.sources import may_train
 from autoxla.planning import assemble
 from autoxla.policies import decide
 from autoxla.running import subject_from
 from autoxla.store import Store
 from autoxla.tuned import VARIABLES, keep_tuned, open_tuned, read_tuned, recall_tuned, tuned_key
-from programs import clean_environment, run
+from programs import Outcome, clean_environment, run, run_code
 
 VERSIONS = {"tensorflow": (2, 21, 0), "keras": (3, 15, 1), "tf-keras": (2, 21, 0)}
 CPU = Situation(versions=VERSIONS, hardware=Hardware("none"), usage=Usage(keras=3))
 GRAPH, XLA = ExecutionPath("graph", "graph"), ExecutionPath("xla", "xla", {"AUTOXLA_STEP": "xla"})
 CLUSTERS = ExecutionPath("autocluster-1", "autocluster-1", {"AUTOXLA_STEP": "autocluster-1"})
-JAX = ExecutionPath("jax", None, {"KERAS_BACKEND": "jax"}, {"KERAS_BACKEND": "jax"}, draws=True)
+JAX = ExecutionPath("jax", None, {"KERAS_BACKEND": "jax"}, draws=True)
 LOSSES = (2.5, 2.25, 2.125, 2.0)
 #: The same with each weight moved by one unit in its last place.
 MOVED = (2.5 + 2e-7, 2.25 + 3e-7, 2.125 + 5e-7, 2.0 + 4e-7)
@@ -255,6 +256,13 @@ def test_no_losses_are_too_odd(first: list[Any], moved: list[Any], losses: list[
     assert find_departure([first, moved], [losses], explain(first, first, "float32")) != ""
 
 
+def test_lines_that_all_runs_of_one_kind_print_are_compared() -> None:
+    before, after = [["a", "1", "t=3"], ["a", "1", "t=4", "x"]], [["a", "2", "t=5"]]
+    assert find_changed_lines(before, after) == [("1", "2")]
+    assert find_changed_lines(before, []) == []
+    assert find_changed_lines(before, [["a"]]) == []
+
+
 # The race, on invented machines
 
 
@@ -362,18 +370,30 @@ def test_a_path_with_other_losses_is_rejected() -> None:
 def test_a_path_with_other_random_numbers_wins_with_enough_seeds_only() -> None:
     machine = Machine({"default": 0.010, "jax": 0.003})
     race = machine.race(JAX)
-    assert (winner(race), race.rounds) == ("jax", 5)
+    assert (winner(race), race.rounds) == ("jax", 2)
     runs = list(zip(machine.order, machine.requests, strict=True))
-    assert [request.redraw for name, request in runs if name == "jax"] == [0, 1, 2, 3, 4]
-    # The second one is to show whether the program repeats itself.
-    assert [request.redraw for name, request in runs if name == "default"] == [0, 0, 2, 3, 4]
+    assert [request.redraw for name, request in runs if name == "jax"] == [0, 1, 8]
+    # Rounds find that it leads; then the default runs under three other seeds, and no round after that.
+    assert [request.redraw for name, request in runs if name == "default"] == [0, 0, 8, 9, 10]
+    assert {request.steps for _, request in runs if request.redraw >= 8} == {64}
     assert winner(Machine({"default": 0.010, "jax": 0.003}).race(JAX, budget=7.0)) is None
 
 
-def test_seeds_are_drawn_anew_only_where_a_path_needs_it() -> None:
-    machine = Machine({"default": 0.010, "xla": 0.0085})
-    machine.race(XLA)
-    assert {request.redraw for request in machine.requests} == {0}
+@pytest.mark.parametrize(
+    ("times", "paths"),
+    [
+        ({"xla": 0.0085}, (XLA,)),
+        ({"xla": 0.003, "jax": 0.02}, (XLA, JAX)),
+        ({"xla": 0.003, "jax": 0.0045}, (XLA, JAX)),
+    ],
+)
+def test_seeds_are_drawn_anew_only_where_a_backend_leads(
+    times: Mapping[str, float], paths: tuple[ExecutionPath, ...]
+) -> None:
+    machine = Machine({"default": 0.010, **times})
+    assert winner(machine.race(*paths)) == "xla"
+    runs = zip(machine.order, machine.requests, strict=True)
+    assert {request.redraw for name, request in runs if name == "default"} == {0}
 
 
 def test_a_path_that_leaves_the_spread_is_rejected_and_takes_no_other_with_it() -> None:
@@ -383,6 +403,82 @@ def test_a_path_that_leaves_the_spread_is_rejected_and_takes_no_other_with_it() 
     assert status(race) == {"default": "running", "xla": "running", "jax": "rejected"}
     assert winner(race) == "xla"
     assert "the default's" in next(entry.reason for entry in race.others if entry.path is JAX)
+
+
+class Server(Machine):
+    """Runs a program without training: ``phase`` is what it spends its time on."""
+
+    phase = "predict"
+    printed: Mapping[str, tuple[str, ...]] = {}
+
+    def run(self, path: ExecutionPath, request: Request, limit: float) -> Measurement | Failure:
+        found = super().run(path, request, limit)
+        if isinstance(found, Failure):
+            return found
+        return replace(found, phase=self.phase, printed=self.printed.get(path.name, ("ready", "0.5")))
+
+
+def test_a_program_that_predicts_is_raced_by_its_predictions() -> None:
+    machine = Server({"default": 0.010, "xla": 0.003})
+    race = machine.race(XLA, ExecutionPath("steps-16"))
+    assert (winner(race), race.phase, race.compared) == ("xla", "predict", "the outputs")
+    # What decides is known after the first run; the others are asked for that.
+    assert [request.phase for request in machine.requests] == ["", *["predict"] * (len(machine.order) - 1)]
+    assert status(race)["steps-16"] == "same"
+
+
+def test_other_outputs_are_rejected() -> None:
+    machine = Server({"default": 0.010, "xla": 0.001}, losses={"xla": (2.5, 2.3, 2.2, 2.1)})
+    race = machine.race(XLA)
+    assert (winner(race), status(race)["xla"]) == ("default", "rejected")
+    assert race.others[0].reason.startswith("its output is 2.3 at step 2, the default's 2.25")
+
+
+def test_only_paths_of_the_environment_reach_a_loop_of_the_programs_own() -> None:
+    machine = Server({"default": 0.010, "autocluster-1": 0.003})
+    machine.phase = "train_step (train.py:9)"
+    race = machine.race(GRAPH, XLA, CLUSTERS)
+    assert (winner(race), race.compared) == ("autocluster-1", "the first number that it returns")
+    assert (status(race)["graph"], status(race)["xla"]) == ("same", "same")
+    assert {"graph", "xla"}.isdisjoint(machine.order)
+
+
+@pytest.mark.parametrize(
+    ("printed", "found", "compared"),
+    [
+        ({}, "autocluster-1", "the lines that it prints"),
+        ({"autocluster-1": ("ready", "0.7")}, "default", "the lines that it prints"),
+        ({"default": (), "autocluster-1": ()}, None, "nothing"),
+    ],
+)
+def test_a_loop_that_returns_no_number_is_held_to_what_the_program_prints(
+    printed: Mapping[str, tuple[str, ...]], found: str | None, compared: str
+) -> None:
+    machine = Server(
+        {"default": 0.010, "autocluster-1": 0.003},
+        losses=dict.fromkeys(("default", "autocluster-1"), (None, None)),
+    )
+    machine.phase, machine.printed = "train_step (train.py:9)", printed
+    race = machine.race(CLUSTERS)
+    assert (winner(race), race.compared) == (found, compared)
+
+
+def test_what_may_train_is_waited_for() -> None:
+    waited = {}
+    for trains in (False, True):
+        machine = Machine({"default": 0.010})
+        race = Race(
+            [],
+            machine.run,
+            steps=20,
+            budget=600.0,
+            clock=machine.clock,
+            tell=lambda line: None,
+            may_train=trains,
+        )
+        race.run()
+        waited[trains] = machine.requests[0].search
+    assert waited == {False: 18.0, True: 150.0}
 
 
 def test_a_path_that_fails_is_out_and_the_rest_goes_on() -> None:
@@ -582,6 +678,20 @@ def test_what_looks_at_batches_is_named(line: str, said: str, tmp_path: Path) ->
     reason = find_paths(read(tmp_path, f"{KERAS_ONLY}{line}\n"), {}, "x86_64", 2).impossible["steps-16"]
     assert said in reason
     assert "train.py:" in reason
+
+
+@pytest.mark.parametrize(
+    ("source", "trains"),
+    [
+        (KERAS_ONLY, True),
+        ("import keras\nkeras.saving.load_model('m.keras').predict([[1.0]])\n", False),
+        ("from sklearn.preprocessing import StandardScaler\nStandardScaler().fit([[1.0]])\n", False),
+    ],
+)
+def test_whether_a_program_may_train_is_read_from_its_source(
+    source: str, trains: bool, tmp_path: Path
+) -> None:
+    assert may_train(read(tmp_path, source)) is trains
 
 
 def test_an_explicit_jit_compile_stands_and_is_said() -> None:
@@ -865,7 +975,8 @@ def test_a_run_that_does_not_end_is_ended(tmp_path: Path) -> None:
 # One run in a child
 
 
-COMPLETE = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "memory": 9, "jit": False, "dtype": "float32"}
+TRAINING = {"times": [1.0, 0.1], "losses": [2.5, 2.25], "ran": 0.1, "jit": False, "dtype": "float32"}
+COMPLETE = {"phases": {"train": TRAINING}, "memory": 9}
 
 
 def run_with(folder: Path, facts: object, status: int = 0, err: str = "") -> Run:
@@ -887,20 +998,54 @@ def test_a_run_that_is_killed_does_not_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("phase", "times", "said"),
     [
-        ({"times": []}, "without a training step"),
-        ({"times": None}, "without a training step"),
-        ({"times": [1.0]}, "only one training step"),
+        ("train", [], "without a training step"),
+        ("train", None, "without a training step"),
+        ("train", [1.0], "only one step of train"),
+        ("predict", [1.0], "only one batch of predict"),
+        ("step (train.py:3)", [1.0], "only one call of step (train.py:3)"),
     ],
 )
-def test_too_few_steps_are_named(changed: dict[str, object], said: str, tmp_path: Path) -> None:
-    assert said in str(measure(run_with(tmp_path, {**COMPLETE, **changed})))
+def test_too_few_steps_are_named(phase: str, times: object, said: str, tmp_path: Path) -> None:
+    assert said in str(measure(run_with(tmp_path, with_phases(**{phase: {**TRAINING, "times": times}}))))
+
+
+def with_phases(**phases: object) -> dict[str, object]:
+    return {**COMPLETE, "phases": phases}
+
+
+def timed(*seconds: float) -> dict[str, object]:
+    return {**TRAINING, "times": [1.0, *seconds], "ran": sum(seconds)}
+
+
+@pytest.mark.parametrize(
+    ("phases", "phase"),
+    [
+        ({"predict": timed(0.1, 0.1), "evaluate": timed(0.3)}, "evaluate"),
+        ({"predict": timed(0.1, 0.1), "f (x.py:3)": timed(0.01)}, "predict"),
+        ({"predict": timed(9.0), "train": timed(0.1)}, "train"),
+    ],
+)
+def test_training_decides_and_without_it_what_takes_most_time(
+    phases: dict[str, object], phase: str, tmp_path: Path
+) -> None:
+    found = measure(run_with(tmp_path, with_phases(**phases)))
+    assert isinstance(found, Measurement)
+    assert found.phase == phase
+    assert found.beside.keys() == phases.keys() - {phase}
+
+
+def test_the_phase_that_is_asked_for_is_measured(tmp_path: Path) -> None:
+    run = run_with(tmp_path, with_phases(predict=timed(0.1), evaluate=timed(0.3)))
+    assert getattr(measure(run, "predict"), "phase", "") == "predict"
+    assert "without" in str(measure(run, "f (x.py:3)"))
 
 
 def test_a_result_with_a_part_missing_does_not_count(tmp_path: Path) -> None:
-    partial = {name: value for name, value in COMPLETE.items() if name not in ("jit", "memory")}
-    assert measure(run_with(tmp_path, partial)) == Failure("its result lacks jit, memory")
+    partial = {name: value for name, value in TRAINING.items() if name != "jit"}
+    found = measure(run_with(tmp_path, {"phases": {"train": partial}}))
+    assert found == Failure("its result lacks jit, memory")
 
 
 @given(JSON)
@@ -1086,6 +1231,188 @@ def test_a_winner_is_recorded_and_applied_in_the_next_run(tmp_path: Path) -> Non
     again = run(["-m", "autoxla", "train.py", "30"], tmp_path, environment)
     assert "jit True" in again.out
     assert [line.split()[1] for line in again.notices] == ["AX705"]
+
+
+def tune(
+    source: str, folder: Path, *options: str, arguments: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], Outcome]:
+    """Return what tuning the program ``source`` in ``folder`` told, and its next run."""
+    (folder / "program.py").write_text(source, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(folder / "cache"), TMPDIR=str(folder))
+    words = ["program.py", *arguments]
+    done = run(["-m", "autoxla", "tune", "--json", *options, *words], folder, environment, limit=300)
+    assert done.status == 0, done.err
+    return json.loads(done.out), run(["-m", "autoxla", *words], folder, environment)
+
+
+#: A program that only serves; `model` is made by what is put in front of this.
+SERVING = """
+import os, sys, time
+import numpy as np
+import keras
+keras.utils.set_random_seed(7)
+inputs = np.random.default_rng(7).normal(size=(4, 3)).astype("float32")
+model = {model}
+
+def batches():
+    while True:
+        time.sleep(0.0 if os.environ.get("AUTOXLA_STEP") == "xla" else 0.1)
+        yield (inputs,)
+
+print(model.predict(batches(), steps=40, verbose=0).shape)
+print("jit", model.jit_compile)
+"""
+UNCOMPILED = "keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation='tanh')])"
+
+
+@pytest.mark.tensorflow
+def test_a_program_that_only_predicts_is_tuned_and_its_next_run_starts_on_the_winner(tmp_path: Path) -> None:
+    told, again = tune(SERVING.format(model=UNCOMPILED), tmp_path, "--steps", "5", "--paths", "graph,xla")
+    rows = {row["name"]: row for row in told["paths"]}
+    assert (told["winner"], told["phase"], told["compared"]) == ("xla", "predict", "the outputs")
+    assert (rows["graph"]["status"], told["repeatable"]) == ("same", True)
+    assert "jit True" in again.out
+    assert [line.split()[1] for line in again.notices] == ["AX705"]
+
+
+SAVED = """
+import keras
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+model.compile("sgd", "mse")
+model.save("model.keras")
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("step", ["xla", ""])
+def test_a_model_out_of_a_file_follows_the_settings(step: str, tmp_path: Path) -> None:
+    run_code(SAVED, tmp_path)
+    code = "import keras\nmodel = keras.models.load_model('model.keras')\nprint(model.jit_compile)\n"
+    (tmp_path / "serve.py").write_text(code, encoding="utf-8")
+    done = run(["-m", "autoxla", "serve.py"], tmp_path, clean_environment(AUTOXLA_STEP=step))
+    assert done.out == f"{step == 'xla'}\n"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("keras", ["keras", "tf_keras"])
+def test_a_model_that_is_never_compiled_follows_the_settings_unless_it_has_a_choice(
+    keras: str, tmp_path: Path
+) -> None:
+    code = f"""
+import numpy
+import {keras} as keras
+for choice in (None, False):
+    model = keras.Sequential([keras.layers.InputLayer((3,)), keras.layers.Dense(2)])
+    if choice is not None:
+        model.compile(jit_compile=choice)
+    for _ in range(2):
+        model.predict(numpy.ones((4, 3)), verbose=0)
+    print(model.jit_compile)
+"""
+    (tmp_path / "serve.py").write_text(code, encoding="utf-8")
+    done = run(["-m", "autoxla", "serve.py"], tmp_path, clean_environment(AUTOXLA_STEP="xla"))
+    assert done.out == "True\nFalse\n"
+    assert len(done.notices) == 1
+
+
+#: A loop of its own, faster without oneDNN. What is behind the loop never runs in a child.
+LOOP = """
+import os, sys, time
+import tensorflow as tf
+tf.random.set_seed(7)
+weights = tf.Variable(tf.random.normal((3, 1)))
+
+@tf.function
+def warm(x):
+    return x + 1
+
+@tf.function
+def step(x):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(x @ weights - 1))
+    weights.assign_sub(0.1 * tape.gradient(loss, weights))
+    {returned}
+
+warm(tf.ones(1))
+warm(tf.ones(1))
+print("begins")
+for _ in range(60):
+    time.sleep(0.0 if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else 0.1)
+    step(tf.ones((4, 3)))
+print("onednn", os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+"""
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("returned", "compared"),
+    [("return loss", "the first number that it returns"), ("return None", "the lines that it prints")],
+)
+def test_a_loop_of_the_programs_own_is_tuned_by_its_longest_function(
+    returned: str, compared: str, tmp_path: Path
+) -> None:
+    options = ("--steps", "5", "--budget", "100s", "--paths", "graph,onednn-off")
+    told, again = tune(LOOP.format(returned=returned), tmp_path, *options)
+    assert (told["winner"], told["phase"]) == ("onednn-off", "step (program.py:11)")
+    assert (told["compared"], "graph" in told["impossible"]) == (compared, False)
+    assert "onednn 0" in again.out
+    assert [line.split()[1] for line in again.notices] == ["AX705"]
+
+
+@pytest.mark.tensorflow
+def test_what_runs_beside_training_is_timed_too(tmp_path: Path) -> None:
+    source = """
+import numpy as np
+import keras
+keras.utils.set_random_seed(7)
+x = np.random.default_rng(7).normal(size=(64, 3)).astype("float32")
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.predict(x, batch_size=8, verbose=0)
+model.fit(x, x.sum(axis=1), batch_size=8, epochs=500, validation_data=(x, x.sum(axis=1)), verbose=0)
+print("trained")
+"""
+    script = tmp_path / "program.py"
+    script.write_text(source, encoding="utf-8")
+    children = Children([str(script)], tmp_path, variables={"AUTOXLA": "auto"})
+    found = measure(children.run(XLA, asdict(Request(40, 0.0, 20.0)), 100.0))
+    assert isinstance(found, Measurement), found
+    assert (found.phase, found.printed, set(found.beside)) == ("train", (), {"evaluate", "predict"})
+
+
+#: So small a model spends most of its time between the steps, and each epoch ends with fewer than 16 of them.
+SMALL = """
+import numpy as np
+import keras
+keras.utils.set_random_seed(7)
+x = np.random.default_rng(7).normal(size=(1640, 3)).astype("float32")
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(x, x.sum(axis=1), batch_size=2, epochs=2, verbose=0)
+print('steps', vars(model)['steps_per_execution'])
+"""
+
+
+@pytest.mark.tensorflow
+def test_several_steps_in_one_call_win_a_race(tmp_path: Path) -> None:
+    told, again = tune(SMALL, tmp_path, "--paths", "steps-16")
+    row = next(row for row in told["paths"] if row["name"] == "steps-16")
+    assert (told["winner"], row["status"]) == ("steps-16", "running")
+    assert row["ratio"] < 0.8
+    assert "steps 16" in again.out
+    assert "AX705" in again.notices[0]
+
+
+@pytest.mark.tensorflow
+def test_an_epoch_that_is_shorter_than_a_call_is_not_counted_as_a_whole_one(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(SMALL.replace("epochs=2", "epochs=40").replace("1640", "16"), encoding="utf-8")
+    path = ExecutionPath("steps-16", variables={"AUTOXLA_STEPS_PER_EXECUTION": "16"})
+    children = Children([str(script)], tmp_path, variables={"AUTOXLA": "auto"})
+    found = measure(children.run(path, asdict(Request(20, 0.0, 20.0)), 100.0))
+    assert isinstance(found, Measurement), found
+    # Eight steps are an epoch, so a loss comes with each eighth.
+    assert [step for step, loss in enumerate(found.losses, 1) if loss is not None] == [*range(8, 65, 8)]
 
 
 @pytest.mark.tensorflow

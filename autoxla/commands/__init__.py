@@ -24,6 +24,10 @@ MODULES = {
 }
 
 
+#: The exit status after Ctrl-C.
+INTERRUPTED = 130
+
+
 class CommandError(Exception):
     """What ends a command: the message is its line on stderr, `status` its exit status."""
 
@@ -67,7 +71,7 @@ def run(name: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write("\n")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read has had enough; without this the interpreter complains at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

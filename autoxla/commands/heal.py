@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autoxla import cures
 from autoxla.cache import cache_dir
-from autoxla.commands import BadArgumentsError
+from autoxla.commands import INTERRUPTED, BadArgumentsError
 from autoxla.commands.terminal import make_console, print_table
 from autoxla.lookahead.notebook import NotANotebookError
 from autoxla.model import Cure, Situation
@@ -34,7 +34,6 @@ from autoxla.running import subject_from
 from autoxla.settings import VARIABLES
 from autoxla.situation.environment import UNCURED, read_environ
 
-_INTERRUPTED = 130
 #: Healing was asked for, whatever the mode of other runs is, and what cured the program before is not used.
 _IN_CHILDREN = {"AUTOXLA": "auto", UNCURED: "1"}
 _HEAD = ("run", "under", "result", "s")
@@ -73,18 +72,31 @@ class Outcome:
 
 def run(options: argparse.Namespace) -> int:
     """Heal the program that ``options`` name; return the exit status."""
-    if not options.yes and not _ask():
-        say("not run")
-        return 1
+    if not options.yes:
+        if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+            raise BadArgumentsError("heal runs the program several times; without a terminal, pass --yes")
+        sys.stderr.write(_QUESTION)
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            say("not run")
+            return 1
     with _show(quiet=options.quiet or options.json) as tell:
         outcome = find_cure(options.words, budget=options.budget, tell=tell)
+    search = outcome.search
     if options.json:
         print(json.dumps(_as_data(outcome, options.words), indent=2))
     else:
-        _print(outcome, options.words, quiet=options.quiet)
-    if outcome.search.end == "interrupted":
-        return _INTERRUPTED
-    return 0 if outcome.search.end in ("it ends well", "it still runs", "cured") else 1
+        # The table, where it was not shown as it grew.
+        if make_console() is None and not options.quiet:
+            print_table(_HEAD, _make_rows(search.attempts), with_head=True)
+        print(_conclude(search) if options.quiet else f"\n{_conclude(search)}")
+        for line in _explain(outcome, options.words, quiet=options.quiet):
+            print(line)
+        if outcome.log is not None:
+            say(f"what the runs wrote: {outcome.log}")
+    if search.end == "interrupted":
+        return INTERRUPTED
+    return 0 if search.end in ("it ends well", "it still runs", "cured") else 1
 
 
 def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
@@ -132,24 +144,15 @@ def find_cure(words: Sequence[str], *, budget: float, tell: Tell) -> Outcome:
             search.search()
         except KeyboardInterrupt as interrupt:
             search.end, sent = "interrupted", next(iter(interrupt.args), signal.SIGINT)
+        if search.confirmed is None and search.death is not None and search.death.is_loaded:
+            log = children.keep_log()
         try:
-            if search.confirmed is None and search.death is not None and search.death.is_loaded:
-                log = children.keep_log()
-            elif search.confirmed is not None and not is_notebook:
+            if search.confirmed is not None and not is_notebook:
                 cure = Cure(search.confirmed.variables, str(search.death), "heal")
                 kept = cures.keep(subject, found[0], cure, read_environ())
         except OSError as error:
             say(f"AX902 error records: nothing is kept: {error}")
     return Outcome(search, kept, log, sent, left_out)
-
-
-def _ask() -> bool:
-    """Return whether the user lets the program run. Raises `BadArgumentsError` where nobody can answer."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-        raise BadArgumentsError("heal runs the program several times; without a terminal, pass --yes")
-    sys.stderr.write(_QUESTION)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager
@@ -211,32 +214,27 @@ def _make_rows(attempts: Sequence[Attempt]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _print(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> None:
-    """Print the table where it was not shown as it grew, and what the runs came to."""
+def _explain(outcome: Outcome, words: Sequence[str], *, quiet: bool) -> Iterator[str]:
+    """Yield what to do about it, what was not tried, and what was kept."""
     search = outcome.search
-    if make_console() is None and not quiet:
-        print_table(_HEAD, _make_rows(search.attempts), with_head=True)
-    print(_conclude(search) if quiet else f"\n{_conclude(search)}")
     if search.confirmed is not None:
         for where, lines in _write_cure(search.confirmed, words).items():
             for number, line in enumerate(lines):
-                print(f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}")
+                yield f"  {_PLACES[where] if number == 0 else '':<22}{printable(line)}"
         for before, after in search.find_changed_output()[:_MOST_CHANGED]:
-            print(f"  it printed            {printable(before)}\n  and prints now        {printable(after)}")
+            yield f"  it printed            {printable(before)}"
+            yield f"  and prints now        {printable(after)}"
     for name, reason in search.impossible.items():
         # What is not installed may be what the program died for want of.
         is_missing = "pip install" in reason and "keras" in str(search.death).lower()
         is_open = search.end == "nothing helps" and search.death is not None and search.death.is_loaded
         if is_missing or (is_open and not quiet):
-            print(f"  not tried: {name}: {reason}")
+            yield f"  not tried: {name}: {reason}"
     if outcome.kept is not None:
-        print("kept for its next runs")
+        yield "kept for its next runs"
     if outcome.left_out and not quiet:
-        print("left out, because only a kernel can run it:")
-        for line in outcome.left_out:
-            print(f"  {printable(line)}")
-    if outcome.log is not None:
-        say(f"what the runs wrote: {outcome.log}")
+        yield "left out, because only a kernel can run it:"
+        yield from (f"  {printable(line)}" for line in outcome.left_out)
 
 
 def _conclude(search: Search) -> str:

@@ -342,8 +342,11 @@ execution path that its usage, your settings and the rules leave open, until one
 is clear of the noise or the budget is used up. The fastest one is kept for the
 next run with the same arguments, in mode auto.
 
-Each child ends after the timed training steps. Each run is real up to there:
-the program writes files, downloads data and registers runs as usual.
+What is timed are its training steps; without any, the batches that it predicts
+or evaluates, or the calls of its longest-running tf.function.
+
+Each child ends after the timed steps. Each run is real up to there: the
+program writes files, downloads data and registers runs as usual.
 
 Exit status: 0; 1 where the program fails on its default path; 2 on bad usage;
 130 after Ctrl-C, SIGTERM or SIGHUP, which keep what is known.""",

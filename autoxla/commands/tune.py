@@ -12,16 +12,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from autoxla.commands import BadArgumentsError
+from autoxla.commands import INTERRUPTED, BadArgumentsError
 from autoxla.commands.terminal import print_table
 from autoxla.model import Situation
 from autoxla.notice import say
 from autoxla.paths.children import Children, raising_interrupts
 from autoxla.paths.listing import Paths, find_paths
-from autoxla.paths.measuring import measure
+from autoxla.paths.measuring import measure, name_step
 from autoxla.paths.race import Entry, Race, find_break_even
+from autoxla.paths.sources import may_train
 from autoxla.planning import PROBE, assemble
 from autoxla.policies import decide
 from autoxla.running import subject_from
@@ -29,10 +31,9 @@ from autoxla.situation.environment import read_environ
 from autoxla.situation.hardware import count_cores
 from autoxla.tuned import keep_tuned, open_tuned
 
-_INTERRUPTED = 130
+_PLURALS = {"step": "steps", "batch": "batches", "call": "calls"}
 #: Tuning was asked for, whatever the mode of other runs is.
 _IN_CHILDREN = {"AUTOXLA": "auto"}
-_HEAD = ("path", "ms a step", "of the default", "compile s", "MB", "pays after", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if outcome.log is not None and failed:
         say(f"what the runs wrote: {outcome.log}")
     if outcome.race.end == "interrupted":
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0 if outcome.race.default.runs else 1
 
 
@@ -91,22 +92,19 @@ def _tune(
         children = Children(options.words, Path(folder), variables=_IN_CHILDREN)
         race = Race(
             paths.possible,
-            lambda path, request, limit: measure(children.run(path, asdict(request), limit)),
+            lambda path, request, limit: measure(children.run(path, asdict(request), limit), request.phase),
             steps=options.steps,
             budget=options.budget,
             clock=time.monotonic,
             tell=tell,
+            may_train=may_train(situation),
         )
         try:
             race.run()
         except KeyboardInterrupt:
             race.end = "interrupted"
-        kept = log = None
-        if any(entry.status == "failed" for entry in race.entries):
-            try:
-                log = children.keep_log()
-            except OSError as error:
-                say(f"AX902 error records: the runs' log is not kept: {error}")
+        kept = None
+        log = children.keep_log() if any(entry.status == "failed" for entry in race.entries) else None
         if (winner := race.winner()) is not None:
             try:
                 record = _make_record(race, winner, situation)
@@ -122,15 +120,13 @@ def _telling(budget: float, *, quiet: bool) -> Iterator[Callable[[str], None]]:
 
     The bar is the share of ``budget``, in seconds, that is used up. ``quiet`` shows nothing.
     """
-    try:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    except ImportError:
+    is_drawn = not quiet and sys.stderr is not None and sys.stderr.isatty() and find_spec("rich") is not None
+    if not is_drawn:
         yield (lambda _: None) if quiet else say
         return
-    if quiet or sys.stderr is None or not sys.stderr.isatty():
-        yield (lambda _: None) if quiet else say
-        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     words = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), BarColumn(bar_width=20), TimeElapsedColumn(), words)
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -156,6 +152,7 @@ def _make_record(race: Race, winner: Entry, situation: Situation) -> dict[str, o
         "step_ms": _ms(winner.step_s),
         "compile_s": round(winner.compile_s, 3),
         "rounds": race.rounds,
+        "phase": race.phase,
     }
 
 
@@ -185,6 +182,7 @@ def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
                 "rounds_ms": [_ms(each.sample.typical) for each in entry.runs],
                 "least_ms": _ms(entry.least_s),
                 "compile_s": round(entry.compile_s, 3),
+                "beside_ms": {name: _ms(seconds) for name, seconds in entry.beside.items()},
                 "memory_mb": round(max(each.memory for each in entry.runs) / 1e6),
                 "ratio": judgement and round(judgement.ratio, 4),
                 "ratio_bounds": bounds,
@@ -199,6 +197,8 @@ def _as_data(outcome: Outcome, words: Sequence[str]) -> dict[str, object]:
         "end": race.end,
         "rounds": race.rounds,
         "repeatable": race.is_repeatable,
+        "phase": race.phase,
+        "compared": race.compared,
         "record": outcome.kept,
         "seconds": round(race.elapsed, 1),
         "log": None if outcome.log is None else str(outcome.log),
@@ -210,19 +210,27 @@ def _print(outcome: Outcome, words: Sequence[str]) -> None:
     race, winner, default = outcome.race, outcome.race.winner(), outcome.race.default
     rows = [_make_row(race, entry, is_winner=entry is winner) for entry in race.entries]
     rows += [(name, "", "", "", "", "", reason) for name, reason in outcome.impossible.items()]
-    print_table(_HEAD, rows, with_head=True)
+    step = name_step(race.phase or "train")
+    head = ("path", f"ms a {step}", "of the default", "compile s", "MB", "pays after", "")
+    print_table(head, rows, with_head=True)
     judgement = None if winner is None else winner.against(default)
     kept = "kept for the next run" if outcome.kept is not None else "not kept"
     if winner is None or judgement is None:
         reason = race.end if default.runs else f"{race.end or 'nothing was measured'}: {default.reason}"
         said = f"no path is clear of the noise ({reason.rstrip(': ')}); nothing is kept"
     elif winner is default:
-        said = f"no other path is faster and gives the same losses (rounds: {race.rounds}); {kept}"
+        said = f"no other path is faster with the same results (rounds: {race.rounds}); {kept}"
     else:
         bounds = f"{1 / judgement.high:.2f} to {1 / judgement.low:.2f} in {judgement.rounds} rounds"
         gain = f"{1 / judgement.ratio:.2f} times faster than the default ({bounds})"
         said = f"{winner.path.name} is {gain}; {kept}"
     print(f"\n{said}")
+    if race.phase not in ("", "train"):
+        print(f"timed: {race.phase}; compared: {race.compared}")
+    for name, usual in default.beside.items():
+        others = [entry for entry in race.others if name in entry.beside]
+        times = (f", {entry.beside[name] * 1e3:.3g} on {entry.path.name}" for entry in others)
+        print(f"beside: {name}, {usual * 1e3:.3g} ms a {name_step(name)} on the default{''.join(times)}")
     if default.runs:
         print("\nto run one of them:")
         for entry in race.entries:
@@ -239,8 +247,10 @@ def _make_row(race: Race, entry: Entry, *, is_winner: bool) -> tuple[str, ...]:
         note = f"rejected: {entry.reason}"
     elif entry.status == "running" and not is_default:
         note = "faster, too" if race.is_faster(entry) else "not clear of the noise"
-        if not race.is_compared(entry):
-            note = "its losses are not compared with enough seeds"
+        if race.compared == "nothing":
+            note = "nothing that it returns or prints can be compared"
+        elif not race.is_compared(entry):
+            note = "its results are not compared with enough seeds"
     if not entry.runs:
         return entry.path.name, "", "", "", "", "", note
     name = f"default ({'xla' if entry.runs[0].jit else 'graph'})" if is_default else entry.path.name
@@ -252,7 +262,7 @@ def _make_row(race: Race, entry: Entry, *, is_winner: bool) -> tuple[str, ...]:
         bounds = f" ({judgement.low:.2f}-{judgement.high:.2f})" if judgement.rounds > 1 else ""
         ratio = f"{judgement.ratio:.2f}{bounds}"
         steps = find_break_even(race.default, entry)
-        pays = "never" if steps is None else f"{steps} steps"
+        pays = "never" if steps is None else f"{steps} {_PLURALS[name_step(race.phase)]}"
     memory = f"{max(run.memory for run in entry.runs) / 1e6:.0f}"
     step = f"{entry.step_s * 1e3:.3g}{spread}"
     return name, step, ratio, f"{entry.compile_s:.2f}", memory, pays, note

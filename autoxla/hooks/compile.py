@@ -1,4 +1,4 @@
-"""The wrappers of ``Model.compile`` and ``Model.predict``: what the program left open follows the plan.
+"""The wrappers of ``Model.compile`` and of prediction: what the program left open follows the plan.
 
 An explicit ``jit_compile=`` stands. The value is assigned to the model after Keras' own ``compile``
 has run with the caller's own arguments, so that the signature, overrides in subclasses and the saved
@@ -67,8 +67,8 @@ class Calls:
     ) -> Any:
         """Load a compiled model.
 
-        The jit_compile in its file is what another machine resolved. Where the plan is that XLA is off,
-        it gives way; it is never turned on.
+        The jit_compile in its file is what another machine resolved, so it gives way to what the settings,
+        a record of tuning or ITEX ask for.
         """
         model = args[0] if args else None
         with self._under_way(model, "compile"):
@@ -85,6 +85,13 @@ class Calls:
             return wrapped(*args, **kwargs)
         with self._under_way(model, "predict"):
             return wrapped(*args, **kwargs)
+
+    def make_predict_function(
+        self, wrapped: Callable[..., Any], _: None, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Make the function, with the plan's jit_compile for a model that was never compiled."""
+        attempt("predict", _follow_plan_uncompiled, args[0] if args else None)
+        return wrapped(*args, **kwargs)
 
     @contextmanager
     def _under_way(self, model: Any, method: str) -> Iterator[None]:
@@ -160,8 +167,15 @@ def _announce(because: Sequence[str]) -> None:
         runtime.say_once_a_tree(reason)
 
 
+def _follow_plan_uncompiled(model: Any) -> None:
+    """Give the plan's jit_compile to a model whose own is open: None, until Keras 3 is asked for it."""
+    is_first = getattr(model, "predict_function", None) is None
+    if is_first and getattr(model, "_jit_compile", False) is None and current().plan.jit_compile:
+        _reconcile(model, None)
+
+
 def _follow_plan_loaded(model: Any) -> None:
-    if getattr(model, "compiled", False) and not current().plan.jit_compile:
+    if getattr(model, "compiled", False):
         _reconcile(model, None)
     # Its file does not tell a choice from what Keras made of none.
     current().left_open.pop(model, None)

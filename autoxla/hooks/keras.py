@@ -21,6 +21,7 @@ from autoxla.runtime import current
 #: The modules of ours with the wrappers of a role: each has `find_wrapper`.
 _WRAPPERS: Mapping[Role, str] = {
     "compile": "autoxla.hooks.compile",
+    "infer": "autoxla.hooks.compile",
     "predict": "autoxla.hooks.compile",
     "train": "autoxla.trial.hooks",
 }
@@ -30,13 +31,15 @@ _UNDONE = "search for what Keras 3 leaves undone"
 def hook(module: ModuleType, *roles: Role) -> None:
     """Wrap what a release of Keras has in ``module`` for ``roles``, by default all.
 
-    ``predict`` is wrapped where ITEX guards it, what trains where there may be a trial.
+    ``predict`` is wrapped where ITEX guards it, what makes its function where the plan is XLA, what trains
+    where there may be a trial.
     """
     runtime = current()
     settings = None if runtime.situation is None else runtime.situation.settings
     is_trying = settings is not None and settings.mode == "auto" and settings.trial
-    for target in of_module(module, *(roles or ("compile", "predict", "train"))):
-        is_wanted = {"predict": bool(runtime.plan.guard), "train": is_trying}.get(target.role, True)
+    for target in of_module(module, *(roles or ("compile", "infer", "predict", "train"))):
+        wanted = {"infer": runtime.plan.jit_compile, "predict": runtime.plan.guard, "train": is_trying}
+        is_wanted = bool(wanted.get(target.role, True))
         owner = target.find(module) if is_wanted else None
         if owner is not None:
             _wrap(owner, target)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from autoxla.hooks.finder import attempt
 
-Role = Literal["compile", "predict", "train"]
+Role = Literal["compile", "infer", "predict", "train"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ def _takes(function: Any, needed: tuple[str, ...]) -> bool:
 _COMPILE_2 = (("compile", ("jit_compile",)),)
 _COMPILE_3 = (*_COMPILE_2, ("compile_from_config", ()))
 _TRAIN = (("make_train_function", ()), ("fit", ()))
+_INFER = (("make_predict_function", ()),)
 _TRAINER_3 = ("keras.src.backend.tensorflow.trainer", "TensorFlowTrainer")
 
 #: In Keras 3 ``compile`` is the same for all backends, the rest is each backend's own. ``jit_compile`` is
@@ -74,10 +75,13 @@ _TRAINER_3 = ("keras.src.backend.tensorflow.trainer", "TensorFlowTrainer")
 TARGETS = (
     Target("compile", (3, 0), "keras.src.trainers.trainer", "Trainer", _COMPILE_3),
     Target("predict", (3, 0), *_TRAINER_3, (("predict", ()),)),
+    Target("infer", (3, 0), *_TRAINER_3, _INFER),
     Target("train", (3, 0), *_TRAINER_3, _TRAIN),
     Target("compile", (2, 13), "keras.src.engine.training", "Model", _COMPILE_2),
+    Target("infer", (2, 13), "keras.src.engine.training", "Model", _INFER),
     Target("train", (2, 13), "keras.src.engine.training", "Model", _TRAIN),
     Target("compile", (2, 15), "tf_keras.src.engine.training", "Model", _COMPILE_2),
+    Target("infer", (2, 15), "tf_keras.src.engine.training", "Model", _INFER),
     Target("train", (2, 15), "tf_keras.src.engine.training", "Model", _TRAIN),
 )
 #: What ``tune`` times: the trainers of all backends. The trial is TensorFlow's alone.
@@ -86,6 +90,11 @@ TRAINERS = (
     Target("train", (3, 0), "keras.src.backend.jax.trainer", "JAXTrainer", _TRAIN),
     Target("train", (3, 0), "keras.src.backend.torch.trainer", "TorchTrainer", _TRAIN),
 )
+#: By what a program asks for it: the attribute of a model that holds the function over one batch, which its
+#: method ``make_…`` makes.
+PHASES = {"train": "train_function", "evaluate": "test_function", "predict": "predict_function"}
+#: Where ``tf.function`` has its class, called ``Function``.
+FUNCTIONS = "tensorflow.python.eager.polymorphic_function.polymorphic_function"
 #: Where Keras 3 has ``draw_seed``, through which all of its random numbers go, on each backend.
 SEEDS = "keras.src.random.seed_generator"
 #: The packages whose ``Model`` is looked at once they are imported.

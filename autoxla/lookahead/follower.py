@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from importlib.util import resolve_name
 from typing import TYPE_CHECKING
 
@@ -89,10 +90,10 @@ _MOST_RUNS, _MOST_ELEMENTS = 8, 3
 
 
 class Follower(Objects):
-    """Collects evidence."""
+    """Collects evidence; see `Notes` for `deep`."""
 
-    def __init__(self, library: ProgramReader) -> None:
-        super().__init__(library)
+    def __init__(self, library: ProgramReader, *, deep: bool = False) -> None:
+        super().__init__(library, deep=deep)
         self._functions: list[Function] = []
         #: The level at which code was followed, and what functions return, by their arguments.
         self._levels: dict[Module, int] = {}
@@ -531,8 +532,7 @@ class Follower(Objects):
 
     def _refer(self, node: ast.Attribute) -> Bindings:
         """Return what a name with its attributes is; what belongs to a backend is evidence."""
-        names: list[str] = []
-        root: ast.expr = node
+        names, root = [node.attr], node.value
         while isinstance(root, ast.Attribute):
             names.append(root.attr)
             root = root.value
@@ -547,7 +547,7 @@ class Follower(Objects):
         for target, certain in found:
             if type(target) is Outside and is_tracked(target.name):
                 self.add(node, "attribute", target.name, certain=certain)
-        if node.attr == METRICS_NAMES:
+        if node.attr == METRICS_NAMES and (self.deep or not found):
             parts = [b.target.owner for b in found if isinstance(b.target, Part)]
             families = {owner.family for owner in parts if isinstance(owner, Thing)}
             for family in families if found else {None}:
@@ -660,8 +660,7 @@ class Follower(Objects):
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Bind a function; it is followed when it is called, else at the end."""
         frame, given = self.frame, node.args
-        has_yield = any(node.lineno <= line <= (node.end_lineno or 0) for line in frame.module.yields)
-        is_plain = isinstance(node, ast.FunctionDef) and not (has_yield and _is_generator(node))
+        is_plain = isinstance(node, ast.FunctionDef) and not _is_generator(node, frame.module.yields)
         kind = ""
         for decorator in node.decorator_list:
             names = [b.target.name for b in self._evaluate(decorator) if isinstance(b.target, Outside)]
@@ -701,7 +700,7 @@ class Follower(Objects):
         found = self._instances.get((node, owner))
         if found is None:
             thing, family, role = None, self.find_family(owner.keras), find_role(owner.keras)
-            if family is not None and role is not None:
+            if self.deep and family is not None and role is not None:
                 place = self.spot(node or owner.node)
                 thing = Thing(family, owner.keras, role, place, self.is_certain())
             found = self._instances[(node, owner)] = Instance(owner, thing, self._scope(None))
@@ -724,9 +723,10 @@ class Follower(Objects):
 
     def _apply(self, node: ast.Call, found: Bindings, arguments: Arguments) -> Bindings:
         """Return what calling a value gives; where it may be several things, each is called only possibly."""
+        if len(found) == 1 and found[0].certain:
+            return self._apply_to(node, found[0].target, arguments)
         outer = self.frame.flow
-        if len(found) != 1 or not found[0].certain:
-            self.frame.flow |= POSSIBLE
+        self.frame.flow |= POSSIBLE
         values = [self._apply_to(node, target, arguments) for target, _ in found]
         self.frame.flow = outer
         return values[0] if len(values) == 1 else doubt(b for value in values for b in value)
@@ -776,9 +776,9 @@ class Follower(Objects):
             if ".__dict__." in name:
                 self._patch(name)
             package, layers, _ = name.rpartition(".layers.")
-            if layers and any(get_text(value) == "hard_sigmoid" for value in arguments.all()):
+            if layers and "hard_sigmoid" in map(get_text, arguments.all()):
                 self.add(node, "attribute", f"{package}.activations.hard_sigmoid")
-            return self.make(node, name, arguments)
+            return self.make(node, name, arguments) if self.deep else ()
         if name in _IMPORTERS:
             text = get_text(arguments.get(0, "name"))
             if text is None or text.startswith("."):
@@ -888,14 +888,17 @@ def _name_of(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def _is_generator(node: ast.stmt) -> bool:
-    left: list[ast.AST] = [node]
+def _is_generator(node: ast.FunctionDef, yields: Sequence[int]) -> bool:
+    """Tell whether a function is a generator, given the lines with ``yield`` of its file."""
+    first = bisect_left(yields, node.lineno)
+    has_word = first < len(yields) and yields[first] <= (node.end_lineno or 0)
+    left: list[ast.AST] = [*node.body] if has_word else []
     while left:
-        for inner in ast.iter_child_nodes(left.pop()):
-            if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-                return True
-            if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-                left.append(inner)
+        part = left.pop()
+        if isinstance(part, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            left += ast.iter_child_nodes(part)
     return False
 
 

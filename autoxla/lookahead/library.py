@@ -23,6 +23,7 @@ from autoxla.lookahead.files import (
 from autoxla.lookahead.follower import Follower
 from autoxla.lookahead.notebook import Cell, NotANotebookError, read_standing
 from autoxla.lookahead.notes import brings_backend
+from autoxla.lookahead.objects import find_family
 from autoxla.lookahead.program import Program
 from autoxla.lookahead.values import Module, Scope
 from autoxla.model import OUT_OF_TIME, Place, Reading
@@ -56,12 +57,19 @@ class ProgramReader:
         """
         follower = Follower(self)
         try:
-            evidence = follower.follow(self._find_main())
-            named = (e.name for e in evidence if e.kind in ("import", "attribute", "call"))
+            modules = self._find_main()
+            evidence = follower.follow(modules)
+            named = [e.name for e in evidence if e.kind in ("import", "attribute", "call")]
             if self._program.installed and not any(map(brings_backend, named)):
                 raise UnreadableError(
                     "it is installed and names no backend: it may be a tool that runs other programs"
                 )
+            families = {*map(find_family, named)} - {None}
+            if len(families) > 1 or (families and any(e.kind == "old" for e in evidence)):
+                # Where objects of two packages could meet, or what an object is matters, each is followed.
+                follower.forget()
+                follower = Follower(self, deep=True)
+                evidence = follower.follow(modules)
             return Reading(evidence, not self._unread, True, tuple(self._files), tuple(self._unread))
         except UnreadableError as error:
             reason = str(error)

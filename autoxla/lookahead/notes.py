@@ -39,10 +39,13 @@ def brings_backend(module: str) -> bool:
 
 
 class Notes:
-    """Evidence and gaps of one program, as certain as the code of `frame`."""
+    """Evidence and gaps of one program, as certain as the code of `frame`.
 
-    def __init__(self, library: ProgramReader) -> None:
-        self.library = library
+    `deep`: objects of Keras are followed.
+    """
+
+    def __init__(self, library: ProgramReader, *, deep: bool) -> None:
+        self.library, self.deep = library, deep
         self.frame: Frame
         self.evidence: dict[tuple[object, ...], Evidence] = {}
         #: The program has ended; what is followed now runs whenever it may; a backend may be loaded.
@@ -58,7 +61,7 @@ class Notes:
 
     def is_certain(self) -> bool:
         """Tell whether the statement that is followed runs for sure."""
-        return not self.get_flow() & POSSIBLE
+        return not ((self.frame.base | self.frame.flow) & POSSIBLE or self.has_ended)
 
     def spot(self, node: ast.AST) -> tuple[str, int, int]:
         """Return the place of a node: file, line, column."""
@@ -82,13 +85,14 @@ class Notes:
     ) -> None:
         """Add evidence, or raise the grade of what is known from the same place."""
         flow = self.get_flow()
-        certain = certain and not flow & POSSIBLE and not f"{name}.".startswith(self.patched)
+        is_own = bool(self.patched) and f"{name}.".startswith(self.patched)
+        certain = certain and not flow & POSSIBLE and not is_own
         caught = bool(flow & CAUGHT)
         spot = self.spot(node)
         key: tuple[object, ...] = (kind, name, value, type(value), spot[0])
         if kind not in ("attribute", "call"):
             key = (*key, spot, origin)
-        if certain and kind in ("attribute", "import"):
+        if self.deep and certain and kind in ("attribute", "import"):
             # The first use of ``tf.keras`` decides which Keras it is, before which packages switch it.
             if name.startswith("tensorflow.keras") and (kind == "import" or not self.is_switched):
                 self._is_resolved, self.is_switched = True, False

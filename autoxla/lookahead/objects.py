@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal
 
@@ -122,14 +123,15 @@ class Objects(Notes):
 
     def make(self, node: ast.Call, name: str, arguments: Arguments) -> Bindings:
         """Return the object of Keras that calling a public name gives."""
-        family, role, last = self.find_family(name), find_role(name), name.rpartition(".")[2]
+        family, role = self.find_family(name), find_role(name)
         if family is None or role is None:
             return ()
+        last = name.rpartition(".")[2]
         made = Thing(family, name, role, self.spot(node), self.is_certain())
-        self.freezes |= any(keyword.arg == "trainable" for keyword in node.keywords)
+        self.freezes |= "trainable" in [keyword.arg for keyword in node.keywords]
         if role != "tensor" and last not in _MAKERS:
             refuses = last in _REFUSING or role == "optimizer"
-            symbolic = self.meet(node, made, arguments, certain=refuses)
+            symbolic = self.meet(node, made, arguments.all(), certain=refuses)
             if role == "operation":
                 return () if symbolic is None else (Binding(symbolic),)
             if symbolic is not None and family == "tf_keras":
@@ -143,17 +145,17 @@ class Objects(Notes):
         if thing.role not in ("layer", "model"):
             return ()
         certain = certain and thing.name.rpartition(".")[2] not in _OPEN
-        symbolic = self.meet(node, thing, arguments, "called", certain=certain)
+        symbolic = self.meet(node, thing, arguments.all(), "called", certain=certain)
         return () if symbolic is None else (Binding(symbolic),)
 
     def call_method(self, node: ast.Call, thing: Thing, name: str, arguments: Arguments) -> Bindings:
         """Return what a method of an object gives."""
         if name in _RUNNING and thing.role == "model":
-            self.meet(node, thing, arguments, "runs")
+            self.meet(node, thing, arguments.all(), "runs")
         if name in ("add", "compile") and thing.role == "model":
-            self.meet(node, thing, arguments)
+            self.meet(node, thing, arguments.all())
         elif name == "__init__":
-            self.meet(node, thing, arguments, certain=thing.name.rpartition(".")[2] in _REFUSING)
+            self.meet(node, thing, arguments.all(), certain=thing.name.rpartition(".")[2] in _REFUSING)
         elif name in _TRAINING and thing.lost is not None:
             # tf_keras trains no weights of Keras 3, and says nothing.
             self._add_meeting(node, thing.lost, thing, certain=not self.freezes)
@@ -167,12 +169,12 @@ class Objects(Notes):
         self,
         node: ast.AST,
         into: Thing,
-        arguments: Arguments,
+        values: Iterable[Bindings],
         how: Literal["holds", "called", "runs"] = "holds",
         *,
         certain: bool = True,
     ) -> Thing | None:
-        """Note arguments that come to an object of another package: that holds, is called or run with them.
+        """Note objects that come to one of another package: it holds them, is called or run with them.
 
         Return the symbolic tensor that is made of those among them, None without any.
         """
@@ -180,7 +182,7 @@ class Objects(Notes):
         lost = None
         if into.role in PARTS:
             return None
-        for target, sure in (b for value in arguments.all() for b in flatten(value)):
+        for target, sure in flatten(b for value in values for b in value):
             thing = target.thing if isinstance(target, Instance) else target
             if not isinstance(thing, Thing) or (how == "runs" and thing.role not in PARTS):
                 continue
@@ -215,5 +217,7 @@ class Objects(Notes):
             if isinstance(thing, Thing) and thing.role in roles:
                 self.add(node, "old", name, thing.family, certain=certain and thing.certain and not is_own)
         called = str(getattr(node.value, "attr", getattr(node.value, "id", "")))
-        if not owners and not {*roles, "opt"}.isdisjoint(called.lower().split("_")):
+        is_called_so = not {*roles, "opt"}.isdisjoint(called.lower().split("_"))
+        # Before objects are followed, all are unknown.
+        if not owners and (is_called_so or not self.deep):
             self.add(node, "old", name, certain=False)

@@ -12,17 +12,26 @@ from dataclasses import replace
 from pathlib import Path as File
 
 from autoxla.model import Plan, Situation
-from autoxla.paths.listing import X86, Path, Paths, find_new_errors, move
+from autoxla.paths.listing import (
+    BACKEND,
+    BACKENDS,
+    KERAS,
+    SHARED,
+    STEP,
+    Path,
+    Paths,
+    find_new_errors,
+    has_itex,
+    has_onednn,
+    move,
+)
 from autoxla.policies import decide
 from autoxla.policies.cures import name_settings
-from autoxla.policies.draft import AUTO_JIT
+from autoxla.policies.draft import AUTO_JIT, SWITCH
 from autoxla.policies.usage import KERAS_FREE, is_below
 from autoxla.situation.env_parsing import XlaFlags, parse_xla_flags, tensorflow_bool
 
-KERAS, SWITCH, BACKEND = "AUTOXLA_KERAS", "TF_USE_LEGACY_KERAS", "KERAS_BACKEND"
 _FIRST = "AUTOXLA_IMPORT_FIRST"
-#: The backends on which Keras trains.
-_TRAINING = ("tensorflow", "jax", "torch")
 #: What ``keras.json`` holds where nobody changed it.
 _USUAL_CONFIG = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
 #: By package: the variable by which it chooses a framework, and the value that may help.
@@ -32,12 +41,13 @@ _OF_PACKAGES = {
     **dict.fromkeys(("bert4keras", "keras_bert", "keras_transformer", "keras_gpt_2"), ("TF_KERAS", "1")),
 }
 #: ITEX's variables, in the order in which they are to give way.
-_ITEX: Mapping[str, Mapping[str, str | None]] = {
-    "itex-no-xla": {"ITEX_DISABLE_XLA": "1"},
-    "itex-npd": {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "1"},
-    "itex-stream": {"ITEX_DISABLE_XLA": "1", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"},
-    "itex-no-override": {"ITEX_OPS_OVERRIDE": None},
-}
+_NPD, _OVERRIDE = "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE", "ITEX_OPS_OVERRIDE"
+_ITEX = (
+    SHARED["itex-no-xla"],
+    Path("itex-npd", variables={_NPD: "1"}, signs=(_NPD,)),
+    SHARED["itex-stream"],
+    Path("itex-no-override", variables={_OVERRIDE: None}, signs=(_OVERRIDE,)),
+)
 
 
 def find_candidates(
@@ -92,21 +102,19 @@ def _list_candidates(
     for package, (name, value) in _OF_PACKAGES.items():
         if package in tops:
             yield Path(f"{name}={value}".lower(), variables={name: value}, signs=(name,)), ""
-    for backend in _TRAINING if "keras" in situation.versions else ():
+    for backend in BACKENDS if "keras" in situation.versions else ():
         obstacle = "" if backend in situation.backends else f"{backend} is not installed"
         if backend != "tensorflow" and tops & {"tensorflow", "tf_keras"}:
             obstacle = "the program imports tensorflow itself"
-        signs = (f"{BACKEND}={backend}",)
-        yield Path(f"backend-{backend}", variables={BACKEND: backend}, signs=signs), obstacle
-    if any(plugin.kind == "itex" for plugin in situation.plugins):
-        for name, variables in _ITEX.items():
-            yield Path(name, variables=variables, signs=tuple(variables)), ""
+        yield SHARED[backend], obstacle
+    for path in _ITEX if has_itex(situation) else ():
+        yield path, ""
     if "tensorflow" in situation.versions:
         said = ("partially initialized module", "circular import")
         yield Path("tensorflow-first", variables={_FIRST: "tensorflow"}, signs=said), ""
-    yield Path("graph", "graph", {"AUTOXLA_STEP": "graph"}, signs=("jit_compile",), is_below=True), ""
-    if machine in X86 and situation.hardware.accelerator != "present":
-        yield Path("onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}, is_below=True), ""
+    yield Path("graph", "graph", {STEP: "graph"}, signs=("jit_compile",), is_below=True), ""
+    if has_onednn(situation, machine):
+        yield SHARED["onednn-off"], ""
 
 
 def _list_generations(situation: Situation, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:

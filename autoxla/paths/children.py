@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from autoxla.launch.launcher import read_options
+from autoxla.notice import say
 from autoxla.paths.listing import Path as ExecutionPath
 from autoxla.planning import PROBE
 from autoxla.situation.environment import read_environ
@@ -140,11 +141,15 @@ class Children:
             log.write(f"\n# {path.command(self._words)}\n{wrote}{said}")
         return Run(status, "" if status is not None else ended, name, process.pid, wrote, said, wall)
 
-    def keep_log(self) -> Path:
-        """Copy the log into a file that stays; return its name. Raises OSError."""
-        handle, name = tempfile.mkstemp(prefix=f"{self._folder.name.rpartition('-')[0]}-", suffix=".log")
-        os.close(handle)
-        return Path(shutil.copyfile(self.log, name))
+    def keep_log(self) -> Path | None:
+        """Copy the log into a file that stays; return its name; where that fails, say so."""
+        try:
+            handle, name = tempfile.mkstemp(prefix=f"{self._folder.name.rpartition('-')[0]}-", suffix=".log")
+            os.close(handle)
+            return Path(shutil.copyfile(self.log, name))
+        except OSError as error:
+            say(f"AX902 error records: the runs' log is not kept: {error}")
+            return None
 
 
 def _read_end(file: Path) -> str:

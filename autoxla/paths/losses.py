@@ -1,9 +1,10 @@
-"""Whether a path computes what the default does: its losses, step by step.
+"""Whether a path computes what the default does: its losses, step by step, or what it prints.
 
 The default runs as it is in the first round and, in the second, with each weight moved by one unit in
 its last place. Where these two begin with the same loss, the program repeats itself, and another path
 must follow it: at step i its loss may be off by ten times the largest difference that the moved weights
-made up to i, and by the rounding of its own arithmetic.
+made up to i, and by the rounding of its own arithmetic. A loss stands here for any number that a step gives:
+for a prediction it is a summary of the outputs.
 
 Where they do not, or where the path draws other random numbers with the same seed, single runs cannot be
 compared. Then runs of the default under several seeds are held against those of the path: at the steps 1,
@@ -35,8 +36,10 @@ def repeats(first: Losses, moved: Losses, dtype: str) -> bool:
     return abs(first[0] - moved[0]) <= share * abs(first[0]) or _are_same(first[0], moved[0])
 
 
-def find_difference(first: Losses, moved: Losses, losses: Losses, dtype: str) -> str | None:
-    """Return where ``losses`` leave those of the default, None where they follow.
+def find_difference(
+    first: Losses, moved: Losses, losses: Losses, dtype: str, name: str = "loss"
+) -> str | None:
+    """Return where ``losses``, called ``name``, leave those of the default, None where they follow.
 
     ``first`` are the default's own, ``moved`` those of its run with moved weights.
     """
@@ -47,17 +50,20 @@ def find_difference(first: Losses, moved: Losses, losses: Losses, dtype: str) ->
         if not isfinite(here):
             return None  # the default itself diverged
         if not isfinite(loss):
-            return f"its loss is {loss} at step {step}, the default's {here:.6g}"
+            return f"its {name} is {loss} at step {step}, the default's {here:.6g}"
         if abs(loss - here) > room:
-            there = f"its loss is {loss:.6g} at step {step}, the default's {here:.6g}"
+            there = f"its {name} is {loss:.6g} at step {step}, the default's {here:.6g}"
             return f"{there}; rounding explains {room:.1g}"
     return None
 
 
-def find_departure(drawn: Sequence[Losses], runs: Sequence[Losses], allowed: Sequence[float]) -> str | None:
+def find_departure(
+    drawn: Sequence[Losses], runs: Sequence[Losses], allowed: Sequence[float], name: str = "loss"
+) -> str | None:
     """Return where ``runs`` of a path leave the spread of the default's, ``drawn`` under several seeds.
 
-    ``allowed`` is what rounding explains at each step. None: nowhere, or too little is known.
+    ``allowed`` is what rounding explains at each step, and ``name`` what the numbers are called. None:
+    nowhere, or too little is known.
     """
     for step in (2**power for power in range(max(map(len, drawn), default=0).bit_length())):
         here, there = (
@@ -70,14 +76,14 @@ def find_departure(drawn: Sequence[Losses], runs: Sequence[Losses], allowed: Seq
         usual, mean = sum(here) / len(here), sum(there) / len(there)
         said = f"the default's {usual:.6g} over {len(here)} seeds"
         if strange := [loss for loss in there if not isfinite(loss)]:
-            return f"its loss is {strange[0]} at step {step}, {said}"
+            return f"its {name} is {strange[0]} at step {step}, {said}"
         freedom = len(here) + len(there) - 2
         spread = hypot(*(loss - usual for loss in here), *(loss - mean for loss in there))
         spread *= sqrt((1 / len(here) + 1 / len(there)) / freedom)
         room = _STUDENT[min(freedom, len(_STUDENT)) - 1] * spread
         room += allowed[min(step, len(allowed)) - 1] if allowed else 0.0
         if abs(mean - usual) > room:
-            return f"its loss is {mean:.6g} at step {step}, {said}; they explain {room:.1g}"
+            return f"its {name} is {mean:.6g} at step {step}, {said}; they explain {room:.1g}"
     return None
 
 
@@ -90,6 +96,21 @@ def explain(first: Losses, moved: Losses, dtype: str) -> list[float]:
             largest = max(largest, abs(here))
         allowed.append(_GROWTH * grown + _ROUNDING.get(dtype, _FLOAT32) * largest)
     return allowed
+
+
+def find_changed_lines(
+    before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]
+) -> list[tuple[str, str]]:
+    """Return the lines that all runs ``before`` print, each with what all ``after`` print there instead.
+
+    Other lines say what time it was, or what was drawn.
+    """
+    changed = []
+    for lines in zip(*before, *after, strict=False):
+        ours, theirs = set(lines[: len(before)]), set(lines[len(before) :])
+        if len(ours) == len(theirs) == 1 and ours != theirs:
+            changed.append((ours.pop(), theirs.pop()))
+    return changed
 
 
 def _are_same(one: float, other: float) -> bool:

@@ -3,23 +3,33 @@
 Each round runs the paths one after the other, so that the load of the moment is in all of them, in an
 order that turns. Steps double from round to round. After each, a path leaves that is clearly slower than
 the default or the best, that gains too little, that is in the slower half, or whose losses are not the
-default's.
+default's. A path that draws other random numbers needs more runs to tell the latter: they are made once it
+leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
 from autoxla.paths.judging import Judgement, judge
 from autoxla.paths.listing import DEFAULT, Path
-from autoxla.paths.losses import Losses, explain, find_departure, find_difference, repeats
-from autoxla.paths.measuring import Failure, Measurement, Request
+from autoxla.paths.losses import (
+    Losses,
+    explain,
+    find_changed_lines,
+    find_departure,
+    find_difference,
+    repeats,
+)
+from autoxla.paths.measuring import Failure, Measurement, Request, name_loss, name_step
 
 Status = Literal["running", "failed", "rejected", "same", "left"]
 Measure = Callable[[Path, Request, float], Measurement | Failure]
+#: A step of Keras as it computes it: what `jit_compile` reaches.
+_OF_KERAS = ("train", "evaluate", "predict")
 
 #: Rounds at most, and by how much the steps of the first one grow at most.
 ROUNDS, _LONGEST = 8, 8
@@ -29,8 +39,11 @@ _LEAST = 0.5
 _SHARE, _MOST = 0.03, 3.0
 #: A path may take so many times the default's whole run, and so many seconds at least.
 _PATIENCE, _SHORTEST = 8.0, 60.0
-#: Seeds of the default that the losses of a path with other random numbers are held against at least.
-_SEEDS = 4
+#: A program that may train is waited for so long, as a share of the budget, while it does something else.
+_SEARCH = 0.25
+#: Seeds of the default, and of a path with other random numbers, with which their losses are compared at
+#: least; and the steps of a run that is there for its losses alone.
+_SEEDS, _OF_PATH, _COMPARED = 4, 3, 64
 #: So many paths stay at least when the slower half leaves.
 _FEW = 2
 
@@ -44,6 +57,8 @@ class Entry:
     status: Status = "running"
     reason: str = ""
     tail: tuple[str, ...] = ()
+    #: The losses of runs under other seeds that were made for them alone.
+    drawn: list[Losses] = field(default_factory=list)
 
     @property
     def step_s(self) -> float:
@@ -60,6 +75,12 @@ class Entry:
         """The seconds that trace and compile take, the median over the rounds."""
         return median(run.compile_s for run in self.runs)
 
+    @property
+    def beside(self) -> dict[str, float]:
+        """The seconds of a step of the other phases that ran, of each the median over the rounds."""
+        names = dict.fromkeys(name for run in self.runs for name in run.beside)
+        return {name: median(run.beside[name] for run in self.runs if name in run.beside) for name in names}
+
     def against(self, other: Entry) -> Judgement | None:
         """Return what the rounds in which both ran say of this path against ``other``."""
         pairs = zip(other.runs, self.runs, strict=False)
@@ -71,7 +92,10 @@ class Entry:
 
 
 class Race:
-    """All paths, the default first. `measure` runs one; `clock` gives seconds, `tell` is told of each run."""
+    """All paths, the default first. `measure` runs one; `clock` gives seconds, `tell` is told of each run.
+
+    `may_train`: the program's source names what trains, so that other steps in front of it do not decide.
+    """
 
     def __init__(
         self,
@@ -82,6 +106,7 @@ class Race:
         budget: float,
         clock: Callable[[], float],
         tell: Callable[[str], None],
+        may_train: bool = False,
     ) -> None:
         self.default = Entry(DEFAULT)
         self.others = [Entry(path) for path in paths]
@@ -94,11 +119,19 @@ class Race:
         self._clock = clock
         self._tell = tell
         self._began = clock()
+        #: Seconds of steps that one run makes at most.
+        self._most = max(_MOST, _SHARE * budget)
+        self._search = _SEARCH * budget if may_train else self._most
 
     @property
     def entries(self) -> list[Entry]:
         """All paths."""
         return [self.default, *self.others]
+
+    @property
+    def phase(self) -> str:
+        """Which steps are timed, empty while that is not known: `Measurement.phase`."""
+        return self.default.runs[0].phase if self.default.runs else ""
 
     @property
     def elapsed(self) -> float:
@@ -113,12 +146,36 @@ class Race:
 
     def is_faster(self, entry: Entry) -> bool:
         """Return whether a path is clear of the noise, its losses having been looked at."""
+        return self.is_compared(entry) and self._is_clear(entry)
+
+    def _is_clear(self, entry: Entry) -> bool:
         judgement = entry.against(self.default)
-        return self.is_compared(entry) and judgement is not None and judgement.verdict == "faster"
+        return judgement is not None and judgement.verdict == "faster"
 
     def is_compared(self, entry: Entry) -> bool:
         """Return whether enough is known of the default's losses to hold those of a path against them."""
-        return len(self._drawn()) >= _SEEDS if entry.path.draws else len(self.default.runs) > 1
+        if self._reads_output:
+            return len(self.default.runs) > 1 and bool(_common_lines(self.default.runs))
+        if entry.path.draws:
+            return len(self._drawn()) >= _SEEDS and len(entry.runs) + len(entry.drawn) >= _OF_PATH
+        return len(self.default.runs) > 1
+
+    @property
+    def compared(self) -> str:
+        """What of a path is compared with the default, in words."""
+        if not self.default.runs:
+            return "nothing"
+        if self._reads_output:
+            return "the lines that it prints" if _common_lines(self.default.runs) else "nothing"
+        return {"train": "the losses", "evaluate": "the losses", "predict": "the outputs"}.get(
+            self.phase, "the first number that it returns"
+        )
+
+    @property
+    def _reads_output(self) -> bool:
+        """Whether steps without a number are compared by what the program prints."""
+        runs = self.default.runs
+        return bool(runs) and self.phase != "train" and not runs[0].has_numbers
 
     def winner(self) -> Entry | None:
         """Return the fastest of the paths that are clear of the noise; None where the race is open.
@@ -133,68 +190,92 @@ class Race:
 
     def run(self) -> None:
         """Run rounds until the race is decided or the budget is used up; a signal may end it at any time."""
-        while not self.end:
-            running = self._running()
-            at = self.rounds % max(1, len(running))
-            turned = running[at:] + running[:at]
-            # The default comes first where nothing is known of it, later at either end in turn.
-            for entry in [*turned, self.default] if self.rounds % 2 else [self.default, *turned]:
-                walls = [run.wall for run in self.default.runs]
-                if entry.status != "running":  # it is the same as the default, as was just seen
-                    continue
-                # One more run has to be likely to end within the budget.
-                if self.elapsed + (median(walls) if walls else 0.0) > self._budget:
-                    self.end = "the budget is used up"
-                else:
-                    self._run_entry(entry)
-                if self.end:
-                    return
-            self.rounds += 1
-            self._drop()
-            if not self._running():
-                self.end = "no other path is left"
-            elif self.rounds > 1 and all(map(self.is_faster, self._running())):
-                self.end = "decided"
-            elif self.rounds == ROUNDS:
-                self.end = f"not decided after {ROUNDS} rounds"
+        try:
+            while not self.end:
+                self._run_round()
+                self._drop()
+                while (leader := self._find_uncompared_leader()) is not None:
+                    self._draw(leader)
+                    self._drop()
+                if not self._running():
+                    self.end = "no other path is left"
+                elif self.rounds > 1 and all(map(self._is_clear, self._running())):
+                    self.end = "decided"
+                elif self.rounds == ROUNDS:
+                    self.end = f"not decided after {ROUNDS} rounds"
+        except _OverError as error:
+            self.end = str(error)
+
+    def _run_round(self) -> None:
+        """Run each path that is left once."""
+        running = self._running()
+        at = self.rounds % max(1, len(running))
+        turned = running[at:] + running[:at]
+        # The default comes first where nothing is known of it, later at either end in turn.
+        for entry in [*turned, self.default] if self.rounds % 2 else [self.default, *turned]:
+            if entry.status == "running":  # else it is the same as the default, as was just seen
+                self._run_entry(entry)
+        self.rounds += 1
 
     def _run_entry(self, entry: Entry) -> None:
         """Run one path once, and see whether it is the path that was asked for."""
-        is_moved = entry is self.default and self.rounds == 1
         steps = self._steps * min(2**self.rounds, _LONGEST)
-        most = max(_MOST, _SHARE * self._budget)
-        # Two runs of the default tell whether it repeats itself, those behind them what its seeds do.
-        is_drawn = entry.path.draws
-        if entry is self.default and self.rounds > 1:
-            is_drawn = any(each.path.draws for each in self._running())
-        least = min(_LEAST * 2**self.rounds, most / 2)
-        request = Request(steps, least, most, is_moved, self.rounds if is_drawn else 0)
-        limit = max(1.0, self._budget - self.elapsed)
-        if self.default.runs:
-            longest = max(run.wall for run in self.default.runs)
-            limit = min(limit, max(_SHORTEST, _PATIENCE * longest))
-        found = self._measure(entry.path, request, limit)
+        least = min(_LEAST * 2**self.rounds, self._most / 2)
+        # Two runs of the default tell whether it repeats itself.
+        is_moved = entry is self.default and self.rounds == 1
+        redraw = self.rounds if entry.path.draws else 0
         said = f"round {self.rounds + 1}, {entry.path.name}"
-        if isinstance(found, Failure) and self.elapsed >= self._budget and self.default.runs:
-            # It was cut short, which says nothing of the path.
-            self.end = "the budget is used up"
-            return
-        if isinstance(found, Failure):
-            entry.leave("failed", found.reason, found.tail)
-            self._tell(f"{said}: {found.reason}")
-            self.end = "the program fails on its default path" if entry is self.default else ""
+        found = self._ask(entry, Request(steps, least, self._most, is_moved, redraw), said)
+        if found is None:
             return
         entry.runs.append(found)
-        step = found.sample.typical * 1e3
-        self._tell(f"{said}: {step:.3g} ms a step, {found.compile_s:.2g} s to trace and compile")
+        step = f"{found.sample.typical * 1e3:.3g} ms a {name_step(found.phase)}"
+        self._tell(f"{said}: {step}, {found.compile_s:.2g} s to trace and compile")
         wanted = {"xla": True, "graph": False}.get(entry.path.step or "")
         if wanted is not None and found.jit != wanted:
             entry.leave("failed", f"the model keeps jit_compile={found.jit}")
         if entry is self.default and self.rounds == 0:
-            usual = "xla" if found.jit else "graph"
             for other in self.others:
-                if other.path.step == usual:
-                    other.leave("same", "the default")
+                if (reason := _find_sameness(other.path, found)) is not None:
+                    other.leave("same", reason)
+
+    def _ask(self, entry: Entry, request: Request, said: str) -> Measurement | None:
+        """Run one path once; None where it failed. Raises `_OverError` where that ends the race."""
+        walls = [run.wall for run in self.default.runs]
+        # One more run has to be likely to end within the budget.
+        if self.elapsed + (median(walls) if walls else 0.0) > self._budget:
+            raise _OverError("the budget is used up")
+        limit = max(1.0, self._budget - self.elapsed)
+        if walls:
+            limit = min(limit, max(_SHORTEST, _PATIENCE * max(walls)))
+        found = self._measure(entry.path, replace(request, phase=self.phase, search=self._search), limit)
+        if isinstance(found, Measurement):
+            return found
+        if self.elapsed >= self._budget and walls:
+            # It was cut short, which says nothing of the path.
+            raise _OverError("the budget is used up")
+        entry.leave("failed", found.reason, found.tail)
+        self._tell(f"{said}: {found.reason}")
+        if entry is self.default:
+            raise _OverError("the program fails on its default path")
+        return None
+
+    def _find_uncompared_leader(self) -> Entry | None:
+        """Return the path that wins if its losses are the default's, None where that is known of it."""
+        leader = min(filter(self._is_clear, self._running()), key=self._ratio, default=None)
+        if leader is None or not leader.path.draws or self._reads_output or self.is_compared(leader):
+            return None
+        return leader
+
+    def _draw(self, leader: Entry) -> None:
+        """Run the default, or the path that leads, under another seed."""
+        entry = self.default if len(self._drawn()) < _SEEDS else leader
+        redraw = ROUNDS + len(entry.drawn)
+        request = Request(_COMPARED, 0.0, self._most, redraw=redraw)
+        said = f"seed {redraw}, {entry.path.name}"
+        if (found := self._ask(entry, request, said)) is not None:
+            entry.drawn.append(found.losses)
+            self._tell(f"{said}: its {name_loss(self.phase)} is known")
 
     def _drop(self) -> None:
         """Take out of the race what has lost it after a round."""
@@ -220,19 +301,25 @@ class Race:
 
     def _find_difference(self, entry: Entry) -> str | None:
         """Return where the losses of a path are not the default's, None where they are or are not known."""
-        if len(self.default.runs) < 2:
+        runs = self.default.runs
+        if len(runs) < 2:
             return None
-        first, moved = (run.losses for run in self.default.runs[:2])
-        dtype, losses = self.default.runs[0].dtype, [run.losses for run in entry.runs]
+        if self._reads_output:
+            printed = [[run.printed for run in each.runs] for each in (self.default, entry)]
+            changed = find_changed_lines(*printed)
+            return f"it prints {changed[0][1]!r} in the place of {changed[0][0]!r}" if changed else None
+        first, moved, dtype, name = runs[0].losses, runs[1].losses, runs[0].dtype, name_loss(self.phase)
+        losses = [*(run.losses for run in entry.runs), *entry.drawn]
         if self.is_repeatable and not entry.path.draws:
-            return next(filter(None, (find_difference(first, moved, each, dtype) for each in losses)), None)
+            found = (find_difference(first, moved, each, dtype, name) for each in losses)
+            return next(filter(None, found), None)
         allowed = explain(first, moved if self.is_repeatable else first, dtype)
-        return find_departure(self._drawn(), losses, allowed)
+        return find_departure(self._drawn(), losses, allowed, name)
 
     def _drawn(self) -> list[Losses]:
         """Return the default's losses under each seed that it had."""
         runs = self.default.runs
-        return [run.losses for run in (runs[:1] + runs[2:] if self.is_repeatable else runs)]
+        return [*(run.losses for run in (runs[:1] if self.is_repeatable else runs)), *self.default.drawn]
 
     def _running(self) -> list[Entry]:
         return [entry for entry in self.others if entry.status == "running"]
@@ -240,6 +327,26 @@ class Race:
     def _ratio(self, entry: Entry) -> float:
         judgement = entry.against(self.default)
         return judgement.ratio if judgement is not None else float("inf")
+
+
+class _OverError(Exception):
+    """Why the race ends in the middle of a round."""
+
+
+def _find_sameness(path: Path, usual: Measurement) -> str | None:
+    """Return why ``path`` cannot differ from the default, which was measured as ``usual``."""
+    if path.step == ("xla" if usual.jit else "graph") and usual.phase in _OF_KERAS:
+        return "the default"
+    if path.step in ("graph", "xla") and usual.phase not in _OF_KERAS:
+        return f"jit_compile does not reach {usual.phase}, a tf.function of the program"
+    if path.name == "steps-16" and usual.phase != "train":
+        return "the program does not train with Keras"
+    return None
+
+
+def _common_lines(runs: Sequence[Measurement]) -> list[str]:
+    """Return the lines that all runs print at the same place."""
+    return [lines[0] for lines in zip(*(run.printed for run in runs), strict=False) if len(set(lines)) == 1]
 
 
 def find_break_even(default: Entry, entry: Entry) -> int | None:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from autoxla.paths.children import Run
 from autoxla.paths.listing import DEFAULT, Path, Paths
+from autoxla.paths.losses import find_changed_lines
 from autoxla.paths.marks import BEYOND, HANG, Mark, Progress, is_later, read_mark, read_progress
 from autoxla.policies.cures import name_settings
 
@@ -229,18 +230,10 @@ class Search:
         return True
 
     def find_changed_output(self) -> list[tuple[str, str]]:
-        """Return lines that the program printed before it died, each with what it prints there when cured.
-
-        Only lines that are the same in all runs of one kind count: others say what time it was.
-        """
+        """Return lines that the program printed before it died, each with what it prints there when cured."""
         died = [a.run.out.splitlines() for a in self.attempts if a.path is DEFAULT]
         lived = [a.run.out.splitlines() for a in self.attempts if self.cure and a.path.name == self.cure.name]
-        changed = []
-        for number in range(min(map(len, died), default=0) if lived else 0):
-            before, after = ({"".join(run[number : number + 1]) for run in runs} for runs in (died, lived))
-            if len(before) == len(after) == 1 and before != after:
-                changed.append((before.pop(), after.pop()))
-        return changed
+        return find_changed_lines(died, lived)
 
 
 class _OutOfBudgetError(Exception):

@@ -35,6 +35,8 @@ _TIES: Mapping[str, str] = {
     **dict.fromkeys(("as_list", "numpy", "set_shape"), "is a method of TensorFlow's tensors"),
     "export": "writes what TensorFlow computes",
 }
+#: Names by which a program trains with Keras, which asks for the other one before.
+_TRAINS = dict.fromkeys(("fit", "fit_generator", "train_on_batch"), "trains"), {"compile": "is called before"}
 #: Names that look at batches, or for which it matters how many of them there are in a call.
 _BATCHES: Mapping[str, str] = {
     **dict.fromkeys(
@@ -63,6 +65,11 @@ def find_tie(situation: Situation) -> str | None:
 def find_looks_at_batches(situation: Situation) -> str | None:
     """Return what looks at single batches, or counts them, with its place; None where nothing does."""
     return _find_unknown(situation) or _search(situation, _BATCHES)
+
+
+def may_train(situation: Situation) -> bool:
+    """Return whether the program's source names what trains a model of Keras."""
+    return all(_search(situation, names) is not None for names in _TRAINS)
 
 
 def _find_unknown(situation: Situation) -> str | None:

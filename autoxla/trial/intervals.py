@@ -17,13 +17,24 @@ Interval = tuple[float, float]
 _EXACT = {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53}
 
 
-def find_interval(
-    trace: Trace, value: Value, assumed: Mapping[Value, Interval], depth: int = 0
-) -> Interval | None:
+def find_interval(trace: Trace, value: Value, assumed: Mapping[Value, Interval]) -> Interval | None:
     """Return the bounds of ``value`` whatever the data are, given those of ``assumed``; None if unknown."""
+    return _find_interval(trace, value, dict(assumed), 0)
+
+
+def _find_interval(
+    trace: Trace, value: Value, known: dict[Value, Interval | None], depth: int
+) -> Interval | None:
     value = trace.follow(value)
-    if value in assumed:
-        return assumed[value]
+    if value not in known:
+        # A value that is used twice, at each of many levels, is computed once.
+        known[value] = _compute_interval(trace, value, known, depth)
+    return known[value]
+
+
+def _compute_interval(
+    trace: Trace, value: Value, known: dict[Value, Interval | None], depth: int
+) -> Interval | None:
     constant = trace.constant(value)
     if constant is not None:
         if constant.size == 0 or constant.dtype.kind not in "iufb":
@@ -36,11 +47,11 @@ def find_interval(
     operands = value.call.operands(node)
 
     def of(number: int, attribute: str = "T") -> Interval | None:
-        return find_interval(trace, operands[number], assumed, depth + 1) or _find_extent(node, attribute)
+        return _find_interval(trace, operands[number], known, depth + 1) or _find_extent(node, attribute)
 
     operation = str(node.op)
     if operation in MOVES and (operation, value.output) != ("Unique", 1):
-        return find_interval(trace, operands[MOVES[operation]], assumed, depth + 1)
+        return _find_interval(trace, operands[MOVES[operation]], known, depth + 1)
     if operation in ("ArgMax", "ArgMin"):
         shape, axis = trace.shape(operands[0]), trace.constant(operands[1])
         size = None if shape is None or axis is None else shape[int(axis)]
@@ -50,17 +61,17 @@ def find_interval(
         return None if source is None else _fit(node, "DstT", source)
     if operation in ("Select", "SelectV2"):
         # Keras counts negative indices from the end, which is a choice between two.
-        chosen = find_interval(trace, operands[0], assumed, depth + 1) or (0, 1)
+        chosen = _find_interval(trace, operands[0], known, depth + 1) or (0, 1)
         parts = [of(1 if each else 2) for each in set(chosen)]
     elif operation in _COMPUTED:
         x, y = of(0), of(1)
         parts = [None if x is None or y is None else _COMPUTED[operation](x, y)]
     else:
         return None
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts) or (operation == "FloorMod" and _find_extent(node, "T") is None):
+    found = [part for part in parts if part is not None]
+    if len(found) < len(parts) or (operation == "FloorMod" and _find_extent(node, "T") is None):
         return None
-    return _fit(node, "T", (min(low for low, _ in known), max(high for _, high in known)))
+    return _fit(node, "T", (min(low for low, _ in found), max(high for _, high in found)))
 
 
 def find_least(trace: Trace, value: Value, depth: int = 0) -> float:

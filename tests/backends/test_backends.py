@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from autoxla.running import subject_from
 from autoxla.tuned import keep_tuned, open_tuned
 from programs import clean_environment, run
 
-JAX = ExecutionPath("jax", None, {"KERAS_BACKEND": "jax"}, {"KERAS_BACKEND": "jax"}, draws=True)
+JAX = ExecutionPath("jax", None, {"KERAS_BACKEND": "jax"}, draws=True)
 FACTS = {"winner": "xla", "step": "xla", "settings": {}, "speedup": 1.5, "date": "2026-11-21"}
 
 #: A program of Keras alone, with a layer that may do otherwise on JAX.
@@ -65,6 +66,37 @@ print(keras.config.backend(), abs(found - numpy.load("said.npy")).max() < 1e-5)
     assert run(["-c", load], tmp_path, environment).out.split()[-2:] == ["tensorflow", "True"]
     own = run(["-m", "autoxla", "train.py"], tmp_path, {**environment, "KERAS_BACKEND": "tensorflow"})
     assert "on tensorflow" in own.out
+
+
+@pytest.mark.parametrize(("shift", "status"), [(0.0, "running"), (3.0, "rejected")])
+def test_a_whole_tuning_takes_a_backend_and_rejects_one_that_computes_otherwise(
+    shift: float, status: str, tmp_path: Path
+) -> None:
+    # The data are slow on TensorFlow, so who is faster does not depend on this machine.
+    source = ON_A_BACKEND.replace("import numpy", "import time\nimport numpy", 1)
+    source = source.replace('"jax": 0.0', f'"jax": {shift}')
+    source = source.replace("shifted.fit(inputs, inputs.sum(axis=1), batch_size=8,", "shifted.fit(Slow(),")
+    source = source.replace(
+        "SHIFT = {",
+        """class Slow(keras.utils.PyDataset):
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        time.sleep(0.03 if keras.config.backend() == "tensorflow" else 0.0)
+        part = inputs[8 * index : 8 * index + 8]
+        return part, part.sum(axis=1)
+
+SHIFT = {""",
+    ).replace("epochs=4", "epochs=40")
+    (tmp_path / "train.py").write_text(source, encoding="utf-8")
+    environment = clean_environment(AUTOXLA_CACHE=str(tmp_path / "cache"), TMPDIR=str(tmp_path))
+    words = ["-m", "autoxla", "tune", "--json", "--steps", "5", "--paths", "jax", "train.py"]
+    done = run(words, tmp_path, environment, limit=400)
+    told = json.loads(done.out)
+    assert (done.status, told["paths"][1]["status"]) == (0, status), done.err
+    assert told["winner"] == ("jax" if status == "running" else "default")
+    if status == "rejected":
+        assert " seeds; they explain" in told["paths"][1]["reason"]
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])
