@@ -44,6 +44,14 @@ def test_what_came_of_a_trial(facts: dict[str, Any], category: str) -> None:
         ({"has_fit": False}, reach.NONE),
         ({"has_fit": True}, reach.ENDED),
         ({"has_fit": True, "died": "ValueError: no"}, reach.DIED),
+        (
+            {
+                "has_fit": True,
+                "died": "ValueError: no",
+                "drivers": [{"outcome": None, "compile_s": None, "state": "Watching", "left_s": None}],
+            },
+            reach.DIED,
+        ),
         ({"has_fit": True, "backend": "jax"}, "another backend"),
         ({"has_fit": True, "fits": 1, "compiles": [[True, True]]}, "already XLA"),
         ({"has_fit": True, "obstacles": ["the model runs eagerly"]}, "eager"),

@@ -158,6 +158,8 @@ def judge(facts: Mapping[str, Any]) -> tuple[str, str]:
     found = [judge_driver(driver) for driver in facts.get("drivers", ())]
     found += [(REASONS.get(reason, reason), reason) for reason in facts.get("obstacles", ())]
     known = [each for each in found if each[0] in ORDER]
+    if facts.get("died") and all(category == ENDED for category, _ in found):
+        return DIED, facts["died"]
     if known or found:
         return min(known or found, key=lambda each: ORDER.index(each[0]) if each in known else 0)
     if any(asked is True for asked, _ in facts.get("compiles", ())) and facts.get("fits"):
