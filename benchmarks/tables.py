@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -233,13 +234,20 @@ def format_backends(data: Mapping[str, Any]) -> str:
     ]
     parts += [_format_failures(results)] if any(result.failed for result in results) else []
     good = [run for run in data["runs"] if "error" not in run]
+    counts = Counter((run["model"], run["path"]) for run in good)
     others = sorted(run["others"] for run in good)
     spread = find_spread(good)
     noise = (
         f"The slowest round took {spread:.2f} times as long as the fastest, as the median of all trainings. "
         f"Other work took {median(others):.0%} of the processors, {others[-1]:.0%} at most."
     )
-    return "\n\n".join([*parts, _format_tuned(data.get("tuned", {})) + noise, format_origin(data)])
+    return "\n\n".join(
+        [
+            *parts,
+            _format_tuned(data.get("tuned", {})) + noise,
+            format_origin({**data, "rounds": min(counts.values())}),
+        ]
+    )
 
 
 def _format_result(result: Result) -> list[str]:

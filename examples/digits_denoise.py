@@ -5,7 +5,7 @@
 
 Every convolution has a batch normalization behind it. Keras 2 runs that as one fused operation of TensorFlow,
 Keras 3 as a dozen smaller ones. The program names Keras as ``tf.keras`` only, so it runs with either of them:
-with tf_keras installed, ``tune`` finds that Keras 2 is faster. There is no seed in it: the two draw other
+with tf_keras installed, ``tune`` tries Keras 2, too. There is no seed in it: the two draw other
 random numbers for the same one, and results that somebody wants to repeat would change.
 """
 

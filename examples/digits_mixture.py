@@ -4,8 +4,8 @@
     python -m autoxla tune examples/digits_mixture.py
 
 Each of 128 prototypes has a mean and a width for each of 64 pixels. A step computes the density of a batch
-under all of them: many small operations on a million numbers, each with a write to memory. XLA makes one loop
-of them. JAX would do the same, but the layer is written with TensorFlow's own functions.
+under all of them: many small operations on a million numbers, each with a write to memory. XLA fuses them
+into few loops. JAX would do the same, but the layer is written with TensorFlow's own functions.
 """
 
 import argparse

@@ -193,6 +193,12 @@ def test_a_row_has_each_time_and_tells_which_were_continued() -> None:
     assert "Other work took 2% of the processors, 2% at most." in text
 
 
+def test_the_rounds_that_are_told_are_those_that_every_training_had() -> None:
+    """The minutes ended in the last round: five were asked for."""
+    runs = make_runs(3, graph=0.01, jax=0.003)[:-1]
+    assert "2 interleaved rounds" in tables.format_backends({**ORIGIN, "runs": runs})
+
+
 def test_without_figures_there_is_no_table() -> None:
     assert tables.format_backends({}) == tables.format_backends({"runs": []}) == tables.NOTHING
 
