@@ -212,13 +212,15 @@ def _settle_defaults(evidence: Iterable[Evidence], environ: Mapping[str, str]) -
     """Leave out each ``os.environ.setdefault`` of a variable that is there by then.
 
     In a run ``environ`` may hold what the program itself has set, so it counts where the program sets the
-    variable once.
+    variable once before its imports.
     """
     listed, were_set = list(evidence), set[str]()
-    counts = Counter(each.name for each in listed if each.kind == "variable")
+    counts = Counter(
+        each.name for each in listed if each.kind == "variable" and each.early and each.grade == "certain"
+    )
     for each in listed:
         if each.kind == "variable":
-            differs = counts[each.name] == 1 and environ.get(each.name, each.value) != each.value
+            differs = counts[each.name] < 2 and environ.get(each.name, each.value) != each.value
             if each.default and (differs or each.name in were_set):
                 continue
             if each.grade == "certain":

@@ -73,8 +73,12 @@ def runtime_env(script: str | os.PathLike[str] | None = None, **runtime_env: obj
     }
     # What makes a worker active, quiet and bound to the driver's settings.
     variables |= {"AUTOXLA_ACTIVE": "1", ROOT: environ.get(ROOT, str(os.getpid()))}
-    chosen = {variable: getattr(situation.settings, name) for name, variable in VARIABLES.items()}
-    variables |= {variable: value for variable, value in chosen.items() if value}
+    settings = situation.settings
+    for name, variable in VARIABLES.items():
+        value = getattr(settings, name)
+        # To ask for trials by name is more than to have them by default.
+        if value is not None and (name in settings.places or name != "trial"):
+            variables[variable] = {True: "1", False: "0"}.get(value, value)
     if report := environ.get("AUTOXLA_REPORT"):
         variables["AUTOXLA_REPORT"] = str(Path(report).absolute())
     # The plan's variables and the memory of them, so that a worker knows whose they are.

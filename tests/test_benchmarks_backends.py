@@ -117,9 +117,9 @@ def test_one_round_that_was_stopped_marks_the_median() -> None:
 
 
 def test_the_fastest_path_wins_with_enough_rounds_only() -> None:
-    """JAX draws other random numbers: its losses want four seeds of the default."""
+    """JAX draws other random numbers: its losses want more seeds of the default than three rounds have."""
     assert find(make_runs(graph=0.01, xla=0.007, jax=0.003, torch=0.03)).chosen == "jax"
-    assert find(make_runs(3, graph=0.01, xla=0.007, jax=0.003, torch=0.03)).chosen == "xla"
+    assert find(make_runs(3, graph=0.01, xla=0.007, jax=0.003, torch=0.03)).chosen is None
     assert find(make_runs(1, graph=0.01, xla=0.007, jax=0.003, torch=0.03)).chosen is None
 
 

@@ -121,6 +121,12 @@ def test_a_repeatable_program_repeats_itself(start: Start) -> None:
     assert plain.out.splitlines()[-1] == launched.out.splitlines()[-1]
 
 
+def test_tune_says_where_a_program_leaves_no_path(start: Start) -> None:
+    done = start("-m", "autoxla", "tune", "--steps", "5", "examples/wine_repeatable.py", "--epochs", "20")
+    assert done.status == 0, done.err
+    assert "the program leaves no other path open; nothing is kept" in done.out
+
+
 def find(name: str) -> Paths:
     """Return what `tune` may try of an example, with all backends installed."""
     situation = assemble(subject_from([str(ROOT / "examples" / f"{name}.py")]), {}).situation

@@ -212,6 +212,13 @@ def test_the_settings_of_the_driver_travel(folder: Path) -> None:
     assert (variables["AUTOXLA"], variables["AUTOXLA_KERAS"]) == ("fix", "2")
     assert variables["AUTOXLA_REPORT"] == str(folder / "report")
     assert variables["KERAS_BACKEND"] == "numpy"
+    # To ask for trials by name is more than to have them by default.
+    assert "AUTOXLA_TRIAL" not in variables
+
+
+@pytest.mark.parametrize(("value", "sent"), [("true", "1"), ("0", "0"), ("seeded", "seeded")])
+def test_a_choice_of_trials_travels_as_text(value: str, sent: str, folder: Path) -> None:
+    assert environment_of(folder, "", AUTOXLA_TRIAL=value).last["env_vars"]["AUTOXLA_TRIAL"] == sent
 
 
 def test_devices_of_the_driver_do_not_travel(folder: Path) -> None:

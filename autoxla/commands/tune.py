@@ -215,7 +215,9 @@ def _print(outcome: Outcome, words: Sequence[str]) -> None:
     print_table(head, rows, with_head=True)
     judgement = None if winner is None else winner.against(default)
     kept = "kept for the next run" if outcome.kept is not None else "not kept"
-    if winner is None or judgement is None:
+    if not race.others:
+        said = "the program leaves no other path open; nothing is kept"
+    elif winner is None or judgement is None:
         reason = race.end if default.runs else f"{race.end or 'nothing was measured'}: {default.reason}"
         said = f"no path is clear of the noise ({reason.rstrip(': ')}); nothing is kept"
     elif winner is default:

@@ -64,10 +64,10 @@ class Compilations:
         pieces, behind = self._first
         times = 1 + ((count_pieces() or 0) - behind) // pieces
         elapsed = perf_counter() - self._begin
-        # The first step was traced, too, so that its time is left out.
+        # The first step was traced, too, so that its time is left out on both sides.
         longest = sorted(self._times[1:], reverse=True)
         seconds = sum(each - longest[-1] for each in longest[: times - 1])
-        if times >= _MANY and seconds >= _SHARE * elapsed:
+        if times >= _MANY and seconds >= _SHARE * (elapsed - self._times[0]):
             message = (
                 f"XLA compiled at least {times} times in this fit, which took about {seconds:.2g} of its "
                 f"{elapsed:.2g} s, since jit_compile=True makes it do so for each shape of a batch"

@@ -140,7 +140,7 @@ def take_inventory(path: Sequence[str]) -> tuple[Installed, ...]:
             owns=tuple(package for package in PACKAGES if package in listed),
         )
         found.append(one)
-    return tuple(sorted(found, key=lambda one: folders.index(str(one.folder.parent))))
+    return tuple(sorted(found, key=lambda one: (folders.index(str(one.folder.parent)), one.folder)))
 
 
 def check_versions(scene: Scene) -> Iterator[Line]:
