@@ -14,7 +14,7 @@ from programs import Outcome, clean_environment, run
 
 pytestmark = pytest.mark.tensorflow
 
-#: A step that sleeps for one unit, on batches that take nearly two; the trial looks early. With batches that are
+#: A step that sleeps for one unit, on batches that take nearly two; the trial looks early. Where batches are
 #: made ahead, the wait is less than half.
 PROGRAM = """
 import hashlib, json, sys, time
