@@ -9,6 +9,7 @@ are those that compiled. Elsewhere nothing is counted.
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -66,7 +67,8 @@ class Compilations:
         elapsed = perf_counter() - self._begin
         # The first step was traced, too, so that its time is left out on both sides.
         longest = sorted(self._times[1:], reverse=True)
-        seconds = sum(each - longest[-1] for each in longest[: times - 1])
+        compiled, others = longest[: times - 1], longest[times - 1 :]
+        seconds = sum(compiled) - len(compiled) * (median(others) if others else 0.0)
         if times >= _MANY and seconds >= _SHARE * (elapsed - self._times[0]):
             message = (
                 f"XLA compiled at least {times} times in this fit, which took about {seconds:.2g} of its "

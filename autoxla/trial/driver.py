@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter, sleep
 from typing import Any
 
@@ -68,6 +68,8 @@ _WARM_UP = 2
 _FIRST_LOOK = 8
 #: Steps whose median is what a step takes.
 _WINDOW = 50
+#: The last of them, for what lasts a moment.
+_RECENT = 8
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
 #: The outcome where a record has another winner.
@@ -262,7 +264,7 @@ class Driver:
     def _note_wait(self, seconds: float) -> None:
         """Note that a step waited for so long; say it, once in a process, where that is most of its time."""
         fit = self.fit
-        fit.waits.note(seconds, fit.times[-1], fit.step)
+        fit.waits.note(seconds, fmean(tuple(fit.times)[-_RECENT:]), fit.step)
         found = fit.waits.find_long(fit.left)
         if found is not None:
             fit.waits.due = inf

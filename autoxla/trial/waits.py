@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from statistics import median
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,7 @@ from autoxla.trial import economics
 #: Seconds between the first two batches that are fetched by hand, and the most of these in a fit.
 _PAUSE, _MOST = 0.1, 10
 #: So many steps pass at least from one to the next: a batch by hand takes longer, in which a data set that
-#: works beside training gets ahead.
+#: works beside training gets ahead. In turn one more: several workers hand over their batches in bursts.
 _APART = 4
 #: The last so many count.
 _COUNTED = 5
@@ -38,23 +38,24 @@ class Waits:
     def __init__(self) -> None:
         self.due = inf
         self.due_at = 0
-        #: Seconds of waiting, and of the plain step before: the load of the moment is in both.
+        #: Seconds of waiting, and of the plain steps before: the load of the moment is in both.
         self._pairs: deque[tuple[float, float]] = deque(maxlen=_COUNTED)
         self._looks = 0
 
     def note(self, wait: float, step: float, number: int) -> None:
-        """Note that step ``number`` waited for ``wait`` seconds, near a plain step of ``step`` seconds."""
+        """Note that step ``number`` waited for ``wait`` seconds, near plain steps of ``step`` seconds."""
         self._pairs.append((wait, step))
-        self.due_at = number + _APART - 1
         self._looks += 1
+        self.due_at = number + _APART - self._looks % 2
         self.due = perf_counter() + _PAUSE * 2**self._looks if self._looks < _MOST else inf
 
     def find_long(self, steps_left: float) -> tuple[float, float] | None:
-        """Return the wait and the whole of a typical step, None where the wait is not worth a word."""
-        if len(self._pairs) < _COUNTED or median(wait / step for wait, step in self._pairs) <= _SHARE:
+        """Return the wait and the whole of a step on average, None where the wait is not worth a word."""
+        if len(self._pairs) < _COUNTED:
             return None
-        wait, step = (median(side) for side in zip(*self._pairs, strict=True))
-        return (wait, step) if wait >= _LEAST and wait * steps_left >= economics.SHORTEST else None
+        wait, step = (fmean(side) for side in zip(*self._pairs, strict=True))
+        is_long = wait > _SHARE * step and wait >= _LEAST and wait * steps_left >= economics.SHORTEST
+        return (wait, step) if is_long else None
 
 
 def find_remedy(data: Any) -> str:
