@@ -1,4 +1,4 @@
-"""The population of models: what is drawn, what policies lose on made-up figures, and going on with a file."""
+"""The population of models: what is drawn, what policies lose on made-up figures, going on with a file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from math import inf, isclose
 from pathlib import Path
 from random import Random
@@ -29,42 +30,46 @@ from programs import HOME, clean_environment
 
 CHECKOUT = Path(__file__).parents[1]
 COUNT = 9 * len(draw.FAMILIES)
-DESCRIPTIONS = list(draw.describe_all(1, COUNT))
+
+
+@cache
+def describe_all() -> list[Any]:
+    return list(draw.describe_all(1, COUNT))
 
 
 # --- What is drawn
 
 
 def test_the_same_seed_and_number_give_the_same_model() -> None:
-    assert draw.describe(1, 40) == DESCRIPTIONS[40]
-    assert list(draw.describe_all(1, 3)) == DESCRIPTIONS[:3]
+    assert draw.describe(1, 40) == describe_all()[40]
+    assert list(draw.describe_all(1, 3)) == describe_all()[:3]
 
 
 def test_another_seed_gives_others() -> None:
-    assert [each for each in draw.describe_all(2, 28) if each in DESCRIPTIONS] == []
+    assert [each for each in draw.describe_all(2, 28) if each in describe_all()] == []
 
 
 def test_there_are_enough_models_of_every_family() -> None:
     assert command.MODELS >= 120
-    assert [each["family"] for each in DESCRIPTIONS] == list(draw.FAMILIES) * 9
+    assert [each["family"] for each in describe_all()] == list(draw.FAMILIES) * 9
 
 
 def test_models_are_within_their_budget() -> None:
-    assert [each["number"] for each in DESCRIPTIONS if not 0.5 <= sizes.estimate(each) <= 200] == []
+    assert [each["number"] for each in describe_all() if not 0.5 <= sizes.estimate(each) <= 200] == []
 
 
 def test_the_budget_is_used_from_end_to_end() -> None:
-    times = [each["estimated_ms"] for each in DESCRIPTIONS]
+    times = [each["estimated_ms"] for each in describe_all()]
     assert min(times) < 2
     assert max(times) > 50
 
 
 def test_every_description_is_what_json_holds() -> None:
-    assert json.loads(json.dumps(DESCRIPTIONS)) == DESCRIPTIONS
+    assert json.loads(json.dumps(describe_all())) == describe_all()
 
 
 def test_blocks_of_every_description_follow_each_other() -> None:
-    for each in DESCRIPTIONS:
+    for each in describe_all():
         *_, last = sizes.follow(each)
         assert last.shape[-1] == each["head"]["units"]
         assert last.weights > 0
@@ -96,7 +101,7 @@ def walk(blocks: Any) -> Iterator[Any]:
     ],
 )
 def test_every_choice_is_drawn(name: str, values: set[object]) -> None:
-    drawn = {block[name] for each in DESCRIPTIONS for block in walk(each["blocks"]) if name in block}
+    drawn = {block[name] for each in describe_all() for block in walk(each["blocks"]) if name in block}
     assert values <= drawn
 
 
@@ -108,13 +113,13 @@ def test_every_circumstance_is_drawn(name: str) -> None:
         "loss": (*draw._LOSSES, "sparse_categorical_crossentropy"),
         "batch": draw._BATCHES,
     }
-    assert {each[name] for each in DESCRIPTIONS} == set(known[name])
+    assert {each[name] for each in describe_all()} == set(known[name])
 
 
 PLAIN = {"norm": "", "activation": "relu", "dropout": 0.0}
 CONV = {
-    "kind": "conv", "form": "plain", "filters": 4, "kernel": 3, "stride": 1, "dilation": 1, "padding": "valid",
-    "pool": "", "pool_padding": "valid", **PLAIN,
+    "kind": "conv", "form": "plain", "filters": 4, "kernel": 3, "stride": 1, "dilation": 1,
+    "padding": "valid", "pool": "", "pool_padding": "valid", **PLAIN,
 }  # fmt: skip
 
 
@@ -157,7 +162,7 @@ def test_what_does_not_fit_is_refused(block: Any, reason: str) -> None:
 
 
 def test_a_larger_batch_takes_longer() -> None:
-    each = DESCRIPTIONS[0]
+    each = describe_all()[0]
     assert sizes.estimate({**each, "batch": 2 * each["batch"]}) > sizes.estimate(each)
 
 
@@ -253,11 +258,9 @@ def test_no_policy_is_better_than_the_oracle_where_there_is_no_noise(model: Mode
     assert min(replay.regret(model, course) for course in courses(model, steps)) >= least - 1e-9
 
 
-@given(noisy(), lengths, st.floats(1, 5000))
-def test_what_a_compile_beside_training_loses_is_regretted_in_full(
-    model: Model, steps: int, more: float
-) -> None:
-    assume(steps - FIRST_LOOK >= model.beside.steps)
+@given(noisy(), st.floats(1, 5000))
+def test_what_a_compile_beside_training_loses_is_regretted_in_full(model: Model, more: float) -> None:
+    steps = 100_000
     course = replay.switch_after_compile(model, steps, FIRST_LOOK)
     beside = replace(model.beside, excess_ms=model.beside.excess_ms + more)
     after = replay.switch_after_compile(replace(model, beside=beside), steps, FIRST_LOOK)
@@ -392,9 +395,10 @@ def make_run(number: int, xla: float = 6.0, **more: Any) -> dict[str, Any]:
         "first_ms": 500.0, "alone_ms": [10.0] * 9, "weights": 1000, "survey_ms": 20.0, "refused": None,
         "nodes": 900, "operations": {"MatMul": 9}, "stock": [10.0] * 12, "graph": [10.0] * 12,
         "xla": [xla] * 12, "compile_s": 1.0, "wall_s": 30.0, "others": 0.01,
-        "beside": {"usual_ms": 10.0, "ms": 1500.0, "steps": 75, "steps_ms": 1480.0, "longest_ms": 60.0, "compile_s": 1.4},
     }  # fmt: skip
-    return {"number": number, "description": DESCRIPTIONS[number], **figures, **more}
+    beside = {"usual_ms": 10.0, "ms": 1500.0, "steps": 75, "steps_ms": 1480.0, "compile_s": 1.4}
+    description = describe_all()[number]
+    return {"number": number, "description": description, "beside": beside, **figures, **more}
 
 
 def make_data(*runs: dict[str, Any]) -> dict[str, Any]:
@@ -414,7 +418,7 @@ def test_a_process_that_failed_is_left_out_and_a_compile_that_failed_is_not() ->
     whole = make_run(1)
     beside = {**whole["beside"], "error": "no"}
     del whole["xla"], whole["compile_s"], beside["compile_s"]
-    failed = {"number": 2, "description": DESCRIPTIONS[2], "error": "status 1: no word"}
+    failed = {"number": 2, "description": describe_all()[2], "error": "status 1: no word"}
     models = replay.read_models(make_data({**whole, "error": "no", "beside": beside}, failed))
     assert [(each.number, each.ratio, each.beside.compile_s) for each in models] == [(1, inf, None)]
 
@@ -428,7 +432,7 @@ def test_tables_are_by_family_and_for_each_length() -> None:
     for steps in replay.LENGTHS:
         assert f"{steps:,} steps:" in regrets
     assert regrets.count("| dense | ") == regrets.count("| all | ") == len(replay.LENGTHS)
-    assert "| products | 3 |" in table.format_priors({**data, "runs": data["runs"] * 2}).replace("6", "3")
+    assert "| products | 6 |" in table.format_priors({**data, "runs": data["runs"] * 2})
 
 
 def test_where_nothing_was_measured_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +476,7 @@ def test_a_file_grows_and_the_same_command_goes_on(tmp_path: Path, measured: lis
     collect(file, models=2)
     kept = collect(file)
     assert measured == [0, 1, 2]
-    assert [run["description"] for run in kept["runs"]] == DESCRIPTIONS[:3]
+    assert [run["description"] for run in kept["runs"]] == describe_all()[:3]
     assert [run["number"] for run in collect(file, numbers=[1], anew=True)["runs"]] == [1]
 
 
@@ -500,7 +504,8 @@ def test_a_file_of_another_seed_is_left_alone(tmp_path: Path, measured: list[int
 TINY = {
     "inputs": [{"kind": "reals", "shape": [8]}], "blocks": [{"kind": "dense", "units": 8, **PLAIN}],
     "head": {"units": 2, "logits": True}, "loss": "sparse_categorical_crossentropy", "metrics": True,
-    "optimizer": "adam", "precision": "float32", "batch": 4, "family": "dense", "number": 0, "estimated_ms": 1.0,
+    "optimizer": "adam", "precision": "float32", "batch": 4, "family": "dense", "number": 0,
+    "estimated_ms": 1.0,
 }  # fmt: skip
 
 
