@@ -375,6 +375,12 @@ def test_too_few_models_of_a_feature_say_what_all_say() -> None:
     assert found({"Conv2D": 3}) == found.otherwise != found({"MatMul": 1})
 
 
+def test_what_a_trial_refuses_has_no_part_in_a_table() -> None:
+    refused = [replace(each, is_refused=True) for each in make_population(text=3.0)]
+    population = make_population(dense=0.5)
+    assert priors.fit([*refused, *population]) == priors.fit(population)
+
+
 def test_of_nothing_nothing_is_expected() -> None:
     assert priors.fit([])({"MatMul": 1}).chance == 0.5
 
@@ -432,7 +438,7 @@ def test_tables_are_by_family_and_for_each_length() -> None:
     for steps in replay.LENGTHS:
         assert f"{steps:,} steps:" in regrets
     assert regrets.count("| dense | ") == regrets.count("| all | ") == len(replay.LENGTHS)
-    assert "| products | 6 |" in table.format_priors({**data, "runs": data["runs"] * 2})
+    assert "| products | 4 |" in table.format_priors({**data, "runs": data["runs"] * 2})
 
 
 def test_where_nothing_was_measured_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

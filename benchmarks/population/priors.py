@@ -28,7 +28,10 @@ _DEPTHWISE = frozenset(name for name in CONVOLUTIONS if name.startswith("Depthwi
 
 
 class Measured(Protocol):
-    """What a table is fitted on. `ratio`: a step of XLA's over a plain one, infinity where it has none."""
+    """What a table is fitted on.
+
+    `ratio`: a step of XLA's over a plain one, infinity where it has none. `is_refused`: a trial leaves it alone.
+    """
 
     @property
     def family(self) -> str:
@@ -41,6 +44,10 @@ class Measured(Protocol):
     @property
     def ratio(self) -> float:
         """Return a step of XLA's over a plain one."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether a trial leaves the step alone, so that nobody asks what to expect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +129,14 @@ class Table:
 
 
 def fit(models: Sequence[Measured]) -> Table:
-    """Return the table for ``models``, of which there may be none."""
+    """Return the table for those of ``models`` that are not refused, of which there may be none."""
+    asked = [model for model in models if not model.is_refused]
     groups: dict[str, list[float]] = {}
-    for model in models:
+    for model in asked:
         groups.setdefault(find_feature(model.operations).name, []).append(model.ratio)
     priors = {name: _estimate(ratios) for name, ratios in groups.items() if len(ratios) >= FEWEST}
     counts = {name: len(ratios) for name, ratios in groups.items()}
-    return Table(priors, counts, _estimate([model.ratio for model in models]))
+    return Table(priors, counts, _estimate([model.ratio for model in asked]))
 
 
 def _estimate(ratios: Sequence[float]) -> Prior:
