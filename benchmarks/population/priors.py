@@ -30,7 +30,7 @@ _DEPTHWISE = frozenset(name for name in CONVOLUTIONS if name.startswith("Depthwi
 class Measured(Protocol):
     """What a table is fitted on.
 
-    `ratio`: a step of XLA's over a plain one, infinity where it has none. `is_refused`: a trial leaves it alone.
+    `ratio`: a step of XLA's over a plain one, infinity where it has none.
     """
 
     @property

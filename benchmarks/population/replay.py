@@ -262,7 +262,7 @@ class Score(NamedTuple):
 
 def replay(models: Sequence[Model], steps: int) -> dict[str, list[Regrets]]:
     """Return the regrets on each model, by family; a family is played by priors fitted without it."""
-    tables, found = cross_validate(models), {}
+    tables, found = cross_validate(models), dict[str, list[Regrets]]()
     for model in models:
         regrets = find_regrets(model, steps, tables[model.family])
         found.setdefault(model.family, []).append(regrets)
