@@ -3,7 +3,8 @@
 ``all`` runs each in a process of its own, keeps its figures in ``benchmarks/results`` (with ``--quick`` in
 a temporary folder, since they say nothing), says what became of those that were there, and renews the tables
 in the documentation. It needs valgrind, an index for pip, and what ``benchmarks/README.md`` names.
-``paths`` and ``backends`` take most of the time; ``--but NAME …`` leaves benchmarks out.
+``paths`` and ``backends`` take most of the time; ``--but NAME …`` leaves benchmarks out. ``population`` takes
+hours, and is none of them.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "paths": ("--models", "mlp", "--steps", "100", "--budget", "2"),
     "backends": ("--models", "mlp", "--rounds", "1", "--seconds", "0.2"),
 }
+#: Those that ``all`` leaves out: they take hours.
+LONG = ("population",)
 #: Those that are packages, with arguments of their own and no limits.
-PACKAGES = ("paths", "backends")
+PACKAGES = ("paths", "backends", *LONG)
 
 
 def main(words: Sequence[str]) -> int:
@@ -47,8 +50,9 @@ def main(words: Sequence[str]) -> int:
     if name == "tables":
         import_module("benchmarks.tables").main()
         return 0
-    if name not in BENCHMARKS:
-        print(f"{__doc__}\nbenchmarks: {', '.join(BENCHMARKS)}; tables renews those in the documentation")
+    if name not in (*BENCHMARKS, *LONG):
+        names = ", ".join((*BENCHMARKS, *LONG))
+        print(f"{__doc__}\nbenchmarks: {names}; tables renews those in the documentation")
         return 0 if name in ("-h", "--help") else 2
     run(name, rest)
     return 0

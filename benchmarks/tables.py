@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.backends import BACKENDS, WHOLE
 from benchmarks.backends.choice import USUAL, Regrets, Result, find_results, find_spread, sum_up
 from benchmarks.paths import table as paths
+from benchmarks.population import table as population
 from benchmarks.targets import TARGETS, Figure, Target, judge
 
 CHECKOUT = Path(__file__).parents[1]
@@ -25,6 +26,7 @@ DOCUMENTS = tuple(
     CHECKOUT / name
     for name in (
         *("qa/startup.md", "docs/performance.md", "qa/performance.md", "docs/startup.md", "docs/xla.md"),
+        "qa/population.md",
     )
 )
 #: What a column of the results is called, and how many decimal places it has.
@@ -326,4 +328,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "records": lambda: format_records(load("records")),
     "gain": format_gain,
     "backends": lambda: format_backends(load("backends")),
+    "population": lambda: population.format_population(load("population")),
+    "regrets": lambda: population.format_regrets(load("population")),
+    "priors": lambda: population.format_priors(load("population")),
 }

@@ -46,7 +46,7 @@ _PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "torch")
 #: Seconds of a process, of which more than this many are no measurement any more.
 _LIMIT = 300.0
 #: A run is taken again if others used more of the processors meanwhile.
-_NOISY = 0.2
+NOISY = 0.2
 #: Of a real run of ``tune``.
 _BUDGET = "6m"
 #: For ``tune``, which has to be able to read all of it.
@@ -142,7 +142,7 @@ def measure(data: dict[str, Any], arguments: Namespace) -> None:
 
 def find_lacking(runs: Sequence[Run], models: Sequence[str], rounds: int) -> Iterator[tuple[int, str, str]]:
     """Yield round, model and path of each process that is still to run, in the order in which they do."""
-    quiet = (run for run in runs if run.get("others", 0.0) <= _NOISY)
+    quiet = (run for run in runs if run.get("others", 0.0) <= NOISY)
     done = {(run["round"], run["model"], run["path"]) for run in quiet}
     for round_ in range(1, rounds + 1):
         for model in models:
@@ -153,16 +153,25 @@ def find_lacking(runs: Sequence[Run], models: Sequence[str], rounds: int) -> Ite
 
 
 def take_run(model: str, path: str, seconds: float) -> dict[str, Any]:
-    """Return what one process measured, or an ``error``; ``others`` is the processors' work for others."""
+    """Return what one process measured, or an ``error``; see `run_child`."""
+    words = ["benchmarks.backends.run", model, path, "--seconds", str(seconds)]
+    return run_child(words, KERAS_BACKEND=BACKENDS[path], AUTOXLA="off")
+
+
+def run_child(words: Sequence[str], **variables: str) -> dict[str, Any]:
+    """Return what the module ``words`` with its arguments measured in a process of its own, or an ``error``.
+
+    It gets ``--json FILE`` besides, and ``variables`` in its environment. `wall_s` is what it took in all,
+    ``others`` the share of the processors that work of others took meanwhile.
+    """
     with tempfile.TemporaryDirectory() as folder:
         figures = Path(folder, "figures.json")
-        words = ["-m", "benchmarks.backends.run", model, path, "--seconds", str(seconds)]
         busy, own, begin = read_busy(), spend_children(), time.perf_counter()
         try:
             done = subprocess.run(
-                [sys.executable, *words, "--json", str(figures)],
+                [sys.executable, "-m", *words, "--json", str(figures)],
                 cwd=HOME,
-                env=make_environment(folder, KERAS_BACKEND=BACKENDS[path], AUTOXLA="off"),
+                env=make_environment(folder, **variables),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
