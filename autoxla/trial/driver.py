@@ -70,6 +70,9 @@ _FIRST_LOOK = 8
 _WINDOW = 50
 #: The last of them, for what lasts a moment.
 _RECENT = 8
+#: Batches are fetched by hand, to see how long they are waited for, in fits of so many times the shortest
+#: training that is worth a trial: ten of them take some tenths of a second.
+_LONG = 6
 #: Seconds between two looks at whether XLA has compiled.
 _POLL = 0.02
 #: The outcome where a record has another winner.
@@ -274,7 +277,8 @@ class Driver:
     def begin_sampling(self) -> None:
         """Look from now on how long steps wait for data, where a batch can be handed to Keras' function."""
         is_plain = all(isinstance(spec, tf.TensorSpec) for spec in tf.nest.flatten(self.structure))
-        if self.fit.remedy and is_plain:
+        is_long = self.fit.typical * self.fit.left >= _LONG * economics.SHORTEST
+        if self.fit.remedy and is_plain and is_long:
             self.fit.waits.due = min(self.fit.waits.due, perf_counter())
 
     def fetch(self, iterator: Any) -> Sequence[Any] | None:
