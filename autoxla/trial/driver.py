@@ -357,16 +357,16 @@ class Watching(State):
 
     def _look(self) -> None:
         driver = self.driver
-        if self.known is None and driver.fit.typical * driver.fit.left < economics.SHORTEST:
+        if self.known is not None:
+            driver.begin_sampling()
+            consider(driver, self.known)
+        elif driver.fit.typical * driver.fit.left < economics.SHORTEST:
             driver.rest(None)
-        elif self.known is None and find_obstacle(driver.model, driver.session) is not None:
+        elif find_obstacle(driver.model, driver.session) is not None:
             driver.go(Retired(driver))
         else:
             driver.begin_sampling()
-            if self.known is not None:
-                consider(driver, self.known)
-            else:
-                driver.go(Surveying(driver))
+            driver.go(Surveying(driver))
 
     def _follow_record(self) -> None:
         """Take the path of an earlier run's record at a step that is the same in each run.

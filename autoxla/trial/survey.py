@@ -55,8 +55,8 @@ def survey(concrete: Any, shapes: Sequence[str], batch_size: int | None, decisio
     guard = examine(concrete, definition)
     if not has_room(concrete):
         raise Refused("the memory that is free is too little for copies of the variables")
-    operations = count_operations(concrete, definition)
     nodes = list_nodes(definition)
+    operations = count_operations(concrete, nodes)
     # The graph knows its variables by their handles only; they come in no particular order.
     variables = sorted(f"{v.dtype.name}{v.shape}" for v in concrete.variables)
     devices = [str(variable.device).rpartition("/")[2] for variable in concrete.variables]
@@ -78,21 +78,18 @@ def list_nodes(definition: Any) -> list[Any]:
     return [*definition.node, *(node for each in definition.library.function for node in each.node_def)]
 
 
-def count_operations(concrete: Any, definition: Any) -> Counter[str]:
-    """Return how often each operation is in the traced step ``concrete``, with all functions that it calls.
-
-    ``definition`` is the ``GraphDef`` of its graph.
-    """
-    inner = (node for function in definition.library.function for node in function.node_def)
-    operations = Counter(str(node.op) for node in inner)
+def count_operations(concrete: Any, nodes: Iterable[Any]) -> Counter[str]:
+    """Return how often each operation is in the traced step ``concrete``; ``nodes`` are its `list_nodes`."""
+    operations = Counter(str(node.op) for node in nodes)
     for operation in concrete.graph.get_operations():
         kind = str(operation.type)
         if kind in CONVOLUTIONS:
             # Conv1D is written as a two-dimensional one of images of height 1.
             images = operation.inputs[_IMAGES.get(kind, 0)].shape
-            kind = "Conv1D" if images.rank == 4 and images[1] == 1 else kind
-        operations[kind] += 1
-    return operations
+            if images.rank == 4 and images[1] == 1:
+                operations.subtract([kind])
+                operations["Conv1D"] += 1
+    return +operations
 
 
 def digest(nodes: Iterable[Any]) -> str:

@@ -90,7 +90,7 @@ def look_at(step: Any) -> dict[str, Any]:
     except Refused as error:
         refused = str(error)
     nodes = list_nodes(definition)
-    operations = count_operations(step, definition)
+    operations = count_operations(step, nodes)
     digest(nodes)
     took = _since(begin)
     return {"survey_ms": took, "refused": refused, "nodes": len(nodes), "operations": dict(operations)}
