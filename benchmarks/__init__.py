@@ -8,6 +8,8 @@ import os
 import platform
 import random
 import resource
+import subprocess
+import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -208,3 +210,23 @@ def _format(value: float | None, digits: int) -> str:
     if value is None:
         return ""
     return str(value) if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def run_apart(
+    words: Sequence[str], environ: Mapping[str, str], limit: float
+) -> subprocess.CompletedProcess[str]:
+    """Return what ``python WORDS`` in the project's folder ended with, its output kept and its input empty.
+
+    Raises `subprocess.TimeoutExpired` after ``limit`` seconds.
+    """
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=Path(__file__).parents[1],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=limit,
+        check=False,
+    )

@@ -31,7 +31,7 @@ from random import Random
 from typing import Any
 
 import autoxla
-from benchmarks import architectures, make_header
+from benchmarks import architectures, make_header, run_apart
 from benchmarks.backends import BACKENDS
 from benchmarks.backends.choice import Run, find_results
 from benchmarks.judging import is_comparable
@@ -168,17 +168,8 @@ def run_child(words: Sequence[str], **variables: str) -> dict[str, Any]:
         figures = Path(folder, "figures.json")
         busy, own, begin = read_busy(), spend_children(), time.perf_counter()
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", *words, "--json", str(figures)],
-                cwd=HOME,
-                env=make_environment(folder, **variables),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_LIMIT,
-                check=False,
-            )
+            words = ["-m", *words, "--json", str(figures)]
+            done = run_apart(words, make_environment(folder, **variables), _LIMIT)
         except subprocess.TimeoutExpired:
             return {"error": f"longer than {_LIMIT:.0f} s"}
         wall = time.perf_counter() - begin

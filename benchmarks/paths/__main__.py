@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -30,7 +29,7 @@ from typing import Any
 
 import autoxla
 from autoxla.situation.hardware import identity
-from benchmarks import interleave, write_json
+from benchmarks import interleave, run_apart, write_json
 from benchmarks.paths import ledger
 
 HOME = Path(__file__).parents[2]
@@ -176,17 +175,7 @@ def run_child(
         figures, report = Path(folder, "figures.json"), Path(folder, "report.json")
         launcher = ["-m", "autoxla"] if mode == "autoxla" else []
         program = ["-m", "benchmarks.paths.run", name, str(steps), mode, "--json", str(figures), *words]
-        done = subprocess.run(
-            [sys.executable, *launcher, *program],
-            cwd=HOME,
-            env=make_environment(mode, cache, report),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT,
-            check=False,
-        )
+        done = run_apart([*launcher, *program], make_environment(mode, cache, report), _LIMIT)
         if done.returncode or not figures.exists():
             raise ChildError(f"status {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
         found: dict[str, Any] = json.loads(figures.read_text(encoding="utf-8"))
